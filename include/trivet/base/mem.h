@@ -1,0 +1,55 @@
+/* mem.h: memory from jemalloc, counted exactly.
+ *
+ * Every allocation of the server goes through here (libevent and OpenSSL are pointed here at
+ * start-up too), so mem_used() is what `used_memory` reports: the sum of the usable sizes that the
+ * allocator handed out. Each thread counts on a line of its own and publishes in steps of
+ * MEM_PUBLISH_STEP, so counting costs no shared write on the hot path.
+ *
+ * Sanitizer builds (-DTRIVET_SANITIZE) use the sanitizer's malloc; the counting is the same.
+ * Thread: any. Errors: no call returns NULL; when memory runs out the process logs and aborts. */
+#ifndef TRIVET_BASE_MEM_H
+#define TRIVET_BASE_MEM_H
+
+#include "trivet/base/compiler.h"
+#include <stddef.h>
+#include <stdint.h>
+
+#define MEM_PUBLISH_STEP (64 * 1024)
+
+void *mem_alloc(size_t size) __attribute__((malloc, returns_nonnull));
+void *mem_alloc_zero(size_t size) __attribute__((malloc, returns_nonnull));
+/* Aligned to `alignment` (a power of two); freed by mem_free like the rest. */
+void *mem_alloc_aligned(size_t alignment, size_t size) __attribute__((returns_nonnull));
+/* For sizes that a client or a file chose: NULL instead of an abort when memory runs out. */
+MUST_CHECK void *mem_try_alloc(size_t size);
+/* `ptr` may be NULL. Like realloc; a size of 0 is not allowed. */
+void *mem_realloc(void *ptr, size_t size) __attribute__((returns_nonnull));
+/* `ptr` may be NULL. */
+void mem_free(void *ptr);
+char *mem_strdup(const char *text) __attribute__((returns_nonnull));
+
+/* Bytes the allocator handed out for `ptr`, at least what was asked for. */
+size_t mem_size(const void *ptr);
+/* Bytes that mem_alloc(size) would hand out. */
+size_t mem_good_size(size_t size);
+
+/* Bytes in use now, give or take MEM_PUBLISH_STEP a thread; one read of a shared line. */
+size_t mem_used(void);
+/* The same exactly: visits every thread's counter. */
+size_t mem_used_exact(void);
+
+/* What the allocator says of itself, all in bytes; zeros in sanitizer builds. */
+struct mem_allocator_stats {
+    size_t allocated, active, resident, retained, muzzy;
+};
+void mem_allocator_stats(struct mem_allocator_stats *out);
+/* "jemalloc-5.3.0", or "libc" in sanitizer builds. */
+const char *mem_allocator_name(void);
+/* Resident set of the process in bytes, read from /proc; 0 if that cannot be read. */
+size_t mem_resident(void);
+/* Gives unused dirty pages back to the system (MEMORY PURGE). */
+void mem_purge(void);
+/* Appends the allocator's own report (MEMORY MALLOC-STATS) by calling write(arg, text). */
+void mem_allocator_report(void (*write)(void *arg, const char *text), void *arg);
+
+#endif

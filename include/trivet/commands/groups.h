@@ -1,0 +1,25 @@
+/* groups.h: every table of commands, and the list of them that setup registers.
+ *
+ * A table is an array of rows at the end of the file that has the functions, ended by a row without a name.
+ * Several tables may belong to one group; its name is the one of the public documentation (COMMAND DOCS).
+ * Thread: constant. */
+#ifndef TRIVET_COMMANDS_GROUPS_H
+#define TRIVET_COMMANDS_GROUPS_H
+
+#include "trivet/engine/command.h"
+
+struct command_group {
+    const char *name; /* NULL ends the list */
+    const struct command *rows;
+};
+extern const struct command_group command_groups[];
+
+extern const struct command string_commands[];
+extern const struct command string_number_commands[];
+extern const struct command string_multi_commands[];
+extern const struct command key_commands[];
+extern const struct command expire_commands[];
+extern const struct command scan_commands[];
+extern const struct command database_commands[];
+
+#endif

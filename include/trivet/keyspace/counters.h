@@ -1,0 +1,39 @@
+/* counters.h: the keyspace's statistics: one block a worker, summed by whoever reads.
+ * Thread: each worker writes its own block (counters_mine), plain relaxed stores; any thread reads the sums. */
+#ifndef TRIVET_KEYSPACE_COUNTERS_H
+#define TRIVET_KEYSPACE_COUNTERS_H
+
+#include "trivet/base/compiler.h"
+#include "trivet/base/thread.h"
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct keyspace_counters {
+    atomic_uint_fast64_t hits, misses, expired, evicted;
+    atomic_uint_fast64_t expiry_cap_reached; /* expiry cycles that ran out of time */
+    atomic_uint_fast64_t expiry_us;          /* spent in expiry cycles */
+    atomic_uint_fast64_t eviction_us;        /* spent over the memory limit */
+    atomic_uint_fast64_t dirty;              /* changes since the start, for save points */
+    atomic_int_fast64_t *keys;               /* by database; may be negative in one block, never in the sum */
+    atomic_int_fast64_t *expires;
+    atomic_int_fast64_t *average_ttl_ms; /* by database: a running average of what expiry cycles saw; 0: nothing yet */
+} CACHE_ALIGNED;
+
+extern struct keyspace_counters keyspace_counters[WORKERS_MAX];
+
+static inline struct keyspace_counters *counters_mine(void) {
+    int worker = thread_worker_index;
+    return &keyspace_counters[worker < 0 ? 0 : worker];
+}
+/* Only the owner adds, so a load and a store are enough and no bus lock is paid. */
+#define COUNTER_ADD(field, n)                                                                   \
+    atomic_store_explicit(&(field), atomic_load_explicit(&(field), memory_order_relaxed) + (n), \
+                          memory_order_relaxed)
+
+/* The sum of a field over all workers, by its offset (COUNTER_SUM(hits)). */
+uint64_t counters_sum(size_t offset);
+#define COUNTER_SUM(field) counters_sum(offsetof(struct keyspace_counters, field))
+void counters_reset(void); /* CONFIG RESETSTAT: all but keys, expires and dirty */
+
+#endif

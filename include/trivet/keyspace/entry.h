@@ -1,0 +1,136 @@
+/* entry.h: a key and its value: one allocation, one pointer in the table.
+ *
+ *     byte 0     4          5            6
+ *     +----------+----------+-----------+------------+---------------+-----------+-------------+
+ *     | access,  | encoding,| key       | expiry_ms  | key length    | key bytes | value       |
+ *     | type     | marks    | length    | (8, if any)| (4, if long)  |           |             |
+ *     +----------+----------+-----------+------------+---------------+-----------+-------------+
+ *
+ * The value is, by encoding: an int64 (8 bytes); the bytes of a string up to STRING_EMBED_MAX with their
+ * length before them (1 byte, or 0xff and 4 bytes); or a pointer (8 bytes) to what lives apart: a blob for
+ * big strings, a structure of the types layer for the rest. Nothing behind the sixth byte is aligned, so
+ * it is read and written with memcpy, which costs nothing on the processors this runs on.
+ *
+ * Because the expiry and the value lie inside, changing them may move the entry: such functions return the entry to use
+ * from then on, and the caller puts it in the table (keyspace_replace). Owner: the table it is in.
+ * Thread: under the lock of the key's shard. */
+#ifndef TRIVET_KEYSPACE_ENTRY_H
+#define TRIVET_KEYSPACE_ENTRY_H
+
+#include "trivet/base/blob.h"
+#include "trivet/base/compiler.h"
+#include "trivet/base/number.h"
+#include "trivet/base/slice.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The numbers are those of the RDB format's object types. */
+enum value_type { TYPE_STRING, TYPE_LIST, TYPE_SET, TYPE_ZSET, TYPE_HASH, TYPE_MODULE, TYPE_STREAM, TYPE_COUNT };
+
+enum encoding {
+    ENCODING_INT,     /* string: an int64 */
+    ENCODING_EMBEDDED, /* string: bytes inside the entry */
+    ENCODING_BLOB,    /* string: bytes in a blob of their own */
+    ENCODING_COUNT
+};
+
+#define STRING_EMBED_MAX ((size_t)(16 * 1024))
+#define EMBSTR_MAX 44 /* up to here OBJECT ENCODING says "embstr", above "raw", as clients know it */
+#define NO_EXPIRY ((int64_t)-1)
+
+struct entry {
+    uint32_t access : 28; /* LRU: tenths of a second; LFU: 16 bits of minutes, 8 of counter. See eviction.h */
+    uint32_t type : 4;
+    uint8_t encoding : 4;
+    uint8_t epoch : 1;      /* equals keyspace_epoch unless a running snapshot still has to save this entry */
+    uint8_t has_expiry : 1;
+    uint8_t long_key : 1;
+    uint8_t raw : 1;        /* a short string that was changed in place: OBJECT ENCODING says raw */
+    uint8_t key_len;        /* 0 if long_key */
+    char data[];
+};
+#define ENTRY_HEADER 6
+static_assert(offsetof(struct entry, data) == ENTRY_HEADER, "the header is six bytes");
+
+static inline const char *entry_key_at(const struct entry *e) {
+    return e->data + (e->has_expiry ? sizeof(int64_t) : 0) + (e->long_key ? sizeof(uint32_t) : 0);
+}
+
+static inline size_t entry_key_len(const struct entry *e) {
+    if (LIKELY(!e->long_key)) return e->key_len;
+    uint32_t len;
+    memcpy(&len, entry_key_at(e) - sizeof len, sizeof len);
+    return len;
+}
+
+static inline struct slice entry_key(const struct entry *e) {
+    return (struct slice){ entry_key_at(e), entry_key_len(e) };
+}
+
+static inline char *entry_value_at(const struct entry *e) {
+    return (char *)(uintptr_t)(entry_key_at(e) + entry_key_len(e));
+}
+
+static inline int64_t entry_expiry_ms(const struct entry *e) {
+    if (!e->has_expiry) return NO_EXPIRY;
+    int64_t at;
+    memcpy(&at, e->data, sizeof at);
+    return at;
+}
+
+/* Expired means strictly later than its time, as clients expect. */
+static inline bool entry_is_expired(const struct entry *e, int64_t now_ms) {
+    return e->has_expiry && entry_expiry_ms(e) < now_ms;
+}
+
+static inline void *entry_pointer(const struct entry *e) {
+    void *p;
+    memcpy(&p, entry_value_at(e), sizeof p);
+    return p;
+}
+
+/* A string entry; text that is the canonical form of an int64 is kept as one. `access` is the eviction field's start. */
+struct entry *entry_new_string(struct slice key, struct slice text, int64_t expiry_ms, uint32_t access);
+/* Takes over one reference of `big` (of more than STRING_EMBED_MAX bytes). */
+struct entry *entry_new_blob(struct slice key, struct blob *big, int64_t expiry_ms, uint32_t access);
+struct entry *entry_new_int(struct slice key, int64_t n, int64_t expiry_ms, uint32_t access);
+
+/* A string's text; `scratch` has INT64_TEXT_MAX bytes and holds it if the value is an int. Valid while the entry is not changed. */
+struct slice entry_text(const struct entry *e, char *scratch);
+size_t entry_text_len(const struct entry *e);
+/* The number in ENCODING_INT; sets it in place. */
+int64_t entry_int(const struct entry *e);
+void entry_set_int(struct entry *e, int64_t n);
+/* The blob of ENCODING_BLOB: borrowed. */
+static inline struct blob *entry_blob(const struct entry *e) { return (struct blob *)entry_pointer(e); }
+
+/* Tries to put `text` in the place of the string, keeping the allocation; false if it does not fit well. Has the
+ * effect of entry_new_string with the same key. The expiry's presence must stay as it is. */
+bool entry_overwrite(struct entry *e, struct slice text, int64_t expiry_ms);
+
+/* A string made `len` bytes long (new bytes are zero), its bytes writable at the returned address until the next
+ * call on the entry; *entry may move. The string counts as raw from now on. `room` hints at what will be needed soon. */
+char *entry_make_writable(struct entry **entry, size_t len, size_t room);
+
+/* The same entry with this expiry (or NO_EXPIRY); moves unless the presence of one stays the same. */
+struct entry *entry_with_expiry(struct entry *e, int64_t expiry_ms);
+/* The same value under another key: a new entry, `e` is used up. Keeps the expiry. */
+struct entry *entry_renamed(struct entry *e, struct slice key);
+/* A deep copy under `key` with the expiry given. */
+struct entry *entry_copy(const struct entry *e, struct slice key, int64_t expiry_ms, uint32_t access);
+
+void entry_free(struct entry *e);
+/* Freed on the background thread if that would take long, else at once. */
+void entry_free_lazily(struct entry *e);
+/* Bytes handed to the background thread so and not freed yet. Thread: any. */
+size_t entry_leaving_bytes(void);
+/* How much work freeing it is: 1 for what is one or two allocations, else the number of its elements. */
+size_t entry_free_effort(const struct entry *e);
+/* Bytes that the entry holds, what lives apart included. `samples` elements are measured, 0 for all. */
+size_t entry_memory(const struct entry *e, size_t samples);
+/* "string", "list", ... and what OBJECT ENCODING answers. */
+const char *entry_type_name(enum value_type type);
+const char *entry_encoding_name(const struct entry *e);
+
+#endif

@@ -1,0 +1,59 @@
+/* eviction.h: which entry goes when memory is full: the eight policies of maxmemory-policy.
+ *
+ * The entry's 28-bit access field is, under an LRU policy, the time of its last use in tenths of a second;
+ * under LFU 16 bits of minutes (last decay) above 8 bits of a logarithmic counter. Candidates are sampled from
+ * random shards, one shard locked at a time, into a small pool per worker that keeps the best seen; the best of the pool goes.
+ * Thread: eviction_make_room runs on a worker with its gate held and no shard locked (or the gate closed). */
+#ifndef TRIVET_KEYSPACE_EVICTION_H
+#define TRIVET_KEYSPACE_EVICTION_H
+
+#include "trivet/keyspace/entry.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Bits, so that a policy is tested with one AND. */
+enum eviction_policy {
+    EVICT_LRU = 1, EVICT_LFU = 2, EVICT_TTL = 4, EVICT_RANDOM = 8, EVICT_ALLKEYS = 16,
+    POLICY_NOEVICTION = 0,
+    POLICY_VOLATILE_LRU = EVICT_LRU, POLICY_VOLATILE_LFU = EVICT_LFU,
+    POLICY_VOLATILE_TTL = EVICT_TTL, POLICY_VOLATILE_RANDOM = EVICT_RANDOM,
+    POLICY_ALLKEYS_LRU = EVICT_LRU | EVICT_ALLKEYS, POLICY_ALLKEYS_LFU = EVICT_LFU | EVICT_ALLKEYS,
+    POLICY_ALLKEYS_RANDOM = EVICT_RANDOM | EVICT_ALLKEYS,
+};
+
+/* Changed with the gate closed. */
+struct eviction_settings {
+    uint64_t maxmemory; /* bytes; 0: no limit */
+    unsigned policy;
+    int samples;
+    int tenacity;       /* 0..100: how long one call may go on */
+    int lfu_log_factor;
+    int lfu_decay_minutes;
+    bool lazily;        /* free evicted values on the background thread */
+};
+extern struct eviction_settings eviction_settings;
+
+/* Bytes that count against the limit: used memory less what must not (output for replicas, the AOF buffer). */
+extern size_t (*eviction_not_counted)(void);
+
+enum room { ROOM_ENOUGH, ROOM_WORKING, ROOM_NONE };
+/* Evicts until used memory is under the limit. WORKING: the slice of time was used up, memory still is over and more can go;
+ * the command may run. NONE: nothing can go. `flush` is called before a shard is unlocked. */
+enum room eviction_make_room(int64_t now_ms, void (*flush)(void));
+static inline bool eviction_has_limit(void) { return eviction_settings.maxmemory != 0; }
+
+/* The access field. */
+uint32_t eviction_access_new(int64_t now_ms);
+uint32_t eviction_access_used(uint32_t access, int64_t now_ms); /* after a use */
+int64_t eviction_idle_ms(uint32_t access, int64_t now_ms);
+uint8_t eviction_frequency(uint32_t access, int64_t now_ms);    /* decayed */
+/* Setting it, as RESTORE's IDLETIME and FREQ do. */
+uint32_t eviction_access_idle(int64_t idle_ms, int64_t now_ms);
+uint32_t eviction_access_frequency(uint8_t frequency, int64_t now_ms);
+
+/* Ends the worker's pool; at thread end. */
+void eviction_thread_release(void);
+/* Microseconds since used memory went over the limit, 0 if it is not (INFO's current_eviction_exceeded_time is ms). */
+int64_t eviction_exceeded_us(void);
+
+#endif

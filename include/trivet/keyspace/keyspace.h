@@ -1,0 +1,94 @@
+/* keyspace.h: the two doors. Commands get an entry to read from keyspace_read(), to change from
+ * keyspace_write(); nothing mutates an entry otherwise. Behind the doors happen the things that no command has
+ * to remember: lazy expiry, the eviction clock, hits and misses, the snapshot's copy before a change.
+ *
+ * A struct keyspace_view is one command's sight of the keyspace: its database, its instant (time stands still
+ * within a command), and the hashes of its keys, computed once by the dispatcher.
+ *
+ * Thread: the caller holds the locks of the shards of the keys it names, or the gate is closed.
+ * Lifetime: an entry pointer is valid until the next call that may replace or delete that key. */
+#ifndef TRIVET_KEYSPACE_KEYSPACE_H
+#define TRIVET_KEYSPACE_KEYSPACE_H
+
+#include "trivet/keyspace/entry.h"
+#include "trivet/keyspace/shard.h"
+
+struct keyref {
+    struct slice key;
+    uint64_t hash;
+};
+
+struct keyspace_view {
+    uint32_t db;
+    bool no_touch;      /* CLIENT NO-TOUCH: reads leave the eviction clock alone */
+    bool keep_expired;  /* replaying a journal or importing: nothing expires by itself */
+    int64_t now_ms;     /* wall clock of this command */
+    struct keyref *refs; /* the command's keys, hashed; found again by address */
+    size_t ref_count;
+    size_t ref_hint;    /* where the last one was found */
+};
+
+enum vanish_reason { VANISHED_EXPIRED, VANISHED_EVICTED };
+
+/* What the layers above want to know; filled once at start-up, before any thread. Called under the shard's lock. */
+struct keyspace_hooks {
+    /* An entry that a running snapshot has not saved yet is about to change or go. */
+    void (*before_change)(uint32_t db, struct entry *e);
+    /* An entry expired or was evicted and is about to be freed. A command's own delete is not reported here. */
+    void (*vanished)(struct keyspace_view *view, struct slice key, enum vanish_reason reason);
+    /* keyspace_read() found nothing (for the keymiss event). */
+    void (*missed)(struct keyspace_view *view, struct slice key);
+};
+extern struct keyspace_hooks keyspace_hooks;
+
+/* The epoch new entries get; flipped by a snapshot with the gate closed. */
+extern bool keyspace_epoch;
+
+/* `databases` is fixed for the life of the process. */
+void keyspace_init(uint32_t databases);
+void keyspace_release(void);
+uint32_t keyspace_databases(void);
+
+/* The hash of a key: the dispatcher's, or computed now. */
+uint64_t keyspace_hash(struct keyspace_view *view, struct slice key);
+
+/* The door for reading: counts a hit or miss and refreshes the eviction clock. NULL if missing or expired. */
+struct entry *keyspace_read(struct keyspace_view *view, struct slice key);
+/* Reading without refreshing the eviction clock (TTL, EXISTS, OBJECT, TYPE); counts hits and misses. */
+struct entry *keyspace_peek(struct keyspace_view *view, struct slice key);
+/* The door for changing. NULL if missing or expired. */
+struct entry *keyspace_write(struct keyspace_view *view, struct slice key);
+
+/* Adds an entry whose key is not there; the keyspace owns it from now on. */
+void keyspace_insert(struct keyspace_view *view, struct entry *e);
+/* `fresh` takes the place of `old`, which came from keyspace_write and has the same key. `old` is freed (on the
+ * background thread if big), or not if it already is gone because an entry_* function moved it: then pass its old address in
+ * keyspace_moved, with what changed. */
+void keyspace_replace(struct keyspace_view *view, struct entry *old, struct entry *fresh);
+/* An entry_* function returned `fresh` for what had been `old`; `had_expiry` is what old had. */
+void keyspace_moved(struct keyspace_view *view, const void *old, bool had_expiry, struct entry *fresh);
+/* Inserts or replaces, whatever is there. */
+void keyspace_put(struct keyspace_view *view, struct entry *fresh);
+/* Takes the entry (from keyspace_write) out and frees it; `lazily`: on the background thread if big. */
+void keyspace_delete(struct keyspace_view *view, struct entry *e, bool lazily);
+/* Takes it out without freeing: the caller owns it then (RENAME, MOVE). */
+void keyspace_detach(struct keyspace_view *view, struct entry *e);
+/* Gives the entry (from keyspace_write) another expiry; returns the entry to use from now on. */
+struct entry *keyspace_set_expiry(struct keyspace_view *view, struct entry *e, int64_t expiry_ms);
+
+/* Whole databases; the gate is closed. Flushing frees in the background if `lazily`. Returns the entries that went. */
+size_t keyspace_flush(uint32_t db, bool lazily);
+void keyspace_swap(uint32_t a, uint32_t b);
+
+/* Counts over all shards, any thread, no lock: sums of the workers' counters. */
+size_t keyspace_count(uint32_t db);
+size_t keyspace_expires(uint32_t db);
+
+/* A key of the database, about evenly chosen, copied to `out`; false if it is empty. Takes shard locks itself:
+ * the caller holds none (LOCAL commands and the gate closed both are fine). */
+struct buf;
+bool keyspace_random_key(struct keyspace_view *view, struct buf *out);
+/* Bytes of all tables of the database, without the entries; takes shard locks itself. */
+size_t keyspace_table_memory(uint32_t db);
+
+#endif

@@ -1,0 +1,61 @@
+/* shard.h: the keyspace cut by key hash into SHARD_COUNT parts, each with its lock and its tables.
+ *
+ * A key's shard is SHARD_OF(hash): bits 40 and up, so that it is independent of the bucket (low bits) and the
+ * tag (top byte). The first database's table lies inside the shard, next to the lock; others are made on first use.
+ * Owner: the process, for its life. Thread: everything in a shard needs its lock, or the gate closed. */
+#ifndef TRIVET_KEYSPACE_SHARD_H
+#define TRIVET_KEYSPACE_SHARD_H
+
+#include "trivet/base/lock.h"
+#include "trivet/types/table.h"
+#include <stdint.h>
+
+#define SHARD_BITS 10
+#define SHARD_COUNT (1u << SHARD_BITS)
+#define SHARD_OF(hash) ((uint32_t)((hash) >> 40) & (SHARD_COUNT - 1))
+
+/* One database's part in one shard. */
+struct keydb {
+    struct table table;
+    size_t expires;       /* entries with an expiry */
+    size_t expiry_cursor; /* where the expiry cycle goes on */
+};
+
+struct watched_key;
+
+struct shard {
+    struct lock lock;
+    struct keydb **others; /* databases 1..other_count, NULL where never used */
+    uint32_t other_count;
+    struct table *watched; /* of struct watched_key (engine's transactions), NULL if never used */
+    struct keydb first CACHE_ALIGNED; /* database 0 */
+};
+
+extern struct shard shards[SHARD_COUNT];
+extern const struct table_ops entry_table_ops;
+
+void shards_init(void);
+/* Frees every table and entry; for tests and the leak checker's sake at exit. */
+void shards_release(void);
+
+static inline void shard_lock(struct shard *s) UNCHECKED;
+static inline void shard_unlock(struct shard *s) UNCHECKED;
+
+/* The database's part, or NULL if nothing was ever stored there. */
+static inline struct keydb *shard_db(struct shard *s, uint32_t db) {
+    if (LIKELY(db == 0)) return &s->first;
+    return db <= s->other_count ? s->others[db - 1] : NULL;
+}
+/* The same, made if it is not there. */
+struct keydb *shard_db_make(struct shard *s, uint32_t db);
+
+#include "trivet/base/thread.h"
+/* For one shard outside a command (expiry, eviction, scanning); with one worker there is nobody to lock out. */
+static inline void shard_lock(struct shard *s) {
+    if (thread_is_parallel()) lock_take(&s->lock);
+}
+static inline void shard_unlock(struct shard *s) {
+    if (thread_is_parallel()) lock_drop(&s->lock);
+}
+
+#endif

@@ -1,0 +1,29 @@
+/* conn.h: a connection: a socket, its input not yet parsed, and the client it carries.
+ * Owner and thread: the worker it was given to, for life. */
+#ifndef TRIVET_NET_CONN_H
+#define TRIVET_NET_CONN_H
+
+#include "trivet/engine/client.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Takes over the socket (non-blocking already) as a new client of the calling worker. */
+void conn_open(int fd, bool is_unix);
+/* The hooks of the engine into connections; once, at start-up. */
+void conn_fill_hooks(struct client_hooks *hooks);
+
+/* The steps of a worker's turn that concern its connections. */
+uint64_t conns_journal_offset(void); /* what the replies waiting to go out need to be durable */
+void conns_flush(uint64_t durable);  /* writes replies; those that need more than `durable` are held back */
+void conns_close_marked(void);
+/* Once a second: idle timeouts, soft output limits. */
+void conns_cron(int64_t now_ms);
+/* Ends all connections of the calling worker, after one attempt to write what waits. */
+void conns_end(void);
+/* tcp-keepalive changed: applies to the calling worker's connections. */
+void conns_keepalive(void);
+
+/* TCP or unix addresses of a socket as CLIENT LIST shows them: "1.2.3.4:5", "[::1]:5", "/path:0". */
+void conn_addresses(int fd, bool is_unix, char peer[64], char local[64]);
+
+#endif

@@ -1,0 +1,41 @@
+/* worker.h: a thread with its event loop and its connections.
+ *
+ * One turn of a worker: wait for events (gate open); on the first event take the gate; read, parse and run what came; at
+ * the end run the letters of the mailbox, let go of the gate, make the journal durable as far as the replies of this turn
+ * need it (one write for all of them), then write the replies out, accept a slice of new connections, and close
+ * what is to be closed. Worker 0 is the main thread; it also accepts. */
+#ifndef TRIVET_NET_WORKER_H
+#define TRIVET_NET_WORKER_H
+
+#include "trivet/base/compiler.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+struct event_base;
+struct worker;
+
+/* Prepares all workers (thread_worker_count must be set); starts the threads of all but worker 0.
+ * False with the reason logged. Main thread. */
+MUST_CHECK bool workers_start(void);
+/* Worker 0's loop, on the main thread; returns after workers_stop. */
+void workers_run(void);
+/* Asks all workers to end after their turn, from any thread or signal event. */
+void workers_stop(void);
+/* Main thread, after workers_run: flushes what can be sent at once, closes all connections, joins threads, frees. */
+void workers_end(void);
+/* One turn of worker 0 that does not wait: while loading. */
+void workers_pump(void);
+
+struct event_base *worker_base(int index);
+/* A function for each worker's cron, called options.hz times a second with its gate held. */
+void worker_set_cron(void (*cron)(int64_t now_ms));
+/* hz changed. Gate closed. */
+void workers_retime(void);
+/* Called on worker 0 at the end of a turn while connections wait to be accepted; returns whether more do. */
+void worker_set_acceptor(bool (*accept_some)(void));
+void worker_accept_soon(void);
+
+/* For conn.c. Marks the turn as begun: takes the gate, sets the clock. */
+void worker_begin_turn(void);
+
+#endif

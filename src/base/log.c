@@ -1,0 +1,184 @@
+/* log.c: one line, one write(2).
+ *
+ * A line is put together on the stack, so logging needs no memory: it works when there is none left. What may
+ * change at run time is atomic, or lies under a lock of the last rank, so a line may be written under any
+ * other lock. A log file that cannot be opened any more must not silence the server: stderr gets the line. */
+#include "trivet/base/log.h"
+#include "trivet/base/clock.h"
+#include "trivet/base/lock.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+/* Last: from here on LOG_DEBUG, LOG_NOTICE and LOG_WARNING are syslog's priorities, not our macros. */
+#include <syslog.h>
+
+static atomic_int lowest_level = LOG_LEVEL_NOTICE;
+static atomic_int line_format = LOG_FORMAT_LEGACY;
+static atomic_int time_form = LOG_TIMESTAMP_LEGACY;
+static atomic_char role = 'M';
+static atomic_bool syslog_on;
+
+static struct lock settings_lock = LOCK_INIT(LOCK_RANK_LOG);
+static char file_path[PATH_MAX]; /* under settings_lock; "" is stdout */
+static char syslog_ident[128];   /* under settings_lock; syslog keeps the pointer */
+
+void log_set_level(enum log_level level) { atomic_store(&lowest_level, level); }
+
+void log_set_form(enum log_format format, enum log_timestamp timestamp) {
+    atomic_store(&line_format, format);
+    atomic_store(&time_form, timestamp);
+}
+
+void log_set_role(char new_role) { atomic_store(&role, new_role); }
+
+bool log_wants(enum log_level level) {
+    return (int)level >= atomic_load_explicit(&lowest_level, memory_order_relaxed);
+}
+
+static int open_log(const char *path) {
+    return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+}
+
+bool log_set_file(const char *path) {
+    size_t len = strlen(path);
+    if (len >= sizeof file_path) {
+        errno = ENAMETOOLONG;
+        return false;
+    }
+    if (len > 0) {
+        int fd = open_log(path);
+        if (fd < 0) return false;
+        close(fd);
+    }
+    lock_take(&settings_lock);
+    memcpy(file_path, path, len + 1);
+    lock_drop(&settings_lock);
+    return true;
+}
+
+void log_set_syslog(const char *ident, int facility) {
+    lock_take(&settings_lock);
+    closelog();
+    if (ident) {
+        snprintf(syslog_ident, sizeof syslog_ident, "%s", ident);
+        openlog(syslog_ident, LOG_PID | LOG_NDELAY | LOG_NOWAIT, facility);
+    }
+    atomic_store(&syslog_on, ident != NULL);
+    lock_drop(&settings_lock);
+}
+
+/* "22 Nov 2026 23:45:11.123", "2026-11-22T23:45:11.123+00:00" or milliseconds since 1970. */
+static void format_time(char *out, size_t room) {
+    int64_t now_ms = clock_wall_ms();
+    time_t seconds = (time_t)(now_ms / 1000);
+    int milliseconds = (int)(now_ms % 1000);
+    struct tm local;
+    localtime_r(&seconds, &local);
+    switch ((enum log_timestamp)atomic_load(&time_form)) {
+    case LOG_TIMESTAMP_MILLISECONDS: snprintf(out, room, "%lld", (long long)now_ms); return;
+    case LOG_TIMESTAMP_LEGACY: {
+        size_t len = strftime(out, room, "%d %b %Y %H:%M:%S.", &local);
+        snprintf(out + len, room - len, "%03d", milliseconds);
+        return;
+    }
+    case LOG_TIMESTAMP_ISO8601: {
+        size_t len = strftime(out, room, "%Y-%m-%dT%H:%M:%S.", &local);
+        long minutes = local.tm_gmtoff / 60;
+        long ahead = minutes < 0 ? -minutes : minutes;
+        snprintf(out + len, room - len, "%03d%c%02ld:%02ld", milliseconds, minutes < 0 ? '-' : '+',
+                 ahead / 60, ahead % 60);
+        return;
+    }
+    }
+}
+
+static const char *role_word(char letter) {
+    switch (letter) {
+    case 'S': return "replica";
+    case 'X': return "sentinel";
+    case 'C': return "RDB/AOF";
+    default: return "primary";
+    }
+}
+
+/* What would end a quoted value or a line early. */
+static void make_safe_for_logfmt(char *text) {
+    for (; *text; text++) {
+        if (*text == '"') *text = '\'';
+        if (*text == '\n' || *text == '\r') *text = ' ';
+    }
+}
+
+/* Everything before the message; returns its length. */
+static size_t format_head(char *out, size_t room, enum log_level level, bool logfmt) {
+    static const char marks[] = ".-*#";
+    static const char *const words[] = { "debug", "info", "notice", "warning" };
+    char now[64];
+    format_time(now, sizeof now);
+    int pid = (int)getpid();
+    char letter = atomic_load(&role);
+    int len = logfmt ? snprintf(out, room, "pid=%d role=%s timestamp=\"%s\" level=%s message=\"", pid,
+                                role_word(letter), now, words[level])
+                     : snprintf(out, room, "%d:%c %s %c ", pid, letter, now, marks[level]);
+    assert(len > 0 && (size_t)len < room);
+    return (size_t)len;
+}
+
+/* A whole line with its newline, at most LOG_LINE_MAX bytes; returns its length. */
+static size_t format_line(char out[LOG_LINE_MAX], enum log_level level, char *message) {
+    bool logfmt = atomic_load(&line_format) == LOG_FORMAT_LOGFMT;
+    if (logfmt) make_safe_for_logfmt(message);
+    const char *tail = logfmt ? "\"\n" : "\n";
+    size_t tail_len = strlen(tail);
+    size_t len = format_head(out, LOG_LINE_MAX, level, logfmt);
+    size_t message_len = strnlen(message, LOG_LINE_MAX - len - tail_len);
+    memcpy(out + len, message, message_len);
+    len += message_len;
+    memcpy(out + len, tail, tail_len);
+    return len + tail_len;
+}
+
+/* Where even this write fails there is nobody left to tell. */
+static bool write_line(int fd, const char *line, size_t len) {
+    ssize_t wrote;
+    do wrote = write(fd, line, len);
+    while (wrote < 0 && errno == EINTR);
+    return wrote == (ssize_t)len;
+}
+
+static void write_to_sink(const char *line, size_t len) {
+    char path[PATH_MAX];
+    lock_take(&settings_lock);
+    memcpy(path, file_path, strlen(file_path) + 1);
+    lock_drop(&settings_lock);
+    int fd = path[0] ? open_log(path) : STDOUT_FILENO;
+    if (fd < 0 || !write_line(fd, line, len)) write_line(STDERR_FILENO, line, len);
+    if (path[0] && fd >= 0) close(fd);
+}
+
+static void write_to_syslog(enum log_level level, const char *message) {
+    static const int priorities[] = { LOG_DEBUG, LOG_INFO, LOG_NOTICE, LOG_WARNING };
+    lock_take(&settings_lock);
+    syslog(priorities[level], "%s", message);
+    lock_drop(&settings_lock);
+}
+
+void log_line(enum log_level level, const char *format, ...) {
+    if (level >= LOG_LEVEL_NOTHING) return;
+    int saved_errno = errno;
+    char message[LOG_LINE_MAX], line[LOG_LINE_MAX];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    size_t len = format_line(line, level, message);
+    write_to_sink(line, len);
+    if (atomic_load(&syslog_on)) write_to_syslog(level, message);
+    errno = saved_errno;
+}

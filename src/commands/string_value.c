@@ -1,0 +1,43 @@
+/* string_value.c: see string_value_private.h. */
+#include "commands/string_value_private.h"
+#include "commands/create_private.h"
+#include "trivet/keyspace/eviction.h"
+
+void string_reply(struct reply *out, const struct entry *e) {
+    if (!e) {
+        reply_null(out);
+        return;
+    }
+    char scratch[INT64_TEXT_MAX];
+    if (UNLIKELY(e->encoding == ENCODING_BLOB))
+        reply_bulk_blob(out, entry_blob(e));
+    else
+        reply_bulk(out, entry_text(e, scratch));
+}
+
+/* The blob of a big argument with a reference for the entry; the call keeps one too, because the journal may
+ * read the argument after the entry is replaced (MSET names a key twice). */
+static struct blob *share_argument(struct call *c, size_t index) {
+    struct blob *b = call_take_blob(c, index);
+    if (b) c->blobs[index] = blob_ref(b);
+    return b;
+}
+
+static struct entry *new_entry(struct call *c, struct slice key, size_t value, int64_t expiry_ms,
+                               uint32_t access) {
+    struct slice text = c->argv[value];
+    if (UNLIKELY(text.len > STRING_EMBED_MAX)) {
+        struct blob *big = share_argument(c, value);
+        if (big) return entry_new_blob(key, big, expiry_ms, access);
+    }
+    return entry_new_string(key, text, expiry_ms, access);
+}
+
+void string_store(struct call *c, struct slice key, size_t value, struct entry *old, int64_t expiry_ms) {
+    if (!old) {
+        create_key(c, key, new_entry(c, key, value, expiry_ms, eviction_access_new(c->view.now_ms)));
+        return;
+    }
+    if (entry_overwrite(old, c->argv[value], expiry_ms)) return;
+    keyspace_replace(&c->view, old, new_entry(c, key, value, expiry_ms, old->access));
+}

@@ -1,0 +1,283 @@
+/* dispatch.c: the way of one command, top to bottom: prepare (look up, hash, prefetch), admit (may it run?), queue or
+ * run under the locks its kind asks for, and settle (statistics, journal).
+ *
+ * The short way is a command with one key from a client in no special state: one test of `obstacles` and one of the client's
+ * flags let it pass. */
+#include "trivet/engine/dispatch.h"
+#include "dispatch_private.h"
+#include "trivet/base/clock.h"
+#include "trivet/base/hash.h"
+#include "trivet/base/mem.h"
+#include "trivet/engine/blocking.h"
+#include "trivet/engine/change.h"
+#include "trivet/engine/commandlog.h"
+#include "trivet/engine/latency.h"
+#include "trivet/engine/locks.h"
+#include "trivet/engine/monitor.h"
+#include "trivet/engine/options.h"
+#include "trivet/engine/registry.h"
+#include "trivet/engine/stats.h"
+#include "trivet/engine/tracking.h"
+#include "trivet/engine/transaction.h"
+
+_Thread_local int64_t dispatch_now_ms;
+static atomic_uint obstacles;
+
+void obstacle_set(enum obstacle which, bool on) {
+    if (on)
+        atomic_fetch_or_explicit(&obstacles, (unsigned)which, memory_order_relaxed);
+    else
+        atomic_fetch_and_explicit(&obstacles, ~(unsigned)which, memory_order_relaxed);
+}
+
+bool obstacle_is_set(enum obstacle which) {
+    return atomic_load_explicit(&obstacles, memory_order_relaxed) & (unsigned)which;
+}
+
+unsigned obstacles_now(void) { return atomic_load_explicit(&obstacles, memory_order_relaxed); }
+
+struct blob *call_take_blob(struct call *c, size_t index) {
+    if (!c->blobs || !c->blobs[index]) return NULL;
+    struct blob *b = c->blobs[index];
+    if (b->len != c->argv[index].len || b->room > b->len + b->len / 8 + 64) return NULL;
+    c->blobs[index] = NULL;
+    return b;
+}
+
+/* ---- preparing ---- */
+
+/* The last look-up of this worker: a pipeline mostly repeats one command. */
+static _Thread_local struct {
+    char name[24];
+    size_t len;
+    const struct command *command;
+} last_lookup;
+
+static const struct command *look_up(const struct slice *argv, size_t argc) {
+    struct slice name = argv[0];
+    if (name.len == last_lookup.len && memcmp(name.ptr, last_lookup.name, name.len) == 0) return last_lookup.command;
+    const struct command *container;
+    const struct command *command = registry_resolve(argv, argc, &container);
+    if (command && !command->parent && !command->children && name.len <= sizeof last_lookup.name) {
+        memcpy(last_lookup.name, name.ptr, name.len);
+        last_lookup.len = name.len;
+        last_lookup.command = command;
+    }
+    return command;
+}
+
+void dispatch_prepare(struct client *c, const struct args *args, struct prepared *out) {
+    (void)c;
+    out->command = look_up(args->argv, args->argc);
+    out->ref.key.ptr = NULL;
+    if (!out->command || !out->command->simple_key || args->argc <= out->command->simple_key) return;
+    out->ref.key = args->argv[out->command->simple_key];
+    out->ref.hash = hash_bytes(out->ref.key);
+    __builtin_prefetch(&shards[SHARD_OF(out->ref.hash)]);
+    __builtin_prefetch(&shards[SHARD_OF(out->ref.hash)].first);
+}
+
+void dispatch_prefetch(const struct client *c, const struct prepared *p) {
+    if (!p->ref.key.ptr) return;
+    struct shard *s = &shards[SHARD_OF(p->ref.hash)];
+    if (thread_is_parallel() && !lock_try(&s->lock)) return;
+    struct keydb *kdb = shard_db(s, c->db);
+    if (kdb) table_prefetch_item(&kdb->table, p->ref.hash);
+    shard_unlock(s);
+}
+
+/* ---- running ---- */
+
+/* Runs it, its locks held, and does what follows every command. */
+static void execute(struct call *call) {
+    struct client *c = call->client;
+    struct reply *out = call->out;
+    uint64_t reply_before = out->total;
+    out->failed = false;
+    if (UNLIKELY(obstacle_is_set(OBSTACLE_MONITOR))) monitor_feed(c, call->command, call->argv, call->argc, clock_wall_us());
+    int64_t start = clock_ticks_ns();
+    call->command->run(call);
+    int64_t ns = clock_ticks_ns() - start;
+    if (UNLIKELY(out->failed)) stats_error(out->error_code);
+    stats_command_ran(call->command, ns, out->failed);
+    if (UNLIKELY(c->flags & CLIENT_TRACKING)) tracking_remember(call);
+    int64_t us = ns / 1000;
+    int64_t threshold_ms = options.latency_monitor_threshold_ms;
+    if (UNLIKELY(threshold_ms > 0 && us >= threshold_ms * 1000))
+        latency_note(call->command->flags & FAST ? "fast-command" : "command", us / 1000);
+    uint64_t reply_bytes = out->total - reply_before;
+    if (UNLIKELY(commandlog_wants(us, call->request_bytes, reply_bytes))) commandlog_note(call, us, reply_bytes);
+}
+
+static void settle(struct client *c) {
+    uint64_t offset = change_flush();
+    if (offset > c->journal_offset) c->journal_offset = offset;
+}
+
+static void run_exclusive(struct call *call) {
+    exclusive_begin();
+    execute(call);
+    settle(call->client);
+    exclusive_end();
+}
+
+/* The usual case: one key, hashed already. */
+static void run_on_one_key(struct call *call, const struct prepared *p) {
+    struct keyref ref = p->ref;
+    call->view.refs = &ref;
+    call->view.ref_count = 1;
+    struct shard *s = &shards[SHARD_OF(ref.hash)];
+    shard_lock(s);
+    execute(call);
+    settle(call->client);
+    shard_unlock(s);
+}
+
+#define REFS_INSIDE 16
+
+static void run_on_keys(struct call *call) {
+    struct key_positions keys = { 0 };
+    struct keyref inside[REFS_INSIDE], *refs = inside;
+    struct shard_set set = { 0 };
+    if (command_key_positions(call->command, call->argv, call->argc, &keys)) {
+        if (keys.count > REFS_INSIDE) refs = mem_alloc(keys.count * sizeof *refs);
+        for (size_t i = 0; i < keys.count; i++) {
+            struct slice key = call->argv[keys.at[i].index];
+            refs[i] = (struct keyref){ key, hash_bytes(key) };
+            shard_set_add(&set, SHARD_OF(refs[i].hash));
+        }
+        call->view.refs = refs;
+        call->view.ref_count = keys.count;
+    }
+    shards_lock(&set);
+    execute(call);
+    settle(call->client);
+    shards_unlock(&set);
+    if (refs != inside) mem_free(refs);
+    key_positions_release(&keys);
+}
+
+/* EXEC: the locks of everything queued and watched, or the gate if one of them needs it. */
+static void run_queue(struct call *call) {
+    if (transaction_is_exclusive(call->client)) {
+        run_exclusive(call);
+        return;
+    }
+    struct shard_set set = { 0 };
+    transaction_shards(call->client, &set);
+    shards_lock(&set);
+    execute(call);
+    settle(call->client);
+    shards_unlock(&set);
+}
+
+static void run_by_kind(struct call *call, const struct prepared *p) {
+    const struct command *command = call->command;
+    if (command->flags & RUNS_QUEUE)
+        run_queue(call);
+    else if (command->kind == EXCLUSIVE)
+        run_exclusive(call);
+    else if (command->kind == KEYED && p->ref.key.ptr)
+        run_on_one_key(call, p);
+    else if (command->kind == KEYED)
+        run_on_keys(call);
+    else {
+        execute(call);
+        settle(call->client);
+    }
+}
+
+static void call_init(struct call *call, struct client *c, const struct command *command, const struct args *args) {
+    call->client = c;
+    call->out = &c->reply;
+    call->command = command;
+    call->argv = args->argv;
+    call->blobs = args->blobs;
+    call->argc = args->argc;
+    call->request_bytes = args->bytes;
+    call->source = FROM_CLIENT;
+    call->view = (struct keyspace_view){ .db = c->db, .now_ms = dispatch_now_ms, .no_touch = c->flags & CLIENT_NO_TOUCH };
+}
+
+/* Client states in which a command needs a second look before and after it runs. */
+#define SPECIAL_STATES (CLIENT_IN_MULTI | CLIENT_SUBSCRIBED | CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP_NEXT | CLIENT_TRACKING)
+
+/* CLIENT REPLY OFF and SKIP: the reply is dropped, pushes are not. */
+static void mute_if_asked(struct client *c) {
+    c->reply.muted = c->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP_NEXT);
+    c->flags &= ~(uint32_t)CLIENT_REPLY_SKIP_NEXT;
+}
+
+static bool is_queueing(const struct client *c, const struct command *command) {
+    return (c->flags & CLIENT_IN_MULTI) && !(command->flags & RUNS_IN_MULTI);
+}
+
+enum dispatched dispatch_run(struct client *c, struct args *args, const struct prepared *p) {
+    struct call call;
+    call_init(&call, c, p->command, args);
+    c->commands++;
+    if (UNLIKELY(c->flags & SPECIAL_STATES)) mute_if_asked(c);
+    if (!dispatch_admit(&call)) {
+        c->reply.muted = false;
+        return c->flags & CLIENT_CLOSING ? DISPATCH_CLOSE : DISPATCH_DONE;
+    }
+    if (UNLIKELY(obstacle_is_set(OBSTACLE_PAUSE)) && !is_queueing(c, p->command) && pause_holds(c, p->command, dispatch_now_ms)) {
+        c->commands--;
+        pause_postpone(c);
+        c->reply.muted = false;
+        return DISPATCH_POSTPONED;
+    }
+    COUNTER_ADD(stats_mine()->commands, 1);
+    c->last_command = p->command;
+    if (UNLIKELY(is_queueing(c, p->command))) {
+        transaction_queue(&call);
+        reply_simple(&c->reply, LIT("QUEUED"));
+    } else {
+        run_by_kind(&call, p);
+        if (UNLIKELY(c->flags & CLIENT_TRACKING)) tracking_command_done(c);
+    }
+    c->reply.muted = false;
+    if (UNLIKELY(c->flags & (CLIENT_BLOCKED | CLIENT_CLOSE_AFTER | CLIENT_CLOSING)))
+        return c->flags & CLIENT_BLOCKED ? DISPATCH_BLOCKED : DISPATCH_CLOSE;
+    return DISPATCH_DONE;
+}
+
+void dispatch_nested(struct client *c, const struct command *command, const struct slice *argv, struct blob **blobs,
+                     size_t argc, struct keyref *refs, size_t ref_count) {
+    struct args args = { .argv = (struct slice *)(uintptr_t)argv, .blobs = blobs, .argc = argc };
+    struct call call;
+    call_init(&call, c, command, &args);
+    call.source = FROM_TRANSACTION;
+    call.view.refs = refs;
+    call.view.ref_count = ref_count;
+    c->last_command = command;
+    COUNTER_ADD(stats_mine()->commands, 1);
+    execute(&call);
+    if (c->flags & CLIENT_TRACKING) tracking_command_done(c);
+}
+
+bool dispatch_replay(struct client *c, const struct slice *argv, size_t argc, struct buf *error) {
+    struct args args = { .argv = (struct slice *)(uintptr_t)argv, .argc = argc };
+    struct call call;
+    struct prepared p = { .command = look_up(argv, argc) };
+    if (!p.command || !p.command->run) {
+        buf_printf(error, "unknown command '%.*s'", SLICE_ARG(argv[0]));
+        return false;
+    }
+    if (!command_arity_fits(p.command, argc)) {
+        buf_printf(error, "wrong number of arguments for '%s'", p.command->full_name);
+        return false;
+    }
+    call_init(&call, c, p.command, &args);
+    call.source = FROM_JOURNAL;
+    call.view.keep_expired = true;
+    c->reply.failed = false;
+    if (is_queueing(c, p.command))
+        transaction_queue(&call);
+    else
+        run_by_kind(&call, &p);
+    bool failed = c->reply.failed;
+    if (failed) buf_printf(error, "'%s' failed with %s", p.command->full_name, c->reply.error_code);
+    reply_sent(&c->reply, c->reply.bytes);
+    return !failed;
+}

@@ -1,0 +1,324 @@
+/* transaction.c: the queue of MULTI and the registry of watched keys. See transaction.h for the locking.
+ *
+ * A shard's `watched` table holds one struct watched_key a key that somebody watches; on it hang the watchers,
+ * one for each client. A client's transaction points to its watchers. */
+#include "trivet/engine/transaction.h"
+#include "trivet/base/hash.h"
+#include "trivet/base/mem.h"
+#include "trivet/types/table.h"
+
+struct watched_key {
+    struct watcher *first;
+    uint64_t hash;   /* of id: database and key */
+    uint32_t shard;
+    uint32_t id_len;
+    char id[];       /* database number (4 bytes), key */
+};
+
+struct watcher {
+    struct client *client;
+    struct watched_key *on;
+    struct watcher *previous, *next;
+};
+
+struct transaction {
+    struct queued *queue;
+    size_t count, room;
+    size_t memory;
+    uint32_t flags;
+    bool exclusive;
+    struct watcher **watchers;
+    size_t watcher_count, watcher_room;
+};
+
+static atomic_size_t watching_clients, watched_keys;
+
+static struct slice watched_key_id(const void *item) {
+    const struct watched_key *w = item;
+    return slice_make(w->id, w->id_len);
+}
+static const struct table_ops watched_table_ops = { .key = watched_key_id };
+
+static struct transaction *transaction_of(struct client *c) {
+    if (!c->transaction) c->transaction = mem_alloc_zero(sizeof *c->transaction);
+    return c->transaction;
+}
+
+/* ---- the queue ---- */
+
+void transaction_begin(struct client *c) {
+    transaction_of(c);
+    c->flags |= CLIENT_IN_MULTI;
+}
+
+static void queued_release(struct queued *q) {
+    for (size_t i = 0; q->blobs && i < q->argc; i++) blob_unref(q->blobs[i]);
+    mem_free(q->blobs);
+    mem_free(q->argv);
+}
+
+/* Copies the arguments into one allocation; big ones keep the blob they came in. */
+static struct queued queued_copy(struct call *call) {
+    struct queued q = { .command = call->command, .argc = call->argc };
+    size_t bytes = call->argc * sizeof(struct slice);
+    if (call->blobs) q.blobs = mem_alloc_zero(call->argc * sizeof *q.blobs);
+    for (size_t i = 0; i < call->argc; i++) {
+        if (call->blobs && call->blobs[i])
+            q.blobs[i] = blob_ref(call->blobs[i]);
+        else
+            bytes += call->argv[i].len;
+    }
+    q.argv = mem_alloc(bytes);
+    q.memory = bytes;
+    char *at = (char *)(q.argv + call->argc);
+    for (size_t i = 0; i < call->argc; i++) {
+        q.argv[i] = call->argv[i];
+        if (q.blobs && q.blobs[i]) {
+            q.memory += call->argv[i].len;
+            continue;
+        }
+        if (call->argv[i].len) memcpy(at, call->argv[i].ptr, call->argv[i].len);
+        q.argv[i].ptr = at;
+        at += call->argv[i].len;
+    }
+    return q;
+}
+
+void transaction_queue(struct call *call) {
+    struct transaction *t = transaction_of(call->client);
+    if (t->count == t->room) {
+        t->room = t->room ? t->room * 2 : 8;
+        t->queue = mem_realloc(t->queue, t->room * sizeof *t->queue);
+    }
+    struct queued q = queued_copy(call);
+    t->queue[t->count++] = q;
+    t->memory += q.memory;
+    t->flags |= q.command->flags;
+    /* A LOCAL command that reads keys locks shards by itself: it must find them free. */
+    bool locks_itself = q.command->kind == LOCAL && (q.command->flags & (READS | WRITES));
+    t->exclusive |= q.command->kind == EXCLUSIVE || locks_itself;
+}
+
+size_t transaction_length(const struct client *c) { return c->transaction ? c->transaction->count : 0; }
+const struct queued *transaction_at(const struct client *c, size_t index) { return &c->transaction->queue[index]; }
+uint32_t transaction_flags(const struct client *c) { return c->transaction ? c->transaction->flags : 0; }
+bool transaction_is_exclusive(const struct client *c) { return c->transaction && c->transaction->exclusive; }
+
+void transaction_end(struct client *c) {
+    c->flags &= ~(uint32_t)(CLIENT_IN_MULTI | CLIENT_MULTI_BROKEN);
+    struct transaction *t = c->transaction;
+    if (!t) return;
+    for (size_t i = 0; i < t->count; i++) queued_release(&t->queue[i]);
+    mem_free(t->queue);
+    t->queue = NULL;
+    t->count = t->room = 0;
+    t->memory = 0;
+    t->flags = 0;
+    t->exclusive = false;
+}
+
+/* ---- watching ---- */
+
+static struct slice make_id(struct buf *out, uint32_t db, struct slice key) {
+    buf_clear(out);
+    buf_append(out, slice_make(&db, sizeof db));
+    buf_append(out, key);
+    return buf_slice(out);
+}
+
+static struct watched_key *watched_find(struct shard *s, uint32_t db, struct slice key, uint64_t *hash) {
+    char small[256];
+    struct buf heap = { 0 };
+    struct slice id;
+    if (key.len <= sizeof small - sizeof db) {
+        memcpy(small, &db, sizeof db);
+        if (key.len) memcpy(small + sizeof db, key.ptr, key.len);
+        id = slice_make(small, sizeof db + key.len);
+    } else {
+        id = make_id(&heap, db, key);
+    }
+    *hash = hash_bytes(id);
+    struct watched_key *w = s->watched ? table_find(s->watched, id, *hash) : NULL;
+    buf_release(&heap);
+    return w;
+}
+
+static struct watched_key *watched_make(struct shard *s, uint32_t shard, uint32_t db, struct slice key) {
+    uint64_t hash;
+    struct watched_key *w = watched_find(s, db, key, &hash);
+    if (w) return w;
+    if (!s->watched) {
+        s->watched = mem_alloc_zero(sizeof *s->watched);
+        table_init(s->watched, &watched_table_ops);
+    }
+    w = mem_alloc(sizeof *w + sizeof db + key.len);
+    w->first = NULL;
+    w->hash = hash;
+    w->shard = shard;
+    w->id_len = (uint32_t)(sizeof db + key.len);
+    memcpy(w->id, &db, sizeof db);
+    if (key.len) memcpy(w->id + sizeof db, key.ptr, key.len);
+    table_insert(s->watched, w, hash);
+    atomic_fetch_add_explicit(&watched_keys, 1, memory_order_relaxed);
+    return w;
+}
+
+static bool is_watching(const struct transaction *t, const struct watched_key *w) {
+    for (size_t i = 0; i < t->watcher_count; i++)
+        if (t->watchers[i]->on == w) return true;
+    return false;
+}
+
+void transaction_watch(struct call *call, struct slice key) {
+    struct transaction *t = transaction_of(call->client);
+    /* Looking it up lets it expire now, before it is watched, and not later as if it had changed. */
+    keyspace_peek(&call->view, key);
+    uint32_t shard = SHARD_OF(keyspace_hash(&call->view, key));
+    struct watched_key *w = watched_make(&shards[shard], shard, call->view.db, key);
+    if (is_watching(t, w)) return;
+    struct watcher *one = mem_alloc(sizeof *one);
+    *one = (struct watcher){ .client = call->client, .on = w, .next = w->first };
+    if (w->first) w->first->previous = one;
+    w->first = one;
+    if (t->watcher_count == t->watcher_room) {
+        t->watcher_room = t->watcher_room ? t->watcher_room * 2 : 4;
+        t->watchers = mem_realloc(t->watchers, t->watcher_room * sizeof(struct watcher *));
+    }
+    if (t->watcher_count++ == 0) atomic_fetch_add_explicit(&watching_clients, 1, memory_order_relaxed);
+    t->watchers[t->watcher_count - 1] = one;
+}
+
+static void watcher_free(struct watcher *one) {
+    struct watched_key *w = one->on;
+    if (one->previous) one->previous->next = one->next;
+    if (one->next) one->next->previous = one->previous;
+    if (w->first == one) w->first = one->next;
+    mem_free(one);
+    if (w->first) return;
+    struct shard *s = &shards[w->shard];
+    table_remove_item(s->watched, w, w->hash);
+    mem_free(w);
+    atomic_fetch_sub_explicit(&watched_keys, 1, memory_order_relaxed);
+    if (table_count(s->watched) > 0) return;
+    table_release(s->watched, NULL);
+    mem_free(s->watched);
+    s->watched = NULL;
+}
+
+static bool is_locked(const struct shard_set *locked, uint32_t shard) {
+    return exclusive_is_mine() || (locked && (locked->bits[shard / 64] >> (shard % 64) & 1));
+}
+
+void transaction_unwatch(struct client *c, const struct shard_set *locked) {
+    struct transaction *t = c->transaction;
+    if (t && t->watcher_count > 0) {
+        for (size_t i = 0; i < t->watcher_count; i++) {
+            uint32_t shard = t->watchers[i]->on->shard;
+            bool lock = !is_locked(locked, shard);
+            if (lock) shard_lock(&shards[shard]);
+            watcher_free(t->watchers[i]);
+            if (lock) shard_unlock(&shards[shard]);
+        }
+        t->watcher_count = 0;
+        atomic_fetch_sub_explicit(&watching_clients, 1, memory_order_relaxed);
+    }
+    atomic_store_explicit(&c->watch_broken, false, memory_order_relaxed);
+}
+
+size_t transaction_watched(const struct client *c) { return c->transaction ? c->transaction->watcher_count : 0; }
+
+bool transaction_is_broken(const struct client *c) {
+    return atomic_load_explicit(&c->watch_broken, memory_order_relaxed);
+}
+
+static struct slice watched_key_of(const struct watched_key *w, uint32_t *db) {
+    memcpy(db, w->id, sizeof *db);
+    return slice_make(w->id + sizeof *db, w->id_len - sizeof *db);
+}
+
+bool transaction_must_fail(struct call *call) {
+    struct transaction *t = call->client->transaction;
+    for (size_t i = 0; t && i < t->watcher_count; i++) {
+        /* Looking at the key lets it expire, which touches its watchers: us. */
+        struct keyspace_view view = call->view;
+        struct slice key = watched_key_of(t->watchers[i]->on, &view.db);
+        keyspace_peek(&view, key);
+    }
+    return transaction_is_broken(call->client);
+}
+
+void transaction_shards(const struct client *c, struct shard_set *out) {
+    const struct transaction *t = c->transaction;
+    if (!t) return;
+    for (size_t i = 0; i < t->watcher_count; i++) shard_set_add(out, t->watchers[i]->on->shard);
+    for (size_t i = 0; i < t->count; i++) {
+        const struct queued *q = &t->queue[i];
+        if (q->command->kind != KEYED) continue;
+        struct key_positions keys = { 0 };
+        if (command_key_positions(q->command, q->argv, q->argc, &keys))
+            for (size_t k = 0; k < keys.count; k++)
+                shard_set_add(out, SHARD_OF(hash_bytes(q->argv[keys.at[k].index])));
+        key_positions_release(&keys);
+    }
+}
+
+/* ---- being touched ---- */
+
+static void break_watchers(struct watched_key *w) {
+    for (struct watcher *one = w->first; one; one = one->next)
+        atomic_store_explicit(&one->client->watch_broken, true, memory_order_relaxed);
+}
+
+void transaction_touch(struct shard *s, uint32_t db, struct slice key) {
+    uint64_t hash;
+    struct watched_key *w = s->watched ? watched_find(s, db, key, &hash) : NULL;
+    if (w) break_watchers(w);
+}
+
+struct database_touch {
+    struct shard *shard;
+    uint32_t db, other;
+};
+
+static bool key_exists(struct shard *s, uint32_t db, struct slice key) {
+    struct keydb *kdb = shard_db(s, db);
+    return kdb && table_find(&kdb->table, key, hash_bytes(key));
+}
+
+static bool touch_if_there(void *arg, void *item) {
+    struct database_touch *t = arg;
+    struct watched_key *w = item;
+    uint32_t db;
+    struct slice key = watched_key_of(w, &db);
+    bool concerned = db == t->db || db == t->other;
+    if (concerned && (key_exists(t->shard, t->db, key) || key_exists(t->shard, t->other, key))) break_watchers(w);
+    return true;
+}
+
+void transaction_touch_database(uint32_t db, uint32_t other) {
+    if (transaction_watched_keys() == 0) return;
+    for (uint32_t i = 0; i < SHARD_COUNT; i++) {
+        struct database_touch t = { &shards[i], db, other };
+        if (shards[i].watched) table_each(shards[i].watched, touch_if_there, &t);
+    }
+}
+
+/* ---- the whole ---- */
+
+size_t transaction_memory(const struct client *c) {
+    const struct transaction *t = c->transaction;
+    if (!t) return 0;
+    return sizeof *t + t->memory + t->room * sizeof *t->queue + t->watcher_count * sizeof(struct watcher);
+}
+
+void transaction_release(struct client *c) {
+    transaction_end(c);
+    transaction_unwatch(c, NULL);
+    if (!c->transaction) return;
+    mem_free(c->transaction->watchers);
+    mem_free(c->transaction);
+    c->transaction = NULL;
+}
+
+size_t transaction_watching_clients(void) { return atomic_load_explicit(&watching_clients, memory_order_relaxed); }
+size_t transaction_watched_keys(void) { return atomic_load_explicit(&watched_keys, memory_order_relaxed); }

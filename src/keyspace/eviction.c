@@ -1,0 +1,406 @@
+/* eviction.c: the clock and counter in the access field, and the search for who goes.
+ *
+ * Every policy is brought to one number, the *turn*: whoever has the smallest turn goes first. It is an
+ * instant that does not depend on when one looks: of the last use (LRU), of the day the counter will have decayed to
+ * nothing (LFU), of expiry (TTL), or a throw of the dice. So candidates that were met at different times compare
+ * rightly, and the pool may keep them for as long as it likes. What has expired already goes before all.
+ *
+ * Each eviction draws some samples, keeps the best it ever saw in the pool, and evicts the first of the pool if
+ * it is still there and was not used since. The pool holds copies, never pointers into a table. */
+#include "trivet/keyspace/eviction.h"
+#include "keyspace/keyspace_private.h"
+#include "trivet/base/background.h"
+#include "trivet/base/buf.h"
+#include "trivet/base/clock.h"
+#include "trivet/base/hash.h"
+#include "trivet/base/mem.h"
+#include "trivet/base/random.h"
+#include "trivet/keyspace/counters.h"
+#include <math.h>
+#include <stdatomic.h>
+#include <time.h>
+
+#define POOL_SIZE 16
+#define DRAWS 3           /* places sampled for an eviction: neighbours in a table are cheap, they are prefetched */
+#define SAMPLES_MAX 64    /* items looked at in one place */
+#define PROBES 8          /* random shards tried before going through them in a row */
+#define RECOUNT_EVERY 16  /* evictions between two looks at the memory and the clock */
+#define DRIFT_THREADS 4   /* threads that allocate without being workers */
+#define LEAVING_SHARE 16  /* this part of the limit may wait for the background thread; beyond, the worker frees itself */
+#define LEAVING_MIN ((size_t)1024 * 1024)
+#define WAIT_NS 100000    /* between two looks at what the background thread has freed */
+
+struct eviction_settings eviction_settings = {
+    .policy = POLICY_NOEVICTION, .samples = 5, .tenacity = 10, .lfu_log_factor = 10, .lfu_decay_minutes = 1,
+    .lazily = true,
+};
+size_t (*eviction_not_counted)(void);
+
+/* ---- the access field ---- */
+
+#define TICK_MS 100
+#define TICK_MASK 0xfffffff
+#define FUTURE_TICKS 36000 /* up to an hour ahead is a clock that was set back, or another worker's newer instant */
+#define MINUTE_MASK 0xffff
+#define LFU_START 5 /* a new entry must have a chance to be used again */
+#define LFU_MAX 255
+
+static uint32_t tick_of(int64_t now_ms) { return (uint32_t)(now_ms / TICK_MS) & TICK_MASK; }
+static uint32_t minute_of(int64_t now_ms) { return (uint32_t)(now_ms / 60000) & MINUTE_MASK; }
+static bool is_lfu(void) { return eviction_settings.policy & EVICT_LFU; }
+
+static uint32_t idle_ticks(uint32_t access, int64_t now_ms) {
+    uint32_t ticks = (tick_of(now_ms) - access) & TICK_MASK;
+    return ticks > TICK_MASK - FUTURE_TICKS ? 0 : ticks;
+}
+
+static uint32_t lfu_join(uint32_t minute, uint32_t counter) { return (minute & MINUTE_MASK) << 8 | counter; }
+
+/* The counter after the periods that have passed; *since is the minute at which the last of them ended, so that the
+ * begun one goes on. */
+static uint32_t lfu_decayed(uint32_t access, int64_t now_ms, uint32_t *since) {
+    uint32_t counter = access & 0xff, last = access >> 8 & MINUTE_MASK, now = minute_of(now_ms);
+    uint32_t period = (uint32_t)eviction_settings.lfu_decay_minutes;
+    *since = now;
+    if (period == 0) return counter;
+    uint32_t elapsed = (now - last) & MINUTE_MASK;
+    *since = now - elapsed % period;
+    uint32_t periods = elapsed / period;
+    return periods > counter ? 0 : counter - periods;
+}
+
+/* The higher the counter, the less likely one more: it grows with the logarithm of the uses. */
+static uint32_t lfu_incremented(uint32_t counter) {
+    if (counter == LFU_MAX) return counter;
+    double above = counter > LFU_START ? (double)(counter - LFU_START) : 0;
+    double chance = 1.0 / (above * eviction_settings.lfu_log_factor + 1);
+    double thrown = (double)(random_u64() >> 11) * 0x1p-53;
+    return thrown < chance ? counter + 1 : counter;
+}
+
+uint32_t eviction_access_new(int64_t now_ms) {
+    return is_lfu() ? lfu_join(minute_of(now_ms), LFU_START) : tick_of(now_ms);
+}
+
+uint32_t eviction_access_used(uint32_t access, int64_t now_ms) {
+    if (LIKELY(!is_lfu())) return tick_of(now_ms);
+    uint32_t since, counter = lfu_decayed(access, now_ms, &since);
+    return lfu_join(since, lfu_incremented(counter));
+}
+
+int64_t eviction_idle_ms(uint32_t access, int64_t now_ms) {
+    return (int64_t)idle_ticks(access, now_ms) * TICK_MS;
+}
+
+uint8_t eviction_frequency(uint32_t access, int64_t now_ms) {
+    uint32_t since;
+    return (uint8_t)lfu_decayed(access, now_ms, &since);
+}
+
+uint32_t eviction_access_idle(int64_t idle_ms, int64_t now_ms) {
+    int64_t ticks = idle_ms / TICK_MS;
+    if (ticks > TICK_MASK - FUTURE_TICKS) ticks = TICK_MASK - FUTURE_TICKS;
+    return (tick_of(now_ms) - (uint32_t)ticks) & TICK_MASK;
+}
+
+uint32_t eviction_access_frequency(uint8_t frequency, int64_t now_ms) {
+    return lfu_join(minute_of(now_ms), frequency);
+}
+
+/* ---- whose turn ---- */
+
+#define TURN_NOW INT64_MIN
+
+static int64_t turn_of(const struct entry *e, int64_t now_ms) {
+    unsigned policy = eviction_settings.policy;
+    if (entry_is_expired(e, now_ms)) return TURN_NOW;
+    if (policy & EVICT_TTL) return entry_expiry_ms(e);
+    if (policy & EVICT_RANDOM) return (int64_t)(random_u64() >> 1);
+    if (policy & EVICT_LRU) return now_ms / TICK_MS - idle_ticks(e->access, now_ms);
+    int64_t counter = e->access & 0xff;
+    int64_t last = now_ms / 60000 - (int64_t)((minute_of(now_ms) - (e->access >> 8)) & MINUTE_MASK);
+    int64_t period = eviction_settings.lfu_decay_minutes;
+    return period > 0 ? last + counter * period : (counter << 32) + last;
+}
+
+/* What tells that a candidate was not used, or given another expiry, since it was met. */
+static int64_t stamp_of(const struct entry *e) {
+    unsigned policy = eviction_settings.policy;
+    if (policy & EVICT_TTL) return entry_expiry_ms(e);
+    return policy & EVICT_RANDOM ? 0 : (int64_t)e->access;
+}
+
+static bool may_go(const struct entry *e) {
+    return eviction_settings.policy & EVICT_ALLKEYS || e->has_expiry;
+}
+
+/* ---- the pool ---- */
+
+struct candidate {
+    int64_t turn;
+    int64_t stamp;
+    uint64_t hash;
+    uint32_t db;
+    struct buf key;
+};
+
+/* The first `count` are in use. Each worker has its own. */
+struct pool {
+    unsigned policy; /* the candidates' turns are of this policy */
+    size_t count;
+    struct candidate candidates[POOL_SIZE];
+};
+static _Thread_local struct pool pool;
+
+static void pool_drop(struct candidate *c) {
+    struct candidate *last = &pool.candidates[--pool.count];
+    struct candidate gone = *c;
+    *c = *last;
+    *last = gone; /* keeps its buffer for the next */
+}
+
+static struct candidate *pool_first(void) {
+    struct candidate *first = NULL;
+    for (size_t i = 0; i < pool.count; i++) {
+        struct candidate *c = &pool.candidates[i];
+        if (!first || c->turn < first->turn) first = c;
+    }
+    return first;
+}
+
+/* The place for a candidate with this turn and key: its own, a free one, or that of the last, if it comes before that. */
+static struct candidate *pool_place(int64_t turn, uint64_t hash, uint32_t db) {
+    struct candidate *last = NULL;
+    for (size_t i = 0; i < pool.count; i++) {
+        struct candidate *c = &pool.candidates[i];
+        if (c->hash == hash && c->db == db) return c;
+        if (!last || c->turn > last->turn) last = c;
+    }
+    if (pool.count < POOL_SIZE) return &pool.candidates[pool.count++];
+    return turn < last->turn ? last : NULL;
+}
+
+static bool pool_wants(int64_t turn) {
+    if (pool.count < POOL_SIZE) return true;
+    for (size_t i = 0; i < POOL_SIZE; i++)
+        if (turn < pool.candidates[i].turn) return true;
+    return false;
+}
+
+static void pool_consider(uint32_t db, const struct entry *e, int64_t now_ms) {
+    int64_t turn = turn_of(e, now_ms);
+    if (!pool_wants(turn)) return;
+    uint64_t hash = hash_bytes(entry_key(e));
+    struct candidate *c = pool_place(turn, hash, db);
+    if (!c) return;
+    c->turn = turn;
+    c->stamp = stamp_of(e);
+    c->hash = hash;
+    c->db = db;
+    buf_clear(&c->key);
+    buf_append(&c->key, entry_key(e));
+}
+
+void eviction_thread_release(void) {
+    for (size_t i = 0; i < POOL_SIZE; i++) buf_release(&pool.candidates[i].key);
+    pool.count = 0;
+}
+
+/* ---- drawing samples ---- */
+
+static size_t eligible(const struct keydb *kdb) {
+    if (!kdb) return 0;
+    return eviction_settings.policy & EVICT_ALLKEYS ? table_count(&kdb->table) : kdb->expires;
+}
+
+/* One of the shard's databases, each as likely as it has entries that may go; NULL if none has. The
+ * hash spreads every database alike, so one shard's proportions are those of all. */
+static struct keydb *pick_db(struct shard *s, uint32_t *db) NEEDS(s->lock) {
+    size_t total = 0;
+    for (uint32_t i = 0; i <= s->other_count; i++) total += eligible(shard_db(s, i));
+    if (total == 0) return NULL;
+    uint64_t nth = s->other_count ? random_below(total) : 0;
+    for (*db = 0; nth >= eligible(shard_db(s, *db)); ++*db) nth -= eligible(shard_db(s, *db));
+    return shard_db(s, *db);
+}
+
+/* Every entry with an expiry in a table passes by; each ends up in `kept` with the same chance. */
+struct reservoir {
+    struct entry *kept[SAMPLES_MAX];
+    size_t room, seen;
+};
+
+static enum table_verdict pass_by(void *arg, void *item) {
+    struct reservoir *r = arg;
+    const struct entry *e = item;
+    if (!e->has_expiry) return TABLE_UNMARK;
+    size_t place = r->seen < r->room ? r->seen : (size_t)random_below(r->seen + 1);
+    if (place < r->room) r->kept[place] = item;
+    r->seen++;
+    return TABLE_KEEP;
+}
+
+static void sample_neighbours(const struct keydb *kdb, uint32_t db, size_t samples, int64_t now_ms) {
+    void *items[SAMPLES_MAX];
+    size_t got = table_sample(&kdb->table, random_u64(), items, samples);
+    for (size_t i = 0; i < got; i++) __builtin_prefetch(items[i]);
+    for (size_t i = 0; i < got; i++)
+        if (may_go(items[i])) pool_consider(db, items[i], now_ms);
+}
+
+/* Where few entries have an expiry, chance would miss them: the marked buckets do not. */
+static void sample_marked(struct keydb *kdb, uint32_t db, size_t samples, int64_t now_ms) {
+    struct reservoir r = { .room = samples };
+    (void)table_walk_marked(&kdb->table, 0, SIZE_MAX, pass_by, &r);
+    assert(r.seen > 0); /* as kdb->expires says */
+    for (size_t i = 0; i < r.seen && i < r.room; i++) pool_consider(db, r.kept[i], now_ms);
+}
+
+/* False if nothing in this shard may go. */
+static bool draw_from(uint32_t index, int64_t now_ms) UNCHECKED {
+    struct shard *s = &shards[index];
+    uint32_t db;
+    shard_lock(s);
+    struct keydb *kdb = pick_db(s, &db);
+    if (kdb) {
+        size_t samples = (size_t)eviction_settings.samples;
+        if (samples > SAMPLES_MAX) samples = SAMPLES_MAX;
+        /* So many neighbours have about `samples` that may go among them. */
+        size_t looks = samples * table_count(&kdb->table) / eligible(kdb);
+        if (looks <= SAMPLES_MAX)
+            sample_neighbours(kdb, db, looks, now_ms);
+        else
+            sample_marked(kdb, db, samples, now_ms);
+    }
+    shard_unlock(s);
+    return kdb != NULL;
+}
+
+/* Considers some entries of a random place; false if there is nothing that may go in the whole keyspace. */
+static bool draw(int64_t now_ms) {
+    for (int i = 0; i < PROBES; i++)
+        if (draw_from((uint32_t)random_below(SHARD_COUNT), now_ms)) return true;
+    uint32_t start = (uint32_t)random_below(SHARD_COUNT);
+    for (uint32_t i = 0; i < SHARD_COUNT; i++)
+        if (draw_from((start + i) % SHARD_COUNT, now_ms)) return true;
+    return false;
+}
+
+/* ---- evicting ---- */
+
+static bool frees_lazily(void) {
+    size_t most = (size_t)eviction_settings.maxmemory / LEAVING_SHARE;
+    return eviction_settings.lazily && entry_leaving_bytes() < (most > LEAVING_MIN ? most : LEAVING_MIN);
+}
+
+/* Evicts the candidate if it still is what it was when it was met; returns the bytes that went, or 0. */
+static size_t evict(const struct candidate *c, int64_t now_ms, void (*flush)(void)) UNCHECKED {
+    struct shard *s = &shards[SHARD_OF(c->hash)];
+    struct keyspace_view view = { .db = c->db, .now_ms = now_ms };
+    size_t bytes = 0;
+    shard_lock(s);
+    struct keydb *kdb = shard_db(s, c->db);
+    struct entry *e = kdb ? table_find(&kdb->table, buf_slice(&c->key), c->hash) : NULL;
+    bool expired = e && entry_is_expired(e, now_ms);
+    if (e && (expired || (may_go(e) && stamp_of(e) == c->stamp))) {
+        bytes = entry_memory(e, (size_t)eviction_settings.samples);
+        table_remove_item(&kdb->table, e, c->hash);
+        keyspace_vanish(&view, kdb, e, expired ? VANISHED_EXPIRED : VANISHED_EVICTED, frees_lazily());
+        if (flush) flush();
+    }
+    shard_unlock(s);
+    return bytes;
+}
+
+/* Evicts one entry and returns its bytes; 0 if nothing may go. */
+static size_t evict_one(int64_t now_ms, void (*flush)(void)) {
+    int draws = eviction_settings.policy & EVICT_RANDOM ? 1 : DRAWS;
+    for (;;) {
+        bool any = false;
+        for (int i = 0; i < draws; i++) any = draw(now_ms);
+        struct candidate *c;
+        while ((c = pool_first()) != NULL) {
+            size_t bytes = evict(c, now_ms, flush);
+            pool_drop(c);
+            if (bytes > 0) return bytes;
+        }
+        if (!any) return 0;
+    }
+}
+
+/* ---- how much, how long ---- */
+
+/* Bytes over the limit. What the background thread is about to free counts as gone, or the same
+ * bytes would be evicted twice; frees_lazily() keeps that small. */
+static size_t bytes_over(void) {
+    size_t limit = (size_t)eviction_settings.maxmemory;
+    if (limit == 0) return 0;
+    size_t free_of_charge = entry_leaving_bytes() + (eviction_not_counted ? eviction_not_counted() : 0);
+    size_t drift = (size_t)(thread_worker_count + DRIFT_THREADS) * MEM_PUBLISH_STEP;
+    if (mem_used() + drift <= limit + free_of_charge) return 0; /* surely under: the cheap reading will do */
+    size_t used = mem_used_exact();
+    return used > limit + free_of_charge ? used - limit - free_of_charge : 0;
+}
+
+static int64_t time_limit_us(void) {
+    int tenacity = eviction_settings.tenacity;
+    if (tenacity >= 100) return INT64_MAX;
+    if (tenacity <= 10) return 50 * tenacity;
+    return (int64_t)(500.0 * pow(1.15, tenacity - 10));
+}
+
+/* Nothing may go, but what a FLUSHALL or UNLINK left to the background thread may be on its way. */
+static enum room wait_for_background(int64_t started_us) {
+    while (background_pending() > 0) {
+        if (bytes_over() == 0) return ROOM_ENOUGH;
+        if (clock_steady_us() - started_us >= time_limit_us()) return ROOM_WORKING;
+        nanosleep(&(struct timespec){ .tv_nsec = WAIT_NS }, NULL);
+    }
+    return bytes_over() == 0 ? ROOM_ENOUGH : ROOM_NONE;
+}
+
+static enum room make_room(size_t over, int64_t now_ms, void (*flush)(void)) {
+    if (eviction_settings.policy == POLICY_NOEVICTION) return ROOM_NONE;
+    int64_t started_us = clock_steady_us();
+    if (pool.policy != eviction_settings.policy) pool.count = 0;
+    pool.policy = eviction_settings.policy;
+    size_t freed = 0;
+    for (unsigned evicted = 1;; evicted++) {
+        size_t bytes = evict_one(now_ms, flush);
+        if (bytes == 0) return wait_for_background(started_us);
+        freed += bytes;
+        bool recount = evicted % RECOUNT_EVERY == 0;
+        if (freed < over && !recount) continue;
+        over = bytes_over();
+        if (over == 0) return ROOM_ENOUGH;
+        freed = 0;
+        if (recount && clock_steady_us() - started_us > time_limit_us()) return ROOM_WORKING;
+    }
+}
+
+/* Since when memory is over the limit, in steady microseconds; 0 if it is not. All workers share it. */
+static atomic_int_fast64_t over_since_us;
+
+static void note(enum room room) {
+    if (room != ROOM_ENOUGH) {
+        int_fast64_t none = 0;
+        if (atomic_load_explicit(&over_since_us, memory_order_relaxed) == 0)
+            atomic_compare_exchange_strong(&over_since_us, &none, clock_steady_us());
+        return;
+    }
+    if (LIKELY(atomic_load_explicit(&over_since_us, memory_order_relaxed) == 0)) return;
+    int64_t since = atomic_exchange(&over_since_us, 0);
+    if (since != 0) COUNTER_ADD(counters_mine()->eviction_us, (uint64_t)(clock_steady_us() - since));
+}
+
+enum room eviction_make_room(int64_t now_ms, void (*flush)(void)) {
+    size_t over = bytes_over();
+    enum room room = LIKELY(over == 0) ? ROOM_ENOUGH : make_room(over, now_ms, flush);
+    note(room);
+    return room;
+}
+
+int64_t eviction_exceeded_us(void) {
+    int64_t since = atomic_load_explicit(&over_since_us, memory_order_relaxed);
+    return since == 0 || !eviction_has_limit() ? 0 : clock_steady_us() - since;
+}

@@ -1,0 +1,188 @@
+/* expiry.c: each worker goes round its own shards like a watchman and stops where it is when the time is up.
+ *
+ * The work is cut into bites: a few buckets of one table under one hold of the shard's lock. Bites make rounds of
+ * ROUND_WORK. Keys lie in shards by their hash, so the entries of a round are a fair sample of all: if
+ * more than STALE_ACCEPTED percent of them had expired, another round follows within the budget; if not, the
+ * rest can wait for the next cycle, and an idle server stays idle. A bucket costs next to nothing unless it is
+ * marked, so a few expiries among millions of keys are found as well. */
+#include "trivet/keyspace/expiry.h"
+#include "keyspace/keyspace_private.h"
+#include "trivet/base/clock.h"
+#include "trivet/keyspace/counters.h"
+
+#define BITE_BUCKETS 16
+#define GONE_MAX 128      /* taken out in one bite at most; what a freak chain holds beyond waits for the next pass */
+#define ROUND_WORK 2000   /* shards, buckets and entries looked at */
+#define STALE_ACCEPTED 10 /* percent */
+#define TTL_MEMORY 1000   /* entries over which the average TTL of a database is taken */
+#define PERCENT_UNIT 10000 /* shares are kept in millionths */
+
+/* Where a worker goes on; its own but for the estimate, which anybody may read. */
+struct watch {
+    uint32_t shard; /* not yet walked to its end */
+    uint32_t db;    /* in that shard */
+    atomic_uint stale; /* running average of the share of stale entries met, in millionths */
+} CACHE_ALIGNED;
+static struct watch watches[WORKERS_MAX];
+static bool active = true; /* changed with the gate closed */
+
+/* One call of expiry_cycle. */
+struct cycle {
+    struct keyspace_view view;
+    struct watch *watch;
+    void (*flush)(void);
+    uint32_t shards_left;        /* until every one was seen to its end */
+    size_t work;                 /* in this round */
+    size_t checked, stale;       /* in this round */
+    size_t all_checked, all_stale;
+};
+
+struct bite {
+    int64_t now_ms;
+    int64_t ttl_sum;
+    size_t alive;
+    size_t stale; /* the first of which are in `gone` */
+    struct entry *gone[GONE_MAX];
+};
+
+static enum table_verdict visit(void *arg, void *item) {
+    struct bite *b = arg;
+    const struct entry *e = item;
+    if (!e->has_expiry) return TABLE_UNMARK;
+    if (!entry_is_expired(e, b->now_ms)) {
+        b->alive++;
+        b->ttl_sum += entry_expiry_ms(e) - b->now_ms;
+        return TABLE_KEEP;
+    }
+    if (b->stale == GONE_MAX) return TABLE_KEEP;
+    b->gone[b->stale++] = item;
+    return TABLE_REMOVE;
+}
+
+/* Folds what was seen into this worker's running average for the database; more entries weigh more. */
+static void note_ttl(uint32_t db, const struct bite *b) {
+    if (b->alive == 0) return;
+    atomic_int_fast64_t *average = &counters_mine()->average_ttl_ms[db];
+    int64_t old = atomic_load_explicit(average, memory_order_relaxed);
+    int64_t seen = b->ttl_sum / (int64_t)b->alive;
+    double weight = (double)b->alive / (double)(b->alive + TTL_MEMORY);
+    int64_t now = old == 0 ? seen : old + (int64_t)((double)(seen - old) * weight);
+    atomic_store_explicit(average, now > 0 ? now : 1, memory_order_relaxed);
+}
+
+/* The database of this shard to walk on in, moving the watch past those without an expiry; NULL at the end. */
+static struct keydb *next_db(struct shard *s, struct watch *w) NEEDS(s->lock) {
+    for (; w->db <= s->other_count; w->db++) {
+        struct keydb *kdb = shard_db(s, w->db);
+        if (kdb && kdb->expires > 0) return kdb;
+    }
+    return NULL;
+}
+
+static void take_bite(struct cycle *c, struct keydb *kdb) {
+    struct bite b = { .now_ms = c->view.now_ms };
+    c->view.db = c->watch->db;
+    kdb->expiry_cursor = table_walk_marked(&kdb->table, kdb->expiry_cursor, BITE_BUCKETS, visit, &b);
+    for (size_t i = 0; i < b.stale; i++)
+        keyspace_vanish(&c->view, kdb, b.gone[i], VANISHED_EXPIRED, true);
+    /* Nobody else may come by to carry on what the removals began. */
+    if (b.stale > 0) (void)table_move_some(&kdb->table, BITE_BUCKETS);
+    if (kdb->expiry_cursor == 0) c->watch->db++;
+    note_ttl(c->view.db, &b);
+    c->work += BITE_BUCKETS + b.alive + b.stale;
+    c->checked += b.alive + b.stale;
+    c->stale += b.stale;
+    if (b.stale > 0 && c->flush) c->flush();
+}
+
+/* Looks at a bit of the shard where the watch is. False if there was nothing to look at. */
+static bool step(struct cycle *c) UNCHECKED {
+    struct watch *w = c->watch;
+    struct shard *s = &shards[w->shard];
+    shard_lock(s);
+    struct keydb *kdb = next_db(s, w);
+    if (kdb) take_bite(c, kdb);
+    shard_unlock(s);
+    if (kdb) return true;
+    uint32_t stride = (uint32_t)thread_worker_count;
+    w->shard = w->shard + stride < SHARD_COUNT ? w->shard + stride : w->shard % stride;
+    w->db = 0;
+    c->work++;
+    c->shards_left--;
+    return false;
+}
+
+static bool was_stale(const struct cycle *c) { return c->stale * 100 > c->checked * STALE_ACCEPTED; }
+
+static void end_round(struct cycle *c) {
+    c->all_checked += c->checked;
+    c->all_stale += c->stale;
+    c->work = c->checked = c->stale = 0;
+}
+
+/* Rounds until there is little to do or no time. True if the time is what ended it. */
+static bool run(struct cycle *c, int64_t deadline_us) {
+    while (c->shards_left > 0) {
+        if (step(c) && clock_steady_us() >= deadline_us) return true;
+        if (c->work < ROUND_WORK) continue;
+        if (!was_stale(c)) return false;
+        end_round(c);
+    }
+    return false;
+}
+
+static bool anything_expires(void) {
+    for (uint32_t db = 0; db < keyspace_databases(); db++)
+        if (keyspace_expires(db) > 0) return true;
+    return false;
+}
+
+static void note_stale(struct watch *w, size_t checked, size_t stale) {
+    uint64_t share = checked > 0 ? stale * 100 * PERCENT_UNIT / checked : 0;
+    uint64_t old = atomic_load_explicit(&w->stale, memory_order_relaxed);
+    atomic_store_explicit(&w->stale, (unsigned)((old * 19 + share) / 20), memory_order_relaxed);
+}
+
+bool expiry_cycle(int64_t now_ms, int64_t budget_us, void (*flush)(void)) {
+    if (!active) return false;
+    uint32_t worker = thread_worker_index < 0 ? 0 : (uint32_t)thread_worker_index;
+    uint32_t workers = (uint32_t)thread_worker_count;
+    struct watch *w = &watches[worker];
+    if (!anything_expires()) {
+        note_stale(w, 0, 0);
+        return false;
+    }
+    if (w->shard % workers != worker) w->shard = worker; /* the first time */
+    /* One more than there are: the first may have been begun in the middle. */
+    struct cycle c = { .view = { .now_ms = now_ms }, .watch = w, .flush = flush,
+                       .shards_left = (SHARD_COUNT - worker + workers - 1) / workers + 1 };
+    int64_t started_us = clock_steady_us();
+    bool out_of_time = run(&c, started_us + budget_us);
+    bool much_left = out_of_time && was_stale(&c);
+    end_round(&c);
+    note_stale(w, c.all_checked, c.all_stale);
+    struct keyspace_counters *mine = counters_mine();
+    COUNTER_ADD(mine->expiry_us, (uint64_t)(clock_steady_us() - started_us));
+    if (out_of_time) COUNTER_ADD(mine->expiry_cap_reached, 1);
+    return much_left;
+}
+
+void expiry_set_active(bool on) { active = on; }
+
+double expiry_stale_percent(void) {
+    uint64_t sum = 0;
+    for (int i = 0; i < thread_worker_count; i++)
+        sum += atomic_load_explicit(&watches[i].stale, memory_order_relaxed);
+    return (double)sum / thread_worker_count / PERCENT_UNIT;
+}
+
+int64_t expiry_average_ttl_ms(uint32_t db) {
+    if (keyspace_expires(db) == 0) return 0;
+    int64_t sum = 0, seen = 0;
+    for (int i = 0; i < thread_worker_count; i++) {
+        int64_t average = atomic_load_explicit(&keyspace_counters[i].average_ttl_ms[db], memory_order_relaxed);
+        sum += average;
+        seen += average > 0;
+    }
+    return seen ? sum / seen : 0;
+}

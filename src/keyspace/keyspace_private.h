@@ -1,0 +1,13 @@
+/* keyspace_private.h: what expiry and eviction share with the doors.
+ * Thread: under the lock of the entry's shard. */
+#ifndef KEYSPACE_KEYSPACE_PRIVATE_H
+#define KEYSPACE_KEYSPACE_PRIVATE_H
+
+#include "trivet/keyspace/keyspace.h"
+
+/* Ends an entry that the caller has just taken out of kdb's table: saves its image for a running
+ * snapshot, counts it, reports it to the hook `vanished` and frees it (`lazily`: in the background if big). */
+void keyspace_vanish(struct keyspace_view *view, struct keydb *kdb, struct entry *e,
+                     enum vanish_reason reason, bool lazily);
+
+#endif

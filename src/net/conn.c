@@ -1,0 +1,549 @@
+/* conn.c: bytes in, commands run, bytes out.
+ *
+ * Input is read into a buffer that all connections of a worker share; only what is left of an incomplete command
+ * moves to the connection's own buffer, so an idle connection owns none. A pipelined buffer is parsed into a batch of
+ * commands, their keys hashed and prefetched, and then they run. A big argument is read straight into its blob.
+ *
+ * Replies wait for the end of the worker's turn (conns_flush): one writev for all that a connection got in it. */
+#include "trivet/net/conn.h"
+#include "trivet/base/clock.h"
+#include "trivet/base/log.h"
+#include "trivet/base/mem.h"
+#include "trivet/engine/blocking.h"
+#include "trivet/engine/dispatch.h"
+#include "trivet/engine/locks.h"
+#include "trivet/engine/options.h"
+#include "trivet/engine/stats.h"
+#include "trivet/engine/workers.h"
+#include "trivet/net/listener.h"
+#include "trivet/net/socket.h"
+#include "trivet/net/worker.h"
+#include "trivet/persist/aof.h"
+#include "trivet/persist/journal.h"
+#include "trivet/resp/parser.h"
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <unistd.h>
+
+#define READ_SIZE (64 * 1024) /* the worker's shared input buffer */
+#define BATCH 64              /* commands parsed ahead */
+#define WRITE_VECTORS 64
+#define WRITE_AT_ONCE (1024 * 1024) /* bytes for one connection before the others get their turn */
+#define KEEP_INPUT_ROOM (16 * 1024)  /* an empty input buffer larger than this is given back */
+
+struct conn {
+    struct client client;
+    struct event readable, writable;
+    struct event timer;
+    struct buf in;       /* bytes of a command that is not complete, or may not run yet */
+    struct args args;    /* that command, as far as it is parsed */
+    bool args_ready;     /* args is complete and was postponed (only for commands with big arguments) */
+    bool reading;        /* `readable` is added */
+    bool writing;        /* `writable` is added: the socket was full */
+    bool queued;         /* on the worker's list of connections with output */
+    bool marked;         /* on the worker's list of those to be closed */
+    struct conn *next_output, *next_marked;
+};
+
+/* One worker's part. */
+static _Thread_local struct {
+    struct conn *output; /* have something to write, newest first */
+    struct conn *marked;
+    char *shared;        /* READ_SIZE bytes */
+    struct args slots[BATCH];
+    struct prepared prepared[BATCH];
+} here;
+
+static struct conn *conn_of(struct client *c) { return CONTAINER_OF(c, struct conn, client); }
+
+/* ---- marking for the end of the turn ---- */
+
+static void queue_output(struct conn *conn) {
+    if (conn->queued || conn->writing) return;
+    conn->queued = true;
+    conn->next_output = here.output;
+    here.output = conn;
+}
+
+static void mark_for_closing(struct conn *conn) {
+    conn->client.flags |= CLIENT_CLOSING;
+    if (conn->marked) return;
+    conn->marked = true;
+    conn->next_marked = here.marked;
+    here.marked = conn;
+}
+
+static void close_soon(struct client *c, const char *why) {
+    struct conn *conn = conn_of(c);
+    if (why && !conn->marked) LOG_VERBOSE("Closing client %s (id %llu): %s", c->peer, (unsigned long long)c->id, why);
+    mark_for_closing(conn);
+}
+
+static void set_reading(struct conn *conn, bool on) {
+    if (conn->reading == on) return;
+    conn->reading = on;
+    if (on)
+        event_add(&conn->readable, NULL);
+    else
+        event_del(&conn->readable);
+}
+
+/* ---- output limits ---- */
+
+static void close_for_output(struct conn *conn, const char *limit) {
+    struct buf line = { 0 };
+    client_describe(&conn->client, dispatch_now_ms, &line);
+    LOG_WARNING("Client closed for overcoming the %s output buffer limit (client-output-buffer-limit): %.*s", limit,
+                SLICE_ARG(buf_slice(&line)));
+    buf_release(&line);
+    COUNTER_ADD(stats_mine()->output_limit_closed, 1);
+    mark_for_closing(conn);
+}
+
+/* The hard limit at once, the soft limit once it has been passed for its time. */
+static void check_output(struct conn *conn) {
+    struct client *c = &conn->client;
+    const struct output_limit *limit = &options.client_output_buffer_limit[client_class(c)];
+    size_t waiting = c->reply.memory;
+    if (c->flags & CLIENT_CLOSING) return;
+    if (limit->hard_bytes && waiting >= limit->hard_bytes) {
+        close_for_output(conn, "hard");
+        return;
+    }
+    if (!limit->soft_bytes || waiting < limit->soft_bytes) {
+        c->soft_limit_since_ms = 0;
+    } else if (c->soft_limit_since_ms == 0) {
+        c->soft_limit_since_ms = dispatch_now_ms;
+    } else if (dispatch_now_ms - c->soft_limit_since_ms > limit->soft_seconds * 1000) {
+        close_for_output(conn, "soft");
+    }
+}
+
+static void on_output(struct client *c) {
+    check_output(conn_of(c));
+    queue_output(conn_of(c));
+}
+
+/* ---- running commands ---- */
+
+static struct parse_limits limits_of(const struct client *c) {
+    if (LIKELY(c->authenticated)) return (struct parse_limits){ options.proto_max_bulk_len, INT32_MAX };
+    return (struct parse_limits){ PARSE_UNAUTHENTICATED_BULK, PARSE_UNAUTHENTICATED_ARGS };
+}
+
+/* What one parsing pass over the input found. */
+struct batch {
+    size_t count;
+    enum parse ended; /* why it stopped: READY means the batch is full */
+    size_t consumed[BATCH]; /* bytes of the input up to and with command i */
+    size_t used;            /* the same for the last one */
+};
+
+/* Parses commands into the worker's slots; the one that is not complete, if any, stays in slots[count]. */
+static void parse_batch(struct conn *conn, struct slice input, struct batch *b) {
+    struct parse_limits limits = limits_of(&conn->client);
+    b->count = 0;
+    b->used = 0;
+    b->ended = PARSE_READY;
+    struct args first = here.slots[0];
+    here.slots[0] = conn->args; /* goes on where the last read ended */
+    conn->args = first;
+    while (b->count < BATCH) {
+        struct args *a = &here.slots[b->count];
+        struct slice rest = slice_make(input.ptr + b->used, input.len - b->used);
+        b->ended = parse_command(a, rest, &limits);
+        if (b->ended != PARSE_READY) return;
+        b->used += a->used;
+        if (a->argc == 0) {
+            args_reset(a);
+            continue;
+        }
+        b->consumed[b->count] = b->used;
+        dispatch_prepare(&conn->client, a, &here.prepared[b->count]);
+        b->count++;
+        if (a->blobs || !conn->client.authenticated) return; /* AUTH changes the limits for what follows */
+    }
+}
+
+/* Runs the batch; returns how many bytes of the input are done with. *held says why it stopped before the end. */
+static size_t run_batch(struct conn *conn, const struct batch *b, enum dispatched *held) {
+    struct client *c = &conn->client;
+    *held = DISPATCH_DONE;
+    if (b->count > 1)
+        for (size_t i = 0; i < b->count; i++) dispatch_prefetch(c, &here.prepared[i]);
+    for (size_t i = 0; i < b->count; i++) {
+        enum dispatched d = dispatch_run(c, &here.slots[i], &here.prepared[i]);
+        if (d == DISPATCH_POSTPONED && here.slots[i].blobs) {
+            /* Its arguments are not all in the input: keep it as it is. */
+            struct args empty = conn->args;
+            conn->args = here.slots[i];
+            here.slots[i] = empty;
+            conn->args_ready = true;
+        }
+        for (size_t drop = i; d != DISPATCH_DONE && drop < b->count; drop++) args_reset(&here.slots[drop]);
+        if (d != DISPATCH_DONE) {
+            *held = d;
+            return d == DISPATCH_POSTPONED ? (i ? b->consumed[i - 1] : 0) : b->consumed[i];
+        }
+        args_reset(&here.slots[i]);
+        if (UNLIKELY(c->reply.memory > options.client_output_buffer_limit[CLASS_NORMAL].hard_bytes)) check_output(conn);
+        if (UNLIKELY(c->flags & CLIENT_CLOSING)) {
+            for (size_t drop = i + 1; drop < b->count; drop++) args_reset(&here.slots[drop]);
+            *held = DISPATCH_CLOSE;
+            return b->consumed[i];
+        }
+        gate_yield();
+    }
+    return b->used;
+}
+
+static void protocol_error(struct conn *conn, const char *why) {
+    struct client *c = &conn->client;
+    LOG_VERBOSE("Protocol error (%s) from client %s", why, c->peer);
+    reply_error_printf(&c->reply, "ERR %s", why);
+    stats_error("ERR");
+    c->flags |= CLIENT_CLOSE_AFTER;
+    set_reading(conn, false);
+}
+
+/* The command in the last slot is not complete: it goes back to its connection, with its bytes. */
+static void keep_partial(struct conn *conn, struct args *a) {
+    struct args empty = conn->args;
+    conn->args = *a;
+    *a = empty;
+}
+
+/* Parses and runs all of `input`; returns how many bytes of it are done with. */
+static size_t run_input(struct conn *conn, struct slice input) {
+    size_t done = 0;
+    for (;;) {
+        struct batch b;
+        enum dispatched held;
+        parse_batch(conn, slice_make(input.ptr + done, input.len - done), &b);
+        struct args *partial = b.ended == PARSE_READY ? NULL : &here.slots[b.count];
+        size_t base = done;
+        done += run_batch(conn, &b, &held);
+        if (held == DISPATCH_BLOCKED || held == DISPATCH_POSTPONED) {
+            if (partial) args_reset(partial);
+            set_reading(conn, false);
+            return done;
+        }
+        if (held == DISPATCH_CLOSE) {
+            if (partial) args_reset(partial);
+            set_reading(conn, false);
+            return input.len;
+        }
+        if (b.ended == PARSE_BROKEN) {
+            protocol_error(conn, partial->error);
+            args_reset(partial);
+            return input.len;
+        }
+        if (partial) {
+            done = base + b.used;
+            keep_partial(conn, partial);
+            return done;
+        }
+        if (done == input.len) return done;
+    }
+}
+
+/* A postponed command with big arguments runs again. False if it still may not. */
+static bool run_postponed(struct conn *conn) {
+    struct args a = conn->args;
+    args_init(&conn->args);
+    struct prepared p;
+    size_t used = a.used;
+    dispatch_prepare(&conn->client, &a, &p);
+    enum dispatched d = dispatch_run(&conn->client, &a, &p);
+    if (d == DISPATCH_POSTPONED) {
+        conn->args = a;
+        return false;
+    }
+    args_release(&a);
+    conn->args_ready = false;
+    buf_drop_front(&conn->in, used);
+    return d == DISPATCH_DONE;
+}
+
+static void over_query_limit(struct conn *conn) {
+    struct buf line = { 0 };
+    client_describe(&conn->client, dispatch_now_ms, &line);
+    LOG_WARNING("Closing client that reached the query buffer limit (client-query-buffer-limit): %.*s",
+                SLICE_ARG(buf_slice(&line)));
+    buf_release(&line);
+    COUNTER_ADD(stats_mine()->query_limit_closed, 1);
+    mark_for_closing(conn);
+}
+
+/* The input left over stays with the connection. */
+static void keep_input(struct conn *conn, struct slice input, size_t done) {
+    if (conn->in.ptr && input.ptr == conn->in.ptr) {
+        if (done > 0) buf_drop_front(&conn->in, done);
+    } else if (done < input.len) {
+        buf_append(&conn->in, slice_make(input.ptr + done, input.len - done));
+    }
+    if (conn->in.len == 0 && conn->in.room > KEEP_INPUT_ROOM) buf_release(&conn->in);
+    struct client *c = &conn->client;
+    c->input_pending = conn->in.len;
+    c->input_room = conn->in.room;
+    c->arguments_memory = conn->args.big ? conn->args.big->room : 0;
+    if (c->input_pending + c->arguments_memory > options.client_query_buffer_limit) over_query_limit(conn);
+}
+
+static void after_input(struct conn *conn) {
+    struct client *c = &conn->client;
+    if (!reply_is_empty(&c->reply) || (c->flags & CLIENT_CLOSE_AFTER)) queue_output(conn);
+    check_output(conn);
+}
+
+static void process(struct conn *conn, struct slice input) {
+    keep_input(conn, input, run_input(conn, input));
+    after_input(conn);
+}
+
+/* ---- reading ---- */
+
+/* Reads into the big argument that is being filled, and what comes after it into the connection's own buffer.
+ * Returns what read returned. */
+static ssize_t read_big(struct conn *conn) {
+    struct parse_room room = parse_big_room(&conn->args);
+    char *behind = buf_reserve(&conn->in, KEEP_INPUT_ROOM / 4);
+    struct iovec to[2] = { { room.ptr, room.len }, { behind, KEEP_INPUT_ROOM / 4 } };
+    ssize_t got = socket_read_vectors(conn->client.fd, to, 2);
+    if (got <= 0) return got;
+    size_t into_big = (size_t)got < room.len ? (size_t)got : room.len;
+    conn->in.len += (size_t)got - into_big;
+    parse_big_filled(&conn->args, into_big);
+    if (into_big == room.len) process(conn, buf_slice(&conn->in));
+    return got;
+}
+
+static ssize_t read_plain(struct conn *conn) {
+    char *to = here.shared;
+    if (conn->in.len > 0) to = buf_reserve(&conn->in, READ_SIZE / 4);
+    size_t room = conn->in.len > 0 ? conn->in.room - conn->in.len : READ_SIZE;
+    ssize_t got = socket_read(conn->client.fd, to, room);
+    if (got <= 0) return got;
+    if (to == here.shared) {
+        process(conn, slice_make(to, (size_t)got));
+    } else {
+        conn->in.len += (size_t)got;
+        process(conn, buf_slice(&conn->in));
+    }
+    return got;
+}
+
+static void on_readable(evutil_socket_t fd, short what, void *arg) {
+    (void)fd;
+    (void)what;
+    struct conn *conn = arg;
+    struct client *c = &conn->client;
+    worker_begin_turn();
+    if (mailbox_has_letters(&worker_mailboxes[worker_self()])) mailbox_drain(&worker_mailboxes[worker_self()]);
+    if (c->flags & (CLIENT_CLOSING | CLIENT_BLOCKED | CLIENT_POSTPONED)) return;
+    struct stats *s = stats_mine();
+    COUNTER_ADD(s->reads, 1);
+    ssize_t got = conn->args.big ? read_big(conn) : read_plain(conn);
+    if (got > 0) {
+        c->active_ms = dispatch_now_ms;
+        c->bytes_in += (uint64_t)got;
+        COUNTER_ADD(s->net_in, (uint64_t)got);
+    } else if (got == 0) {
+        mark_for_closing(conn);
+    } else if (errno != EAGAIN && errno != EINTR) {
+        close_soon(c, strerror(errno));
+    }
+}
+
+static void resume(struct client *c) {
+    struct conn *conn = conn_of(c);
+    if (c->flags & (CLIENT_CLOSING | CLIENT_BLOCKED | CLIENT_POSTPONED)) return;
+    bool go_on = !conn->args_ready || run_postponed(conn);
+    if (go_on && !(c->flags & (CLIENT_CLOSING | CLIENT_BLOCKED | CLIENT_POSTPONED | CLIENT_CLOSE_AFTER))) {
+        set_reading(conn, true);
+        if (conn->in.len > 0) process(conn, buf_slice(&conn->in));
+    }
+    after_input(conn);
+}
+
+/* ---- writing ---- */
+
+/* Writes as much as the socket takes, up to a fair share. False if the connection broke. */
+static bool write_some(struct conn *conn) {
+    struct reply *r = &conn->client.reply;
+    size_t written = 0;
+    while (!reply_is_empty(r) && written < WRITE_AT_ONCE) {
+        struct iovec vectors[WRITE_VECTORS];
+        int count = reply_vectors(r, vectors, WRITE_VECTORS);
+        ssize_t n = socket_write_vectors(conn->client.fd, vectors, count);
+        COUNTER_ADD(stats_mine()->writes, 1);
+        if (n < 0) {
+            if (errno == EINTR) continue;
+            return errno == EAGAIN;
+        }
+        size_t before = r->bytes;
+        reply_sent(r, (size_t)n);
+        written += (size_t)n;
+        if ((size_t)n < before && count < WRITE_VECTORS) break; /* the socket is full */
+    }
+    conn->client.bytes_out += written;
+    COUNTER_ADD(stats_mine()->net_out, written);
+    return true;
+}
+
+static void flush(struct conn *conn) {
+    struct client *c = &conn->client;
+    if (c->flags & CLIENT_CLOSING) return;
+    if (!write_some(conn)) {
+        close_soon(c, strerror(errno));
+        return;
+    }
+    bool more = !reply_is_empty(&c->reply);
+    if (!more && (c->flags & CLIENT_CLOSE_AFTER)) mark_for_closing(conn);
+    if (more != conn->writing) {
+        conn->writing = more;
+        if (more)
+            event_add(&conn->writable, NULL);
+        else
+            event_del(&conn->writable);
+    }
+}
+
+static void on_writable(evutil_socket_t fd, short what, void *arg) {
+    (void)fd;
+    (void)what;
+    struct conn *conn = arg;
+    worker_begin_turn();
+    /* More may have been added since, by a write that is not durable yet: then the whole waits for the flush. */
+    if (journal_on && !aof_is_committed(conn->client.journal_offset)) {
+        conn->writing = false;
+        event_del(&conn->writable);
+        queue_output(conn);
+        return;
+    }
+    flush(conn);
+}
+
+uint64_t conns_journal_offset(void) {
+    uint64_t highest = 0;
+    for (struct conn *conn = here.output; conn; conn = conn->next_output)
+        if (conn->client.journal_offset > highest) highest = conn->client.journal_offset;
+    return highest;
+}
+
+void conns_flush(uint64_t durable) {
+    struct conn *list = here.output;
+    here.output = NULL;
+    while (list) {
+        struct conn *conn = list;
+        list = conn->next_output;
+        conn->queued = false;
+        if (conn->client.journal_offset <= durable || aof_is_committed(conn->client.journal_offset))
+            flush(conn);
+        else
+            queue_output(conn); /* tried again in each turn, at the latest by the cron */
+    }
+}
+
+/* ---- opening and closing ---- */
+
+static void on_timer(evutil_socket_t fd, short what, void *arg) {
+    (void)fd;
+    (void)what;
+    struct conn *conn = arg;
+    worker_begin_turn();
+    blocking_timeout(&conn->client);
+}
+
+static void set_timer(struct client *c, int64_t in_ms) {
+    struct conn *conn = conn_of(c);
+    if (in_ms < 0) {
+        event_del(&conn->timer);
+        return;
+    }
+    struct timeval in = { in_ms / 1000, in_ms % 1000 * 1000 };
+    event_add(&conn->timer, &in);
+}
+
+void conn_fill_hooks(struct client_hooks *hooks) {
+    *hooks = (struct client_hooks){ .output = on_output, .close = close_soon, .resume = resume, .timer = set_timer };
+}
+
+void conn_open(int fd, bool is_unix) {
+    struct event_base *base = worker_base(worker_self());
+    struct conn *conn = mem_alloc_zero(sizeof *conn);
+    if (!here.shared) here.shared = mem_alloc(READ_SIZE);
+    client_init(&conn->client, is_unix ? CLIENT_UNIX_SOCKET : 0);
+    conn->client.fd = fd;
+    conn->client.authenticated = options.password[0] == '\0';
+    conn_addresses(fd, is_unix, conn->client.peer, conn->client.local);
+    args_init(&conn->args);
+    event_assign(&conn->readable, base, fd, EV_READ | EV_PERSIST, on_readable, conn);
+    event_assign(&conn->writable, base, fd, EV_WRITE | EV_PERSIST, on_writable, conn);
+    event_assign(&conn->timer, base, -1, 0, on_timer, conn);
+    set_reading(conn, true);
+    COUNTER_ADD(stats_mine()->connections, 1);
+}
+
+static void unlink_output(struct conn *conn) {
+    for (struct conn **at = &here.output; conn->queued && *at; at = &(*at)->next_output) {
+        if (*at != conn) continue;
+        *at = conn->next_output;
+        conn->queued = false;
+        return;
+    }
+}
+
+static void conn_close(struct conn *conn) {
+    unlink_output(conn);
+    event_del(&conn->readable);
+    event_del(&conn->writable);
+    event_del(&conn->timer);
+    client_release(&conn->client);
+    close(conn->client.fd);
+    buf_release(&conn->in);
+    args_release(&conn->args);
+    mem_free(conn);
+    listeners_count_client(worker_self(), -1);
+    listeners_resume();
+}
+
+void conns_close_marked(void) {
+    while (here.marked) {
+        struct conn *conn = here.marked;
+        here.marked = conn->next_marked;
+        conn_close(conn);
+    }
+}
+
+void conns_end(void) {
+    conns_close_marked();
+    CLIENTS_OF(worker_self(), c) {
+        struct conn *conn = conn_of(c);
+        if (!reply_is_empty(&c->reply) && (!journal_on || aof_is_committed(c->journal_offset))) write_some(conn);
+        conn_close(conn);
+    }
+    for (size_t i = 0; i < BATCH; i++) args_release(&here.slots[i]);
+    mem_free(here.shared);
+    here.shared = NULL;
+}
+
+/* ---- now and then ---- */
+
+static bool is_idle_too_long(const struct client *c, int64_t now_ms) {
+    uint32_t spared = CLIENT_SUBSCRIBED | CLIENT_BLOCKED | CLIENT_MONITORING | CLIENT_POSTPONED;
+    return options.timeout_s > 0 && !(c->flags & spared) && now_ms - c->active_ms > options.timeout_s * 1000;
+}
+
+void conns_cron(int64_t now_ms) {
+    CLIENTS_OF(worker_self(), c) {
+        if (is_idle_too_long(c, now_ms)) close_soon(c, "idle for longer than timeout");
+        if (!reply_is_empty(&c->reply)) check_output(conn_of(c));
+    }
+}
+
+void conns_keepalive(void) {
+    CLIENTS_OF(worker_self(), c)
+        if (!(c->flags & CLIENT_UNIX_SOCKET)) socket_keepalive(c->fd, options.tcp_keepalive_s);
+}

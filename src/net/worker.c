@@ -1,0 +1,230 @@
+/* worker.c: the threads and their turns. The order of a turn is told in worker.h.
+ *
+ * The loop is the worker's own: event_base_loop(EVLOOP_ONCE) waits and runs the callbacks that are due, then
+ * end_turn() does what comes after all of them. Callbacks call worker_begin_turn() first. */
+#include "trivet/net/worker.h"
+#include "trivet/base/clock.h"
+#include "trivet/base/log.h"
+#include "trivet/base/mem.h"
+#include "trivet/engine/blocking.h"
+#include "trivet/engine/change.h"
+#include "trivet/engine/dispatch.h"
+#include "trivet/engine/locks.h"
+#include "trivet/engine/options.h"
+#include "trivet/engine/pubsub.h"
+#include "trivet/engine/stats.h"
+#include "trivet/engine/workers.h"
+#include "trivet/keyspace/eviction.h"
+#include "trivet/net/conn.h"
+#include "trivet/persist/aof.h"
+#include "trivet/persist/journal.h"
+#include <event2/event.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+struct worker {
+    int index;
+    pthread_t thread;
+    struct event_base *base;
+    struct event *wake;  /* letters wait */
+    struct event *cron;
+    atomic_bool stop;
+    bool in_turn;
+    int64_t turn_began_ns;
+    int64_t second_ms;   /* when the once-a-second work was done last */
+};
+
+static struct worker workers[WORKERS_MAX];
+static void (*cron_hook)(int64_t now_ms);
+static bool (*acceptor)(void);
+static bool accept_wanted; /* worker 0 only */
+
+static struct worker *self(void) { return &workers[thread_worker_index]; }
+
+struct event_base *worker_base(int index) { return workers[index].base; }
+void worker_set_cron(void (*cron)(int64_t now_ms)) { cron_hook = cron; }
+void worker_set_acceptor(bool (*accept_some)(void)) { acceptor = accept_some; }
+void worker_accept_soon(void) { accept_wanted = true; }
+
+void worker_begin_turn(void) {
+    struct worker *w = self();
+    gate_enter();
+    if (w->in_turn) return;
+    w->in_turn = true;
+    w->turn_began_ns = clock_ticks_ns();
+    dispatch_now_ms = clock_wall_ms();
+}
+
+/* ---- the end of a turn ---- */
+
+/* Makes the journal durable as far as this turn's replies need it; returns how far it is. */
+static uint64_t commit(uint64_t needed) {
+    if (!journal_on || needed == 0) return UINT64_MAX;
+    gate_leave();
+    bool done = aof_commit(needed) == COMMITTED;
+    gate_enter();
+    if (obstacle_is_set(OBSTACLE_DISK) == done) obstacle_set(OBSTACLE_DISK, aof_is_failing());
+    return done ? UINT64_MAX : 0;
+}
+
+static void end_turn(struct worker *w) {
+    if (mailbox_has_letters(&worker_mailboxes[w->index])) {
+        worker_begin_turn();
+        mailbox_drain(&worker_mailboxes[w->index]);
+    }
+    if (!w->in_turn && !(accept_wanted && w->index == 0)) return;
+    worker_begin_turn();
+    uint64_t durable = commit(conns_journal_offset());
+    conns_flush(durable);
+    if (w->index == 0 && accept_wanted) accept_wanted = acceptor();
+    conns_close_marked();
+    struct stats *s = stats_mine();
+    COUNTER_ADD(s->turns, 1);
+    COUNTER_ADD(s->turn_us, (uint64_t)(clock_ticks_ns() - w->turn_began_ns) / 1000);
+    w->in_turn = false;
+    gate_leave();
+}
+
+static void on_wake(evutil_socket_t fd, short what, void *arg) {
+    (void)fd;
+    (void)what;
+    (void)arg;
+    worker_begin_turn(); /* end_turn drains the box */
+}
+
+/* ---- cron ---- */
+
+static void on_cron(evutil_socket_t fd, short what, void *arg) {
+    (void)fd;
+    (void)what;
+    struct worker *w = arg;
+    worker_begin_turn();
+    int64_t now = dispatch_now_ms;
+    pause_check(now);
+    if (cron_hook) cron_hook(now);
+    change_flush_quietly();
+    if (now - w->second_ms >= 1000) {
+        w->second_ms = now;
+        conns_cron(now);
+    }
+    /* What expired or was evicted has no client waiting for it: see that it reaches the disk all the same. */
+    if (w->index == 0) commit(journal_on ? journal_offset() : 0);
+}
+
+static struct timeval cron_interval(void) {
+    int64_t us = 1000000 / (options.hz < 1 ? 1 : options.hz);
+    return (struct timeval){ us / 1000000, us % 1000000 };
+}
+
+static void retime_here(struct worker *w) {
+    struct timeval every = cron_interval();
+    event_add(w->cron, &every);
+}
+
+static void retime_letter(struct letter *l) {
+    mem_free(l);
+    retime_here(self());
+}
+
+void workers_retime(void) {
+    for (int i = 0; i < thread_worker_count; i++) {
+        struct letter *l = mem_alloc(sizeof *l);
+        l->run = retime_letter;
+        worker_post(i, l);
+    }
+}
+
+/* ---- start and end ---- */
+
+static bool worker_prepare(struct worker *w, int index) {
+    w->index = index;
+    struct event_config *config = event_config_new();
+    event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
+    w->base = event_base_new_with_config(config);
+    event_config_free(config);
+    if (!w->base || !mailbox_init(&worker_mailboxes[index])) return false;
+    w->wake = event_new(w->base, worker_mailboxes[index].wake_fd, EV_READ | EV_PERSIST, on_wake, w);
+    w->cron = event_new(w->base, -1, EV_PERSIST, on_cron, w);
+    if (!w->wake || !w->cron || event_add(w->wake, NULL) != 0) return false;
+    retime_here(w);
+    return true;
+}
+
+static void thread_end(void) {
+    worker_begin_turn();
+    conns_end();
+    mailbox_drain(&worker_mailboxes[self()->index]);
+    change_flush_quietly();
+    self()->in_turn = false;
+    gate_leave();
+    eviction_thread_release();
+    change_thread_release();
+    pubsub_thread_release();
+    reply_thread_release();
+}
+
+static void *worker_main(void *arg) {
+    struct worker *w = arg;
+    thread_worker_index = w->index;
+    while (!atomic_load_explicit(&w->stop, memory_order_relaxed)) {
+        event_base_loop(w->base, EVLOOP_ONCE);
+        end_turn(w);
+    }
+    thread_end();
+    return NULL;
+}
+
+bool workers_start(void) {
+    for (int i = 0; i < thread_worker_count; i++) {
+        if (worker_prepare(&workers[i], i)) continue;
+        LOG_WARNING("Can't create the event loop of worker %d: %s. Is the limit of open files (ulimit -n) too low?", i,
+                    strerror(errno));
+        return false;
+    }
+    for (int i = 1; i < thread_worker_count; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "worker-%d", i);
+        workers[i].thread = thread_start(name, worker_main, &workers[i]);
+    }
+    return true;
+}
+
+void workers_run(void) {
+    struct worker *w = &workers[0];
+    while (!atomic_load_explicit(&w->stop, memory_order_relaxed)) {
+        event_base_loop(w->base, EVLOOP_ONCE);
+        end_turn(w);
+    }
+}
+
+void workers_pump(void) {
+    struct worker *w = &workers[0];
+    bool had_gate = gate_is_mine();
+    event_base_loop(w->base, EVLOOP_NONBLOCK);
+    end_turn(w);
+    if (had_gate) gate_enter();
+    dispatch_now_ms = clock_wall_ms();
+}
+
+void workers_stop(void) {
+    for (int i = 0; i < thread_worker_count; i++) {
+        atomic_store_explicit(&workers[i].stop, true, memory_order_relaxed);
+        uint64_t one = 1;
+        ssize_t written = write(worker_mailboxes[i].wake_fd, &one, sizeof one);
+        assert(written == (ssize_t)sizeof one || errno == EAGAIN); /* EAGAIN: it is awake already */
+    }
+}
+
+void workers_end(void) {
+    for (int i = 1; i < thread_worker_count; i++) pthread_join(workers[i].thread, NULL);
+    thread_end();
+    for (int i = 0; i < thread_worker_count; i++) {
+        struct worker *w = &workers[i];
+        mailbox_drain(&worker_mailboxes[i]); /* letters between threads that ended meanwhile */
+        event_free(w->wake);
+        event_free(w->cron);
+        mailbox_release(&worker_mailboxes[i]);
+    }
+}

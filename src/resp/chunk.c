@@ -1,0 +1,228 @@
+/* chunk.c: the chain of chunks behind a reply: adding, sending, cutting and joining.
+ *
+ * Full-sized chunks are kept in a short list a thread, so a connection that answers and empties its output
+ * takes the same warm chunk again and again without the allocator. Behind a chunk that cannot grow (a
+ * shared blob, a header still open) comes a small one first: a thousand blobs with their few bytes of
+ * framing must not cost a thousand full chunks. */
+#include "chunk_private.h"
+#include "trivet/base/mem.h"
+
+#define SPARE_MAX 64 /* full chunks a thread keeps: 1 MiB */
+
+static _Thread_local struct chunk *spare;
+static _Thread_local unsigned spare_count;
+
+void reply_init(struct reply *r, uint8_t protocol) {
+    assert(protocol == 2 || protocol == 3);
+    *r = (struct reply){ .protocol = protocol };
+}
+
+void reply_thread_release(void) {
+    while (spare) {
+        struct chunk *c = spare;
+        spare = c->next;
+        mem_free(c);
+    }
+    spare_count = 0;
+}
+
+static struct chunk *new_full_chunk(void) {
+    struct chunk *c = spare;
+    if (!c) return mem_alloc(REPLY_CHUNK);
+    spare = c->next;
+    spare_count--;
+    return c;
+}
+
+static void free_chunk(struct chunk *c) {
+    blob_unref(c->blob);
+    if (c->size == REPLY_CHUNK && !c->blob && spare_count < SPARE_MAX) {
+        c->next = spare;
+        spare = c;
+        spare_count++;
+        return;
+    }
+    mem_free(c);
+}
+
+/* ---- The chain ---- */
+
+static void append(struct reply *r, struct chunk *c) {
+    c->next = NULL;
+    c->prev = r->tail;
+    if (r->tail)
+        r->tail->next = c;
+    else
+        r->head = c;
+    r->tail = c;
+    r->chunks++;
+    r->memory += c->size;
+}
+
+static void unlink_chunk(struct reply *r, struct chunk *c) {
+    if (c->prev)
+        c->prev->next = c->next;
+    else
+        r->head = c->next;
+    if (c->next)
+        c->next->prev = c->prev;
+    else
+        r->tail = c->prev;
+    r->chunks--;
+    r->memory -= c->size;
+    free_chunk(c);
+}
+
+void reply_release(struct reply *r) {
+    while (r->head) unlink_chunk(r, r->head);
+    r->sent = 0;
+    r->bytes = 0;
+    assert(r->chunks == 0 && r->memory == 0);
+}
+
+static bool cannot_grow(const struct chunk *c) { return c->blob || c->room == 0; }
+
+char *chunk_add_text(struct reply *r, size_t need) {
+    size_t room = CHUNK_FULL_ROOM;
+    if (need > room)
+        room = need;
+    else if (r->tail && cannot_grow(r->tail) && need <= CHUNK_SMALL_ROOM)
+        room = CHUNK_SMALL_ROOM;
+    size_t size = sizeof(struct chunk) + room;
+    struct chunk *c = room == CHUNK_FULL_ROOM ? new_full_chunk() : mem_alloc(size);
+    c->blob = NULL;
+    c->len = 0;
+    c->room = room;
+    c->size = size;
+    append(r, c);
+    return c->bytes;
+}
+
+void chunk_add_shared(struct reply *r, struct blob *owned) {
+    struct chunk *c = mem_alloc(sizeof *c);
+    c->blob = owned;
+    c->len = c->room = owned->len;
+    c->size = sizeof *c + sizeof *owned + owned->room;
+    append(r, c);
+    r->bytes += c->len;
+    r->total += c->len;
+}
+
+/* ---- Headers that come later ---- */
+
+struct chunk *chunk_add_open(struct reply *r) {
+    /* Room for the header in front, so that a short answer ends up as one piece. */
+    struct chunk *before = r->tail;
+    if (!before || before->room - before->len < LENGTH_LINE_MAX) chunk_add_text(r, LENGTH_LINE_MAX);
+    struct chunk *c = mem_alloc(sizeof *c + LENGTH_LINE_MAX);
+    c->blob = NULL;
+    c->len = 0;
+    c->room = 0;
+    c->size = sizeof *c + LENGTH_LINE_MAX;
+    append(r, c);
+    return c;
+}
+
+/* Moves the bytes of `c` to the end of the one before it if they fit there. */
+static void join_to_previous(struct reply *r, struct chunk *c) {
+    struct chunk *into = c->prev;
+    if (!into || cannot_grow(into) || cannot_grow(c) || into->room - into->len < c->len) return;
+    memcpy(into->bytes + into->len, c->bytes, c->len);
+    into->len += c->len;
+    unlink_chunk(r, c);
+}
+
+void chunk_close(struct reply *r, struct chunk *open, struct slice header) {
+    assert(open->room == 0 && header.len <= LENGTH_LINE_MAX);
+    memcpy(open->bytes, header.ptr, header.len);
+    open->len = open->room = header.len;
+    r->bytes += header.len;
+    r->total += header.len;
+    struct chunk *after = open->next;
+    join_to_previous(r, open);
+    if (after) join_to_previous(r, after);
+}
+
+/* ---- Sending ---- */
+
+int reply_vectors(const struct reply *r, struct iovec *out, int max) {
+    int count = 0;
+    size_t skip = r->sent;
+    for (struct chunk *c = r->head; c && count < max; c = c->next) {
+        char *bytes = c->blob ? c->blob->bytes : c->bytes;
+        if (c->len > skip) out[count++] = (struct iovec){ bytes + skip, c->len - skip };
+        skip = 0;
+    }
+    return count;
+}
+
+void reply_sent(struct reply *r, size_t count) {
+    assert(count <= r->bytes);
+    r->bytes -= count;
+    while (count > 0) {
+        size_t left = r->head->len - r->sent;
+        if (count < left) {
+            r->sent += count;
+            return;
+        }
+        count -= left;
+        r->sent = 0;
+        unlink_chunk(r, r->head);
+    }
+    if (r->bytes == 0) reply_release(r);
+}
+
+/* ---- Moving and cutting ---- */
+
+/* True if `from` is one text that fits behind what `r` has: then a copy saves a chunk. */
+static bool worth_copying(const struct reply *r, const struct reply *from) {
+    const struct chunk *last = r->tail;
+    return last && !cannot_grow(last) && from->chunks == 1 && !from->head->blob &&
+           last->room - last->len >= from->bytes;
+}
+
+void reply_move(struct reply *r, struct reply *from) {
+    assert(from->sent == 0);
+    if (r->muted || from->bytes == 0) {
+        reply_release(from);
+        return;
+    }
+    if (worth_copying(r, from)) {
+        reply_raw(r, slice_make(from->head->bytes, from->bytes));
+        reply_release(from);
+        return;
+    }
+    from->head->prev = r->tail;
+    if (r->tail)
+        r->tail->next = from->head;
+    else
+        r->head = from->head;
+    r->tail = from->tail;
+    r->bytes += from->bytes;
+    r->total += from->bytes;
+    r->memory += from->memory;
+    r->chunks += from->chunks;
+    from->head = from->tail = NULL;
+    from->bytes = from->memory = from->chunks = 0;
+}
+
+void reply_cut_back(struct reply *r, uint64_t mark_total) {
+    assert(mark_total <= r->total && r->total - mark_total <= r->bytes);
+    size_t drop = (size_t)(r->total - mark_total);
+    r->total = mark_total;
+    r->bytes -= drop;
+    while (drop > 0) {
+        struct chunk *c = r->tail;
+        size_t already_sent = c == r->head ? r->sent : 0;
+        size_t here = c->len - already_sent;
+        if (drop >= here) {
+            drop -= here;
+            if (c == r->head) r->sent = 0;
+            unlink_chunk(r, c);
+            continue;
+        }
+        c->len -= drop;
+        drop = 0;
+        if (c->blob) c->room = c->len;
+    }
+}

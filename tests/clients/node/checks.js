@@ -1,0 +1,69 @@
+// checks.js: the smallest test runner: named checks one after the other, a non-zero exit status if one failed.
+'use strict';
+
+const assert = require('node:assert/strict');
+
+const PATIENCE_MS = 60_000; // only a hung server is that slow
+const checks = [];
+
+function check(name, run) {
+  checks.push({ name, run });
+}
+
+function withPatience(promise) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no end within ${PATIENCE_MS} ms`)), PATIENCE_MS);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+// Waits until the function's result is true: for what the server or another connection does in the background.
+async function eventually(what, condition) {
+  const deadline = Date.now() + PATIENCE_MS / 2;
+  while (!(await condition())) {
+    if (Date.now() > deadline) throw new Error(`never happened: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+// A queue of what callbacks deliver: push() from the callback, await next() in the check.
+class Inbox {
+  #items = [];
+  #waiting = [];
+
+  push(item) {
+    const waiter = this.#waiting.shift();
+    if (waiter) waiter(item);
+    else this.#items.push(item);
+  }
+
+  next() {
+    if (this.#items.length > 0) return Promise.resolve(this.#items.shift());
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  get size() {
+    return this.#items.length;
+  }
+}
+
+async function main(finish) {
+  let failed = 0;
+  for (const { name, run } of checks) {
+    try {
+      await withPatience(run());
+    } catch (error) {
+      failed++;
+      console.error(`FAILED: ${name}\n  ${error.stack}`);
+    }
+  }
+  await withPatience(finish()).catch((error) => {
+    failed++;
+    console.error(`FAILED: closing the connections\n  ${error.stack}`);
+  });
+  console.log(`${checks.length} checks, ${failed} failed`);
+  process.exit(failed === 0 && checks.length > 0 ? 0 : 1);
+}
+
+module.exports = { assert, check, eventually, Inbox, main };

@@ -1,0 +1,131 @@
+# application.rb: a small Rails application's day with its three instances: cache, cable and sessions.
+# The session instance is killed in the middle and must come back with every token.
+require_relative "checks"
+require "logger"
+require "stringio"
+require "securerandom"
+require "action_cable"
+require "active_support/cache"
+require "active_support/cache/redis_cache_store"
+require "active_support/core_ext/hash/indifferent_access"
+require "active_support/core_ext/numeric/time"
+require "connection_pool"
+
+INSTANCE = File.expand_path("../instance", __dir__)
+cache_raw = Redis.new(url: ENV.fetch("CACHE_URL"))
+cable_raw = Redis.new(url: ENV.fetch("CABLE_URL"))
+SESSIONS = ConnectionPool.new(size: 5, timeout: 30) { Redis.new(url: ENV.fetch("SESSION_URL"), reconnect_attempts: 5) }
+CACHE = ActiveSupport::Cache::RedisCacheStore.new(url: ENV.fetch("CACHE_URL"), pool_size: 5, namespace: "app",
+                                                  error_handler: ->(exception:, **) { raise exception })
+
+def setting(redis, name) = redis.config(:get, name).fetch(name)
+
+check "each instance is set up for its role" do
+  equal "allkeys-lru", setting(cache_raw, "maxmemory-policy")
+  equal "no", setting(cache_raw, "appendonly")
+  equal "noeviction", setting(cable_raw, "maxmemory-policy")
+  equal "no", setting(cable_raw, "appendonly")
+  SESSIONS.with do |redis|
+    equal "noeviction", setting(redis, "maxmemory-policy")
+    equal "yes", setting(redis, "appendonly")
+    equal "everysec", setting(redis, "appendfsync")
+  end
+end
+
+server = ActionCable::Server::Base.new(config: ActionCable::Server::Configuration.new)
+server.config.cable = { adapter: "redis", url: ENV.fetch("CABLE_URL"), channel_prefix: "app" }.with_indifferent_access
+server.config.logger = Logger.new(StringIO.new)
+CABLE = server.config.pubsub_adapter.new(server)
+
+TOKENS = {} # what the application has handed out: every one of them was acknowledged by the server
+LOCK = Mutex.new
+
+def sign_in(user)
+  token = SecureRandom.hex(16)
+  SESSIONS.with { |redis| redis.setex("session:#{token}", 86_400, { user: user }.to_s) }
+  LOCK.synchronize { TOKENS[token] = user }
+  token
+end
+
+def user_of(token) = SESSIONS.with { |redis| redis.getex("session:#{token}", ex: 86_400) }
+
+# One request: session, page from the cache, news to everybody.
+def request(user, page)
+  token = sign_in(user)
+  equal({ user: user }.to_s, user_of(token))
+  html = CACHE.fetch("page/#{page}", expires_in: 1.hour) { "<h1>#{page}</h1>" * 50 }
+  equal "<h1>#{page}</h1>" * 50, html
+  CACHE.increment("views/#{page}", 1, expires_in: 3600)
+  CABLE.broadcast("news", "#{user} read #{page}")
+end
+
+news = Queue.new
+
+check "ten threads serve 500 requests with cache, cable and sessions" do
+  confirmed = Queue.new
+  CABLE.subscribe("news", ->(message) { news << message }, -> { confirmed << true })
+  confirmed.pop
+  Array.new(10) { |t| Thread.new { 50.times { |i| request("user#{t}-#{i}", i % 7) } } }.each(&:join)
+  equal 500, Array.new(500) { news.pop }.uniq.size
+  equal 500, (0..6).sum { |page| CACHE.read("views/#{page}", raw: true).to_i }
+  equal 500, SESSIONS.with(&:dbsize)
+end
+
+check "sessions survive the SIGKILL of their instance" do
+  before = SESSIONS.with { |redis| TOKENS.keys.map { |token| redis.call([:pexpiretime, "session:#{token}"]) } }
+  holds "killed", system(INSTANCE, "kill", "session")
+  holds "started again", system(INSTANCE, "start", "session")
+  TOKENS.each { |token, user| equal({ user: user }.to_s, SESSIONS.with { |redis| redis.get("session:#{token}") }) }
+  after = SESSIONS.with { |redis| TOKENS.keys.map { |token| redis.call([:pexpiretime, "session:#{token}"]) } }
+  equal before, after
+end
+
+check "a kill in the middle of sign-ins loses no acknowledged token" do
+  threads = Array.new(4) do |t|
+    Thread.new do
+      200.times { |i| sign_in("late#{t}-#{i}") }
+    rescue Redis::BaseConnectionError
+      nil # the token was not acknowledged, so the application does not count on it
+    end
+  end
+  eventually("some sign-ins") { LOCK.synchronize { TOKENS.size } > 550 }
+  holds "killed", system(INSTANCE, "kill", "session")
+  holds "started again", system(INSTANCE, "start", "session")
+  threads.each(&:join)
+  lost = TOKENS.count { |token, user| user_of(token) != { user: user }.to_s }
+  equal 0, lost
+end
+
+check "the cache stays within its limit by evicting" do
+  limit = setting(cache_raw, "maxmemory")
+  cache_raw.config(:set, "maxmemory", cache_raw.info["used_memory"].to_i + 4_000_000)
+  CACHE.write("hot", "page")
+  2_000.times do |i|
+    CACHE.write("filler/#{i}", SecureRandom.bytes(10_000))
+    CACHE.read("hot")
+  end
+  info = cache_raw.info
+  holds "keys were evicted", info["evicted_keys"].to_i.positive?
+  holds "within the limit", info["used_memory"].to_i <= info["maxmemory"].to_i * 1.05
+  equal "page", CACHE.read("hot")
+  cache_raw.config(:set, "maxmemory", limit)
+end
+
+check "the session store refuses writes when it is full, and still reads and deletes" do
+  SESSIONS.with do |redis|
+    limit = setting(redis, "maxmemory")
+    redis.set("present", 1)
+    redis.config(:set, "maxmemory", 1)
+    raises(Redis::CommandError, /\AOOM command not allowed when used memory > 'maxmemory'\.\z/) { redis.set("k", 1) }
+    equal "1", redis.get("present")
+    equal 1, redis.del("present")
+    redis.config(:set, "maxmemory", limit)
+    equal "OK", redis.set("k", 1)
+  end
+end
+
+check "the cable still delivers and shuts down" do
+  CABLE.broadcast("news", "good night")
+  equal "good night", news.pop
+  CABLE.shutdown
+end

@@ -1,0 +1,159 @@
+/* compare.c: when two replies are the same, and the one table of differences that are wanted. */
+#include "differential.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+#define NEAR_S 60              /* both servers get a command within this time */
+#define ABSOLUTE_MIN_S 4000000000 /* times from here to there were set absolutely and must be equal */
+#define ABSOLUTE_MAX_S 5000000000
+
+/* Patterns of node.h's texts with "..." for anything; `command` is matched without regard to case. */
+struct known_difference {
+    const char *command, *reference, *trivet, *reason;
+    size_t met;
+};
+
+static struct known_difference known[] = {
+    { "MULTI", "-ERR MULTI calls can not be nested", "-ERR Command not allowed inside a transaction",
+      "Valkey 8 refuses it while queueing, with one text for all such commands", 0 },
+    { "WATCH...", "-ERR WATCH inside MULTI is not allowed", "-ERR Command not allowed inside a transaction",
+      "Valkey 8 refuses it while queueing, with one text for all such commands", 0 },
+    { "OBJECT REFCOUNT ...", ":2147483647", ":1", "Trivet does not share objects of small integers", 0 },
+};
+
+static bool matches_nocase(const char *pattern, const char *text) {
+    struct text lower = { 0 }, lower_pattern = { 0 };
+    for (; *text; text++)
+        text_append_char(&lower, (char)(*text >= 'A' && *text <= 'Z' ? *text + 32 : *text));
+    for (; *pattern; pattern++)
+        text_append_char(&lower_pattern, (char)(*pattern >= 'A' && *pattern <= 'Z' ? *pattern + 32 : *pattern));
+    bool match = text_matches(text_str(&lower_pattern), text_str(&lower));
+    text_release(&lower);
+    text_release(&lower_pattern);
+    return match;
+}
+
+static bool is_known(const struct words *command, const char *reference, const char *trivet) {
+    struct text line = { 0 };
+    words_describe(command, &line);
+    bool found = false;
+    for (size_t i = 0; i < COUNT_OF(known) && !found; i++) {
+        found = matches_nocase(known[i].command, text_str(&line)) && text_matches(known[i].reference, reference) &&
+                text_matches(known[i].trivet, trivet);
+        if (found) known[i].met++;
+    }
+    text_release(&line);
+    return found;
+}
+
+void print_known_differences(void) {
+    for (size_t i = 0; i < COUNT_OF(known); i++)
+        if (known[i].met) printf("  known difference, %zu times: %s: %s\n", known[i].met, known[i].command, known[i].reason);
+}
+
+static bool near(const struct node *a, const struct node *b, int64_t unit) {
+    if (a->kind != ':' || b->kind != ':') return false;
+    bool absolute = a->number >= ABSOLUTE_MIN_S * unit && a->number < ABSOLUTE_MAX_S * unit;
+    if (a->number < 0 || absolute) return a->number == b->number;
+    return llabs((long long)(a->number - b->number)) <= NEAR_S * unit;
+}
+
+static bool same_text(const struct words *command, const struct node *a, const struct node *b) {
+    struct text left = { 0 }, right = { 0 };
+    node_describe(a, &left);
+    node_describe(b, &right);
+    bool same = slice_equal(text_slice(&left), text_slice(&right)) ||
+                is_known(command, text_str(&left), text_str(&right));
+    text_release(&left);
+    text_release(&right);
+    return same;
+}
+
+static bool same_kind(const struct node *a, const struct node *b) { return a->kind == b->kind && a->null == b->null; }
+
+bool replies_match(const struct words *command, enum compare compare, struct node *reference, struct node *trivet) {
+    if (!reference || !trivet) return reference == trivet;
+    switch (compare) {
+    case COMPARE_KIND:
+        if (!node_is_error(reference) && same_kind(reference, trivet)) return true;
+        break;
+    case COMPARE_NEAR_S:
+        if (near(reference, trivet, 1)) return true;
+        break;
+    case COMPARE_NEAR_MS:
+        if (near(reference, trivet, 1000)) return true;
+        break;
+    case COMPARE_SORTED:
+        node_sort(reference);
+        node_sort(trivet);
+        break;
+    case COMPARE_EXACT: break;
+    }
+    return same_text(command, reference, trivet);
+}
+
+static struct node *ask_inspector(struct side *side, const struct words *command) {
+    client_queue_words(side->inspector, command);
+    client_flush(side->inspector);
+    return client_read_or_end(side->inspector);
+}
+
+struct node *ask_both(struct pair *p, enum compare compare, const struct words *command) {
+    struct node *reference = ask_inspector(&p->reference, command);
+    struct node *trivet = ask_inspector(&p->trivet, command);
+    if (!replies_match(command, compare, reference, trivet))
+        report_difference(command, reference, trivet, "inspector");
+    history_note("inspector", command, reference);
+    node_free(trivet);
+    return reference;
+}
+
+/* How to read a whole value of each type. */
+static const struct {
+    const char *type, *before_key, *after_key;
+    enum compare compare;
+} value_readers[] = {
+    { "string", "GET", "", COMPARE_EXACT },
+};
+
+static struct node *ask_about_key(struct pair *p, enum compare compare, const char *before, const struct text *key,
+                                  const char *after) {
+    struct words command = { 0 }, tail = { 0 };
+    if (!words_split(&command, before) || !words_split(&tail, after)) abort();
+    words_add(&command, key->ptr, key->len);
+    for (size_t i = 0; i < tail.count; i++)
+        words_add(&command, tail.items[i].ptr, tail.items[i].len);
+    struct node *reply = ask_both(p, compare, &command);
+    words_release(&command);
+    words_release(&tail);
+    return reply;
+}
+
+static void compare_key(struct pair *p, const struct text *key) {
+    struct node *type = ask_about_key(p, COMPARE_EXACT, "TYPE", key, "");
+    node_free(ask_about_key(p, COMPARE_EXACT, "OBJECT ENCODING", key, ""));
+    node_free(ask_about_key(p, COMPARE_NEAR_MS, "PEXPIRETIME", key, ""));
+    for (size_t i = 0; i < COUNT_OF(value_readers); i++)
+        if (strcmp(text_str(&type->bytes), value_readers[i].type) == 0)
+            node_free(ask_about_key(p, value_readers[i].compare, value_readers[i].before_key, key,
+                                    value_readers[i].after_key));
+    node_free(type);
+}
+
+void compare_states(struct pair *p) {
+    struct words command = { 0 };
+    for (int database = 0; database < DATABASES; database++) {
+        words_clear(&command);
+        words_add_str(&command, "SELECT");
+        words_printf(&command, "%d", database);
+        node_free(ask_both(p, COMPARE_EXACT, &command));
+        if (!words_split(&command, "KEYS *")) abort();
+        struct node *keys = ask_both(p, COMPARE_SORTED, &command);
+        for (size_t i = 0; i < keys->count; i++)
+            compare_key(p, &keys->items[i]->bytes);
+        node_free(keys);
+        if (!words_split(&command, "DBSIZE")) abort();
+        node_free(ask_both(p, COMPARE_EXACT, &command));
+    }
+    words_release(&command);
+}

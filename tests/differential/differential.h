@@ -1,0 +1,116 @@
+/* differential.h: what the random differential test is made of.
+ *
+ * A generator writes one or a few commands; a group is a table of generators, one file a group (gen_string.c, ...),
+ * listed in groups.c. A probe does what a pipeline of single commands cannot (a whole SCAN, messages that
+ * arrive by themselves) and compares for itself. To add a group: write gen_<group>.c and add its line to groups.c. */
+#ifndef TESTS_DIFFERENTIAL_H
+#define TESTS_DIFFERENTIAL_H
+
+#include "../harness/server.h"
+
+#define CONNECTIONS 2 /* two, so that WATCH sees another client's writes */
+#define DATABASES 4   /* of the sixteen, so that they meet often */
+
+/* ---- chance.c: everything random comes from one seed ---- */
+
+struct chance {
+    uint64_t state;
+};
+
+uint64_t chance_next(struct chance *c);
+size_t chance_below(struct chance *c, size_t bound);
+bool chance_of(struct chance *c, unsigned percent);
+const char *chance_pick(struct chance *c, const char *const *list); /* ended by NULL */
+
+/* Arguments that several groups use; each adds one word. */
+void add_key(struct chance *c, struct words *w);
+void add_value(struct chance *c, struct words *w);       /* any size and content up to 20 KB */
+void add_small_value(struct chance *c, struct words *w); /* up to 300 bytes */
+void add_integer(struct chance *c, struct words *w);     /* any, with limits, and now and then no integer */
+void add_index(struct chance *c, struct words *w);       /* an offset into a value */
+void add_float(struct chance *c, struct words *w);
+void add_database(struct chance *c, struct words *w);
+/* Times are far away, past, at the limits, or no numbers: never so near that the clock decides the reply. */
+void add_seconds(struct chance *c, struct words *w);
+void add_milliseconds(struct chance *c, struct words *w);
+void add_unix_seconds(struct chance *c, struct words *w);
+void add_unix_milliseconds(struct chance *c, struct words *w);
+
+/* ---- generators ---- */
+
+enum compare {
+    COMPARE_EXACT,
+    COMPARE_SORTED,  /* an array without an order of its own */
+    COMPARE_KIND,    /* type, nullness and number of items only */
+    COMPARE_NEAR_S,  /* a time that depends on the clock, in seconds */
+    COMPARE_NEAR_MS, /* in milliseconds */
+};
+
+struct planned {
+    struct words words;
+    enum compare compare;
+};
+
+struct script {
+    struct planned *commands;
+    size_t count, room;
+};
+
+/* An empty command at the script's end, for the generator to fill. */
+struct words *script_next(struct script *s, enum compare compare);
+/* The same with its first words. */
+struct words *script_command(struct script *s, enum compare compare, const char *line);
+/* One command (or few) of any group, for transactions. */
+void script_any(struct script *s, struct chance *c);
+
+struct generator {
+    const char *name;
+    unsigned weight;
+    void (*make)(struct chance *c, struct script *s);
+};
+
+extern const struct generator connection_generators[], string_generators[], generic_generators[],
+    transaction_generators[];
+
+/* ---- the two sides ---- */
+
+struct side {
+    const char *name;
+    struct server *server;
+    struct client *clients[CONNECTIONS];
+    struct client *inspector; /* for probes and the comparison of states */
+};
+
+struct pair {
+    struct side reference, trivet;
+};
+
+struct probe {
+    const char *name;
+    void (*run)(struct pair *p, struct chance *c);
+};
+
+extern const struct probe generic_probes[], pubsub_probes[];
+
+/* groups.c: the tables of all groups, each list ended by NULL. */
+extern const struct generator *const all_generators[];
+extern const struct probe *const all_probes[];
+
+/* ---- compare.c ---- */
+
+/* The same reply, or a known difference? Both may be reordered. NULL for a side that closed the connection. */
+bool replies_match(const struct words *command, enum compare compare, struct node *reference, struct node *trivet);
+/* Sends one command to both inspectors and demands matching replies; returns the reference's, which the caller frees. */
+struct node *ask_both(struct pair *p, enum compare compare, const struct words *command);
+/* All databases: keys, types, encodings, values, times. */
+void compare_states(struct pair *p);
+/* Prints how often each known difference was met. */
+void print_known_differences(void);
+
+/* ---- history.c: the last commands, printed when the sides differ ---- */
+
+void history_note(const char *connection, const struct words *command, const struct node *reference);
+NORETURN void report_difference(const struct words *command, const struct node *reference,
+                                const struct node *trivet, const char *where);
+
+#endif

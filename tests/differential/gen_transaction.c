@@ -1,0 +1,28 @@
+/* gen_transaction.c: MULTI, EXEC, DISCARD, WATCH and UNWATCH around commands of every group. */
+#include "differential.h"
+
+static void make_transaction(struct chance *c, struct script *s) {
+    script_command(s, COMPARE_EXACT, "MULTI");
+    for (size_t i = chance_below(c, 8); i > 0; i--)
+        script_any(s, c);
+    script_command(s, COMPARE_EXACT, chance_of(c, 90) ? "EXEC" : "DISCARD");
+}
+
+static void make_watch(struct chance *c, struct script *s) {
+    struct words *w = script_command(s, COMPARE_EXACT, "WATCH");
+    for (size_t i = 1 + chance_below(c, 3); i > 0; i--)
+        add_key(c, w);
+}
+
+/* Parts without their partners: MULTI in MULTI, EXEC without MULTI. */
+static void make_part(struct chance *c, struct script *s) {
+    static const char *const lines[] = { "MULTI", "EXEC", "DISCARD", "UNWATCH", "EXEC", "MULTI x", "EXEC x", "WATCH", NULL };
+    script_command(s, COMPARE_EXACT, chance_pick(c, lines));
+}
+
+const struct generator transaction_generators[] = {
+    { "MULTI ... EXEC", 10, make_transaction },
+    { "WATCH", 4, make_watch },
+    { "single parts", 2, make_part },
+    { NULL, 0, NULL },
+};

@@ -1,0 +1,8 @@
+/* groups.c: the list of command groups that take part. */
+#include "differential.h"
+
+const struct generator *const all_generators[] = {
+    connection_generators, string_generators, generic_generators, transaction_generators, NULL,
+};
+
+const struct probe *const all_probes[] = { generic_probes, pubsub_probes, NULL };

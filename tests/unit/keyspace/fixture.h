@@ -1,0 +1,125 @@
+/* fixture.h: a fresh keyspace for each test, hooks that take notes, and a check that all memory came back. */
+#ifndef TESTS_UNIT_KEYSPACE_FIXTURE_H
+#define TESTS_UNIT_KEYSPACE_FIXTURE_H
+
+#include "trivet/base/hash.h"
+#include "trivet/base/mem.h"
+#include "trivet/base/thread.h"
+#include "trivet/keyspace/counters.h"
+#include "trivet/keyspace/eviction.h"
+#include "trivet/keyspace/expiry.h"
+#include "trivet/keyspace/keyspace.h"
+#include "trivet/keyspace/scan.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#define DATABASES 4
+#define NOW_MS INT64_C(1700000000000)
+#define KEY_ROOM 32
+
+/* What the hooks were told; the counts may be added to by several threads. */
+struct notes {
+    atomic_size_t saved, expired, evicted, missed, flushed;
+    uint32_t db;
+    int64_t now_ms;
+    char key[KEY_ROOM];
+};
+static struct notes notes;
+static size_t memory_before;
+
+static void note_saved(uint32_t db, struct entry *e) {
+    (void)db, (void)e;
+    notes.saved++;
+}
+
+static void note_vanished(struct keyspace_view *view, struct slice key, enum vanish_reason reason) {
+    if (reason == VANISHED_EXPIRED) notes.expired++;
+    else notes.evicted++;
+    if (thread_is_parallel()) return;
+    notes.db = view->db;
+    notes.now_ms = view->now_ms;
+    snprintf(notes.key, sizeof notes.key, "%.*s", SLICE_ARG(key));
+}
+
+static void note_missed(struct keyspace_view *view, struct slice key) {
+    (void)view, (void)key;
+    notes.missed++;
+}
+
+static inline void note_flush(void) { notes.flushed++; }
+
+static inline int keyspace_start_with(int workers) {
+    hash_init();
+    thread_worker_index = 0;
+    thread_worker_count = workers;
+    memory_before = mem_used_exact();
+    memset(&notes, 0, sizeof notes);
+    keyspace_hooks = (struct keyspace_hooks){ note_saved, note_vanished, note_missed };
+    keyspace_epoch = false;
+    eviction_settings = (struct eviction_settings){ .samples = 5, .tenacity = 100, .lfu_log_factor = 10,
+                                                    .lfu_decay_minutes = 1, .lazily = true };
+    counters_reset();
+    keyspace_init(DATABASES);
+    return 0;
+}
+
+static inline int keyspace_start(void **state) {
+    (void)state;
+    return keyspace_start_with(1);
+}
+
+static inline int keyspace_end(void **state) {
+    (void)state;
+    keyspace_release();
+    eviction_thread_release();
+    thread_worker_count = 1;
+    return mem_used_exact() == memory_before ? 0 : -1;
+}
+
+static inline struct keyspace_view view_at(uint32_t db, int64_t now_ms) {
+    return (struct keyspace_view){ .db = db, .now_ms = now_ms };
+}
+
+/* Puts key -> text the way a command would. */
+static inline void put(uint32_t db, int64_t now_ms, struct slice key, struct slice text, int64_t expiry_ms) {
+    struct keyspace_view view = view_at(db, now_ms);
+    uint32_t access = eviction_access_new(now_ms);
+    keyspace_put(&view, entry_new_string(key, text, expiry_ms, access));
+}
+
+static inline struct slice key_text(char *room, const char *prefix, size_t n) {
+    return slice_make(room, (size_t)snprintf(room, KEY_ROOM, "%s%zu", prefix, n));
+}
+
+static inline struct entry *look(uint32_t db, int64_t now_ms, struct slice key) {
+    struct keyspace_view view = view_at(db, now_ms);
+    return keyspace_peek(&view, key);
+}
+
+static inline struct shard *shard_of(struct slice key) {
+    struct keyspace_view view = view_at(0, 0);
+    return &shards[SHARD_OF(keyspace_hash(&view, key))];
+}
+
+/* Checks every table, and that the counters tell what is in them. */
+static inline void check_counts(void) {
+    for (uint32_t db = 0; db < DATABASES; db++) {
+        size_t keys = 0, expires = 0;
+        for (uint32_t i = 0; i < SHARD_COUNT; i++) {
+            struct keydb *kdb = shard_db(&shards[i], db);
+            if (!kdb) continue;
+            table_check(&kdb->table);
+            keys += table_count(&kdb->table);
+            expires += kdb->expires;
+        }
+        assert_int_equal(keyspace_count(db), keys);
+        assert_int_equal(keyspace_expires(db), expires);
+    }
+}
+
+#endif

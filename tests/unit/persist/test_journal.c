@@ -1,0 +1,173 @@
+/* The journal's bytes: what goes before, between and behind the effects, and that nothing is torn by threads. */
+#include "folder.h"
+#include "persist/journal_private.h"
+#include "trivet/base/thread.h"
+
+#define SELECT_0 "*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n"
+#define SELECT_7 "*2\r\n$6\r\nSELECT\r\n$1\r\n7\r\n"
+#define MULTI    "*1\r\n$5\r\nMULTI\r\n"
+#define EXEC     "*1\r\n$4\r\nEXEC\r\n"
+#define DEL_A    "*2\r\n$3\r\nDEL\r\n$1\r\na\r\n"
+#define DEL_B    "*2\r\n$3\r\nDEL\r\n$1\r\nb\r\n"
+
+static int begin(void **state) {
+    (void)state;
+    thread_worker_count = 1;
+    journal_on = true;
+    journal_restart();
+    return 0;
+}
+
+static void add_del(struct effects *e, uint32_t db, struct slice key) {
+    struct slice argv[2] = { LIT("DEL"), key };
+    effects_add(e, db, argv, 2);
+}
+
+static void assert_journal(const char *expected) {
+    struct buf out = { 0 };
+    journal_swap(&out);
+    buf_append_byte(&out, '\0');
+    assert_string_equal(out.ptr, expected);
+    buf_release(&out);
+}
+
+struct effect {
+    uint32_t db;
+    const char *key; /* NULL: append what was added so far */
+};
+
+static void effects_stand_as_they_were_added(void **state) {
+    (void)state;
+    static const struct {
+        struct effect effects[6];
+        const char *wire;
+    } cases[] = {
+        { { { 0, "a" }, { 0, NULL } }, SELECT_0 DEL_A },
+        { { { 0, "a" }, { 0, NULL }, { 0, "b" }, { 0, NULL } }, SELECT_0 DEL_A DEL_B },
+        { { { 0, "a" }, { 0, "b" }, { 0, NULL } }, SELECT_0 MULTI DEL_A DEL_B EXEC },
+        { { { 7, "a" }, { 0, NULL }, { 0, "b" }, { 0, NULL } }, SELECT_7 DEL_A SELECT_0 DEL_B },
+        { { { 0, "a" }, { 7, "b" }, { 0, NULL }, { 7, "a" }, { 0, NULL } },
+          SELECT_0 MULTI DEL_A SELECT_7 DEL_B EXEC DEL_A },
+        { { { 0, NULL }, { 0, NULL } }, "" },
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        begin(NULL);
+        struct effects e = { 0 };
+        uint64_t before = journal_offset();
+        for (size_t k = 0; k < 5; k++) {
+            const struct effect *effect = &cases[i].effects[k];
+            if (effect->key) {
+                add_del(&e, effect->db, slice_of(effect->key));
+                continue;
+            }
+            uint64_t after = journal_append(&e);
+            assert_int_equal(after, journal_offset());
+        }
+        assert_int_equal(journal_offset() - before, strlen(cases[i].wire));
+        assert_journal(cases[i].wire);
+        effects_release(&e);
+    }
+}
+
+static void arguments_may_hold_any_bytes(void **state) {
+    (void)state;
+    struct effects e = { 0 };
+    struct slice argv[3] = { LIT("SET"), { "a\r\n\0b", 5 }, { NULL, 0 } };
+    effects_add(&e, 0, argv, 3);
+    journal_append(&e);
+    struct buf out = { 0 };
+    journal_swap(&out);
+    struct slice expected = LIT(SELECT_0 "*3\r\n$3\r\nSET\r\n$5\r\na\r\n\0b\r\n$0\r\n\r\n");
+    assert_true(slice_equal(buf_slice(&out), expected));
+    buf_release(&out);
+    effects_release(&e);
+}
+
+static void a_sink_that_opens_gets_the_database_first(void **state) {
+    (void)state;
+    struct effects e = { 0 };
+    add_del(&e, 0, LIT("a"));
+    journal_append(&e);
+    journal_restart();
+    add_del(&e, 0, LIT("b"));
+    journal_append(&e);
+    assert_journal(SELECT_0 DEL_B);
+    effects_release(&e);
+}
+
+static void without_a_sink_nothing_is_kept(void **state) {
+    (void)state;
+    struct effects e = { 0 };
+    uint64_t before = journal_offset();
+    add_del(&e, 0, LIT("a"));
+    journal_on = false;
+    assert_int_equal(journal_append(&e), before);
+    journal_on = true;
+    assert_int_equal(e.count, 0);
+    assert_journal("");
+    effects_release(&e);
+}
+
+#define THREADS 4
+#define ROUNDS  2000
+
+/* Each round is a transaction of two commands that say who and when. */
+static void *append_rounds(void *arg) {
+    struct effects e = { 0 };
+    char text[32];
+    for (int i = 0; i < ROUNDS; i++) {
+        int len = snprintf(text, sizeof text, "%d.%d", *(int *)arg, i);
+        add_del(&e, 0, slice_make(text, (size_t)len));
+        add_del(&e, (uint32_t)*(int *)arg, slice_make(text, (size_t)len));
+        journal_append(&e);
+    }
+    effects_release(&e);
+    return NULL;
+}
+
+static struct slice next_argument(struct slice *wire, struct aof_record *r, size_t index) {
+    assert_int_equal(aof_parse_record(r, *wire), AOF_RECORD);
+    wire->ptr += r->used;
+    wire->len -= r->used;
+    return r->argv[index];
+}
+
+static void what_one_worker_appends_stands_together(void **state) {
+    (void)state;
+    thread_worker_count = THREADS;
+    pthread_t threads[THREADS];
+    int numbers[THREADS];
+    for (int i = 0; i < THREADS; i++) {
+        numbers[i] = i + 1;
+        threads[i] = thread_start("append", append_rounds, &numbers[i]);
+    }
+    for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
+    struct buf out = { 0 };
+    uint64_t end = journal_swap(&out);
+    assert_int_equal(end, journal_offset());
+    struct slice wire = buf_slice(&out);
+    struct aof_record r = { 0 };
+    size_t blocks = 0;
+    for (; wire.len > 0; blocks++) {
+        assert_true(slice_equal(next_argument(&wire, &r, 0), LIT("SELECT")));
+        assert_true(slice_equal(next_argument(&wire, &r, 0), LIT("MULTI")));
+        struct slice key = next_argument(&wire, &r, 1);
+        assert_int_equal(next_argument(&wire, &r, 1).ptr[0], key.ptr[0]); /* SELECT of this thread */
+        assert_true(slice_equal(next_argument(&wire, &r, 1), key));
+        assert_true(slice_equal(next_argument(&wire, &r, 0), LIT("EXEC")));
+    }
+    assert_int_equal(blocks, THREADS * ROUNDS);
+    aof_record_release(&r);
+    buf_release(&out);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(effects_stand_as_they_were_added, begin),
+        cmocka_unit_test_setup(arguments_may_hold_any_bytes, begin),
+        cmocka_unit_test_setup(a_sink_that_opens_gets_the_database_first, begin),
+        cmocka_unit_test_setup(without_a_sink_nothing_is_kept, begin),
+        cmocka_unit_test_setup(what_one_worker_appends_stands_together, begin),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
