@@ -44,9 +44,17 @@ static void cmd_flushall(struct call *c) {
 
 /* SWAPDB index1 index2 */
 static void cmd_swapdb(struct call *c) {
+    int64_t first, second;
     uint32_t a, b;
-    if (!database_argument(c, 1, "ERR invalid first DB index", &a)) return;
-    if (!database_argument(c, 2, "ERR invalid second DB index", &b)) return;
+    if (!int64_parse(c->argv[1], &first)) {
+        reply_error_text(c->out, LIT("ERR invalid first DB index"));
+        return;
+    }
+    if (!int64_parse(c->argv[2], &second)) {
+        reply_error_text(c->out, LIT("ERR invalid second DB index"));
+        return;
+    }
+    if (!database_check(c, first, &a) || !database_check(c, second, &b)) return;
     if (a != b) {
         keyspace_swap(a, b);
         changed_database(c, a, EFFECT_SAME(c));

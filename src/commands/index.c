@@ -10,5 +10,8 @@ const struct command_group command_groups[] = {
     { "generic", expire_commands },
     { "generic", scan_commands },
     { "server", database_commands },
+    { "connection", connection_commands },
+    { "transactions", transaction_commands },
+    { "generic", wait_commands },
     { NULL, NULL },
 };

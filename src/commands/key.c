@@ -89,7 +89,7 @@ static void cmd_renamenx(struct call *c) {
 static void cmd_move(struct call *c) {
     struct slice key = c->argv[1];
     struct keyspace_view there = c->view;
-    if (!database_argument(c, 2, NULL, &there.db)) return;
+    if (!database_argument(c, 2, &there.db)) return;
     if (there.db == c->view.db) {
         reply_error(c->out, ERR_SAME_OBJECT);
         return;
@@ -116,7 +116,7 @@ static bool read_copy_options(struct call *c, struct copy_plan *plan) {
         if (call_is(c, i, "REPLACE")) {
             plan->replace = true;
         } else if (call_is(c, i, "DB") && i + 1 < c->argc) {
-            if (!database_argument(c, ++i, NULL, &plan->db)) return false;
+            if (!database_argument(c, ++i, &plan->db)) return false;
         } else {
             reply_error(c->out, ERR_SYNTAX);
             return false;

@@ -96,6 +96,7 @@ const struct option options_table_data[] = {
     { STRING("appenddirname", appenddirname, "appendonlydir"), .flags = OPTION_IMMUTABLE,
       .check = check_appenddirname },
     { BOOL("aof-load-truncated", aof_load_truncated, "yes") },
+    { MEMORY("aof-load-corrupt-tail-max-size", aof_load_corrupt_tail_max_size, "0", 0, MAX_ANY) },
     { BOOL("aof-use-rdb-preamble", aof_use_rdb_preamble, "yes") },
     { BOOL("aof-timestamp-enabled", aof_timestamp_enabled, "no") },
     { BOOL("aof-rewrite-incremental-fsync", aof_rewrite_incremental_fsync, "yes") },

@@ -37,7 +37,8 @@ static size_t overhead(size_t key_len, bool has_expiry) {
            (key_len > UINT8_MAX ? sizeof(uint32_t) : 0) + key_len;
 }
 
-/* Allocates an entry for this key with room for `value_size` bytes of value, and fills in all but the value. */
+/* Allocates an entry for this key with room for `value_size` bytes of value, and fills in all but the
+ * value. */
 static struct entry *entry_shape(struct slice key, int64_t expiry_ms, uint32_t access, size_t value_size) {
     bool has_expiry = expiry_ms != NO_EXPIRY;
     assert(key.len <= UINT32_MAX);
@@ -294,7 +295,9 @@ size_t entry_memory(const struct entry *e, size_t samples) {
 }
 
 const char *entry_type_name(enum value_type type) {
-    static const char *const names[TYPE_COUNT] = { "string", "list", "set", "zset", "hash", "module", "stream" };
+    static const char *const names[TYPE_COUNT] = {
+        "string", "list", "set", "zset", "hash", "module", "stream",
+    };
     assert(type < TYPE_COUNT);
     return names[type];
 }

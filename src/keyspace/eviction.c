@@ -1,12 +1,13 @@
 /* eviction.c: the clock and counter in the access field, and the search for who goes.
  *
  * Every policy is brought to one number, the *turn*: whoever has the smallest turn goes first. It is an
- * instant that does not depend on when one looks: of the last use (LRU), of the day the counter will have decayed to
- * nothing (LFU), of expiry (TTL), or a throw of the dice. So candidates that were met at different times compare
- * rightly, and the pool may keep them for as long as it likes. What has expired already goes before all.
+ * instant that does not depend on when one looks: of the last use (LRU), of the day the counter will
+ * have decayed to nothing (LFU), of expiry (TTL), or a throw of the dice. So candidates that were met at
+ * different times compare rightly, and the pool may keep them for as long as it likes. What has expired
+ * already goes before all.
  *
- * Each eviction draws some samples, keeps the best it ever saw in the pool, and evicts the first of the pool if
- * it is still there and was not used since. The pool holds copies, never pointers into a table. */
+ * Each eviction draws some samples, keeps the best it ever saw in the pool, and evicts the first of the
+ * pool if it is still there and was not used since. The pool holds copies, never pointers into a table. */
 #include "trivet/keyspace/eviction.h"
 #include "keyspace/keyspace_private.h"
 #include "trivet/base/background.h"
@@ -21,12 +22,14 @@
 #include <time.h>
 
 #define POOL_SIZE 16
-#define DRAWS 3           /* places sampled for an eviction: neighbours in a table are cheap, they are prefetched */
+#define SAMPLE_TIMES 3    /* times maxmemory-samples are sampled for an eviction: neighbours cost little */
+#define DRAWS_MAX 4       /* places sampled for an eviction, where shards hold few entries */
 #define SAMPLES_MAX 64    /* items looked at in one place */
 #define PROBES 8          /* random shards tried before going through them in a row */
 #define RECOUNT_EVERY 16  /* evictions between two looks at the memory and the clock */
 #define DRIFT_THREADS 4   /* threads that allocate without being workers */
-#define LEAVING_SHARE 16  /* this part of the limit may wait for the background thread; beyond, the worker frees itself */
+/* This part of the limit may wait for the background thread; beyond, the worker frees by itself. */
+#define LEAVING_SHARE 16
 #define LEAVING_MIN ((size_t)1024 * 1024)
 #define WAIT_NS 100000    /* between two looks at what the background thread has freed */
 
@@ -40,7 +43,8 @@ size_t (*eviction_not_counted)(void);
 
 #define TICK_MS 100
 #define TICK_MASK 0xfffffff
-#define FUTURE_TICKS 36000 /* up to an hour ahead is a clock that was set back, or another worker's newer instant */
+/* Up to an hour ahead is a clock that was set back, or another worker's newer instant. */
+#define FUTURE_TICKS 36000
 #define MINUTE_MASK 0xffff
 #define LFU_START 5 /* a new entry must have a chance to be used again */
 #define LFU_MAX 255
@@ -56,8 +60,8 @@ static uint32_t idle_ticks(uint32_t access, int64_t now_ms) {
 
 static uint32_t lfu_join(uint32_t minute, uint32_t counter) { return (minute & MINUTE_MASK) << 8 | counter; }
 
-/* The counter after the periods that have passed; *since is the minute at which the last of them ended, so that the
- * begun one goes on. */
+/* The counter after the periods that have passed; *since is the minute at which the last of them ended,
+ * so that the begun one goes on. */
 static uint32_t lfu_decayed(uint32_t access, int64_t now_ms, uint32_t *since) {
     uint32_t counter = access & 0xff, last = access >> 8 & MINUTE_MASK, now = minute_of(now_ms);
     uint32_t period = (uint32_t)eviction_settings.lfu_decay_minutes;
@@ -168,7 +172,8 @@ static struct candidate *pool_first(void) {
     return first;
 }
 
-/* The place for a candidate with this turn and key: its own, a free one, or that of the last, if it comes before that. */
+/* The place for a candidate with this turn and key: its own, a free one, or that of the last, if it
+ * comes before that. */
 static struct candidate *pool_place(int64_t turn, uint64_t hash, uint32_t db) {
     struct candidate *last = NULL;
     for (size_t i = 0; i < pool.count; i++) {
@@ -240,50 +245,64 @@ static enum table_verdict pass_by(void *arg, void *item) {
     return TABLE_KEEP;
 }
 
-static void sample_neighbours(const struct keydb *kdb, uint32_t db, size_t samples, int64_t now_ms) {
+static size_t sample_neighbours(const struct keydb *kdb, uint32_t db, size_t samples, int64_t now_ms) {
     void *items[SAMPLES_MAX];
     size_t got = table_sample(&kdb->table, random_u64(), items, samples);
     for (size_t i = 0; i < got; i++) __builtin_prefetch(items[i]);
     for (size_t i = 0; i < got; i++)
         if (may_go(items[i])) pool_consider(db, items[i], now_ms);
+    return got;
 }
 
 /* Where few entries have an expiry, chance would miss them: the marked buckets do not. */
-static void sample_marked(struct keydb *kdb, uint32_t db, size_t samples, int64_t now_ms) {
+static size_t sample_marked(struct keydb *kdb, uint32_t db, size_t samples, int64_t now_ms) {
     struct reservoir r = { .room = samples };
     (void)table_walk_marked(&kdb->table, 0, SIZE_MAX, pass_by, &r);
     assert(r.seen > 0); /* as kdb->expires says */
-    for (size_t i = 0; i < r.seen && i < r.room; i++) pool_consider(db, r.kept[i], now_ms);
+    size_t got = r.seen < r.room ? r.seen : r.room;
+    for (size_t i = 0; i < got; i++) pool_consider(db, r.kept[i], now_ms);
+    return got;
 }
 
-/* False if nothing in this shard may go. */
-static bool draw_from(uint32_t index, int64_t now_ms) UNCHECKED {
+/* Considers up to `samples` entries of one place in this shard, or so many as have about that many among
+ * them that may go. Returns how many were looked at; 0 if nothing in this shard may go. */
+static size_t draw_from(uint32_t index, size_t samples, int64_t now_ms) UNCHECKED {
     struct shard *s = &shards[index];
     uint32_t db;
+    size_t got = 0;
     shard_lock(s);
     struct keydb *kdb = pick_db(s, &db);
     if (kdb) {
-        size_t samples = (size_t)eviction_settings.samples;
-        if (samples > SAMPLES_MAX) samples = SAMPLES_MAX;
-        /* So many neighbours have about `samples` that may go among them. */
         size_t looks = samples * table_count(&kdb->table) / eligible(kdb);
-        if (looks <= SAMPLES_MAX)
-            sample_neighbours(kdb, db, looks, now_ms);
-        else
-            sample_marked(kdb, db, samples, now_ms);
+        if (looks <= SAMPLES_MAX) got = sample_neighbours(kdb, db, looks, now_ms);
+        else got = sample_marked(kdb, db, samples, now_ms);
     }
     shard_unlock(s);
-    return kdb != NULL;
+    return got;
 }
 
-/* Considers some entries of a random place; false if there is nothing that may go in the whole keyspace. */
-static bool draw(int64_t now_ms) {
-    for (int i = 0; i < PROBES; i++)
-        if (draw_from((uint32_t)random_below(SHARD_COUNT), now_ms)) return true;
+/* The same in a random shard; 0 if there is nothing that may go in the whole keyspace. */
+static size_t draw(size_t samples, int64_t now_ms) {
+    size_t got = 0;
+    for (int i = 0; i < PROBES && !got; i++)
+        got = draw_from((uint32_t)random_below(SHARD_COUNT), samples, now_ms);
     uint32_t start = (uint32_t)random_below(SHARD_COUNT);
-    for (uint32_t i = 0; i < SHARD_COUNT; i++)
-        if (draw_from((start + i) % SHARD_COUNT, now_ms)) return true;
-    return false;
+    for (uint32_t i = 0; i < SHARD_COUNT && !got; i++)
+        got = draw_from((start + i) % SHARD_COUNT, samples, now_ms);
+    return got;
+}
+
+/* Draws the samples for one eviction. False if nothing may go. */
+static bool fill_pool(int64_t now_ms) {
+    size_t samples = (size_t)eviction_settings.samples;
+    if (!(eviction_settings.policy & EVICT_RANDOM)) samples *= SAMPLE_TIMES;
+    if (samples > SAMPLES_MAX) samples = SAMPLES_MAX;
+    size_t got = 0, drawn = 1;
+    for (int i = 0; i < DRAWS_MAX && drawn > 0 && got < samples; i++) {
+        drawn = draw(samples - got, now_ms);
+        got += drawn;
+    }
+    return got > 0;
 }
 
 /* ---- evicting ---- */
@@ -314,10 +333,8 @@ static size_t evict(const struct candidate *c, int64_t now_ms, void (*flush)(voi
 
 /* Evicts one entry and returns its bytes; 0 if nothing may go. */
 static size_t evict_one(int64_t now_ms, void (*flush)(void)) {
-    int draws = eviction_settings.policy & EVICT_RANDOM ? 1 : DRAWS;
     for (;;) {
-        bool any = false;
-        for (int i = 0; i < draws; i++) any = draw(now_ms);
+        bool any = fill_pool(now_ms);
         struct candidate *c;
         while ((c = pool_first()) != NULL) {
             size_t bytes = evict(c, now_ms, flush);

@@ -1,17 +1,19 @@
-/* expiry.c: each worker goes round its own shards like a watchman and stops where it is when the time is up.
+/* expiry.c: each worker goes round its own shards like a watchman and stops where it is when the time is
+ * up.
  *
- * The work is cut into bites: a few buckets of one table under one hold of the shard's lock. Bites make rounds of
- * ROUND_WORK. Keys lie in shards by their hash, so the entries of a round are a fair sample of all: if
- * more than STALE_ACCEPTED percent of them had expired, another round follows within the budget; if not, the
- * rest can wait for the next cycle, and an idle server stays idle. A bucket costs next to nothing unless it is
- * marked, so a few expiries among millions of keys are found as well. */
+ * The work is cut into bites: a few buckets of one table under one hold of the shard's lock. Bites make
+ * rounds of ROUND_WORK. Keys lie in shards by their hash, so the entries of a round are a fair sample of
+ * all: if more than STALE_ACCEPTED percent of them had expired, another round follows within the budget;
+ * if not, the rest can wait for the next cycle, and an idle server stays idle. A bucket costs next to
+ * nothing unless it is marked, so a few expiries among millions of keys are found as well. */
 #include "trivet/keyspace/expiry.h"
 #include "keyspace/keyspace_private.h"
 #include "trivet/base/clock.h"
 #include "trivet/keyspace/counters.h"
 
 #define BITE_BUCKETS 16
-#define GONE_MAX 128      /* taken out in one bite at most; what a freak chain holds beyond waits for the next pass */
+#define GONE_MAX 128      /* taken out in one bite at most; what a freak chain holds beyond waits */
+#define MOVE_BUCKETS 128  /* of a table that is growing or shrinking, moved after each walk through it */
 #define ROUND_WORK 2000   /* shards, buckets and entries looked at */
 #define STALE_ACCEPTED 10 /* percent */
 #define TTL_MEMORY 1000   /* entries over which the average TTL of a database is taken */
@@ -70,7 +72,8 @@ static void note_ttl(uint32_t db, const struct bite *b) {
     atomic_store_explicit(average, now > 0 ? now : 1, memory_order_relaxed);
 }
 
-/* The database of this shard to walk on in, moving the watch past those without an expiry; NULL at the end. */
+/* The database of this shard to walk on in, moving the watch past those without an expiry; NULL at the
+ * end. */
 static struct keydb *next_db(struct shard *s, struct watch *w) NEEDS(s->lock) {
     for (; w->db <= s->other_count; w->db++) {
         struct keydb *kdb = shard_db(s, w->db);
@@ -85,9 +88,12 @@ static void take_bite(struct cycle *c, struct keydb *kdb) {
     kdb->expiry_cursor = table_walk_marked(&kdb->table, kdb->expiry_cursor, BITE_BUCKETS, visit, &b);
     for (size_t i = 0; i < b.stale; i++)
         keyspace_vanish(&c->view, kdb, b.gone[i], VANISHED_EXPIRED, true);
-    /* Nobody else may come by to carry on what the removals began. */
-    if (b.stale > 0) (void)table_move_some(&kdb->table, BITE_BUCKETS);
-    if (kdb->expiry_cursor == 0) c->watch->db++;
+    if (kdb->expiry_cursor == 0) {
+        /* Nobody else may come by to carry on what the removals began; before the end it would confuse
+         * the walk. */
+        (void)table_move_some(&kdb->table, MOVE_BUCKETS);
+        c->watch->db++;
+    }
     note_ttl(c->view.db, &b);
     c->work += BITE_BUCKETS + b.alive + b.stale;
     c->checked += b.alive + b.stale;
@@ -180,7 +186,8 @@ int64_t expiry_average_ttl_ms(uint32_t db) {
     if (keyspace_expires(db) == 0) return 0;
     int64_t sum = 0, seen = 0;
     for (int i = 0; i < thread_worker_count; i++) {
-        int64_t average = atomic_load_explicit(&keyspace_counters[i].average_ttl_ms[db], memory_order_relaxed);
+        const atomic_int_fast64_t *averages = keyspace_counters[i].average_ttl_ms;
+        int64_t average = atomic_load_explicit(&averages[db], memory_order_relaxed);
         sum += average;
         seen += average > 0;
     }

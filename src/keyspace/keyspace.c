@@ -39,8 +39,8 @@ void keyspace_release(void) {
 
 uint32_t keyspace_databases(void) { return database_count; }
 
-/* Commands name their keys in order, so the next one is close behind the last; further off, hashing is cheaper
- * than looking (MSET may name a million). */
+/* Commands name their keys in order, so the next one is close behind the last; further off, hashing is
+ * cheaper than looking (MSET may name a million). */
 #define REFS_LOOKED_AT 8
 
 uint64_t keyspace_hash(struct keyspace_view *view, struct slice key) {
@@ -54,7 +54,8 @@ uint64_t keyspace_hash(struct keyspace_view *view, struct slice key) {
     return hash_bytes(key);
 }
 
-/* The hash of an entry's own key, which no ref has by address: mostly it is the key that was looked up last. */
+/* The hash of an entry's own key, which no ref has by address: mostly it is the key that was looked up
+ * last. */
 static uint64_t hash_of(const struct keyspace_view *view, const struct entry *e) {
     struct slice key = entry_key(e);
     size_t last = view->ref_hint - 1;
@@ -252,7 +253,8 @@ size_t keyspace_flush(uint32_t db, bool lazily) {
 
 static void swap_counts(atomic_int_fast64_t *counts, uint32_t a, uint32_t b) {
     int_fast64_t old = atomic_load_explicit(&counts[a], memory_order_relaxed);
-    atomic_store_explicit(&counts[a], atomic_load_explicit(&counts[b], memory_order_relaxed), memory_order_relaxed);
+    int_fast64_t other = atomic_load_explicit(&counts[b], memory_order_relaxed);
+    atomic_store_explicit(&counts[a], other, memory_order_relaxed);
     atomic_store_explicit(&counts[b], old, memory_order_relaxed);
 }
 
@@ -302,7 +304,8 @@ static bool random_from(uint32_t index, const struct keyspace_view *view, struct
     return found;
 }
 
-/* The shard of the nth key, counting through all of them: each key is as likely as the next, however few there are. */
+/* The shard of the nth key, counting through all of them: each key is as likely as the next, however few
+ * there are. */
 static uint32_t shard_of_nth(uint32_t db, uint64_t n) {
     for (uint32_t i = 0; i < SHARD_COUNT; i++) {
         shard_lock(&shards[i]);
@@ -331,7 +334,8 @@ static bool stop_at_alive(void *arg, struct entry *e) {
 bool keyspace_random_key(struct keyspace_view *view, struct buf *out) {
     size_t count = keyspace_count(view->db);
     if (count == 0) return false;
-    /* A random shard will do where keys are many; where they are few, hitting none is likely and does not bias. */
+    /* A random shard will do where keys are many; where they are few, hitting none is likely and does
+     * not bias. */
     for (int tries = 0; tries < 16; tries++) {
         if (random_from((uint32_t)random_below(SHARD_COUNT), view, out)) return true;
     }

@@ -6,7 +6,8 @@
 #include "trivet/keyspace/keyspace.h"
 
 /* Ends an entry that the caller has just taken out of kdb's table: saves its image for a running
- * snapshot, counts it, reports it to the hook `vanished` and frees it (`lazily`: in the background if big). */
+ * snapshot, counts it, reports it to the hook `vanished` and frees it (`lazily`: in the background if
+ * big). */
 void keyspace_vanish(struct keyspace_view *view, struct keydb *kdb, struct entry *e,
                      enum vanish_reason reason, bool lazily);
 

@@ -184,7 +184,7 @@ bool workers_start(void) {
         return false;
     }
     for (int i = 1; i < thread_worker_count; i++) {
-        char name[16];
+        char name[32];
         snprintf(name, sizeof name, "worker-%d", i);
         workers[i].thread = thread_start(name, worker_main, &workers[i]);
     }

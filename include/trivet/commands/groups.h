@@ -21,5 +21,9 @@ extern const struct command key_commands[];
 extern const struct command expire_commands[];
 extern const struct command scan_commands[];
 extern const struct command database_commands[];
+extern const struct command connection_commands[];
+extern const struct command client_commands[];
+extern const struct command transaction_commands[];
+extern const struct command wait_commands[];
 
 #endif

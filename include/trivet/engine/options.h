@@ -162,6 +162,7 @@ struct options {
     char *appendfilename;
     char *appenddirname;
     bool aof_load_truncated;
+    uint64_t aof_load_corrupt_tail_max_size; /* 0: only a torn or zero-filled tail is cut */
     bool aof_use_rdb_preamble;
     bool aof_timestamp_enabled;
     bool aof_rewrite_incremental_fsync;

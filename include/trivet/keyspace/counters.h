@@ -1,5 +1,6 @@
 /* counters.h: the keyspace's statistics: one block a worker, summed by whoever reads.
- * Thread: each worker writes its own block (counters_mine), plain relaxed stores; any thread reads the sums. */
+ * Thread: each worker writes its own block (counters_mine), plain relaxed stores; any thread reads the
+ * sums. */
 #ifndef TRIVET_KEYSPACE_COUNTERS_H
 #define TRIVET_KEYSPACE_COUNTERS_H
 
@@ -17,7 +18,7 @@ struct keyspace_counters {
     atomic_uint_fast64_t dirty;              /* changes since the start, for save points */
     atomic_int_fast64_t *keys;               /* by database; may be negative in one block, never in the sum */
     atomic_int_fast64_t *expires;
-    atomic_int_fast64_t *average_ttl_ms; /* by database: a running average of what expiry cycles saw; 0: nothing yet */
+    atomic_int_fast64_t *average_ttl_ms; /* by database: running average of what expiry saw; 0: nothing yet */
 } CACHE_ALIGNED;
 
 extern struct keyspace_counters keyspace_counters[WORKERS_MAX];

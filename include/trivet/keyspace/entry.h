@@ -11,8 +11,9 @@
  * big strings, a structure of the types layer for the rest. Nothing behind the sixth byte is aligned, so
  * it is read and written with memcpy, which costs nothing on the processors this runs on.
  *
- * Because the expiry and the value lie inside, changing them may move the entry: such functions return the entry to use
- * from then on, and the caller puts it in the table (keyspace_replace). Owner: the table it is in.
+ * Because the expiry and the value lie inside, changing them may move the entry: such functions return
+ * the entry to use from then on, and the caller puts it in the table (keyspace_replace). Owner: the
+ * table it is in.
  * Thread: under the lock of the key's shard. */
 #ifndef TRIVET_KEYSPACE_ENTRY_H
 #define TRIVET_KEYSPACE_ENTRY_H
@@ -26,7 +27,9 @@
 #include <stdint.h>
 
 /* The numbers are those of the RDB format's object types. */
-enum value_type { TYPE_STRING, TYPE_LIST, TYPE_SET, TYPE_ZSET, TYPE_HASH, TYPE_MODULE, TYPE_STREAM, TYPE_COUNT };
+enum value_type {
+    TYPE_STRING, TYPE_LIST, TYPE_SET, TYPE_ZSET, TYPE_HASH, TYPE_MODULE, TYPE_STREAM, TYPE_COUNT
+};
 
 enum encoding {
     ENCODING_INT,     /* string: an int64 */
@@ -90,13 +93,15 @@ static inline void *entry_pointer(const struct entry *e) {
     return p;
 }
 
-/* A string entry; text that is the canonical form of an int64 is kept as one. `access` is the eviction field's start. */
+/* A string entry; text that is the canonical form of an int64 is kept as one. `access` is the eviction
+ * field's start. */
 struct entry *entry_new_string(struct slice key, struct slice text, int64_t expiry_ms, uint32_t access);
 /* Takes over one reference of `big` (of more than STRING_EMBED_MAX bytes). */
 struct entry *entry_new_blob(struct slice key, struct blob *big, int64_t expiry_ms, uint32_t access);
 struct entry *entry_new_int(struct slice key, int64_t n, int64_t expiry_ms, uint32_t access);
 
-/* A string's text; `scratch` has INT64_TEXT_MAX bytes and holds it if the value is an int. Valid while the entry is not changed. */
+/* A string's text; `scratch` has INT64_TEXT_MAX bytes and holds it if the value is an int. Valid while
+ * the entry is not changed. */
 struct slice entry_text(const struct entry *e, char *scratch);
 size_t entry_text_len(const struct entry *e);
 /* The number in ENCODING_INT; sets it in place. */
@@ -105,12 +110,13 @@ void entry_set_int(struct entry *e, int64_t n);
 /* The blob of ENCODING_BLOB: borrowed. */
 static inline struct blob *entry_blob(const struct entry *e) { return (struct blob *)entry_pointer(e); }
 
-/* Tries to put `text` in the place of the string, keeping the allocation; false if it does not fit well. Has the
- * effect of entry_new_string with the same key. The expiry's presence must stay as it is. */
+/* Tries to put `text` in the place of the string, keeping the allocation; false if it does not fit well.
+ * Has the effect of entry_new_string with the same key. The expiry's presence must stay as it is. */
 bool entry_overwrite(struct entry *e, struct slice text, int64_t expiry_ms);
 
-/* A string made `len` bytes long (new bytes are zero), its bytes writable at the returned address until the next
- * call on the entry; *entry may move. The string counts as raw from now on. `room` hints at what will be needed soon. */
+/* A string made `len` bytes long (new bytes are zero), its bytes writable at the returned address until
+ * the next call on the entry; *entry may move. The string counts as raw from now on. `room` hints at
+ * what will be needed soon. */
 char *entry_make_writable(struct entry **entry, size_t len, size_t room);
 
 /* The same entry with this expiry (or NO_EXPIRY); moves unless the presence of one stays the same. */

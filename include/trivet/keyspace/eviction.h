@@ -1,8 +1,9 @@
 /* eviction.h: which entry goes when memory is full: the eight policies of maxmemory-policy.
  *
- * The entry's 28-bit access field is, under an LRU policy, the time of its last use in tenths of a second;
- * under LFU 16 bits of minutes (last decay) above 8 bits of a logarithmic counter. Candidates are sampled from
- * random shards, one shard locked at a time, into a small pool per worker that keeps the best seen; the best of the pool goes.
+ * The entry's 28-bit access field is, under an LRU policy, the time of its last use in tenths of a
+ * second; under LFU 16 bits of minutes (last decay) above 8 bits of a logarithmic counter. Candidates
+ * are sampled from random shards, one shard locked at a time, into a small pool per worker that keeps
+ * the best seen; the best of the pool goes.
  * Thread: eviction_make_room runs on a worker with its gate held and no shard locked (or the gate closed). */
 #ifndef TRIVET_KEYSPACE_EVICTION_H
 #define TRIVET_KEYSPACE_EVICTION_H
@@ -33,12 +34,14 @@ struct eviction_settings {
 };
 extern struct eviction_settings eviction_settings;
 
-/* Bytes that count against the limit: used memory less what must not (output for replicas, the AOF buffer). */
+/* Tells the bytes in use that do not count against the limit (output for replicas, the AOF buffer);
+ * NULL: all count. Set once before any thread. */
 extern size_t (*eviction_not_counted)(void);
 
 enum room { ROOM_ENOUGH, ROOM_WORKING, ROOM_NONE };
-/* Evicts until used memory is under the limit. WORKING: the slice of time was used up, memory still is over and more can go;
- * the command may run. NONE: nothing can go. `flush` is called before a shard is unlocked. */
+/* Evicts until used memory is under the limit. WORKING: the slice of time was used up, memory still is
+ * over and more can go; the command may run. NONE: nothing can go. `flush` (may be
+ * NULL) is called before a shard is unlocked. */
 enum room eviction_make_room(int64_t now_ms, void (*flush)(void));
 static inline bool eviction_has_limit(void) { return eviction_settings.maxmemory != 0; }
 
@@ -53,7 +56,8 @@ uint32_t eviction_access_frequency(uint8_t frequency, int64_t now_ms);
 
 /* Ends the worker's pool; at thread end. */
 void eviction_thread_release(void);
-/* Microseconds since used memory went over the limit, 0 if it is not (INFO's current_eviction_exceeded_time is ms). */
+/* Microseconds since used memory went over the limit, 0 if it is not (INFO's
+ * current_eviction_exceeded_time is ms). */
 int64_t eviction_exceeded_us(void);
 
 #endif

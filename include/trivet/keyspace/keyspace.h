@@ -1,6 +1,7 @@
 /* keyspace.h: the two doors. Commands get an entry to read from keyspace_read(), to change from
- * keyspace_write(); nothing mutates an entry otherwise. Behind the doors happen the things that no command has
- * to remember: lazy expiry, the eviction clock, hits and misses, the snapshot's copy before a change.
+ * keyspace_write(); nothing mutates an entry otherwise. Behind the doors happen the things that no
+ * command has to remember: lazy expiry, the eviction clock, hits and misses, the snapshot's copy before
+ * a change.
  *
  * A struct keyspace_view is one command's sight of the keyspace: its database, its instant (time stands still
  * within a command), and the hashes of its keys, computed once by the dispatcher.
@@ -30,11 +31,13 @@ struct keyspace_view {
 
 enum vanish_reason { VANISHED_EXPIRED, VANISHED_EVICTED };
 
-/* What the layers above want to know; filled once at start-up, before any thread. Called under the shard's lock. */
+/* What the layers above want to know; filled once at start-up, before any thread. Called under the
+ * shard's lock. */
 struct keyspace_hooks {
     /* An entry that a running snapshot has not saved yet is about to change or go. */
     void (*before_change)(uint32_t db, struct entry *e);
-    /* An entry expired or was evicted and is about to be freed. A command's own delete is not reported here. */
+    /* An entry expired or was evicted and is about to be freed. A command's own delete is not reported
+     * here. */
     void (*vanished)(struct keyspace_view *view, struct slice key, enum vanish_reason reason);
     /* keyspace_read() found nothing (for the keymiss event). */
     void (*missed)(struct keyspace_view *view, struct slice key);
@@ -61,9 +64,9 @@ struct entry *keyspace_write(struct keyspace_view *view, struct slice key);
 
 /* Adds an entry whose key is not there; the keyspace owns it from now on. */
 void keyspace_insert(struct keyspace_view *view, struct entry *e);
-/* `fresh` takes the place of `old`, which came from keyspace_write and has the same key. `old` is freed (on the
- * background thread if big), or not if it already is gone because an entry_* function moved it: then pass its old address in
- * keyspace_moved, with what changed. */
+/* `fresh` takes the place of `old`, which came from keyspace_write and has the same key. `old` is freed
+ * (on the background thread if big), or not if it already is gone because an entry_* function moved it:
+ * then pass its old address in keyspace_moved, with what changed. */
 void keyspace_replace(struct keyspace_view *view, struct entry *old, struct entry *fresh);
 /* An entry_* function returned `fresh` for what had been `old`; `had_expiry` is what old had. */
 void keyspace_moved(struct keyspace_view *view, const void *old, bool had_expiry, struct entry *fresh);
@@ -76,7 +79,8 @@ void keyspace_detach(struct keyspace_view *view, struct entry *e);
 /* Gives the entry (from keyspace_write) another expiry; returns the entry to use from now on. */
 struct entry *keyspace_set_expiry(struct keyspace_view *view, struct entry *e, int64_t expiry_ms);
 
-/* Whole databases; the gate is closed. Flushing frees in the background if `lazily`. Returns the entries that went. */
+/* Whole databases; the gate is closed. Flushing frees in the background if `lazily`. Returns the entries
+ * that went. */
 size_t keyspace_flush(uint32_t db, bool lazily);
 void keyspace_swap(uint32_t a, uint32_t b);
 
@@ -84,8 +88,8 @@ void keyspace_swap(uint32_t a, uint32_t b);
 size_t keyspace_count(uint32_t db);
 size_t keyspace_expires(uint32_t db);
 
-/* A key of the database, about evenly chosen, copied to `out`; false if it is empty. Takes shard locks itself:
- * the caller holds none (LOCAL commands and the gate closed both are fine). */
+/* A key of the database, about evenly chosen, copied to `out`; false if it is empty. Takes shard locks
+ * itself: the caller holds none (LOCAL commands and the gate closed both are fine). */
 struct buf;
 bool keyspace_random_key(struct keyspace_view *view, struct buf *out);
 /* Bytes of all tables of the database, without the entries; takes shard locks itself. */

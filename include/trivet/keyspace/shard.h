@@ -1,7 +1,8 @@
 /* shard.h: the keyspace cut by key hash into SHARD_COUNT parts, each with its lock and its tables.
  *
- * A key's shard is SHARD_OF(hash): bits 40 and up, so that it is independent of the bucket (low bits) and the
- * tag (top byte). The first database's table lies inside the shard, next to the lock; others are made on first use.
+ * A key's shard is SHARD_OF(hash): bits 40 and up, so that it is independent of the bucket (low bits)
+ * and the tag (top byte). The first database's table lies inside the shard, next to the lock; others are
+ * made on first use.
  * Owner: the process, for its life. Thread: everything in a shard needs its lock, or the gate closed. */
 #ifndef TRIVET_KEYSPACE_SHARD_H
 #define TRIVET_KEYSPACE_SHARD_H
@@ -50,7 +51,8 @@ static inline struct keydb *shard_db(struct shard *s, uint32_t db) {
 struct keydb *shard_db_make(struct shard *s, uint32_t db);
 
 #include "trivet/base/thread.h"
-/* For one shard outside a command (expiry, eviction, scanning); with one worker there is nobody to lock out. */
+/* For one shard outside a command (expiry, eviction, scanning); with one worker there is nobody to lock
+ * out. */
 static inline void shard_lock(struct shard *s) {
     if (thread_is_parallel()) lock_take(&s->lock);
 }

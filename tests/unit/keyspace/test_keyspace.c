@@ -127,7 +127,8 @@ static void any_row_of_commands_matches_the_model(void **state) {
         now_ms += random_below(20) == 0;
         run_random_command((uint32_t)random_below(DATABASES), random_below(KEYS));
         if (step % 20000 == 0) flush_model((uint32_t)random_below(DATABASES));
-        if (step % 3000 == 0) swap_model((uint32_t)random_below(DATABASES), (uint32_t)random_below(DATABASES));
+        uint32_t a = (uint32_t)random_below(DATABASES), b = (uint32_t)random_below(DATABASES);
+        if (step % 3000 == 0) swap_model(a, b);
         if (step % 6000 == 0) assert_model();
     }
     assert_int_equal(notes.expired, COUNTER_SUM(expired));
@@ -239,7 +240,8 @@ static void a_random_key_is_about_evenly_chosen(void **state) {
             assert_true(int64_parse(buf_slice(&out), &n));
             drawn[n]++;
         }
-        /* Wide bounds: an even choice gives 200 each; what lies alone in a shard may come a few times as often. */
+        /* Wide bounds: an even choice gives 200 each; what lies alone in a shard may come a few times as
+         * often. */
         for (size_t i = 0; i < sizes[s]; i++) assert_in_range(drawn[i], 5, 3000);
         buf_release(&out);
         keyspace_flush(1, false);

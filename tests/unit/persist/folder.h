@@ -56,7 +56,7 @@ static inline int folder_make(void **state) {
 }
 
 static inline const char *path_of(const char *name) {
-    static char path[256];
+    static _Thread_local char path[256]; /* until the next call */
     snprintf(path, sizeof path, "%s/%s", folder, name);
     return path;
 }
@@ -133,8 +133,10 @@ static inline void assert_load(enum aof_loaded outcome, const char *expected) {
     struct ran ran = { 0 };
     struct aof_load how = loader(&ran);
     assert_int_equal(aof_load(&how), outcome);
-    if (expected) assert_ran(&ran, expected);
-    else buf_release(&ran.text);
+    if (expected)
+        assert_ran(&ran, expected);
+    else
+        buf_release(&ran.text);
 }
 
 /* ---- system calls that go wrong ---- */
@@ -158,7 +160,7 @@ static inline bool goes_wrong(int call) {
     errno = EIO;
     if (atomic_load(&faults.broken) & call) return true;
     if (atomic_load(&faults.countdown) < 0 || atomic_fetch_sub(&faults.countdown, 1) != 0) return false;
-    if (faults.fault == FAULT_EXIT) _exit(EXIT_AT_FAULT);
+    if (faults.fault == FAULT_EXIT && call != CALL_WRITE) _exit(EXIT_AT_FAULT);
     return true;
 }
 
@@ -166,11 +168,13 @@ static inline int faulty_open(const char *path, int flags, mode_t mode) {
     return goes_wrong(CALL_OPEN) ? -1 : open(path, flags | O_CLOEXEC, mode);
 }
 
-/* Before it goes wrong, half of it is written: the disk was full. */
+/* When it goes wrong, half is written all the same: the disk was full. */
 static inline ssize_t faulty_write(int fd, const void *bytes, size_t len) {
-    bool next = atomic_load(&faults.countdown) == 0 || (atomic_load(&faults.broken) & CALL_WRITE);
-    if (next && write(fd, bytes, len / 2) < 0) return -1;
-    return goes_wrong(CALL_WRITE) ? -1 : write(fd, bytes, len);
+    if (!goes_wrong(CALL_WRITE)) return write(fd, bytes, len);
+    assert_int_equal(write(fd, bytes, len / 2), len / 2);
+    if (faults.fault == FAULT_EXIT) _exit(EXIT_AT_FAULT);
+    errno = EIO;
+    return -1;
 }
 
 static inline int faulty_fdatasync(int fd) {
@@ -205,8 +209,8 @@ static inline void faults_install(void) {
     aof_io.mkdir = faulty_mkdir;
 }
 
-/* Runs `body` in a process of its own that ends, as if killed, at its n-th system call (0: the first). False if it came
- * to its end before that. */
+/* Runs `body` in a process of its own that ends, as if killed, at its n-th system call (0: the first). False
+ * if it came to its end before that. */
 static inline bool killed_at(int n, void (*body)(void)) {
     pid_t child = fork();
     assert_true(child >= 0);

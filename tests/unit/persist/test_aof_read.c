@@ -1,12 +1,12 @@
 /* Reading one file: every byte at which it may be cut, what damage is and where it is said to be. */
 #include "folder.h"
 
-#define SET_A   "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$2\r\n12\r\n"
-#define SET_B   "*3\r\n$3\r\nSET\r\n$1\r\nb\r\n$0\r\n\r\n"
-#define MULTI   "*1\r\n$5\r\nMULTI\r\n"
-#define EXEC    "*1\r\n$4\r\nEXEC\r\n"
-#define NOTE    "#TS:1700000000\r\n"
-#define LEN(s)  (sizeof(s) - 1)
+#define SET_A  "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$2\r\n12\r\n"
+#define SET_B  "*3\r\n$3\r\nSET\r\n$1\r\nb\r\n$0\r\n\r\n"
+#define MULTI  "*1\r\n$5\r\nMULTI\r\n"
+#define EXEC   "*1\r\n$4\r\nEXEC\r\n"
+#define NOTE   "#TS:1700000000\r\n"
+#define LEN(s) (sizeof(s) - 1)
 
 /* ---- one record ---- */
 
@@ -41,7 +41,7 @@ static void a_bad_byte_is_named(void **state) {
         { LIT_INIT("*1\n$"), 2 },
         { LIT_INIT("*1\rx"), 3 },
         { LIT_INIT("*9999999999\r\n"), 1 },
-        { LIT_INIT("*99999999999999999999999\r\n"), 1 },
+        { LIT_INIT("*99999999999999999999999\r\n"), 19 },
         { LIT_INIT("*1\r\n+3\r\nGET\r\n"), 4 },
         { LIT_INIT("*1\r\n$-1\r\n"), 5 },
         { LIT_INIT("*1\r\n$2\r\nGET\r\n"), 10 },
@@ -137,8 +137,9 @@ static void zeros_behind_any_cut_are_a_torn_tail(void **state) {
     }
 }
 
-/* A flipped bit in a mark, a length or a line end is found in or right behind its record, wherever it is, as long as
- * enough of the file follows; only bytes of an argument may change unseen. */
+/* A flipped bit in a mark, a length or a line end is found in its record or right behind it, as long as
+ * enough of the file follows. (A length may by chance reach to another line end, so the record before the
+ * offset may be wrong too, and bytes of an argument change unseen: that is what checksums are for.) */
 static void a_flipped_bit_in_the_frame_is_refused(void **state) {
     (void)state;
     char bytes[LEN(SET_A SET_B) + 2000];
@@ -152,10 +153,9 @@ static void a_flipped_bit_in_the_frame_is_refused(void **state) {
             struct ran ran = { 0 };
             struct aof_read out;
             assert_int_equal(read_bytes(slice_make(bytes, sizeof bytes), &out, &ran), AOF_READ_BAD);
-            assert_int_equal(out.good, 0);
             assert_true(out.offset >= at && out.offset < LEN(SET_A SET_B) + 12);
             assert_true(out.reason.len > 0);
-            assert_ran(&ran, "");
+            buf_release(&ran.text);
             buf_release(&out.reason);
         }
     }

@@ -1,4 +1,5 @@
-/* The journal's bytes: what goes before, between and behind the effects, and that nothing is torn by threads. */
+/* The journal's bytes: what goes before, between and behind the effects, and that nothing is torn by threads.
+ */
 #include "folder.h"
 #include "persist/journal_private.h"
 #include "trivet/base/thread.h"
@@ -118,7 +119,7 @@ static void *append_rounds(void *arg) {
     for (int i = 0; i < ROUNDS; i++) {
         int len = snprintf(text, sizeof text, "%d.%d", *(int *)arg, i);
         add_del(&e, 0, slice_make(text, (size_t)len));
-        add_del(&e, (uint32_t)*(int *)arg, slice_make(text, (size_t)len));
+        add_del(&e, (uint32_t) * (int *)arg, slice_make(text, (size_t)len));
         journal_append(&e);
     }
     effects_release(&e);

@@ -1,0 +1,42 @@
+/* setup.h: fitting the layers together. Main thread, once each, in this order: setup_modules before the workers
+ * start, setup_data after. */
+#ifndef TRIVET_SERVER_SETUP_H
+#define TRIVET_SERVER_SETUP_H
+
+#include "trivet/base/compiler.h"
+#include <stdbool.h>
+
+/* Random secrets, clocks, commands, keyspace, hooks, all that options decide. */
+void setup_modules(void);
+/* Loads the data set (answering clients with LOADING meanwhile) and opens the journal's file. False with the reason
+ * logged. */
+MUST_CHECK bool setup_data(void);
+/* Closes the journal's file and frees everything, so that a leak checker sees only leaks. False if data could not be
+ * written. */
+bool setup_end(void);
+
+/* ---- the end (shutdown.c) ---- */
+
+/* Signals: SIGTERM and SIGINT ask for a shutdown, SIGHUP and SIGPIPE are ignored. Before workers_run. */
+void signals_install(void);
+/* Exit status of the process after workers_run. */
+int shutdown_status(void);
+/* Fills the hooks of SHUTDOWN. */
+struct server_hooks;
+void shutdown_fill_hooks(struct server_hooks *hooks);
+
+/* ---- the process (process.c) ---- */
+
+/* Forks to the background; the parent exits. False with errno. */
+MUST_CHECK bool process_daemonize(void);
+bool process_write_pidfile(void);
+void process_remove_pidfile(void);
+/* Raises the limit of open files for maxclients, or lowers maxclients to what the limit allows. */
+void process_raise_file_limit(void);
+/* Warnings about the machine that an operator should know (overcommit, transparent huge pages, backlog). */
+void process_warn_about_system(void);
+/* Tells systemd, if it waits: "READY=1", "STOPPING=1". */
+void process_notify(const char *state);
+void process_set_title(int argc, char **argv);
+
+#endif

@@ -1,0 +1,120 @@
+/* main.c: trivet-server: options, then the start-up order on one screen.
+ *
+ * The main thread is worker 0. Listeners open before the data is loaded, so that clients are told LOADING instead of
+ * being refused; "Ready to accept connections" is logged, and systemd told, when it is there. */
+#include "trivet/base/buf.h"
+#include "trivet/base/clock.h"
+#include "trivet/base/log.h"
+#include "trivet/base/thread.h"
+#include "trivet/base/version.h"
+#include "trivet/engine/options.h"
+#include "trivet/net/listener.h"
+#include "trivet/net/worker.h"
+#include "trivet/server/setup.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void print_help(void) {
+    printf("Usage: trivet-server [/path/to/trivet.conf | -] [--directive value ...]\n"
+           "       trivet-server -v | --version\n"
+           "       trivet-server -h | --help\n\n"
+           "Directives are those of Valkey's configuration file; a value with spaces is quoted.\n\n"
+           "Examples:\n"
+           "       trivet-server                                  (defaults: port 6379)\n"
+           "       trivet-server conf/cache.conf\n"
+           "       trivet-server conf/session.conf --port 7000 --dir /var/lib/trivet\n"
+           "       trivet-server --maxmemory 1gb --maxmemory-policy allkeys-lru --save \"\"\n"
+           "       echo 'port 7777' | trivet-server -\n");
+}
+
+/* True if it was a question that is answered now. */
+static bool answer_question(int argc, char **argv) {
+    if (argc != 2) return false;
+    if (strcmp(argv[1], "-v") == 0 || strcmp(argv[1], "--version") == 0) {
+        printf("Trivet server v=%s bits=%zu\n", TRIVET_VERSION, sizeof(void *) * 8);
+        return true;
+    }
+    if (strcmp(argv[1], "-h") != 0 && strcmp(argv[1], "--help") != 0) return false;
+    print_help();
+    return true;
+}
+
+static void read_options(int argc, char **argv, struct buf *warnings) {
+    struct buf error = { 0 };
+    options_init();
+    if (options_load(argc, argv, warnings, &error)) return;
+    fprintf(stderr, "%.*s\n", SLICE_ARG(buf_slice(&error)));
+    exit(1);
+}
+
+static void open_log(void) {
+    log_set_level((enum log_level)options.loglevel);
+    log_set_form((enum log_format)options.log_format, (enum log_timestamp)options.log_timestamp_format);
+    if (options.syslog_enabled) log_set_syslog(options.syslog_ident, options.syslog_facility);
+    if (log_set_file(options.logfile)) return;
+    fprintf(stderr, "Can't open the log file %s: %s\n", options.logfile, strerror(errno));
+    exit(1);
+}
+
+static void log_lines(struct buf *lines) {
+    char *at = lines->ptr, *end = at ? at + lines->len : at;
+    while (at < end) {
+        char *stop = memchr(at, '\n', (size_t)(end - at));
+        if (!stop) stop = end;
+        LOG_WARNING("%.*s", (int)(stop - at), at);
+        at = stop + 1;
+    }
+    buf_release(lines);
+}
+
+static void log_hello(void) {
+    LOG_NOTICE("Trivet %s is starting, %d-bit, %d worker%s, pid %d, %s", TRIVET_VERSION, (int)sizeof(void *) * 8,
+               thread_worker_count, thread_worker_count == 1 ? "" : "s", (int)getpid(),
+               options_file()[0] ? options_file() : "no configuration file");
+}
+
+static void give_up(const char *what) {
+    LOG_WARNING("%s", what);
+    exit(1);
+}
+
+int main(int argc, char **argv) {
+    if (answer_question(argc, argv)) return 0;
+    struct buf warnings = { 0 }, error = { 0 };
+    read_options(argc, argv, &warnings);
+    if (options.daemonize && !process_daemonize()) give_up("Can't go to the background");
+    open_log();
+    thread_worker_index = 0;
+    thread_worker_count = (int)options.io_threads;
+    log_hello();
+    log_lines(&warnings);
+    process_warn_about_system();
+    process_raise_file_limit();
+    if (!process_write_pidfile()) give_up("Can't write the pid file; see the line before");
+
+    setup_modules();
+    if (!workers_start()) give_up("Can't start the workers; see the line before");
+    signals_install();
+    if (!listeners_open(&error)) give_up(slice_to_cstr(buf_slice(&error)));
+    process_set_title(argc, argv);
+    if (!setup_data()) {
+        process_remove_pidfile();
+        give_up("Exiting: the data could not be loaded; see the lines before");
+    }
+    LOG_NOTICE("Ready to accept connections");
+    process_notify("READY=1");
+
+    workers_run();
+
+    process_notify("STOPPING=1");
+    listeners_close();
+    workers_end();
+    bool saved = setup_end();
+    process_remove_pidfile();
+    LOG_WARNING("%s", saved ? "Trivet is now ready to exit, bye bye..." : "Exiting with unwritten data, see above");
+    options_release();
+    return saved ? shutdown_status() : 1;
+}

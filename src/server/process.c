@@ -1,0 +1,105 @@
+/* process.c: what the server asks of the operating system for itself. */
+#include "trivet/base/log.h"
+#include "trivet/base/slice.h"
+#include "trivet/engine/options.h"
+#include "trivet/server/setup.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#define RESERVED_FILES 32 /* log, journal, event loops, listeners */
+
+bool process_daemonize(void) {
+    pid_t child = fork();
+    if (child < 0) return false;
+    if (child > 0) _exit(0);
+    if (setsid() < 0) return false;
+    int null = open("/dev/null", O_RDWR);
+    if (null < 0) return false;
+    for (int fd = 0; fd <= 2; fd++)
+        if (dup2(null, fd) < 0) return false;
+    if (null > 2) close(null);
+    return true;
+}
+
+bool process_write_pidfile(void) {
+    const char *path = options.pidfile;
+    if (!path[0] && !options.daemonize) return true;
+    if (!path[0]) path = "/var/run/trivet.pid";
+    FILE *f = fopen(path, "w");
+    if (f && fprintf(f, "%d\n", (int)getpid()) > 0 && fclose(f) == 0) return true;
+    LOG_WARNING("Can't write the pid file %s: %s", path, strerror(errno));
+    return !options.pidfile[0];
+}
+
+void process_remove_pidfile(void) {
+    if (options.pidfile[0] && unlink(options.pidfile) != 0 && errno != ENOENT)
+        LOG_WARNING("Can't remove the pid file %s: %s", options.pidfile, strerror(errno));
+}
+
+void process_raise_file_limit(void) {
+    struct rlimit limit;
+    rlim_t wanted = (rlim_t)options.maxclients + RESERVED_FILES;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return;
+    struct rlimit more = { wanted, limit.rlim_max < wanted ? wanted : limit.rlim_max };
+    if (setrlimit(RLIMIT_NOFILE, &more) == 0) return;
+    more = (struct rlimit){ limit.rlim_max, limit.rlim_max };
+    if (limit.rlim_max <= RESERVED_FILES || (limit.rlim_cur < limit.rlim_max && setrlimit(RLIMIT_NOFILE, &more) != 0)) {
+        LOG_WARNING("The limit of open files is %llu: too low to serve clients. Raise it with 'ulimit -n'.",
+                    (unsigned long long)limit.rlim_cur);
+        exit(1);
+    }
+    options.maxclients = (int64_t)(limit.rlim_max - RESERVED_FILES);
+    LOG_WARNING("maxclients is lowered to %lld, because the limit of open files is %llu. For more, raise it with "
+                "'ulimit -n %llu'.",
+                (long long)options.maxclients, (unsigned long long)limit.rlim_max, (unsigned long long)wanted);
+}
+
+/* The first line of a small file of /proc or /sys; "" if it cannot be read. */
+static const char *read_line(const char *path, char *line, int size) {
+    FILE *f = fopen(path, "r");
+    line[0] = '\0';
+    if (!f) return line;
+    if (!fgets(line, size, f)) line[0] = '\0';
+    fclose(f);
+    return line;
+}
+
+void process_warn_about_system(void) {
+    char line[128];
+    read_line("/proc/sys/net/core/somaxconn", line, sizeof line);
+    long backlog = strtol(line, NULL, 10);
+    if (backlog > 0 && backlog < options.tcp_backlog)
+        LOG_WARNING("The TCP backlog of %lld cannot be enforced: /proc/sys/net/core/somaxconn is %ld.",
+                    (long long)options.tcp_backlog, backlog);
+    read_line("/sys/kernel/mm/transparent_hugepage/enabled", line, sizeof line);
+    if (strstr(line, "[always]"))
+        LOG_WARNING("Transparent huge pages are set to 'always', which costs memory: consider 'echo madvise > "
+                    "/sys/kernel/mm/transparent_hugepage/enabled'.");
+}
+
+void process_notify(const char *state) {
+    bool asked = options.supervised == SUPERVISED_SYSTEMD || options.supervised == SUPERVISED_AUTO;
+    if (asked && sd_notify(0, state) < 0) LOG_WARNING("Can't tell systemd '%s'", state);
+}
+
+void process_set_title(int argc, char **argv) {
+    if (!options.set_proc_title || argc < 1) return;
+    char title[128];
+    const char *address = options.bind.count ? options.bind.address[0] : "";
+    if (options.port != 0)
+        snprintf(title, sizeof title, "trivet-server %s:%d", address, (int)options.port);
+    else
+        snprintf(title, sizeof title, "trivet-server %s", options.unixsocket);
+    /* The arguments stand one behind the other: that is the room there is. */
+    char *end = argv[argc - 1] + strlen(argv[argc - 1]);
+    size_t room = (size_t)(end - argv[0]);
+    size_t len = strlen(title) < room ? strlen(title) : room;
+    memcpy(argv[0], title, len);
+    memset(argv[0] + len, 0, room - len);
+}

@@ -1,0 +1,262 @@
+/* setup.c: the one file that knows every layer. It fills the hooks through which lower layers reach higher ones,
+ * registers the commands, and carries the settings to the modules that keep copies of them. */
+#include "trivet/server/setup.h"
+#include "trivet/base/background.h"
+#include "trivet/base/clock.h"
+#include "trivet/base/hash.h"
+#include "trivet/base/log.h"
+#include "trivet/base/mem.h"
+#include "trivet/commands/groups.h"
+#include "trivet/engine/blocking.h"
+#include "trivet/engine/change.h"
+#include "trivet/engine/client.h"
+#include "trivet/engine/commandlog.h"
+#include "trivet/engine/dispatch.h"
+#include "trivet/engine/locks.h"
+#include "trivet/engine/options.h"
+#include "trivet/engine/registry.h"
+#include "trivet/engine/server_hooks.h"
+#include "trivet/engine/stats.h"
+#include "trivet/engine/tracking.h"
+#include "trivet/engine/workers.h"
+#include "trivet/keyspace/eviction.h"
+#include "trivet/keyspace/expiry.h"
+#include "trivet/net/conn.h"
+#include "trivet/net/listener.h"
+#include "trivet/net/worker.h"
+#include "trivet/persist/aof.h"
+#include "trivet/persist/journal.h"
+#include "trivet/persist/rebuild.h"
+#include <event2/event.h>
+#include <openssl/crypto.h>
+#include <string.h>
+
+/* ---- settings that modules keep copies of ---- */
+
+static void apply_maxmemory(void) {
+    eviction_settings = (struct eviction_settings){
+        .maxmemory = options.maxmemory,
+        .policy = (unsigned)options.maxmemory_policy,
+        .samples = (int)options.maxmemory_samples,
+        .tenacity = (int)options.maxmemory_eviction_tenacity,
+        .lfu_log_factor = (int)options.lfu_log_factor,
+        .lfu_decay_minutes = (int)options.lfu_decay_time_min,
+        .lazily = options.lazyfree_lazy_eviction,
+    };
+    obstacle_set(OBSTACLE_MEMORY_LIMIT, options.maxmemory > 0);
+}
+
+static enum fsync_policy fsync_policy(void) {
+    static const enum fsync_policy policies[] = { [APPENDFSYNC_NO] = FSYNC_NO,
+                                                  [APPENDFSYNC_EVERYSEC] = FSYNC_EVERYSEC,
+                                                  [APPENDFSYNC_ALWAYS] = FSYNC_ALWAYS };
+    return policies[options.appendfsync];
+}
+
+static void apply_appendfsync(void) { aof_set_fsync(fsync_policy()); }
+
+static void configure_aof(void) {
+    aof_configure(&(struct aof_settings){
+        .dir = options.dir,
+        .dirname = options.appenddirname,
+        .filename = options.appendfilename,
+        .fsync = fsync_policy(),
+        .load_truncated = options.aof_load_truncated,
+        .corrupt_tail_max = options.aof_load_corrupt_tail_max_size,
+        .no_fsync_on_rewrite = options.no_appendfsync_on_rewrite,
+    });
+}
+
+static void write_base(aof_emit *emit, void *arg) { rebuild_all(emit, arg, clock_wall_ms()); }
+
+static bool apply_appendonly(bool on, struct buf *why) {
+    if (on == journal_on) return true;
+    if (!on) return aof_close();
+    configure_aof();
+    return aof_start_anew(write_base, why);
+}
+
+static void trim_logs(void) { commandlog_trim(); }
+
+static void keepalive_letter(struct letter *l) {
+    mem_free(l);
+    conns_keepalive();
+}
+
+static void apply_keepalive(void) {
+    for (int i = 0; i < thread_worker_count; i++) {
+        struct letter *l = mem_alloc(sizeof *l);
+        l->run = keepalive_letter;
+        worker_post(i, l);
+    }
+}
+
+/* CONFIG SET maxclients needs as many file descriptors: what they allow is put back by the caller if too few. */
+static bool apply_maxclients(struct buf *why) {
+    int64_t wanted = options.maxclients;
+    process_raise_file_limit();
+    if (options.maxclients >= wanted) return true;
+    buf_printf(why, "The operating system is not able to handle the specified number of clients, try with %lld",
+               (long long)options.maxclients);
+    return false;
+}
+
+/* ---- what each worker does now and then ---- */
+
+/* A quarter of a worker's time at most goes to expiry when much is stale; the cycle itself stops early when little is. */
+static int64_t expiry_budget_us(void) {
+    int64_t hz = options.hz < 1 ? 1 : options.hz;
+    return (25 + 2 * (options.active_expire_effort - 1)) * 10000 / hz;
+}
+
+static void cron(int64_t now_ms) {
+    bool loading = obstacle_is_set(OBSTACLE_LOADING);
+    if (!loading && !options.import_mode && pause_mode_now(now_ms) == PAUSE_OFF)
+        expiry_cycle(now_ms, expiry_budget_us(), change_flush_quietly);
+    tracking_trim();
+    if (worker_self() != 0) return;
+    stats_sample(clock_steady_us());
+    stats_note_memory(now_ms);
+}
+
+/* ---- hooks ---- */
+
+static void fill_hooks(void) {
+    keyspace_hooks = (struct keyspace_hooks){ .vanished = change_vanished, .missed = change_missed };
+    conn_fill_hooks(&client_hooks);
+    options_hooks = (struct options_hooks){
+        .rebind = listeners_reopen,
+        .maxclients_changed = apply_maxclients,
+        .appendonly_changed = apply_appendonly,
+        .maxmemory_changed = apply_maxmemory,
+        .keepalive_changed = apply_keepalive,
+        .timers_changed = workers_retime,
+        .logs_changed = trim_logs,
+        .appendfsync_changed = apply_appendfsync,
+    };
+    server_hooks.describe_listeners = listeners_describe;
+    shutdown_fill_hooks(&server_hooks);
+    worker_set_cron(cron);
+    worker_set_acceptor(listeners_accept);
+}
+
+static void *crypto_alloc(size_t size, const char *file, int line) {
+    (void)file;
+    (void)line;
+    return size ? mem_alloc(size) : NULL;
+}
+
+static void *crypto_realloc(void *ptr, size_t size, const char *file, int line) {
+    (void)file;
+    (void)line;
+    if (size > 0) return mem_realloc(ptr, size);
+    mem_free(ptr);
+    return NULL;
+}
+
+static void crypto_free(void *ptr, const char *file, int line) {
+    (void)file;
+    (void)line;
+    mem_free(ptr);
+}
+
+static void *event_alloc(size_t size) { return mem_alloc(size); }
+static void *event_realloc(void *ptr, size_t size) { return mem_realloc(ptr, size); }
+
+/* The libraries' memory counts too. Before they allocate anything. */
+static void count_library_memory(void) {
+    event_set_mem_functions(event_alloc, event_realloc, mem_free);
+    if (!CRYPTO_set_mem_functions(crypto_alloc, crypto_realloc, crypto_free))
+        LOG_DEBUG("OpenSSL had allocated memory before; its memory is not counted");
+}
+
+void setup_modules(void) {
+    count_library_memory();
+    server_facts_init();
+    hash_init();
+    clock_init();
+    gates_init();
+    background_start();
+    dispatch_now_ms = clock_wall_ms();
+    keyspace_init((uint32_t)options.databases);
+    for (const struct command_group *g = command_groups; g->name; g++) registry_add(g->name, g->rows);
+    stats_init(registry_ids());
+    fill_hooks();
+    apply_maxmemory();
+    server_facts_ready();
+    if (options.appendonly) obstacle_set(OBSTACLE_LOADING, true);
+}
+
+/* ---- loading ---- */
+
+#define PUMP_COMMANDS 1024 /* between two looks at the clients while loading */
+
+struct loader {
+    struct client client;
+    uint64_t commands;
+    int64_t next_line_ms; /* when the next progress line is due */
+};
+
+static bool replay(void *arg, const struct slice *argv, size_t argc, struct buf *error) {
+    struct loader *l = arg;
+    gate_enter();
+    if (++l->commands % PUMP_COMMANDS == 0) workers_pump();
+    gate_yield();
+    return dispatch_replay(&l->client, argv, argc, error);
+}
+
+static void progress(void *arg, uint64_t loaded, uint64_t total) {
+    struct loader *l = arg;
+    loading_note(NULL, loaded, total);
+    int64_t now = clock_wall_ms();
+    if (now < l->next_line_ms) return;
+    if (l->next_line_ms)
+        LOG_NOTICE("Loading the append only file: %llu%% of %llu MB",
+                   (unsigned long long)(total ? loaded * 100 / total : 100), (unsigned long long)(total >> 20));
+    l->next_line_ms = now + 5000;
+}
+
+static enum aof_loaded load_aof(void) {
+    struct loader *l = mem_alloc_zero(sizeof *l);
+    client_init(&l->client, CLIENT_INTERNAL);
+    l->client.authenticated = true;
+    l->client.reply.muted = true;
+    obstacle_set(OBSTACLE_LOADING, true);
+    loading_begin(clock_wall_ms() / 1000);
+    struct aof_load how = { .run = replay, .progress = progress, .arg = l };
+    int64_t start = clock_steady_us();
+    enum aof_loaded result = aof_load(&how);
+    if (result == AOF_LOADED)
+        LOG_NOTICE("DB loaded from append only file: %.3f seconds", (double)(clock_steady_us() - start) / 1e6);
+    loading_end();
+    obstacle_set(OBSTACLE_LOADING, false);
+    client_release(&l->client);
+    mem_free(l);
+    return result;
+}
+
+bool setup_data(void) {
+    if (!options.appendonly) return true;
+    struct buf error = { 0 };
+    configure_aof();
+    bool loaded = load_aof() != AOF_REFUSED;
+    gate_enter();
+    exclusive_begin();
+    bool opened = loaded && aof_open(&error);
+    exclusive_end();
+    gate_leave();
+    if (loaded && !opened) LOG_WARNING("Can't open the append only file: %.*s", SLICE_ARG(buf_slice(&error)));
+    buf_release(&error);
+    return opened;
+}
+
+/* ---- the end ---- */
+
+bool setup_end(void) {
+    bool saved = !journal_on || aof_close();
+    background_stop();
+    keyspace_release();
+    stats_release();
+    registry_release();
+    return saved;
+}

@@ -1,0 +1,88 @@
+/* shutdown.c: how the server ends: SHUTDOWN, SIGTERM, SIGINT.
+ *
+ * All ways lead through begin_shutdown(): the journal's file is made whole and synced first; only if that worked, or the
+ * operator forces it, the workers are asked to end. */
+#include "trivet/base/log.h"
+#include "trivet/engine/change.h"
+#include "trivet/engine/locks.h"
+#include "trivet/engine/options.h"
+#include "trivet/engine/server_hooks.h"
+#include "trivet/net/worker.h"
+#include "trivet/persist/aof.h"
+#include "trivet/persist/journal.h"
+#include "trivet/server/setup.h"
+#include <event2/event.h>
+#include <signal.h>
+#include <unistd.h>
+
+static int status;
+static bool ending;
+
+int shutdown_status(void) { return status; }
+
+/* Gate closed. False if data would be lost; the reason was logged. */
+static bool begin_shutdown(unsigned flags) {
+    change_flush_quietly();
+    if ((flags & SHUTDOWN_SAVE) || (options.save.count > 0 && !(flags & SHUTDOWN_NOSAVE)))
+        LOG_WARNING("Snapshots (RDB) can't be written by this version: only the append only file, if it is on, keeps data");
+    if ((flags & SHUTDOWN_SAVE) && !journal_on && !(flags & SHUTDOWN_FORCE)) return false;
+    if (journal_on && !aof_sync_now()) {
+        LOG_WARNING("The append only file can't be written to disk: not shutting down. SHUTDOWN FORCE ends all the same.");
+        if (!(flags & SHUTDOWN_FORCE)) return false;
+    }
+    LOG_NOTICE("User requested shutdown...");
+    ending = true;
+    workers_stop();
+    return true;
+}
+
+static bool on_command(unsigned flags, struct buf *error) {
+    if (begin_shutdown(flags)) return true;
+    buf_append(error, LIT("ERR Errors trying to SHUTDOWN. Check logs."));
+    return false;
+}
+
+/* There is nothing to wait for without replicas, so a shutdown that began cannot be called back. */
+static bool on_abort(void) { return false; }
+
+void shutdown_fill_hooks(struct server_hooks *hooks) {
+    hooks->shutdown = on_command;
+    hooks->shutdown_abort = on_abort;
+}
+
+static unsigned flags_of_signal(int sig) {
+    int wanted = sig == SIGINT ? options.shutdown_on_sigint : options.shutdown_on_sigterm;
+    unsigned flags = 0;
+    if (wanted & SHUTDOWN_ON_SAVE) flags |= SHUTDOWN_SAVE;
+    if (wanted & SHUTDOWN_ON_NOSAVE) flags |= SHUTDOWN_NOSAVE;
+    if (wanted & SHUTDOWN_ON_NOW) flags |= SHUTDOWN_NOW;
+    if (wanted & SHUTDOWN_ON_FORCE) flags |= SHUTDOWN_FORCE;
+    return flags;
+}
+
+static void on_signal(evutil_socket_t sig, short what, void *arg) {
+    (void)what;
+    (void)arg;
+    const char *name = sig == SIGINT ? "SIGINT" : "SIGTERM";
+    if (ending && sig == SIGINT) {
+        LOG_WARNING("Received SIGINT again: exiting at once");
+        _exit(1);
+    }
+    LOG_WARNING("Received %s scheduling shutdown...", name);
+    worker_begin_turn();
+    exclusive_begin();
+    bool begun = begin_shutdown(flags_of_signal((int)sig));
+    exclusive_end();
+    if (!begun) LOG_WARNING("Received %s but there are errors writing data: the server goes on. See the lines before.", name);
+}
+
+void signals_install(void) {
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    static const int ends[] = { SIGTERM, SIGINT };
+    for (size_t i = 0; i < COUNT_OF(ends); i++) {
+        struct event *e = evsignal_new(worker_base(0), ends[i], on_signal, NULL);
+        assert(e);
+        event_add(e, NULL);
+    }
+}
