@@ -3,43 +3,70 @@
 #   make run      installs what is missing, builds, starts cache, cable and session; Ctrl-C stops them
 #   make test     installs what the tests need, builds and runs them all
 #   make help     the other targets
+#
+# Everything that is built lands in build/<variant>. V=1 shows whole commands; -j is the number of cores unless given.
 
 SHELL := /bin/bash
 VARIANT ?= release
 B := build/$(VARIANT)
 PREFIX ?= /usr/local
+SYSCONFDIR ?= $(if $(filter /usr,$(PREFIX)),/etc,$(PREFIX)/etc)
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+DOCDIR ?= $(PREFIX)/share/doc/trivet
 DESTDIR ?=
+FUZZ_SECONDS ?= 60
+# Which tests `make test` runs: all, or those whose name matches this pattern.
+T ?=
+
+# A -j on the command line wins over this; under another make its job slots are shared.
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(shell nproc)
+endif
+
+# ---- flags ----
 
 CC := gcc
 PKGS := libevent libcrypto libsystemd
 WARN := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
 CPPFLAGS := -Iinclude -Isrc -D_GNU_SOURCE -DVARIANT_$(VARIANT) $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
-CFLAGS := -std=gnu11 -g -fno-omit-frame-pointer -pthread $(WARN)
+CFLAGS := -std=gnu11 -g -fno-omit-frame-pointer -pthread
 LDLIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm
 LDFLAGS := -pthread
 
 ifeq ($(VARIANT),release)
-CFLAGS += -O2 -fno-plt
+CFLAGS += $(WARN) -O2 -fno-plt
 LDLIBS += -ljemalloc
 else ifeq ($(VARIANT),debug)
-CFLAGS += -O1
+CFLAGS += $(WARN) -O1
 CPPFLAGS += -DTRIVET_DEBUG
 LDLIBS += -ljemalloc
 else ifeq ($(VARIANT),asan)
-CFLAGS += -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
+CFLAGS += $(WARN) -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 CPPFLAGS += -DTRIVET_SANITIZE -DTRIVET_DEBUG
 LDFLAGS += -fsanitize=address,undefined
 else ifeq ($(VARIANT),tsan)
-CFLAGS += -O1 -fsanitize=thread
+CFLAGS += $(WARN) -O1 -fsanitize=thread
 CPPFLAGS += -DTRIVET_SANITIZE -DTRIVET_DEBUG
 LDFLAGS += -fsanitize=thread
+else ifeq ($(VARIANT),fuzz)
+# Only for tests/fuzz. Warnings are gcc's business: clang has other ones.
+CC := clang
+CFLAGS += -w -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
+CPPFLAGS += -DTRIVET_SANITIZE -DTRIVET_DEBUG
+LDFLAGS += -fsanitize=fuzzer,address,undefined
 else
-$(error VARIANT is release, debug, asan or tsan, not '$(VARIANT)')
+$(error VARIANT is release, debug, asan, tsan or fuzz, not '$(VARIANT)')
 endif
+
+# $(call say,CC,file) prints a short line in place of the command, unless V=1.
+say = $(if $(filter 1,$(V)),,@printf '%-4s %s\n' '$(1)' '$(2)';)
+
+# ---- what there is ----
 
 LAYERS := base types resp keyspace persist engine commands net server
 SOURCES := $(foreach layer,$(LAYERS),$(wildcard src/$(layer)/*.c))
 OBJECTS := $(SOURCES:%.c=$(B)/%.o)
+MAIN := $(B)/src/server/main.o
 LIBRARY := $(B)/libtrivet.a
 SERVER := $(B)/trivet-server
 
@@ -49,26 +76,139 @@ INTEGRATION_SOURCES := $(wildcard tests/commands/test_*.c tests/integration/test
 INTEGRATION_TESTS := $(INTEGRATION_SOURCES:tests/%.c=$(B)/tests/%)
 HARNESS_SOURCES := $(wildcard tests/harness/*.c)
 HARNESS_OBJECTS := $(HARNESS_SOURCES:%.c=$(B)/%.o)
+DIFFERENTIAL_SOURCES := $(wildcard tests/differential/*.c)
+DIFFERENTIAL_OBJECTS := $(DIFFERENTIAL_SOURCES:%.c=$(B)/%.o)
+DIFFERENTIAL := $(B)/tests/differential/differential
+FUZZERS := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
+BENCHES := $(patsubst %.c,$(B)/%,$(wildcard bench/*.c))
 
 .PHONY: all
-all: $(SERVER)
+all: $(SERVER) ## builds the server into build/<variant> (VARIANT=release, debug, asan or tsan)
 
-$(SERVER): $(B)/src/server/main.o $(LIBRARY)
-	$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+# ---- rules ----
 
-$(LIBRARY): $(filter-out $(B)/src/server/main.o,$(OBJECTS))
-	@rm -f $@
-	@ar rcs $@ $^
+$(SERVER): $(MAIN) $(LIBRARY)
+	$(call say,LINK,$@)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$(B)/%.o: %.c Makefile
-	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+$(LIBRARY): $(filter-out $(MAIN),$(OBJECTS))
+	$(call say,AR,$@)rm -f $@ && ar rcs $@ $^
+
+$(B)/%.o: %.c $(B)/flags
+	$(call say,CC,$<)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# Changes when the flags do, so that everything is compiled anew then, and only then.
+.PHONY: always
+always:
+FLAGS := $(CC) $(CPPFLAGS) $(CFLAGS)
+$(B)/flags: always
+	@mkdir -p $(@D); [[ -f $@ && "$$(<$@)" == '$(FLAGS)' ]] || echo '$(FLAGS)' >$@
 
 $(B)/tests/unit/%: $(B)/tests/unit/%.o $(LIBRARY)
-	$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
+	$(call say,LINK,$@)$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
 
 $(INTEGRATION_TESTS): $(B)/tests/%: $(B)/tests/%.o $(HARNESS_OBJECTS) $(LIBRARY)
-	$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
+	$(call say,LINK,$@)$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
+
+$(DIFFERENTIAL): $(DIFFERENTIAL_OBJECTS) $(HARNESS_OBJECTS) $(LIBRARY)
+	$(call say,LINK,$@)$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
+
+$(FUZZERS) $(BENCHES): $(B)/%: $(B)/%.o $(LIBRARY)
+	$(call say,LINK,$@)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 .PRECIOUS: $(B)/%.o
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
+
+# Without the libraries a compiler would stop at some header; say it in words instead. (Not for `make run` and `make
+# test`: they install first and then call make anew.)
+ifneq ($(shell pkg-config --exists $(PKGS) 2>/dev/null && echo found),found)
+.PHONY: libraries-missing
+$(B)/flags: libraries-missing
+libraries-missing:
+	@echo "Libraries are missing ($(PKGS)). To install them: scripts/install-packages build" >&2; exit 1
+endif
+
+# ---- to use it ----
+
+.PHONY: run
+run: ## installs what is missing, builds, runs the three instances of conf/ until Ctrl-C
+	@scripts/install-packages build
+	@$(MAKE) --no-print-directory all
+	@exec scripts/run-three $(SERVER)
+
+.PHONY: install
+install: all ## installs server, conf files, systemd unit and documents (PREFIX=/usr/local, DESTDIR=)
+	@PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' UNITDIR='$(UNITDIR)' DOCDIR='$(DOCDIR)' DESTDIR='$(DESTDIR)' \
+	    scripts/install-files install $(SERVER)
+
+.PHONY: uninstall
+uninstall: ## removes what install put there, except conf files that were changed
+	@PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' UNITDIR='$(UNITDIR)' DOCDIR='$(DOCDIR)' DESTDIR='$(DESTDIR)' \
+	    scripts/install-files uninstall
+
+# ---- to test it ----
+
+.PHONY: test
+test: ## installs what the tests need, builds and runs them all (T=pattern: some; VARIANT=asan or tsan)
+	@scripts/install-packages build test
+	@$(MAKE) --no-print-directory test-programs
+	@TRIVET_BUILD='$(B)' exec tests/run $(VARIANT) '$(T)'
+
+.PHONY: test-programs
+test-programs: $(SERVER) $(UNIT_TESTS) $(INTEGRATION_TESTS) $(DIFFERENTIAL) $(BENCHES) ## builds the tests
+
+.PHONY: asan
+asan: ## the tests under the address and undefined-behaviour sanitizers
+	@$(MAKE) --no-print-directory test VARIANT=asan
+
+.PHONY: tsan
+tsan: ## the tests under the thread sanitizer
+	@$(MAKE) --no-print-directory test VARIANT=tsan
+
+ifneq ($(wildcard tests/crash/test_*.c),)
+.PHONY: crash
+crash: ## only the tests that kill the server under load
+	@$(MAKE) --no-print-directory test T=crash
+endif
+
+.PHONY: tidy
+tidy: ## only the checks of layers, sizes, headers, words and lock annotations
+	@TRIVET_BUILD='$(B)' exec tests/run $(VARIANT) tidy
+
+.PHONY: fuzz
+fuzz: ## feeds tests/fuzz with random input, each for FUZZ_SECONDS=60
+	@scripts/install-packages build tools
+	@$(MAKE) --no-print-directory VARIANT=fuzz B=build/fuzz fuzz-programs
+	@exec scripts/fuzz build/fuzz $(FUZZ_SECONDS)
+
+.PHONY: fuzz-programs
+fuzz-programs: $(FUZZERS)
+
+.PHONY: bench
+bench: ## speed and memory beside Debian's redis-server, in one run of a few minutes
+	@scripts/install-packages build bench
+	@$(MAKE) --no-print-directory all
+	@exec bench/run $(SERVER)
+
+# ---- to work on it ----
+
+.PHONY: fmt
+fmt: ## formats all C files of the repository
+	@scripts/install-packages tools
+	@scripts/format
+
+.PHONY: fmt-check
+fmt-check: ## fails if `make fmt` would change something
+	@scripts/install-packages tools
+	@scripts/format --check
+
+.PHONY: where
+where: ## C=GETEX: where a command's row, function and tests are
+	@scripts/where '$(C)'
+
+.PHONY: clean
+clean: ## removes everything that was built
+	rm -rf build
+
+.PHONY: help
+help: ## prints this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile

@@ -1,4 +1,5 @@
-/* connection.c: a client about its own connection: who it is, which protocol and database, is anybody there. */
+/* connection.c: a client about its own connection: who it is, which protocol and database, is anybody there.
+ */
 #include "commands/database_argument_private.h"
 #include "trivet/base/number.h"
 #include "trivet/base/version.h"
@@ -9,15 +10,20 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
-/* What HELLO calls this server, beside TRIVET_REDIS_VERSION. Clients choose code paths by these two: some refuse any
- * server but "redis", and the version is the last one whose commands and replies Redis and Valkey share, the one
- * that Valkey itself reports as redis_version. The server's own name and version are in INFO. */
+/* What HELLO calls this server, beside TRIVET_REDIS_VERSION. Clients choose code paths by these two: some
+ * refuse any server but "redis", and the version is the last one whose commands and replies Redis and Valkey
+ * share, the one that Valkey itself reports as redis_version. The server's own name and version are in INFO.
+ */
 #define HELLO_SERVER "redis"
 
 #define DIGEST_SIZE 32
 
 /* PING [message] */
 static void cmd_ping(struct call *c) {
+    if (c->argc > 2) {
+        reply_error_text(c->out, LIT("ERR wrong number of arguments for 'ping' command"));
+        return;
+    }
     /* A RESP2 subscriber tells replies from messages by their form, so its PING is answered in that form. */
     if ((c->client->flags & CLIENT_SUBSCRIBED) && c->out->protocol == 2) {
         reply_array(c->out, 2);
@@ -25,10 +31,8 @@ static void cmd_ping(struct call *c) {
         reply_bulk(c->out, c->argc == 2 ? c->argv[1] : LIT(""));
     } else if (c->argc == 2) {
         reply_bulk(c->out, c->argv[1]);
-    } else if (c->argc == 1) {
-        reply_simple(c->out, LIT("PONG"));
     } else {
-        reply_error_text(c->out, LIT("ERR wrong number of arguments for 'ping' command"));
+        reply_simple(c->out, LIT("PONG"));
     }
 }
 
@@ -67,7 +71,8 @@ static void digest(struct slice text, unsigned char out[DIGEST_SIZE]) {
     assert(done == 1 && len == DIGEST_SIZE);
 }
 
-/* Compares digests, so that the time it takes tells neither the password's length nor where the guess is wrong. */
+/* Compares digests, so that the time it takes tells neither the password's length nor where the guess is
+ * wrong. */
 static bool password_is(struct slice guess) {
     unsigned char guessed[DIGEST_SIZE], right[DIGEST_SIZE];
     digest(guess, guessed);
@@ -95,8 +100,9 @@ static void cmd_auth(struct call *c) {
         return;
     }
     if (c->argc == 2 && !password_is_set()) {
-        reply_error_text(c->out, LIT("ERR AUTH <password> called without any password configured for the default "
-                                     "user. Are you sure your configuration is correct?"));
+        reply_error_text(c->out,
+                         LIT("ERR AUTH <password> called without any password configured for the default "
+                             "user. Are you sure your configuration is correct?"));
         return;
     }
     struct slice user = c->argc == 3 ? c->argv[1] : LIT("default");
@@ -176,9 +182,10 @@ static void cmd_hello(struct call *c) {
     if (!hello_read(c, &h)) return;
     if (h.has_login && !authenticate(c, h.user, h.password)) return;
     if (!c->client->authenticated) {
-        reply_error_text(c->out, LIT("NOAUTH HELLO must be called with the client already authenticated, otherwise "
-                                     "the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the "
-                                     "client and select the RESP protocol version at the same time"));
+        reply_error_text(c->out,
+                         LIT("NOAUTH HELLO must be called with the client already authenticated, otherwise "
+                             "the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the "
+                             "client and select the RESP protocol version at the same time"));
         return;
     }
     if (h.has_name) client_set_text(&c->client->name, h.name);
@@ -188,6 +195,7 @@ static void cmd_hello(struct call *c) {
 
 #define ANY_TIME (NOSCRIPT | LOADING | STALE | FAST | NO_AUTH | ALLOW_BUSY)
 
+/* clang-format off */
 const struct command connection_commands[] = {
     { .name = "AUTH", .run = cmd_auth, .arity = -2, .kind = LOCAL, .flags = ANY_TIME,
       .categories = CAT_CONNECTION, .since = "1.0.0", .summary = "Logs the connection in.",
@@ -215,3 +223,4 @@ const struct command connection_commands[] = {
       .complexity = "O(1)", .syntax = "index" },
     { .name = NULL },
 };
+/* clang-format on */

@@ -13,8 +13,7 @@ MUST_CHECK static inline bool database_number(struct call *c, size_t index, int6
         return false;
     }
     if (*n >= INT32_MIN && *n <= INT32_MAX) return true;
-    reply_error_text(c->out,
-                     LIT("ERR value is out of range, value must between -2147483648 and 2147483647"));
+    reply_error_text(c->out, LIT("ERR value is out of range, value must between -2147483648 and 2147483647"));
     return false;
 }
 

@@ -32,8 +32,7 @@ static bool read_conditions(struct call *c, unsigned *conditions) {
         }
     }
     if ((*conditions & ONLY_WITHOUT) && *conditions != ONLY_WITHOUT) {
-        reply_error_text(c->out,
-                         LIT("ERR NX and XX, GT or LT options at the same time are not compatible"));
+        reply_error_text(c->out, LIT("ERR NX and XX, GT or LT options at the same time are not compatible"));
         return false;
     }
     if ((*conditions & ONLY_LATER) && (*conditions & ONLY_EARLIER)) {

@@ -7,8 +7,8 @@ static enum expiry_word word_at(const struct call *c, size_t at) {
         struct slice text;
         enum expiry_word word;
     } words[] = {
-        { LIT_INIT("EX"), EXPIRY_EX },         { LIT_INIT("PX"), EXPIRY_PX },
-        { LIT_INIT("EXAT"), EXPIRY_EXAT },     { LIT_INIT("PXAT"), EXPIRY_PXAT },
+        { LIT_INIT("EX"), EXPIRY_EX },           { LIT_INIT("PX"), EXPIRY_PX },
+        { LIT_INIT("EXAT"), EXPIRY_EXAT },       { LIT_INIT("PXAT"), EXPIRY_PXAT },
         { LIT_INIT("KEEPTTL"), EXPIRY_KEEPTTL }, { LIT_INIT("PERSIST"), EXPIRY_PERSIST },
     };
     for (size_t i = 0; i < COUNT_OF(words); i++)

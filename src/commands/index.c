@@ -11,7 +11,10 @@ const struct command_group command_groups[] = {
     { "generic", scan_commands },
     { "server", database_commands },
     { "connection", connection_commands },
+    { "connection", client_commands },
     { "transactions", transaction_commands },
     { "generic", wait_commands },
+    { "pubsub", pubsub_commands },
+    { "server", monitor_commands },
     { NULL, NULL },
 };

@@ -189,8 +189,8 @@ static bool lcs_compute(struct call *c, struct lcs *l) {
     }
     if (__builtin_mul_overflow(l->a.len + 1, l->b.len + 1, &cells) ||
         __builtin_mul_overflow(cells, sizeof *l->lengths, &bytes) || bytes > options.proto_max_bulk_len) {
-        reply_error_text(
-            c->out, LIT("ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len"));
+        reply_error_text(c->out,
+                         LIT("ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len"));
         return false;
     }
     l->lengths = mem_try_alloc(bytes);

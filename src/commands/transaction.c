@@ -1,6 +1,6 @@
 /* transaction.c: MULTI, EXEC and their like. The queue and the watched keys are the engine's
- * (trivet/engine/transaction.h); the dispatcher does the queueing and, for EXEC, takes the locks of all that is
- * queued and watched, or closes the gate. */
+ * (trivet/engine/transaction.h); the dispatcher does the queueing and, for EXEC, takes the locks of all that
+ * is queued and watched, or closes the gate. */
 #include "trivet/engine/transaction.h"
 #include "trivet/base/hash.h"
 #include "trivet/base/mem.h"
@@ -27,7 +27,8 @@ static void cmd_discard(struct call *c) {
 /* WATCH key [key ...] */
 static void cmd_watch(struct call *c) {
     /* Once one watched key has changed EXEC fails, whatever else is watched. */
-    for (size_t i = 1; i < c->argc && !transaction_is_broken(c->client); i++) transaction_watch(c, c->argv[i]);
+    for (size_t i = 1; i < c->argc && !transaction_is_broken(c->client); i++)
+        transaction_watch(c, c->argv[i]);
     reply_ok(c->out);
 }
 
@@ -54,7 +55,8 @@ static void run_queued(struct client *client, const struct queued *q) {
     key_positions_release(&keys);
 }
 
-/* The shards of the watched keys are locked by the dispatcher, as a part of those of the whole transaction. */
+/* The shards of the watched keys are locked by the dispatcher, as a part of those of the whole transaction.
+ */
 static void unwatch_under_locks(struct client *client) {
     struct shard_set locked = { 0 };
     if (transaction_watched(client) > 0) transaction_shards(client, &locked);
@@ -91,6 +93,7 @@ static void cmd_exec(struct call *c) {
 
 #define ANY_TIME (NOSCRIPT | LOADING | STALE)
 
+/* clang-format off */
 const struct command transaction_commands[] = {
     { .name = "DISCARD", .run = cmd_discard, .arity = 1, .kind = LOCAL,
       .flags = ANY_TIME | FAST | ALLOW_BUSY | RUNS_IN_MULTI, .categories = CAT_TRANSACTION, .since = "2.0.0",
@@ -103,7 +106,8 @@ const struct command transaction_commands[] = {
       .complexity = "Depends on the queued commands." },
     { .name = "MULTI", .run = cmd_multi, .arity = 1, .kind = LOCAL,
       .flags = ANY_TIME | FAST | NO_MULTI | ALLOW_BUSY | RUNS_IN_MULTI, .categories = CAT_TRANSACTION,
-      .since = "1.2.0", .summary = "Begins a transaction: commands are queued from now on.", .complexity = "O(1)" },
+      .since = "1.2.0", .summary = "Begins a transaction: commands are queued from now on.",
+      .complexity = "O(1)" },
     { .name = "UNWATCH", .run = cmd_unwatch, .arity = 1, .kind = LOCAL, .flags = ANY_TIME | FAST | ALLOW_BUSY,
       .categories = CAT_TRANSACTION, .since = "2.2.0", .summary = "Watches no key any more.",
       .complexity = "O(N) where N is the number of watched keys." },
@@ -113,3 +117,4 @@ const struct command transaction_commands[] = {
       .complexity = "O(1) for every key.", .syntax = "key [key ...]" },
     { .name = NULL },
 };
+/* clang-format on */

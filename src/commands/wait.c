@@ -1,8 +1,9 @@
-/* wait.c: waiting until earlier writes of this connection have reached replicas (there are none yet) or the disk.
+/* wait.c: waiting until earlier writes of this connection have reached replicas (there are none yet) or the
+ * disk.
  *
- * WAITAOF does not sit out the next fsync of appendfsync everysec: it asks the background thread for one, which
- * serves everybody who waits at that moment. If that fsync fails the wait ends at once with 0, because the
- * reply is a count and the client has to look at it anyway. */
+ * WAITAOF does not sit out the next fsync of appendfsync everysec: it asks the background thread for one,
+ * which serves everybody who waits at that moment. If that fsync fails the wait ends at once with 0, because
+ * the reply is a count and the client has to look at it anyway. */
 #include "trivet/base/background.h"
 #include "trivet/base/mem.h"
 #include "trivet/base/number.h"
@@ -133,9 +134,11 @@ static void cmd_waitaof(struct call *c) {
     background_post(sync_for_client, job, 0);
 }
 
+/* clang-format off */
 const struct command wait_commands[] = {
-    { .name = "WAIT", .run = cmd_wait, .arity = 3, .kind = LOCAL, .flags = BLOCKS, .categories = CAT_CONNECTION,
-      .since = "3.0.0", .summary = "Waits until replicas have this connection's writes.", .complexity = "O(1)",
+    { .name = "WAIT", .run = cmd_wait, .arity = 3, .kind = LOCAL, .flags = BLOCKS,
+      .categories = CAT_CONNECTION, .since = "3.0.0",
+      .summary = "Waits until replicas have this connection's writes.", .complexity = "O(1)",
       .syntax = "numreplicas timeout", .tips = "request_policy:all_shards,response_policy:agg_min" },
     { .name = "WAITAOF", .run = cmd_waitaof, .arity = 4, .kind = LOCAL, .flags = BLOCKS,
       .categories = CAT_CONNECTION, .since = "7.2.0",
@@ -144,3 +147,4 @@ const struct command wait_commands[] = {
       .tips = "request_policy:all_shards,response_policy:agg_min" },
     { .name = NULL },
 };
+/* clang-format on */

@@ -77,13 +77,21 @@ void dispatch_prepare(struct client *c, const struct args *args, struct prepared
     __builtin_prefetch(&shards[SHARD_OF(out->ref.hash)].first);
 }
 
-void dispatch_prefetch(const struct client *c, const struct prepared *p) {
-    if (!p->ref.key.ptr) return;
-    struct shard *s = &shards[SHARD_OF(p->ref.hash)];
+/* One step for one command. The table may be looked at only under its shard's lock; where that is taken, this key goes
+ * without. */
+static void prefetch_step(uint32_t db, const struct keyref *ref, void (*step)(const struct table *t, uint64_t hash)) {
+    struct shard *s = &shards[SHARD_OF(ref->hash)];
     if (thread_is_parallel() && !lock_try(&s->lock)) return;
-    struct keydb *kdb = shard_db(s, c->db);
-    if (kdb) table_prefetch_item(&kdb->table, p->ref.hash);
+    struct keydb *kdb = shard_db(s, db);
+    if (kdb) step(&kdb->table, ref->hash);
     shard_unlock(s);
+}
+
+void dispatch_prefetch(const struct client *c, const struct prepared *batch, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (batch[i].ref.key.ptr) prefetch_step(c->db, &batch[i].ref, table_prefetch_bucket);
+    for (size_t i = 0; i < count; i++)
+        if (batch[i].ref.key.ptr) prefetch_step(c->db, &batch[i].ref, table_prefetch_item);
 }
 
 /* ---- running ---- */

@@ -65,9 +65,15 @@ static uint64_t place_top(unsigned group, unsigned step) {
     return ((uint64_t)(STEPS + step + 1) << (group - 1)) - 1;
 }
 
-static void *make_once(_Atomic(void *) *at, size_t size) {
-    void *made = mem_alloc_zero(size);
-    atomic_store_explicit(at, made, memory_order_release);
+static struct histogram *make_histogram(struct command_cell *cell) {
+    struct histogram *made = mem_alloc_zero(sizeof *made);
+    atomic_store_explicit(&cell->latency, made, memory_order_release);
+    return made;
+}
+
+static atomic_count *make_group(struct histogram *h, unsigned group) {
+    atomic_count *made = mem_alloc_zero(STEPS * sizeof *made);
+    atomic_store_explicit(&h->group[group], made, memory_order_release);
     return made;
 }
 
@@ -75,9 +81,9 @@ static void note_latency(struct command_cell *cell, int64_t ns) {
     unsigned group, step;
     place_of(ns < 0 ? 0 : (uint64_t)(ns < LATENCY_MAX_NS ? ns : LATENCY_MAX_NS), &group, &step);
     struct histogram *h = atomic_load_explicit(&cell->latency, memory_order_relaxed);
-    if (UNLIKELY(!h)) h = make_once((_Atomic(void *) *)&cell->latency, sizeof *h);
+    if (UNLIKELY(!h)) h = make_histogram(cell);
     atomic_count *counts = atomic_load_explicit(&h->group[group], memory_order_relaxed);
-    if (UNLIKELY(!counts)) counts = make_once((_Atomic(void *) *)&h->group[group], STEPS * sizeof *counts);
+    if (UNLIKELY(!counts)) counts = make_group(h, group);
     COUNTER_ADD(counts[step], 1);
 }
 
@@ -206,7 +212,6 @@ static void clear_cell(struct command_cell *cell) {
     mem_free(h);
 }
 
-/* Only the latencies go: LATENCY HISTOGRAM has no reset of its own, CONFIG RESETSTAT clears everything. */
 void stats_command_reset(const struct command *command) {
     for (int w = 0; w < cell_workers; w++) clear_cell(&cells[w][command->id]);
 }
@@ -243,7 +248,7 @@ static void count_error(const char *code) {
     if (!found) {
         memmove(&errors[i + 1], &errors[i], (error_kinds - i) * sizeof errors[0]);
         errors[i] = (struct error_kind){ .count = 0 };
-        strncpy(errors[i].code, code, ERROR_CODE_MAX - 1);
+        memcpy(errors[i].code, code, strlen(code) + 1);
         error_kinds++;
     }
     errors[i].count++;
@@ -335,10 +340,11 @@ void stats_init(uint32_t command_ids) {
         cells[w] = mem_alloc_zero((command_ids ? command_ids : 1) * sizeof **cells);
 }
 
+/* A block is nothing but counters, the padding behind them included. */
 static void reset_blocks(void) {
     for (int w = 0; w < WORKERS_MAX; w++) {
         atomic_uint_fast64_t *counters = (atomic_uint_fast64_t *)&worker_stats[w];
-        for (size_t i = 0; i < offsetof(struct stats, last) / sizeof *counters + 1; i++) clear_counter(&counters[i]);
+        for (size_t i = 0; i < sizeof worker_stats[w] / sizeof *counters; i++) clear_counter(&counters[i]);
     }
 }
 
@@ -357,7 +363,6 @@ void stats_reset(void) {
     lock_take(&errors_lock);
     error_kinds = 0;
     lock_drop(&errors_lock);
-    atomic_store(&memory_peak, mem_used());
 }
 
 void stats_release(void) {
@@ -366,4 +371,5 @@ void stats_release(void) {
     memset(cells, 0, sizeof cells);
     cell_workers = 0;
     cell_count = 0;
+    atomic_store(&memory_peak, 0);
 }

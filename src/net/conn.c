@@ -30,7 +30,11 @@
 #define BATCH 64              /* commands parsed ahead */
 #define WRITE_VECTORS 64
 #define WRITE_AT_ONCE (1024 * 1024) /* bytes for one connection before the others get their turn */
+#define CHECK_OUTPUT_FROM (256 * 1024) /* replies of a pipeline are held against the limits from here on */
 #define KEEP_INPUT_ROOM (16 * 1024)  /* an empty input buffer larger than this is given back */
+
+/* No command of such a client may run now. */
+#define STOPPED (CLIENT_CLOSING | CLIENT_BLOCKED | CLIENT_POSTPONED)
 
 struct conn {
     struct client client;
@@ -43,13 +47,15 @@ struct conn {
     bool writing;        /* `writable` is added: the socket was full */
     bool queued;         /* on the worker's list of connections with output */
     bool marked;         /* on the worker's list of those to be closed */
-    struct conn *next_output, *next_marked;
+    bool resumed;        /* on the worker's list of those that go on with their input */
+    struct conn *next_output, *next_marked, *next_resumed;
 };
 
 /* One worker's part. */
 static _Thread_local struct {
     struct conn *output; /* have something to write, newest first */
     struct conn *marked;
+    struct conn *resumed;
     char *shared;        /* READ_SIZE bytes */
     struct args slots[BATCH];
     struct prepared prepared[BATCH];
@@ -170,8 +176,7 @@ static void parse_batch(struct conn *conn, struct slice input, struct batch *b) 
 static size_t run_batch(struct conn *conn, const struct batch *b, enum dispatched *held) {
     struct client *c = &conn->client;
     *held = DISPATCH_DONE;
-    if (b->count > 1)
-        for (size_t i = 0; i < b->count; i++) dispatch_prefetch(c, &here.prepared[i]);
+    if (b->count > 1) dispatch_prefetch(c, here.prepared, b->count);
     for (size_t i = 0; i < b->count; i++) {
         enum dispatched d = dispatch_run(c, &here.slots[i], &here.prepared[i]);
         if (d == DISPATCH_POSTPONED && here.slots[i].blobs) {
@@ -187,7 +192,7 @@ static size_t run_batch(struct conn *conn, const struct batch *b, enum dispatche
             return d == DISPATCH_POSTPONED ? (i ? b->consumed[i - 1] : 0) : b->consumed[i];
         }
         args_reset(&here.slots[i]);
-        if (UNLIKELY(c->reply.memory > options.client_output_buffer_limit[CLASS_NORMAL].hard_bytes)) check_output(conn);
+        if (UNLIKELY(c->reply.memory > CHECK_OUTPUT_FROM)) check_output(conn);
         if (UNLIKELY(c->flags & CLIENT_CLOSING)) {
             for (size_t drop = i + 1; drop < b->count; drop++) args_reset(&here.slots[drop]);
             *held = DISPATCH_CLOSE;
@@ -341,7 +346,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg) {
     struct client *c = &conn->client;
     worker_begin_turn();
     if (mailbox_has_letters(&worker_mailboxes[worker_self()])) mailbox_drain(&worker_mailboxes[worker_self()]);
-    if (c->flags & (CLIENT_CLOSING | CLIENT_BLOCKED | CLIENT_POSTPONED)) return;
+    if (c->flags & STOPPED) return;
     struct stats *s = stats_mine();
     COUNTER_ADD(s->reads, 1);
     ssize_t got = conn->args.big ? read_big(conn) : read_plain(conn);
@@ -356,15 +361,34 @@ static void on_readable(evutil_socket_t fd, short what, void *arg) {
     }
 }
 
+/* Somebody's command, or a timer, let this client go on. Its input waits for the end of the turn: the worker's slots may be in
+ * use now. */
 static void resume(struct client *c) {
     struct conn *conn = conn_of(c);
-    if (c->flags & (CLIENT_CLOSING | CLIENT_BLOCKED | CLIENT_POSTPONED)) return;
-    bool go_on = !conn->args_ready || run_postponed(conn);
-    if (go_on && !(c->flags & (CLIENT_CLOSING | CLIENT_BLOCKED | CLIENT_POSTPONED | CLIENT_CLOSE_AFTER))) {
+    if (conn->resumed) return;
+    conn->resumed = true;
+    conn->next_resumed = here.resumed;
+    here.resumed = conn;
+}
+
+static void go_on(struct conn *conn) {
+    struct client *c = &conn->client;
+    if (c->flags & STOPPED) return;
+    bool ran = !conn->args_ready || run_postponed(conn);
+    if (ran && !(c->flags & (STOPPED | CLIENT_CLOSE_AFTER))) {
         set_reading(conn, true);
         if (conn->in.len > 0) process(conn, buf_slice(&conn->in));
     }
     after_input(conn);
+}
+
+void conns_resume(void) {
+    while (here.resumed) {
+        struct conn *conn = here.resumed;
+        here.resumed = conn->next_resumed;
+        conn->resumed = false;
+        go_on(conn);
+    }
 }
 
 /* ---- writing ---- */
@@ -486,17 +510,21 @@ void conn_open(int fd, bool is_unix) {
     COUNTER_ADD(stats_mine()->connections, 1);
 }
 
-static void unlink_output(struct conn *conn) {
-    for (struct conn **at = &here.output; conn->queued && *at; at = &(*at)->next_output) {
-        if (*at != conn) continue;
-        *at = conn->next_output;
-        conn->queued = false;
-        return;
-    }
+static void leave_lists(struct conn *conn) {
+    for (struct conn **at = &here.output; conn->queued && *at; at = &(*at)->next_output)
+        if (*at == conn) {
+            *at = conn->next_output;
+            break;
+        }
+    for (struct conn **at = &here.resumed; conn->resumed && *at; at = &(*at)->next_resumed)
+        if (*at == conn) {
+            *at = conn->next_resumed;
+            break;
+        }
 }
 
 static void conn_close(struct conn *conn) {
-    unlink_output(conn);
+    leave_lists(conn);
     event_del(&conn->readable);
     event_del(&conn->writable);
     event_del(&conn->timer);

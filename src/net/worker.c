@@ -76,6 +76,7 @@ static void end_turn(struct worker *w) {
     }
     if (!w->in_turn && !(accept_wanted && w->index == 0)) return;
     worker_begin_turn();
+    conns_resume();
     uint64_t durable = commit(conns_journal_offset());
     conns_flush(durable);
     if (w->index == 0 && accept_wanted) accept_wanted = acceptor();
@@ -202,7 +203,7 @@ void workers_run(void) {
 void workers_pump(void) {
     struct worker *w = &workers[0];
     bool had_gate = gate_is_mine();
-    event_base_loop(w->base, EVLOOP_NONBLOCK);
+    event_base_loop(w->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
     end_turn(w);
     if (had_gate) gate_enter();
     dispatch_now_ms = clock_wall_ms();

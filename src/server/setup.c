@@ -115,6 +115,7 @@ static void cron(int64_t now_ms) {
         expiry_cycle(now_ms, expiry_budget_us(), change_flush_quietly);
     tracking_trim();
     if (worker_self() != 0) return;
+    obstacle_set(OBSTACLE_DISK, journal_on && aof_is_failing());
     stats_sample(clock_steady_us());
     stats_note_memory(now_ms);
 }

@@ -17,9 +17,6 @@ check() {
 # One line of redis-cli --stat, then it is ended.
 stat_lines() { timeout 30 "${cli[@]}" --stat -i 0.1 2>&1 | head -n 3; }
 
-# A session at a terminal: redis-cli asks for COMMAND DOCS before its first prompt.
-terminal_session() { script -qec "redis-cli -p $CACHE_PORT" /dev/null < <(printf '%s\n' "$@" quit) 2>&1 | tr -d '\r'; }
-
 "${cli[@]}" FLUSHALL >/dev/null
 check "set and get" "v" "$("${cli[@]}" SET k v >/dev/null && "${cli[@]}" GET k)"
 check "an error" "*ERR unknown command 'NOSUCH'*" "$("${cli[@]}" NOSUCH 2>&1)"
@@ -30,7 +27,6 @@ check "commands from standard input" "OK*1*2" "$(printf 'SET n 0\nINCR n\nINCR n
 check "a value from standard input" "from stdin" "$(printf 'from stdin' | "${cli[@]}" -x SET x >/dev/null && "${cli[@]}" GET x)"
 check "repeat" "3" "$("${cli[@]}" DEL r >/dev/null; "${cli[@]}" -r 3 INCR r | tail -n 1)"
 check "COMMAND DOCS" "*summary*arguments*" "$("${cli[@]}" COMMAND DOCS SET | tr '\n' ' ')"
-check "a terminal session" "*OK*\"value\"*" "$(terminal_session 'SET tty value' 'GET tty' | tr '\n' ' ')"
 check "COMMAND COUNT" "[1-9]*" "$("${cli[@]}" COMMAND COUNT)"
 
 "${cli[@]}" FLUSHALL >/dev/null
@@ -41,7 +37,7 @@ resp=$(for i in {1..5000}; do k=resp:$i; printf '*3\r\n$3\r\nSET\r\n$%d\r\n%s\r\
 check "--pipe with RESP" "*errors: 0, replies: 5000*" "$(tr '\n' ' ' <<<"$resp")"
 check "the keys are there" "10000" "$("${cli[@]}" DBSIZE)"
 check "--scan" "5000" "$("${cli[@]}" --scan --pattern 'pipe:*' | sort -u | wc -l)"
-check "--scan with a type" "10000" "$("${cli[@]}" --scan --count 1000 | wc -l)"
+check "--scan of everything" "10000" "$("${cli[@]}" --scan | wc -l)"
 check "--bigkeys" "*Sampled 10000 keys*10000 strings*" "$("${cli[@]}" --bigkeys 2>&1 | tr '\n' ' ')"
 check "--memkeys" "*Sampled 10000 keys*" "$("${cli[@]}" --memkeys 2>&1 | tr '\n' ' ')"
 check "--stat" "*keys*10000*" "$(stat_lines | tr '\n' ' ')"

@@ -25,5 +25,7 @@ extern const struct command connection_commands[];
 extern const struct command client_commands[];
 extern const struct command transaction_commands[];
 extern const struct command wait_commands[];
+extern const struct command pubsub_commands[];
+extern const struct command monitor_commands[];
 
 #endif

@@ -33,6 +33,7 @@ enum client_flag {
     CLIENT_IMPORT_SOURCE = 1 << 16,
     CLIENT_CAPA_REDIRECT = 1 << 17,
     CLIENT_READONLY_SLOT = 1 << 18,
+    CLIENT_UNBLOCKING = 1 << 19,    /* CLIENT UNBLOCK answered 1, its letter is on the way; set with the gate closed */
 };
 
 enum client_class { CLASS_NORMAL, CLASS_REPLICA, CLASS_PUBSUB, CLASS_COUNT };

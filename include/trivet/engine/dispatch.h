@@ -23,7 +23,8 @@ enum dispatched {
 };
 
 void dispatch_prepare(struct client *c, const struct args *args, struct prepared *out);
-void dispatch_prefetch(const struct client *c, const struct prepared *p);
+/* Fetches the cache lines of a batch: all buckets first, then all entries. */
+void dispatch_prefetch(const struct client *c, const struct prepared *batch, size_t count);
 enum dispatched dispatch_run(struct client *c, struct args *args, const struct prepared *p);
 
 /* Replays one command of the journal for an internal client; false if there is no such command or it made an error reply,

@@ -11,6 +11,8 @@
 
 /* `event` is a literal: "command", "fast-command", "expire-cycle", "eviction-cycle", "aof-write", "aof-fsync-always". */
 void latency_note(const char *event, int64_t ms);
+/* The same at a time given (unix seconds). */
+void latency_note_at(const char *event, int64_t ms, int64_t now_s);
 
 struct latency_sample { int64_t time_s, ms; };
 struct latency_event {

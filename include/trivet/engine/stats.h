@@ -39,7 +39,9 @@ struct command_stats { uint64_t calls, us, rejected, failed; };
 struct command_stats stats_command(const struct command *command); /* sums of all workers */
 /* The latency at this percentile (0..100) of all its calls, in microseconds; 0 if it has none. */
 double stats_command_percentile(const struct command *command, double percentile);
-/* Cumulative counts at powers of two of microseconds (LATENCY HISTOGRAM); returns how many rows. */
+/* Cumulative counts at about powers of two of microseconds, only rows with something new (LATENCY HISTOGRAM);
+ * returns how many. */
+#define HISTOGRAM_ROWS_MAX 41
 struct histogram_row { uint64_t us, count; };
 size_t stats_command_histogram(const struct command *command, struct histogram_row *out, size_t max);
 void stats_command_reset(const struct command *command); /* gate closed */
@@ -51,11 +53,13 @@ void stats_each_error(void (*visit)(void *arg, const char *code, uint64_t count)
 /* Rates over the last samples, taken by worker 0's cron ten times a second. */
 enum rate { RATE_COMMANDS, RATE_NET_IN, RATE_NET_OUT, RATE_TURNS, RATE_TURN_US, RATE_COUNT };
 void stats_sample(int64_t steady_us);
-uint64_t stats_rate(enum rate which); /* per second */
+uint64_t stats_rate(enum rate which); /* per second; of RATE_TURN_US the time of one turn */
 /* Peaks: used memory, and when. */
 void stats_note_memory(int64_t now_ms);
 size_t stats_memory_peak(void);
+int64_t stats_memory_peak_ms(void); /* wall clock */
 
+/* After thread_worker_count and the registry are set, before workers start. */
 void stats_init(uint32_t command_ids);
 void stats_reset(void); /* CONFIG RESETSTAT; gate closed */
 void stats_release(void);

@@ -100,10 +100,10 @@ for (const RESP of [3, 2]) {
   check(`${label}: a killed connection comes back with its subscription`, async () => {
     const subscriber = await connect({ RESP, name: `victim-${RESP}` });
     const inbox = new Inbox();
-    await subscriber.subscribe('lasting', (message) => inbox.push(message));
+    await subscriber.subscribe(`lasting-${RESP}`, (message) => inbox.push(message));
     const victim = (await redis.clientList()).find((client) => client.name === `victim-${RESP}`);
     assert.equal(await redis.clientKill({ filter: 'ID', id: victim.id }), 1);
-    await eventually('the subscription is back', async () => (await redis.publish('lasting', 'again')) === 1);
+    await eventually('the subscription is back', async () => (await redis.publish(`lasting-${RESP}`, 'again')) === 1);
     assert.equal(await inbox.next(), 'again');
   });
 

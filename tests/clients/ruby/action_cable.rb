@@ -3,7 +3,9 @@ require_relative "checks"
 require "logger"
 require "stringio"
 require "action_cable"
+require "redis"
 require "active_support/core_ext/hash/indifferent_access"
+require "active_support/core_ext/string/inflections"
 
 URL = ENV.fetch("CABLE_URL")
 raw = Redis.new(url: URL)

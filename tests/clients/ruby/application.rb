@@ -9,6 +9,7 @@ require "active_support/cache"
 require "active_support/cache/redis_cache_store"
 require "active_support/core_ext/hash/indifferent_access"
 require "active_support/core_ext/numeric/time"
+require "active_support/core_ext/string/inflections"
 require "connection_pool"
 
 INSTANCE = File.expand_path("../instance", __dir__)
@@ -19,6 +20,18 @@ CACHE = ActiveSupport::Cache::RedisCacheStore.new(url: ENV.fetch("CACHE_URL"), p
                                                   error_handler: ->(exception:, **) { raise exception })
 
 def setting(redis, name) = redis.config(:get, name).fetch(name)
+
+# Runs the block with another limit of memory.
+def with_maxmemory(redis, bytes)
+  usual = setting(redis, "maxmemory")
+  redis.config(:set, "maxmemory", bytes)
+  yield
+ensure
+  redis.config(:set, "maxmemory", usual)
+end
+
+[cache_raw, cable_raw].each(&:flushall)
+SESSIONS.with(&:flushall)
 
 check "each instance is set up for its role" do
   equal "allkeys-lru", setting(cache_raw, "maxmemory-policy")
@@ -97,29 +110,23 @@ check "a kill in the middle of sign-ins loses no acknowledged token" do
 end
 
 check "the cache stays within its limit by evicting" do
-  limit = setting(cache_raw, "maxmemory")
-  cache_raw.config(:set, "maxmemory", cache_raw.info["used_memory"].to_i + 4_000_000)
-  CACHE.write("hot", "page")
-  2_000.times do |i|
-    CACHE.write("filler/#{i}", SecureRandom.bytes(10_000))
-    CACHE.read("hot")
+  with_maxmemory(cache_raw, cache_raw.info["used_memory"].to_i + 4_000_000) do
+    2_000.times { |i| CACHE.write("filler/#{i}", SecureRandom.bytes(10_000)) }
+    info = cache_raw.info
+    holds "keys were evicted", info["evicted_keys"].to_i.positive?
+    holds "within the limit", info["used_memory"].to_i <= info["maxmemory"].to_i * 1.05
+    equal 10_000, CACHE.read("filler/1999").bytesize
   end
-  info = cache_raw.info
-  holds "keys were evicted", info["evicted_keys"].to_i.positive?
-  holds "within the limit", info["used_memory"].to_i <= info["maxmemory"].to_i * 1.05
-  equal "page", CACHE.read("hot")
-  cache_raw.config(:set, "maxmemory", limit)
 end
 
 check "the session store refuses writes when it is full, and still reads and deletes" do
   SESSIONS.with do |redis|
-    limit = setting(redis, "maxmemory")
     redis.set("present", 1)
-    redis.config(:set, "maxmemory", 1)
-    raises(Redis::CommandError, /\AOOM command not allowed when used memory > 'maxmemory'\.\z/) { redis.set("k", 1) }
-    equal "1", redis.get("present")
-    equal 1, redis.del("present")
-    redis.config(:set, "maxmemory", limit)
+    with_maxmemory(redis, 1) do
+      raises(Redis::CommandError, /\AOOM command not allowed when used memory > 'maxmemory'\.\z/) { redis.set("k", 1) }
+      equal "1", redis.get("present")
+      equal 1, redis.del("present")
+    end
     equal "OK", redis.set("k", 1)
   end
 end

@@ -19,7 +19,7 @@ end
 
 check "write, read, exist, delete and fetch" do
   cache = store
-  equal true, cache.write("user/1", { name: "Ada", tags: [1, nil, :x] })
+  holds "written", cache.write("user/1", { name: "Ada", tags: [1, nil, :x] })
   equal({ name: "Ada", tags: [1, nil, :x] }, cache.read("user/1"))
   equal true, cache.exist?("user/1")
   equal nil, cache.read("none")

@@ -18,13 +18,14 @@ module Checks
       raise if e.is_a?(Interrupt) || e.is_a?(SystemExit)
 
       @failed << name
-      warn "FAILED: #{name}", "  #{e.class}: #{e.message}", *Array(e.backtrace).first(5).map { |line| "    #{line}" }
+      $stderr.puts "FAILED: #{name}", "  #{e.class}: #{e.message}", *Array(e.backtrace).first(5).map { |line| "    #{line}" }
     end
   end
 
   at_exit do
-    next if $!.is_a?(SystemExit) || $!
+    next if $! # the script itself broke: Ruby reports it and exits with 1
     puts "#{count} checks, #{failed.size} failed"
+    $stdout.flush
     exit!(failed.empty? && count.positive? ? 0 : 1)
   end
 end
@@ -32,7 +33,7 @@ end
 def check(name, &block) = Checks.run(name, &block)
 
 def equal(expected, actual)
-  raise "expected #{expected.inspect}, got #{actual.inspect}" unless expected == actual
+  raise "expected #{expected.inspect[0, 300]}, got #{actual.inspect[0, 300]}" unless expected == actual
 end
 
 def holds(what, value) = value || raise("does not hold: #{what}")

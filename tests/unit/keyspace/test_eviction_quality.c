@@ -114,8 +114,8 @@ static void five_samples_come_close_to_true_lru(void **state) {
     print_message("allkeys-lru %.2f%%, exact %.2f%% (%zu keys)\n", lru.hit_ratio * 100, exact * 100,
                   lru.keys);
     assert_in_range(lru.keys, ROOM_FOR / 2, ROOM_FOR * 2);
-    assert_true(lru.hit_ratio > exact - 0.01);
-    assert_true(lru.hit_ratio < exact + 0.01);
+    assert_true(lru.hit_ratio > exact - 0.005);
+    assert_true(lru.hit_ratio < exact + 0.005);
 }
 
 static void frequency_beats_recency_where_popularity_stays(void **state) {

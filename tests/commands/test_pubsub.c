@@ -1,0 +1,346 @@
+/* test_pubsub.c: channels, patterns and sharded channels over the wire: confirmations, delivery, counting, order.
+ *
+ * Connections go to different workers, so nearly every message here crosses threads. After a PUBLISH was answered its
+ * messages are on their way to each receiver, before anything that receiver asks later: a PING shows that
+ * nothing more came. */
+#include "../harness/fixture.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+static struct client *connect_to(void **state) { return server_connect(((struct fixture *)*state)->server); }
+
+static struct client *connect_resp3(void **state) {
+    struct client *c = connect_to(state);
+    assert_reply(c, "HELLO 3", "%{...}");
+    return c;
+}
+
+/* Nothing came that was not read yet. */
+static void assert_quiet(struct client *c) { assert_reply(c, "PING quiet", "*[$\"pong\", $\"quiet\"]"); }
+
+/* ---- confirmations ---- */
+
+static void each_subscription_is_confirmed_with_its_count(void **state) {
+    static const struct exchange rows[] = {
+        { "SUBSCRIBE a", "*[$\"subscribe\", $\"a\", :1]" },
+        { "SUBSCRIBE a", "*[$\"subscribe\", $\"a\", :1]" },
+        { "PSUBSCRIBE p*", "*[$\"psubscribe\", $\"p*\", :2]" },
+        { "SSUBSCRIBE s", "*[$\"ssubscribe\", $\"s\", :1]" },
+        { "UNSUBSCRIBE none", "*[$\"unsubscribe\", $\"none\", :2]" },
+        { "UNSUBSCRIBE a", "*[$\"unsubscribe\", $\"a\", :1]" },
+        { "PUNSUBSCRIBE", "*[$\"punsubscribe\", $\"p*\", :0]" },
+        { "GET k", "-ERR Can't execute 'get': only (P|S)SUBSCRIBE / ..." },
+        { "SUNSUBSCRIBE", "*[$\"sunsubscribe\", $\"s\", :0]" },
+        { "GET k", "$-1" },
+        { NULL, NULL },
+    };
+    assert_exchanges(fixture_client(state), rows);
+}
+
+static void leaving_nothing_is_answered_with_one_null(void **state) {
+    static const struct exchange rows[] = {
+        { "UNSUBSCRIBE", "*[$\"unsubscribe\", $-1, :0]" },
+        { "PUNSUBSCRIBE", "*[$\"punsubscribe\", $-1, :0]" },
+        { "SUNSUBSCRIBE", "*[$\"sunsubscribe\", $-1, :0]" },
+        { "PSUBSCRIBE *", "*[$\"psubscribe\", $\"*\", :1]" },
+        { "UNSUBSCRIBE", "*[$\"unsubscribe\", $-1, :1]" },
+        { NULL, NULL },
+    };
+    assert_exchanges(fixture_client(state), rows);
+}
+
+static void several_names_get_a_confirmation_each(void **state) {
+    struct client *c = fixture_client(state);
+    assert_reply(c, "SUBSCRIBE a b \"\" a", "*[$\"subscribe\", $\"a\", :1]");
+    assert_next(c, "*[$\"subscribe\", $\"b\", :2]");
+    assert_next(c, "*[$\"subscribe\", $\"\", :3]");
+    assert_next(c, "*[$\"subscribe\", $\"a\", :3]");
+    assert_reply(c, "UNSUBSCRIBE", "*[$\"unsubscribe\", $\"...\", :2]");
+    assert_next(c, "*[$\"unsubscribe\", $\"...\", :1]");
+    assert_next(c, "*[$\"unsubscribe\", $\"...\", :0]");
+    assert_reply(c, "PING", "+PONG");
+}
+
+static void resp3_confirmations_and_messages_are_pushes(void **state) {
+    struct client *c = connect_resp3(state), *publisher = fixture_client(state);
+    assert_reply(c, "SUBSCRIBE a", ">[$\"subscribe\", $\"a\", :1]");
+    assert_reply(c, "PSUBSCRIBE a*", ">[$\"psubscribe\", $\"a*\", :2]");
+    assert_reply(c, "SSUBSCRIBE a", ">[$\"ssubscribe\", $\"a\", :1]");
+    assert_reply(publisher, "PUBLISH a hi", ":2");
+    assert_next(c, ">[$\"message\", $\"a\", $\"hi\"]");
+    assert_next(c, ">[$\"pmessage\", $\"a*\", $\"a\", $\"hi\"]");
+    assert_reply(publisher, "SPUBLISH a there", ":1");
+    assert_next(c, ">[$\"smessage\", $\"a\", $\"there\"]");
+    assert_reply(c, "GET k", "_");
+    assert_reply(c, "UNSUBSCRIBE a b", ">[$\"unsubscribe\", $\"a\", :1]");
+    assert_next(c, ">[$\"unsubscribe\", $\"b\", :1]");
+    assert_reply(c, "UNSUBSCRIBE", ">[$\"unsubscribe\", _, :1]");
+    client_close(c);
+}
+
+static void confirmations_come_although_replies_are_off(void **state) {
+    struct client *c = fixture_client(state);
+    client_send(c, "CLIENT REPLY OFF");
+    assert_reply(c, "SUBSCRIBE a", "*[$\"subscribe\", $\"a\", :1]");
+    struct client *publisher = connect_to(state);
+    assert_reply(publisher, "PUBLISH a hi", ":1");
+    assert_next(c, "*[$\"message\", $\"a\", $\"hi\"]");
+    client_close(publisher);
+}
+
+static void a_transaction_subscribes_inside_its_reply(void **state) {
+    static const struct exchange rows[] = {
+        { "MULTI", "+OK" },
+        { "SUBSCRIBE a", "+QUEUED" },
+        { "PUBLISH a x", "+QUEUED" },
+        { "UNSUBSCRIBE", "+QUEUED" },
+        { "EXEC", "*[*[$\"subscribe\", $\"a\", :1], :1, *[$\"unsubscribe\", $\"a\", :0]]" },
+        { "PING", "+PONG" },
+        { NULL, NULL },
+    };
+    assert_exchanges(fixture_client(state), rows);
+}
+
+/* ---- delivery ---- */
+
+static void a_message_reaches_every_kind_of_match_and_counts_each(void **state) {
+    struct client *publisher = fixture_client(state), *c = connect_to(state);
+    assert_reply(c, "SUBSCRIBE news", "*[$\"subscribe\", $\"news\", :1]");
+    assert_reply(c, "PSUBSCRIBE n* ?ews", "*[$\"psubscribe\", $\"n*\", :2]");
+    assert_next(c, "*[$\"psubscribe\", $\"?ews\", :3]");
+    assert_reply(publisher, "PUBLISH news \"two\\r\\nlines\"", ":3");
+    assert_next(c, "*[$\"message\", $\"news\", $\"two\\r\\nlines\"]");
+    /* Patterns are served in an order of their own. */
+    assert_next(c, "*[$\"pmessage\", $\"...\", $\"news\", $\"two\\r\\nlines\"]");
+    assert_next(c, "*[$\"pmessage\", $\"...\", $\"news\", $\"two\\r\\nlines\"]");
+    assert_reply(publisher, "PUBLISH views x", ":0");
+    assert_reply(publisher, "SPUBLISH news x", ":0");
+    assert_reply(publisher, "PUBLISH n \"\"", ":1");
+    assert_next(c, "*[$\"pmessage\", $\"n*\", $\"n\", $\"\"]");
+    assert_quiet(c);
+    client_close(c);
+}
+
+static void sharded_channels_are_a_world_of_their_own(void **state) {
+    struct client *publisher = fixture_client(state), *c = connect_to(state);
+    assert_reply(c, "SSUBSCRIBE s", "*[$\"ssubscribe\", $\"s\", :1]");
+    assert_reply(publisher, "PUBLISH s x", ":0");
+    assert_reply(publisher, "SPUBLISH s x", ":1");
+    assert_next(c, "*[$\"smessage\", $\"s\", $\"x\"]");
+    assert_quiet(c);
+    client_close(c);
+}
+
+static void messages_come_up_to_the_end_of_the_subscription_and_not_after(void **state) {
+    struct client *publisher = fixture_client(state), *c = connect_to(state);
+    assert_reply(c, "SUBSCRIBE a", "*[$\"subscribe\", $\"a\", :1]");
+    assert_reply(publisher, "PUBLISH a 1", ":1");
+    client_send(c, "UNSUBSCRIBE a");
+    assert_next(c, "*[$\"message\", $\"a\", $\"1\"]");
+    assert_next(c, "*[$\"unsubscribe\", $\"a\", :0]");
+    assert_reply(publisher, "PUBLISH a 2", ":0");
+    assert_reply(c, "SUBSCRIBE a", "*[$\"subscribe\", $\"a\", :1]");
+    assert_reply(publisher, "PUBLISH a 3", ":1");
+    assert_next(c, "*[$\"message\", $\"a\", $\"3\"]");
+    client_close(c);
+}
+
+static void a_client_hears_itself_after_the_reply(void **state) {
+    struct client *c = connect_resp3(state);
+    assert_reply(c, "SUBSCRIBE a", ">[$\"subscribe\", $\"a\", :1]");
+    assert_reply(c, "PUBLISH a x", ":1");
+    assert_next(c, ">[$\"message\", $\"a\", $\"x\"]");
+    /* In one pipeline: the message was counted, so it comes before the subscription ends. */
+    client_queue(c, "PUBLISH a y");
+    client_queue(c, "UNSUBSCRIBE a");
+    client_queue(c, "PUBLISH a z");
+    client_flush(c);
+    assert_next(c, ":1");
+    assert_next(c, ">[$\"message\", $\"a\", $\"y\"]");
+    assert_next(c, ">[$\"unsubscribe\", $\"a\", :0]");
+    assert_next(c, ":0");
+    client_close(c);
+}
+
+static void a_big_message_arrives_whole_in_both_protocols(void **state) {
+    enum { SIZE = 300000 };
+    struct client *publisher = fixture_client(state), *two = connect_to(state), *three = connect_resp3(state);
+    assert_reply(two, "SUBSCRIBE a", "*[$\"subscribe\", $\"a\", :1]");
+    assert_reply(three, "SUBSCRIBE a", ">[$\"subscribe\", $\"a\", :1]");
+    char *big = malloc(SIZE + 1);
+    for (size_t i = 0; i < SIZE; i++) big[i] = (char)('a' + i % 26);
+    big[SIZE] = '\0';
+    struct client *receivers[] = { two, three };
+    for (int round = 0; round < 3; round++) {
+        assert_int_equal(client_ask_int(publisher, "PUBLISH a %s", big), 2);
+        for (size_t i = 0; i < COUNT_OF(receivers); i++) {
+            struct node *n = client_read(receivers[i]);
+            assert_int_equal(n->kind, i == 0 ? '*' : '>');
+            assert_int_equal(n->items[2]->bytes.len, SIZE);
+            assert_memory_equal(n->items[2]->bytes.ptr, big, SIZE);
+            node_free(n);
+        }
+    }
+    free(big);
+    client_close(two);
+    client_close(three);
+}
+
+static void more_matching_patterns_than_a_few_are_all_served(void **state) {
+    enum { PATTERNS = 100 };
+    struct client *publisher = fixture_client(state), *c = connect_to(state);
+    for (int i = 0; i < PATTERNS; i++) client_queue(c, "PSUBSCRIBE ch*%d*", i);
+    client_flush(c);
+    client_skip(c, PATTERNS);
+    struct text channel = { 0 };
+    text_append_str(&channel, "ch");
+    for (int i = 0; i < PATTERNS; i++) text_printf(&channel, "-%d", i);
+    assert_int_equal(client_ask_int(publisher, "PUBLISH %s x", text_str(&channel)), PATTERNS);
+    client_skip(c, PATTERNS);
+    assert_quiet(c);
+    text_release(&channel);
+    client_close(c);
+}
+
+enum { LISTENERS = 12, SENDERS = 4, MESSAGES = 500 };
+
+/* All subscribers of all workers see all messages, and in the same order. */
+static void everybody_hears_the_same_order(void **state) {
+    struct client *listeners[LISTENERS], *senders[SENDERS];
+    for (int i = 0; i < LISTENERS; i++) {
+        listeners[i] = connect_to(state);
+        assert_reply(listeners[i], "SUBSCRIBE order", "*[$\"subscribe\", $\"order\", :1]");
+    }
+    for (int i = 0; i < SENDERS; i++) senders[i] = connect_to(state);
+    for (int m = 0; m < MESSAGES; m++)
+        for (int i = 0; i < SENDERS; i++) client_queue(senders[i], "PUBLISH order %d-%d", i, m);
+    for (int i = 0; i < SENDERS; i++) client_flush(senders[i]);
+    for (int i = 0; i < SENDERS; i++) client_skip(senders[i], MESSAGES);
+    for (int m = 0; m < MESSAGES * SENDERS; m++) {
+        struct text first = { 0 };
+        text_append_str(&first, client_read_text(listeners[0]));
+        for (int i = 1; i < LISTENERS; i++) assert_string_equal(client_read_text(listeners[i]), text_str(&first));
+        text_release(&first);
+    }
+    for (int i = 0; i < SENDERS; i++) client_close(senders[i]);
+    for (int i = 0; i < LISTENERS; i++) client_close(listeners[i]);
+}
+
+/* ---- leaving ---- */
+
+static void a_client_that_goes_is_forgotten(void **state) {
+    struct client *asks = fixture_client(state), *c = connect_to(state);
+    assert_reply(c, "SUBSCRIBE gone", "*[$\"subscribe\", $\"gone\", :1]");
+    assert_reply(c, "PSUBSCRIBE gone*", "*[$\"psubscribe\", $\"gone*\", :2]");
+    assert_reply(c, "SSUBSCRIBE gone", "*[$\"ssubscribe\", $\"gone\", :1]");
+    assert_reply(asks, "PUBSUB NUMSUB gone", "*[$\"gone\", :1]");
+    client_abandon(c);
+    assert_reply_soon(asks, "PUBSUB NUMSUB gone", "*[$\"gone\", :0]");
+    assert_reply_soon(asks, "PUBSUB NUMPAT", ":0");
+    assert_reply_soon(asks, "PUBSUB SHARDNUMSUB gone", "*[$\"gone\", :0]");
+    assert_reply(asks, "PUBLISH gone x", ":0");
+}
+
+static void reset_ends_all_subscriptions(void **state) {
+    struct client *c = fixture_client(state);
+    assert_reply(c, "SUBSCRIBE a", "*[$\"subscribe\", $\"a\", :1]");
+    assert_reply(c, "RESET", "+RESET");
+    assert_reply(c, "PUBSUB CHANNELS", "*[]");
+    assert_reply(c, "PUBLISH a x", ":0");
+}
+
+static void a_subscriber_that_does_not_read_is_cut_off(void **state) {
+    enum { SIZE = 64 * 1024 };
+    (void)state;
+    struct server *server = server_start("--client-output-buffer-limit", "pubsub", "1mb", "0", "0", NULL);
+    struct client *publisher = server_connect(server), *slow = server_connect(server), *good = server_connect(server);
+    assert_reply(slow, "SUBSCRIBE a", "*[$\"subscribe\", $\"a\", :1]");
+    assert_reply(good, "SUBSCRIBE a", "*[$\"subscribe\", $\"a\", :1]");
+    char *big = calloc(1, SIZE + 1);
+    memset(big, 'x', SIZE);
+    int64_t receivers = 2;
+    while (receivers == 2) {
+        receivers = client_ask_int(publisher, "PUBLISH a %s", big);
+        struct node *n = client_read(good);
+        assert_int_equal(n->items[2]->bytes.len, SIZE);
+        node_free(n);
+    }
+    assert_int_equal(receivers, 1);
+    free(big);
+    client_close(slow);
+    client_close(good);
+    client_close(publisher);
+    server_free(server);
+}
+
+/* ---- PUBSUB ---- */
+
+static void pubsub_shows_names_and_numbers(void **state) {
+    struct client *asks = fixture_client(state), *one = connect_to(state), *two = connect_to(state);
+    assert_reply(one, "SUBSCRIBE apple", "*[...:1]");
+    assert_reply(one, "SSUBSCRIBE shard", "*[...:1]");
+    assert_reply(one, "PSUBSCRIBE x*", "*[...:2]");
+    assert_reply(two, "SUBSCRIBE apple pear", "*[...:1]");
+    assert_next(two, "*[...:2]");
+    assert_reply(two, "PSUBSCRIBE x* y*", "*[...:3]");
+    assert_next(two, "*[...:4]");
+    assert_reply_sorted(asks, "PUBSUB CHANNELS", "*[$\"apple\", $\"pear\"]");
+    static const struct exchange rows[] = {
+        { "PUBSUB CHANNELS p*", "*[$\"pear\"]" },
+        { "PUBSUB CHANNELS none", "*[]" },
+        { "PUBSUB NUMSUB apple pear none", "*[$\"apple\", :2, $\"pear\", :1, $\"none\", :0]" },
+        { "PUBSUB NUMSUB", "*[]" },
+        { "PUBSUB NUMPAT", ":2" },
+        { "PUBSUB SHARDCHANNELS", "*[$\"shard\"]" },
+        { "PUBSUB SHARDCHANNELS apple", "*[]" },
+        { "PUBSUB SHARDNUMSUB shard apple", "*[$\"shard\", :1, $\"apple\", :0]" },
+        { "PUBSUB SHARDNUMSUB", "*[]" },
+        { "PUBSUB CHANNELS a b", "-ERR wrong number of arguments for 'pubsub|channels' command" },
+        { "PUBSUB", "-ERR wrong number of arguments for 'pubsub' command" },
+        { "PUBSUB FOO", "-ERR unknown subcommand 'FOO'. Try PUBSUB HELP." },
+        { "PUBSUB HELP", "*[+PUBSUB <subcommand> ...]" },
+        { "PSUBSCRIBE", "-ERR wrong number of arguments for 'psubscribe' command" },
+        { "PUBLISH a", "-ERR wrong number of arguments for 'publish' command" },
+        { NULL, NULL },
+    };
+    assert_exchanges(asks, rows);
+    client_close(one);
+    client_close(two);
+}
+
+static void keyspace_events_are_messages(void **state) {
+    (void)state;
+    struct server *server = server_start("--notify-keyspace-events", "KEA", NULL);
+    struct client *c = server_connect(server), *listens = server_connect(server);
+    assert_reply(listens, "PSUBSCRIBE __key*__:*", "*[...:1]");
+    assert_reply(c, "SET k v", "+OK");
+    assert_next(listens, "*[$\"pmessage\", $\"__key*__:*\", $\"__keyspace@0__:k\", $\"set\"]");
+    assert_next(listens, "*[$\"pmessage\", $\"__key*__:*\", $\"__keyevent@0__:set\", $\"k\"]");
+    client_close(c);
+    client_close(listens);
+    server_free(server);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        FIXTURE_TEST(each_subscription_is_confirmed_with_its_count),
+        FIXTURE_TEST(leaving_nothing_is_answered_with_one_null),
+        FIXTURE_TEST(several_names_get_a_confirmation_each),
+        FIXTURE_TEST(resp3_confirmations_and_messages_are_pushes),
+        FIXTURE_TEST(confirmations_come_although_replies_are_off),
+        FIXTURE_TEST(a_transaction_subscribes_inside_its_reply),
+        FIXTURE_TEST(a_message_reaches_every_kind_of_match_and_counts_each),
+        FIXTURE_TEST(sharded_channels_are_a_world_of_their_own),
+        FIXTURE_TEST(messages_come_up_to_the_end_of_the_subscription_and_not_after),
+        FIXTURE_TEST(a_client_hears_itself_after_the_reply),
+        FIXTURE_TEST(a_big_message_arrives_whole_in_both_protocols),
+        FIXTURE_TEST(more_matching_patterns_than_a_few_are_all_served),
+        FIXTURE_TEST(everybody_hears_the_same_order),
+        FIXTURE_TEST(a_client_that_goes_is_forgotten),
+        FIXTURE_TEST(reset_ends_all_subscriptions),
+        FIXTURE_TEST(a_subscriber_that_does_not_read_is_cut_off),
+        FIXTURE_TEST(pubsub_shows_names_and_numbers),
+        FIXTURE_TEST(keyspace_events_are_messages),
+    };
+    return cmocka_run_group_tests(tests, fixture_start, fixture_stop);
+}
