@@ -53,24 +53,32 @@ static bool read_options(struct call *c, struct tracking_options *o, struct slic
 /* May these options be, and follow on the ones the client has? */
 static bool check_options(struct call *c, const struct tracking_options *o) {
     struct tracking_state now = tracking_state(c->client);
-    if (!o->broadcast && o->prefix_count > 0) return refuse(c, "ERR PREFIX option requires BCAST mode to be enabled");
+    if (!o->broadcast && o->prefix_count > 0)
+        return refuse(c, "ERR PREFIX option requires BCAST mode to be enabled");
     if (now.on && now.broadcast != o->broadcast)
-        return refuse(c, "ERR You can't switch BCAST mode on/off before disabling tracking for this client, and then "
-                         "re-enabling it with a different mode.");
+        return refuse(
+            c, "ERR You can't switch BCAST mode on/off before disabling tracking for this client, and then "
+               "re-enabling it with a different mode.");
     if (o->broadcast && (o->opt_in || o->opt_out))
         return refuse(c, "ERR OPTIN and OPTOUT are not compatible with BCAST");
     if (o->opt_in && o->opt_out) return refuse(c, "ERR You can't specify both OPTIN mode and OPTOUT mode");
     if ((o->opt_in && now.opt_out) || (o->opt_out && now.opt_in))
-        return refuse(c, "ERR You can't switch OPTIN/OPTOUT mode before disabling tracking for this client, and then "
-                         "re-enabling it with a different mode.");
+        return refuse(
+            c, "ERR You can't switch OPTIN/OPTOUT mode before disabling tracking for this client, and then "
+               "re-enabling it with a different mode.");
     return true;
 }
 
-static bool overlap(struct slice a, struct slice b) { return slice_starts_with(a, b) || slice_starts_with(b, a); }
+static bool overlap(struct slice a, struct slice b) {
+    return slice_starts_with(a, b) || slice_starts_with(b, a);
+}
 
 static bool refuse_overlap(struct call *c, struct slice a, const char *whose, struct slice b) {
-    reply_error_printf(c->out, "ERR Prefix '%.*s' overlaps with %s prefix '%.*s'. Prefixes for a single client must not "
-                               "overlap.", SLICE_ARG(a), whose, SLICE_ARG(b));
+    reply_error_printf(
+        c->out,
+        "ERR Prefix '%.*s' overlaps with %s prefix '%.*s'. Prefixes for a single client must not "
+        "overlap.",
+        SLICE_ARG(a), whose, SLICE_ARG(b));
     return false;
 }
 
@@ -124,7 +132,8 @@ void cmd_client_caching(struct call *c) {
     struct tracking_state now = tracking_state(c->client);
     bool yes = call_is(c, 2, "YES");
     if (!now.on)
-        refuse(c, "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode "
+        refuse(c, "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or "
+                  "OPTOUT mode "
                   "enabled");
     else if (!yes && !call_is(c, 2, "NO"))
         reply_error(c->out, ERR_SYNTAX);
@@ -154,10 +163,15 @@ static void reply_flags(struct call *c, const struct tracking_state *now) {
         bool set;
         const char *word;
     } flags[] = {
-        { !now->on, "off" },          { now->on, "on" },          { now->broadcast, "bcast" },
-        { now->opt_in, "optin" },     { now->caching_yes, "caching-yes" },
-        { now->opt_out, "optout" },   { now->caching_no, "caching-no" },
-        { now->no_loop, "noloop" },   { now->broken_redirect, "broken_redirect" },
+        { !now->on, "off" },
+        { now->on, "on" },
+        { now->broadcast, "bcast" },
+        { now->opt_in, "optin" },
+        { now->caching_yes, "caching-yes" },
+        { now->opt_out, "optout" },
+        { now->caching_no, "caching-no" },
+        { now->no_loop, "noloop" },
+        { now->broken_redirect, "broken_redirect" },
     };
     size_t count = 0;
     struct chunk *at = reply_later(c->out);

@@ -48,7 +48,7 @@ static void cmd_config_set(struct call *c) {
     }
     struct options_caller caller = { .is_local = caller_is_local(c), .loading = obstacle_is_set(OBSTACLE_LOADING) };
     struct buf error = { 0 };
-    reply_outcome(c, options_set(c->argv + 2, c->argc - 2, caller, &error), &error);
+    reply_outcome(c, options_set(c->argv + 2, (c->argc - 2) / 2, caller, &error), &error);
 }
 
 /* CONFIG REWRITE */

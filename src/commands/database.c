@@ -46,11 +46,11 @@ static void cmd_flushall(struct call *c) {
 static void cmd_swapdb(struct call *c) {
     int64_t first, second;
     uint32_t a, b;
-    if (!int64_parse(c->argv[1], &first)) {
+    if (!database_number_parse(c->argv[1], &first)) {
         reply_error_text(c->out, LIT("ERR invalid first DB index"));
         return;
     }
-    if (!int64_parse(c->argv[2], &second)) {
+    if (!database_number_parse(c->argv[2], &second)) {
         reply_error_text(c->out, LIT("ERR invalid second DB index"));
         return;
     }

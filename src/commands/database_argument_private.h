@@ -6,6 +6,11 @@
 #include "trivet/base/number.h"
 #include "trivet/engine/call.h"
 
+/* Any number that fits into an int: whether there is such a database is another question. */
+MUST_CHECK static inline bool database_number_parse(struct slice text, int64_t *n) {
+    return int64_parse(text, n) && *n >= INT32_MIN && *n <= INT32_MAX;
+}
+
 /* The argument as a number; false after replying that it is none. */
 MUST_CHECK static inline bool database_number(struct call *c, size_t index, int64_t *n) {
     if (!int64_parse(c->argv[index], n)) {

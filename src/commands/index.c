@@ -16,5 +16,13 @@ const struct command_group command_groups[] = {
     { "generic", wait_commands },
     { "pubsub", pubsub_commands },
     { "server", monitor_commands },
+    { "server", config_commands },
+    { "server", info_commands },
+    { "server", command_commands },
+    { "server", memory_commands },
+    { "server", slowlog_commands },
+    { "server", latency_commands },
+    { "server", server_commands },
+    { "server", debug_commands },
     { NULL, NULL },
 };

@@ -14,8 +14,11 @@ static void cmd_monitor(struct call *c) {
     reply_ok(c->out);
 }
 
+/* clang-format off */
 const struct command monitor_commands[] = {
-    { .name = "MONITOR", .run = cmd_monitor, .arity = 1, .kind = EXCLUSIVE, .flags = ADMIN | NOSCRIPT | LOADING | STALE,
-      .since = "1.0.0", .summary = "Shows every command that the server runs from now on." },
+    { .name = "MONITOR", .run = cmd_monitor, .arity = 1, .kind = EXCLUSIVE,
+      .flags = ADMIN | NOSCRIPT | LOADING | STALE, .since = "1.0.0",
+      .summary = "Shows every command that the server runs from now on." },
     { .name = NULL },
 };
+/* clang-format on */

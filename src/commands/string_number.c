@@ -74,6 +74,24 @@ static void cmd_decrby(struct call *c) {
         add_to_counter(c, -step);
 }
 
+/* The digits stay text even if they are a whole number: OBJECT ENCODING shows the difference. */
+static struct entry *write_digits(struct entry *e, struct slice digits) {
+    memcpy(entry_make_writable(&e, digits.len, digits.len), digits.ptr, digits.len);
+    e->raw = false;
+    return e;
+}
+
+static void store_digits(struct call *c, struct slice key, struct entry *old, struct slice digits) {
+    if (!old) {
+        struct entry *e = entry_new_string(key, LIT(""), NO_EXPIRY, eviction_access_new(c->view.now_ms));
+        create_key(c, key, write_digits(e, digits));
+    } else {
+        bool had_expiry = old->has_expiry;
+        struct entry *e = write_digits(old, digits);
+        keyspace_moved(&c->view, old, had_expiry, e);
+    }
+}
+
 /* INCRBYFLOAT key increment */
 static void cmd_incrbyfloat(struct call *c) {
     struct slice key = c->argv[1];
@@ -91,10 +109,7 @@ static void cmd_incrbyfloat(struct call *c) {
         return;
     }
     struct slice text = slice_make(digits, long_double_format(digits, n));
-    if (!e)
-        create_key(c, key, entry_new_string(key, text, NO_EXPIRY, eviction_access_new(c->view.now_ms)));
-    else if (!entry_overwrite(e, text, entry_expiry_ms(e)))
-        keyspace_replace(&c->view, e, entry_new_string(key, text, entry_expiry_ms(e), e->access));
+    store_digits(c, key, e, text);
     reply_bulk(c->out, text);
     changed(c, key, NOTIFY_STRING, "incrbyfloat", EFFECT(LIT("SET"), key, text, LIT("KEEPTTL")));
 }

@@ -56,7 +56,8 @@ static void cmd_wait(struct call *c) {
 
 /* ---- WAITAOF ---- */
 
-static bool is_synced(uint64_t offset) { return journal_on && aof_synced_offset() >= offset; }
+static bool is_synced_to(uint64_t offset) { return aof_synced_offset() >= offset; }
+static bool is_synced(uint64_t offset) { return journal_on && is_synced_to(offset); }
 
 /* How many local files (0 or 1) and replicas have it. */
 static void reply_waitaof(struct reply *out, uint64_t offset) {
@@ -92,8 +93,20 @@ static void sync_done(struct client *c, void *arg) {
 /* On the background thread. Whether it worked is seen from aof_synced_offset. */
 static void sync_for_client(void *arg) {
     struct sync_job *job = arg;
-    if (aof_synced_offset() < job->offset) (void)aof_sync_now();
+    if (!is_synced_to(job->offset)) (void)aof_sync_written();
     client_post(job->worker, job->client, sync_done, job);
+}
+
+static void begin_sync(const struct client *client, uint64_t offset) {
+    struct sync_job *job = mem_alloc(sizeof *job);
+    *job = (struct sync_job){ client->id, client->commands, offset, client->worker };
+    background_post(sync_for_client, job, 0);
+}
+
+/* True if it is written but not synced. Writing is a worker's business, so it is not left to the background.
+ */
+static bool can_be_synced(uint64_t offset) {
+    return aof_commit(offset) == COMMITTED && !is_synced_to(offset);
 }
 
 /* Reads numlocal and numreplicas; false after replying what is wrong. */
@@ -122,16 +135,13 @@ static void cmd_waitaof(struct call *c) {
         return;
     }
     uint64_t offset = client->journal_offset;
-    bool satisfied = replicas == 0 && (local == 0 || is_synced(offset));
-    if (satisfied || c->source != FROM_CLIENT) {
+    bool waits = c->source == FROM_CLIENT && (replicas > 0 || (local > 0 && can_be_synced(offset)));
+    if (!waits) {
         reply_waitaof(c->out, offset);
         return;
     }
     blocking_begin(client, timeout_ms, waitaof_end, wait_new(c));
-    if (replicas > 0) return; /* only the timeout ends it */
-    struct sync_job *job = mem_alloc(sizeof *job);
-    *job = (struct sync_job){ client->id, client->commands, offset, client->worker };
-    background_post(sync_for_client, job, 0);
+    if (replicas == 0) begin_sync(client, offset); /* else only the timeout ends it */
 }
 
 /* clang-format off */

@@ -1,7 +1,8 @@
 /* monitor.c: the lines of MONITOR and who gets them.
  *
- * A line is built once, on the worker that runs the command, and sent by reference to each worker with monitors. Two commands
- * on one key are shown in the order in which they ran, because the line is posted under the key's lock. */
+ * A line is built once, on the worker that runs the command, and sent by reference to each worker with
+ * monitors. Two commands on one key are shown in the order in which they ran, because the line is posted
+ * under the key's lock. */
 #include "trivet/engine/monitor.h"
 #include "trivet/base/mem.h"
 #include "trivet/engine/dispatch.h"
@@ -46,7 +47,8 @@ void monitor_stop(struct client *c) {
         w->room = 0;
     }
     /* No MONITOR can begin meanwhile: it would need this worker's gate. */
-    if (atomic_fetch_sub_explicit(&total, 1, memory_order_relaxed) == 1) obstacle_set(OBSTACLE_MONITOR, false);
+    if (atomic_fetch_sub_explicit(&total, 1, memory_order_relaxed) == 1)
+        obstacle_set(OBSTACLE_MONITOR, false);
 }
 
 size_t monitor_count(void) { return atomic_load_explicit(&total, memory_order_relaxed); }
@@ -96,8 +98,8 @@ static void append_origin(struct buf *out, const struct client *c) {
     buf_printf(out, "[%u unix:%.*s]", c->db, (int)len, c->peer);
 }
 
-static struct blob *line_of(const struct client *c, const struct command *command, const struct slice *argv, size_t argc,
-                            int64_t now_us) {
+static struct blob *line_of(const struct client *c, const struct command *command, const struct slice *argv,
+                            size_t argc, int64_t now_us) {
     struct secrets hidden = secrets_of(command, argv, argc);
     struct buf line = { 0 };
     buf_printf(&line, "+%lld.%06lld ", (long long)(now_us / 1000000), (long long)(now_us % 1000000));
@@ -131,8 +133,8 @@ static void show_line(struct letter *self) {
     mem_free(l);
 }
 
-void monitor_feed(const struct client *c, const struct command *command, const struct slice *argv, size_t argc,
-                  int64_t now_us) {
+void monitor_feed(const struct client *c, const struct command *command, const struct slice *argv,
+                  size_t argc, int64_t now_us) {
     if (command->flags & (SKIP_MONITOR | ADMIN)) return;
     struct blob *line = line_of(c, command, argv, argc, now_us);
     for (int worker = 0; worker < thread_worker_count; worker++) {

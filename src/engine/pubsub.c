@@ -1,13 +1,14 @@
 /* pubsub.c: names, their audiences, and messages on their way.
  *
- * A *name* is a channel, pattern or sharded channel with subscribers; it lives in the registry under registry_lock and
- * knows how many subscribers it has and on which workers. An *audience* is one worker's subscribers to a name, reached only
- * by that worker. A *delivery* is one message for one worker: the bytes all forms of it share (its tail: channel and text) and
- * the names it was matched by. Deliveries queue up at the worker's station in the order in which the messages
- * got their numbers; a letter in the mailbox only says that some wait. So a worker can also fetch them early:
- * pubsub_deliver, before a subscription ends.
+ * A *name* is a channel, pattern or sharded channel with subscribers; it lives in the registry under
+ * registry_lock and knows how many subscribers it has and on which workers. An *audience* is one worker's
+ * subscribers to a name, reached only by that worker. A *delivery* is one message for one worker: the bytes
+ * all forms of it share (its tail: channel and text) and the names it was matched by. Deliveries queue up at
+ * the worker's station in the order in which the messages got their numbers; a letter in the mailbox only
+ * says that some wait. So a worker can also fetch them early: pubsub_deliver, before a subscription ends.
  *
- * On the wire a message is a head ("*3 message" or "*4 pmessage <pattern>", '>' instead of '*' in RESP3) and the tail. */
+ * On the wire a message is a head ("*3 message" or "*4 pmessage <pattern>", '>' instead of '*' in RESP3) and
+ * the tail. */
 #include "trivet/engine/pubsub.h"
 #include "trivet/base/glob.h"
 #include "trivet/base/hash.h"
@@ -17,9 +18,9 @@
 #include "trivet/types/table.h"
 #include <stdio.h>
 
-#define BIG_MESSAGE   4096 /* from here on the tail is built before the lock is taken */
-#define JOINED_TAIL   1024 /* up to here head and tail are joined once, for one copy a client */
-#define NAMES_INSIDE  16
+#define BIG_MESSAGE 4096 /* from here on the tail is built before the lock is taken */
+#define JOINED_TAIL 1024 /* up to here head and tail are joined once, for one copy a client */
+#define NAMES_INSIDE 16
 
 struct name {
     atomic_uint references; /* one of the registry, one of each delivery that carries it */
@@ -68,7 +69,7 @@ struct station {
 static struct station stations[WORKERS_MAX];
 static struct lock registry_lock = LOCK_INIT(LOCK_RANK_PUBSUB);
 static struct table registry[PUBSUB_KINDS];
-static uint64_t last_number;                   /* of the last message; under registry_lock */
+static uint64_t last_number;                    /* of the last message; under registry_lock */
 static atomic_size_t name_counts[PUBSUB_KINDS]; /* so that publishing to nobody at all takes no lock */
 static atomic_size_t client_total;
 static _Thread_local struct buf scratch;
@@ -77,7 +78,9 @@ static _Thread_local struct buf scratch;
 
 static struct slice name_text(const struct name *n) { return slice_make(n->bytes, n->len); }
 static struct slice name_key(const void *item) { return name_text(item); }
-static struct slice audience_key(const void *item) { return name_text(((const struct audience *)item)->name); }
+static struct slice audience_key(const void *item) {
+    return name_text(((const struct audience *)item)->name);
+}
 static struct slice subscription_key(const void *item) {
     return name_text(((const struct subscription *)item)->audience->name);
 }
@@ -118,7 +121,8 @@ static void note_name_count(enum pubsub_kind kind) {
 }
 
 /* Counts a new subscriber of that worker in. It gets the messages after number *since. */
-static struct name *name_join(enum pubsub_kind kind, struct slice text, uint64_t hash, int worker, uint64_t *since) {
+static struct name *name_join(enum pubsub_kind kind, struct slice text, uint64_t hash, int worker,
+                              uint64_t *since) {
     lock_take(&registry_lock);
     struct name *n = find_in(&registry[kind], text, hash);
     if (!n) {
@@ -149,7 +153,8 @@ static void name_leave(struct name *n, int worker, bool audience_is_gone) {
 static struct subscriptions *subscriptions_of(struct client *c) {
     if (c->subscriptions) return c->subscriptions;
     c->subscriptions = mem_alloc_zero(sizeof *c->subscriptions);
-    for (int kind = 0; kind < PUBSUB_KINDS; kind++) table_init(&c->subscriptions->of[kind], &subscription_ops);
+    for (int kind = 0; kind < PUBSUB_KINDS; kind++)
+        table_init(&c->subscriptions->of[kind], &subscription_ops);
     c->flags |= CLIENT_SUBSCRIBED;
     atomic_fetch_add_explicit(&client_total, 1, memory_order_relaxed);
     return c->subscriptions;
@@ -293,8 +298,8 @@ static struct blob *tail_new(struct slice channel, struct slice message) {
     int head_len = snprintf(head, sizeof head, "$%zu\r\n", channel.len);
     char middle[64];
     int middle_len = snprintf(middle, sizeof middle, "\r\n$%zu\r\n", message.len);
-    const struct slice parts[] = { slice_make(head, (size_t)head_len), channel, slice_make(middle, (size_t)middle_len),
-                                   message, LIT_INIT("\r\n") };
+    const struct slice parts[] = { slice_make(head, (size_t)head_len), channel,
+                                   slice_make(middle, (size_t)middle_len), message, LIT_INIT("\r\n") };
     size_t len = 0;
     for (size_t i = 0; i < COUNT_OF(parts); i++) len += parts[i].len;
     struct blob *b = blob_new(len, len);
@@ -364,7 +369,8 @@ static bool enqueue(int worker, const struct matches *m, struct blob *tail) NEED
 
 static bool is_heard(enum pubsub_kind kind) {
     if (atomic_load_explicit(&name_counts[kind], memory_order_acquire) > 0) return true;
-    return kind == PUBSUB_CHANNEL && atomic_load_explicit(&name_counts[PUBSUB_PATTERN], memory_order_acquire) > 0;
+    return kind == PUBSUB_CHANNEL &&
+           atomic_load_explicit(&name_counts[PUBSUB_PATTERN], memory_order_acquire) > 0;
 }
 
 size_t pubsub_publish(enum pubsub_kind kind, struct slice channel, struct slice message) {
@@ -458,7 +464,9 @@ static void deliver_waiting(struct station *st, bool from_letter) {
     }
 }
 
-static void deliver_call(struct letter *self) { deliver_waiting(CONTAINER_OF(self, struct station, call), true); }
+static void deliver_call(struct letter *self) {
+    deliver_waiting(CONTAINER_OF(self, struct station, call), true);
+}
 
 void pubsub_deliver(void) { deliver_waiting(&stations[worker_self()], false); }
 

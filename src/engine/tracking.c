@@ -1,11 +1,11 @@
 /* tracking.c: the table of keys that clients may have cached, the prefixes of broadcast mode, and the
  * invalidations on their way.
  *
- * A *reader* is a client that is to be told about a key: its id and its worker in one word, so that sorted readers are
- * grouped by worker. A key's readers are taken out of the table when it changes (a client is told once), and a notice with
- * them goes to each worker concerned. The worker writes to the clients it finds: at the end of a turn or
- * between two reads, so never inside a reply and always behind the reply that the client may have cached.
- * A client that redirects has its notice forwarded to the other client's worker. */
+ * A *reader* is a client that is to be told about a key: its id and its worker in one word, so that sorted
+ * readers are grouped by worker. A key's readers are taken out of the table when it changes (a client is told
+ * once), and a notice with them goes to each worker concerned. The worker writes to the clients it finds: at
+ * the end of a turn or between two reads, so never inside a reply and always behind the reply that the client
+ * may have cached. A client that redirects has its notice forwarded to the other client's worker. */
 #include "trivet/engine/tracking.h"
 #include "trivet/base/background.h"
 #include "trivet/base/hash.h"
@@ -18,7 +18,7 @@
 #include "trivet/types/table.h"
 
 #define TRIM_PER_CALL 1000 /* keys that one call of the cron may drop */
-#define WORKER_SHIFT  58
+#define WORKER_SHIFT 58
 
 _Static_assert(WORKERS_MAX <= 1 << (64 - WORKER_SHIFT), "a reader holds its worker in the upper bits");
 
@@ -174,8 +174,11 @@ static void arrive_redirected(struct client *c, void *arg) {
 static void forward(const struct client *c, const struct slice *key) {
     size_t len = key ? key->len : 0;
     struct forwarded *f = mem_alloc(sizeof *f + len);
-    *f = (struct forwarded){ .from = c->id, .to = c->tracking->options.redirect, .from_worker = c->worker,
-                             .everything = !key, .key_len = len };
+    *f = (struct forwarded){ .from = c->id,
+                             .to = c->tracking->options.redirect,
+                             .from_worker = c->worker,
+                             .everything = !key,
+                             .key_len = len };
     if (len) memcpy(f->key, key->ptr, len);
     client_post(c->tracking->options.redirect_worker, f->to, arrive_redirected, f);
 }
@@ -209,7 +212,9 @@ static void open_notice(struct letter *self) {
 
 static void post_notice(const uint64_t *readers, size_t count, struct slice key, bool broadcast) {
     struct notice *n = mem_alloc(sizeof *n + count * sizeof *readers + key.len);
-    *n = (struct notice){ .letter = { .run = open_notice }, .broadcast = broadcast, .count = count, .key_len = key.len };
+    *n = (struct notice){
+        .letter = { .run = open_notice }, .broadcast = broadcast, .count = count, .key_len = key.len
+    };
     memcpy(n->readers, readers, count * sizeof *readers);
     if (key.len) memcpy(n->readers + count, key.ptr, key.len);
     worker_post(reader_worker(readers[0]), &n->letter);
@@ -310,7 +315,8 @@ static void discard(struct table *old) {
     if (old) background_post(free_keys, old, table_count(old));
 }
 
-/* The clients whose prefixes the key has. A client's own prefixes do not overlap, but "" may stand beside others. */
+/* The clients whose prefixes the key has. A client's own prefixes do not overlap, but "" may stand beside
+ * others. */
 static void find_broadcast(struct slice key, struct readers *out) NEEDS(table_lock) {
     for (size_t i = 0; i < prefix_count; i++) {
         const struct prefix *p = &prefixes[i];
@@ -346,8 +352,9 @@ static struct {
 static void open_all_invalid(struct letter *self) {
     (void)self;
     atomic_store_explicit(&all_invalid[worker_self()].posted, false, memory_order_release);
-    CLIENTS_OF(worker_self(), c)
+    CLIENTS_OF(worker_self(), c) {
         if (c->flags & CLIENT_TRACKING) tell(c, NULL);
+    }
 }
 
 void tracking_invalidate_all(void) {
@@ -448,7 +455,8 @@ void tracking_caching(struct client *c, bool yes) {
     c->tracking->caching = true;
 }
 
-/* The word counts for the next command, whatever CLIENT commands come between, and for a whole transaction. */
+/* The word counts for the next command, whatever CLIENT commands come between, or for a whole
+ * transaction. */
 void tracking_command_done(struct client *c) {
     const struct command *last = c->last_command;
     if (!c->tracking || (c->flags & CLIENT_IN_MULTI)) return;
@@ -480,7 +488,8 @@ struct tracking_state tracking_state(const struct client *c) {
 }
 
 void tracking_prefixes(const struct client *c, void (*visit)(void *arg, struct slice prefix), void *arg) {
-    for (size_t i = 0; c->tracking && i < c->tracking->prefix_count; i++) visit(arg, c->tracking->prefixes[i]);
+    for (size_t i = 0; c->tracking && i < c->tracking->prefix_count; i++)
+        visit(arg, c->tracking->prefixes[i]);
 }
 
 /* One number of the table, read under its lock. */

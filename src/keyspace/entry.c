@@ -82,6 +82,20 @@ struct entry *entry_new_blob(struct slice key, struct blob *big, int64_t expiry_
     return e;
 }
 
+struct entry *entry_new_value(struct slice key, enum value_type type, struct value v, int64_t expiry_ms,
+                              uint32_t access) {
+    assert(type != TYPE_STRING && value_ops[type]);
+    struct entry *e = entry_shape(key, expiry_ms, access, sizeof v.ptr);
+    e->type = type;
+    entry_set_value(e, v);
+    return e;
+}
+
+void entry_set_value(struct entry *e, struct value v) {
+    e->encoding = v.encoding;
+    set_pointer(e, v.ptr);
+}
+
 /* The cheap test of the length comes first: most strings are no numbers. */
 static bool is_number(struct slice text, int64_t *n) {
     return text.len > 0 && text.len < INT64_TEXT_MAX && int64_parse(text, n);
@@ -240,18 +254,23 @@ struct entry *entry_copy(const struct entry *e, struct slice key, int64_t expiry
     struct entry *fresh = reshape(e, key, expiry_ms);
     fresh->access = access & 0xfffffff;
     fresh->epoch = keyspace_epoch;
-    if (e->encoding == ENCODING_BLOB) blob_ref(entry_blob(e));
+    if (e->type != TYPE_STRING)
+        entry_set_value(fresh, value_ops[e->type]->copy(entry_value(e)));
+    else if (e->encoding == ENCODING_BLOB)
+        blob_ref(entry_blob(e));
     return fresh;
 }
 
 void entry_free(struct entry *e) {
-    if (e->encoding == ENCODING_BLOB) blob_unref(entry_blob(e));
+    if (e->type != TYPE_STRING)
+        value_ops[e->type]->free(entry_value(e));
+    else if (e->encoding == ENCODING_BLOB)
+        blob_unref(entry_blob(e));
     mem_free(e);
 }
 
 size_t entry_free_effort(const struct entry *e) {
-    (void)e;
-    return 1;
+    return e->type == TYPE_STRING ? 1 : value_ops[e->type]->effort(entry_value(e));
 }
 
 /* Bytes from which giving memory back to the system is worth the hand-over. */
@@ -274,7 +293,7 @@ static void free_job(void *arg) {
 }
 
 void entry_free_lazily(struct entry *e) {
-    bool big = e->encoding == ENCODING_BLOB && entry_blob(e)->room >= LAZY_BLOB_SIZE;
+    bool big = e->type == TYPE_STRING && e->encoding == ENCODING_BLOB && entry_blob(e)->room >= LAZY_BLOB_SIZE;
     if (!big && entry_free_effort(e) <= LAZY_EFFORT) {
         entry_free(e);
         return;
@@ -288,8 +307,8 @@ void entry_free_lazily(struct entry *e) {
 size_t entry_leaving_bytes(void) { return atomic_load_explicit(&leaving_bytes, memory_order_relaxed); }
 
 size_t entry_memory(const struct entry *e, size_t samples) {
-    (void)samples;
     size_t bytes = mem_size(e);
+    if (e->type != TYPE_STRING) return bytes + value_ops[e->type]->memory(entry_value(e), samples);
     if (e->encoding == ENCODING_BLOB) bytes += mem_size(entry_blob(e));
     return bytes;
 }
@@ -303,7 +322,11 @@ const char *entry_type_name(enum value_type type) {
 }
 
 const char *entry_encoding_name(const struct entry *e) {
-    if (e->encoding == ENCODING_INT) return "int";
-    if (e->encoding == ENCODING_BLOB || e->raw) return "raw";
-    return entry_text_len(e) <= EMBSTR_MAX ? "embstr" : "raw";
+    static const char *const names[ENCODING_COUNT] = {
+        [ENCODING_INT] = "int",           [ENCODING_BLOB] = "raw",        [ENCODING_LISTPACK] = "listpack",
+        [ENCODING_INTSET] = "intset",     [ENCODING_TABLE] = "hashtable", [ENCODING_DEQUE] = "quicklist",
+        [ENCODING_BTREE] = "skiplist",    [ENCODING_STREAM] = "stream",
+    };
+    if (e->encoding != ENCODING_EMBEDDED) return names[e->encoding];
+    return !e->raw && entry_text_len(e) <= EMBSTR_MAX ? "embstr" : "raw";
 }

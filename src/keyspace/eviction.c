@@ -347,14 +347,23 @@ static size_t evict_one(int64_t now_ms, void (*flush)(void)) {
 
 /* ---- how much, how long ---- */
 
-/* Bytes over the limit. What the background thread is about to free counts as gone, or the same
+/* By how much mem_used() may be wrong: what threads have not published. */
+static size_t drift(void) { return (size_t)(thread_worker_count + DRIFT_THREADS) * MEM_PUBLISH_STEP; }
+
+/* An eviction goes on until this much is free, so that the writes after it are surely under the limit and need only the
+ * cheap reading of mem_used(), not the exact one that all threads share a lock for. Nothing under a small limit. */
+static size_t headroom(void) {
+    size_t wanted = 2 * drift();
+    return wanted <= (size_t)eviction_settings.maxmemory / 64 ? wanted : 0;
+}
+
+/* Bytes over the limit less `spare`. What the background thread is about to free counts as gone, or the same
  * bytes would be evicted twice; frees_lazily() keeps that small. */
-static size_t bytes_over(void) {
-    size_t limit = (size_t)eviction_settings.maxmemory;
-    if (limit == 0) return 0;
+static size_t bytes_over(size_t spare) {
+    if (eviction_settings.maxmemory == 0) return 0;
+    size_t limit = (size_t)eviction_settings.maxmemory - spare;
     size_t free_of_charge = entry_leaving_bytes() + (eviction_not_counted ? eviction_not_counted() : 0);
-    size_t drift = (size_t)(thread_worker_count + DRIFT_THREADS) * MEM_PUBLISH_STEP;
-    if (mem_used() + drift <= limit + free_of_charge) return 0; /* surely under: the cheap reading will do */
+    if (mem_used() + drift() <= limit + free_of_charge) return 0; /* surely under: the cheap reading will do */
     size_t used = mem_used_exact();
     return used > limit + free_of_charge ? used - limit - free_of_charge : 0;
 }
@@ -369,11 +378,11 @@ static int64_t time_limit_us(void) {
 /* Nothing may go, but what a FLUSHALL or UNLINK left to the background thread may be on its way. */
 static enum room wait_for_background(int64_t started_us) {
     while (background_pending() > 0) {
-        if (bytes_over() == 0) return ROOM_ENOUGH;
+        if (bytes_over(0) == 0) return ROOM_ENOUGH;
         if (clock_steady_us() - started_us >= time_limit_us()) return ROOM_WORKING;
         nanosleep(&(struct timespec){ .tv_nsec = WAIT_NS }, NULL);
     }
-    return bytes_over() == 0 ? ROOM_ENOUGH : ROOM_NONE;
+    return bytes_over(0) == 0 ? ROOM_ENOUGH : ROOM_NONE;
 }
 
 static enum room make_room(size_t over, int64_t now_ms, void (*flush)(void)) {
@@ -388,7 +397,7 @@ static enum room make_room(size_t over, int64_t now_ms, void (*flush)(void)) {
         freed += bytes;
         bool recount = evicted % RECOUNT_EVERY == 0;
         if (freed < over && !recount) continue;
-        over = bytes_over();
+        over = bytes_over(headroom());
         if (over == 0) return ROOM_ENOUGH;
         freed = 0;
         if (recount && clock_steady_us() - started_us > time_limit_us()) return ROOM_WORKING;
@@ -411,7 +420,7 @@ static void note(enum room room) {
 }
 
 enum room eviction_make_room(int64_t now_ms, void (*flush)(void)) {
-    size_t over = bytes_over();
+    size_t over = bytes_over(0);
     enum room room = LIKELY(over == 0) ? ROOM_ENOUGH : make_room(over, now_ms, flush);
     note(room);
     return room;

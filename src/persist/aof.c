@@ -205,6 +205,8 @@ static bool sync_file(void) {
 
 bool aof_sync_now(void) { return aof_commit(journal_offset()) == COMMITTED && sync_file(); }
 
+bool aof_sync_written(void) { return sync_file(); }
+
 uint64_t aof_synced_offset(void) { return atomic_load_explicit(&synced, memory_order_acquire); }
 
 /* Sleeps a second, or less when it is time to stop; false then. */

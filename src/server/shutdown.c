@@ -23,9 +23,10 @@ int shutdown_status(void) { return status; }
 /* Gate closed. False if data would be lost; the reason was logged. */
 static bool begin_shutdown(unsigned flags) {
     change_flush_quietly();
-    if ((flags & SHUTDOWN_SAVE) || (options.save.count > 0 && !(flags & SHUTDOWN_NOSAVE)))
-        LOG_WARNING("Snapshots (RDB) can't be written by this version: only the append only file, if it is on, keeps data");
-    if ((flags & SHUTDOWN_SAVE) && !journal_on && !(flags & SHUTDOWN_FORCE)) return false;
+    if ((flags & SHUTDOWN_SAVE) && !journal_on) {
+        LOG_WARNING("A snapshot (RDB) can't be written by this version: only the append only file, if it is on, keeps data");
+        if (!(flags & SHUTDOWN_FORCE)) return false;
+    }
     if (journal_on && !aof_sync_now()) {
         LOG_WARNING("The append only file can't be written to disk: not shutting down. SHUTDOWN FORCE ends all the same.");
         if (!(flags & SHUTDOWN_FORCE)) return false;

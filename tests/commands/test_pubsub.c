@@ -1,8 +1,9 @@
-/* test_pubsub.c: channels, patterns and sharded channels over the wire: confirmations, delivery, counting, order.
+/* test_pubsub.c: channels, patterns and sharded channels over the wire: confirmations, delivery, counting,
+ * order.
  *
- * Connections go to different workers, so nearly every message here crosses threads. After a PUBLISH was answered its
- * messages are on their way to each receiver, before anything that receiver asks later: a PING shows that
- * nothing more came. */
+ * Connections go to different workers, so nearly every message here crosses threads. After a PUBLISH was
+ * answered its messages are on their way to each receiver, before anything that receiver asks later: a PING
+ * shows that nothing more came. */
 #include "../harness/fixture.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -162,6 +163,30 @@ static void a_client_hears_itself_after_the_reply(void **state) {
     client_close(c);
 }
 
+/* The message is still on its way to the others of its worker when the subscription begins. */
+static void a_new_subscriber_gets_no_earlier_message(void **state) {
+    enum { OTHERS = 8 };
+    struct client *c = connect_resp3(state), *others[OTHERS];
+    for (int i = 0; i < OTHERS; i++) {
+        others[i] = connect_to(state);
+        assert_reply(others[i], "SUBSCRIBE a", "*[$\"subscribe\", $\"a\", :1]");
+    }
+    client_queue(c, "PUBLISH a early");
+    client_queue(c, "SUBSCRIBE a");
+    client_queue(c, "PUBLISH a late");
+    client_flush(c);
+    assert_next(c, ":8");
+    assert_next(c, ">[$\"subscribe\", $\"a\", :1]");
+    assert_next(c, ":9");
+    assert_next(c, ">[$\"message\", $\"a\", $\"late\"]");
+    for (int i = 0; i < OTHERS; i++) {
+        assert_next(others[i], "*[$\"message\", $\"a\", $\"early\"]");
+        assert_next(others[i], "*[$\"message\", $\"a\", $\"late\"]");
+        client_close(others[i]);
+    }
+    client_close(c);
+}
+
 static void a_big_message_arrives_whole_in_both_protocols(void **state) {
     enum { SIZE = 300000 };
     struct client *publisher = fixture_client(state), *two = connect_to(state), *three = connect_resp3(state);
@@ -219,7 +244,8 @@ static void everybody_hears_the_same_order(void **state) {
     for (int m = 0; m < MESSAGES * SENDERS; m++) {
         struct text first = { 0 };
         text_append_str(&first, client_read_text(listeners[0]));
-        for (int i = 1; i < LISTENERS; i++) assert_string_equal(client_read_text(listeners[i]), text_str(&first));
+        for (int i = 1; i < LISTENERS; i++)
+            assert_string_equal(client_read_text(listeners[i]), text_str(&first));
         text_release(&first);
     }
     for (int i = 0; i < SENDERS; i++) client_close(senders[i]);
@@ -253,7 +279,8 @@ static void a_subscriber_that_does_not_read_is_cut_off(void **state) {
     enum { SIZE = 64 * 1024 };
     (void)state;
     struct server *server = server_start("--client-output-buffer-limit", "pubsub", "1mb", "0", "0", NULL);
-    struct client *publisher = server_connect(server), *slow = server_connect(server), *good = server_connect(server);
+    struct client *publisher = server_connect(server), *slow = server_connect(server),
+                  *good = server_connect(server);
     assert_reply(slow, "SUBSCRIBE a", "*[$\"subscribe\", $\"a\", :1]");
     assert_reply(good, "SUBSCRIBE a", "*[$\"subscribe\", $\"a\", :1]");
     char *big = calloc(1, SIZE + 1);
@@ -333,6 +360,7 @@ int main(void) {
         FIXTURE_TEST(sharded_channels_are_a_world_of_their_own),
         FIXTURE_TEST(messages_come_up_to_the_end_of_the_subscription_and_not_after),
         FIXTURE_TEST(a_client_hears_itself_after_the_reply),
+        FIXTURE_TEST(a_new_subscriber_gets_no_earlier_message),
         FIXTURE_TEST(a_big_message_arrives_whole_in_both_protocols),
         FIXTURE_TEST(more_matching_patterns_than_a_few_are_all_served),
         FIXTURE_TEST(everybody_hears_the_same_order),

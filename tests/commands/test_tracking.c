@@ -1,14 +1,16 @@
-/* test_tracking.c: client-side caching over the wire: who is told that a key changed, once, and in which form.
+/* test_tracking.c: client-side caching over the wire: who is told that a key changed, once, and in which
+ * form.
  *
- * Connections go to different workers. A PING to the reader shows that nothing more came: what a write caused is on its
- * way before the write is answered. */
+ * Connections go to different workers. A PING to the reader shows that nothing more came: what a write caused
+ * is on its way before the write is answered. */
 #include "../harness/fixture.h"
 #include <stdio.h>
 #include <stdlib.h>
 
 #define INVALID(keys) ">[$\"invalidate\", *[" keys "]]"
-#define TOLD(keys)    "*[$\"message\", $\"__redis__:invalidate\", *[" keys "]]"
-#define SWITCH_MODE   "before disabling tracking for this client, and then re-enabling it with a different mode."
+#define TOLD(keys) "*[$\"message\", $\"__redis__:invalidate\", *[" keys "]]"
+#define SWITCH_MODE \
+    "before disabling tracking for this client, and then re-enabling it with a different mode."
 
 static struct client *connect_to(void **state) { return server_connect(((struct fixture *)*state)->server); }
 
@@ -23,8 +25,8 @@ static struct client *reader_with(void **state, const char *options) {
 
 static void assert_quiet(struct client *c) { assert_reply(c, "PING quiet", "$\"quiet\""); }
 
-/* A notice to a redirected client takes two steps between workers, so that a PING may overtake it; something that is
- * told for certain, by the same way, shows the same. */
+/* A notice to a redirected client takes two steps between workers, so that a PING may overtake it; something
+ * that is told for certain, by the same way, shows the same. */
 static void assert_flag_soon(struct client *c, const char *flag) {
     char expected[128];
     snprintf(expected, sizeof expected, "...$\"%s\"...", flag);
@@ -122,7 +124,8 @@ static void expired_keys_are_told(void **state) {
 }
 
 static void flushing_makes_everything_invalid(void **state) {
-    struct client *writer = fixture_client(state), *c = reader_with(state, ""), *wide = reader_with(state, "BCAST");
+    struct client *writer = fixture_client(state), *c = reader_with(state, ""),
+                  *wide = reader_with(state, "BCAST");
     assert_reply(c, "GET a", "_");
     assert_reply(writer, "FLUSHALL", "+OK");
     assert_next(c, ">[$\"invalidate\", _]");
@@ -144,7 +147,8 @@ static void off_ends_it(void **state) {
 }
 
 static void a_reader_that_went_does_no_harm(void **state) {
-    struct client *writer = fixture_client(state), *c = reader_with(state, ""), *stays = reader_with(state, "");
+    struct client *writer = fixture_client(state), *c = reader_with(state, ""),
+                  *stays = reader_with(state, "");
     assert_reply(c, "GET a", "_");
     assert_reply(stays, "GET a", "_");
     client_abandon(c);
@@ -259,7 +263,8 @@ static void a_broken_redirect_is_reported(void **state) {
     assert_next(c, expected);
     assert_flag_soon(c, "broken_redirect");
     assert_reply(c, "CLIENT TRACKING ON", "+OK");
-    assert_reply(c, "CLIENT TRACKINGINFO", "%{$\"flags\": ~[$\"on\"], $\"redirect\": :0, $\"prefixes\": *[]}");
+    assert_reply(c, "CLIENT TRACKINGINFO",
+                 "%{$\"flags\": ~[$\"on\"], $\"redirect\": :0, $\"prefixes\": *[]}");
     client_close(c);
 }
 
@@ -276,8 +281,9 @@ static void resp2_without_redirect_is_told_nothing(void **state) {
 
 static void options_are_checked(void **state) {
     static const struct exchange rows[] = {
-        { "CLIENT CACHING YES", "-ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or "
-                                "OPTOUT mode enabled" },
+        { "CLIENT CACHING YES",
+          "-ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or "
+          "OPTOUT mode enabled" },
         { "CLIENT TRACKING FOO", "-ERR syntax error" },
         { "CLIENT TRACKING ON FOO", "-ERR syntax error" },
         { "CLIENT TRACKING ON PREFIX", "-ERR syntax error" },
@@ -287,14 +293,17 @@ static void options_are_checked(void **state) {
         { "CLIENT TRACKING ON BCAST OPTIN", "-ERR OPTIN and OPTOUT are not compatible with BCAST" },
         { "CLIENT TRACKING ON REDIRECT 999999", "-ERR The client ID you want redirect to does not exist" },
         { "CLIENT TRACKING ON REDIRECT x", "-ERR value is not an integer or out of range" },
-        { "CLIENT TRACKING ON BCAST PREFIX a PREFIX ab", "-ERR Prefix 'a' overlaps with another provided prefix 'ab'. "
-                                                         "Prefixes for a single client must not overlap." },
+        { "CLIENT TRACKING ON BCAST PREFIX a PREFIX ab",
+          "-ERR Prefix 'a' overlaps with another provided prefix 'ab'. "
+          "Prefixes for a single client must not overlap." },
         { "CLIENT TRACKINGINFO", "*[$\"flags\", *[$\"off\"], $\"redirect\", :-1, $\"prefixes\", *[]]" },
         { "CLIENT GETREDIR", ":-1" },
         { "CLIENT TRACKING ON", "+OK" },
         { "CLIENT CACHING FOO", "-ERR syntax error" },
-        { "CLIENT CACHING YES", "-ERR CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode." },
-        { "CLIENT CACHING NO", "-ERR CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode." },
+        { "CLIENT CACHING YES",
+          "-ERR CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode." },
+        { "CLIENT CACHING NO",
+          "-ERR CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode." },
         { "CLIENT TRACKING ON BCAST", "-ERR You can't switch BCAST mode on/off " SWITCH_MODE },
         { "CLIENT TRACKING ON OPTIN", "+OK" },
         { "CLIENT TRACKING ON OPTOUT", "-ERR You can't switch OPTIN/OPTOUT mode " SWITCH_MODE },
@@ -302,14 +311,15 @@ static void options_are_checked(void **state) {
         { "CLIENT TRACKINGINFO",
           "*[$\"flags\", *[$\"on\", $\"optin\", $\"caching-yes\"], $\"redirect\", :0, $\"prefixes\", *[]]" },
         { "PING", "+PONG" },
-        { "CLIENT TRACKINGINFO", "*[$\"flags\", *[$\"on\", $\"optin\"], $\"redirect\", :0, $\"prefixes\", *[]]" },
+        { "CLIENT TRACKINGINFO",
+          "*[$\"flags\", *[$\"on\", $\"optin\"], $\"redirect\", :0, $\"prefixes\", *[]]" },
         { "CLIENT TRACKING OFF", "+OK" },
         { "CLIENT TRACKING ON BCAST PREFIX y PREFIX x NOLOOP", "+OK" },
         { "CLIENT TRACKING ON BCAST PREFIX xx", "-ERR Prefix 'xx' overlaps with an existing prefix 'x'. "
                                                 "Prefixes for a single client must not overlap." },
         { "CLIENT TRACKING ON BCAST PREFIX z", "+OK" },
-        { "CLIENT TRACKINGINFO",
-          "*[$\"flags\", *[$\"on\", $\"bcast\"], $\"redirect\", :0, $\"prefixes\", *[$\"x\", $\"y\", $\"z\"]]" },
+        { "CLIENT TRACKINGINFO", "*[$\"flags\", *[$\"on\", $\"bcast\"], $\"redirect\", :0, $\"prefixes\", "
+                                 "*[$\"x\", $\"y\", $\"z\"]]" },
         { "RESET", "+RESET" },
         { "CLIENT TRACKINGINFO", "*[$\"flags\", *[$\"off\"], $\"redirect\", :-1, $\"prefixes\", *[]]" },
         { NULL, NULL },

@@ -140,26 +140,50 @@ static void waitaof_of_many_clients_at_once_is_answered_to_each(void **state) {
     server_free(s);
 }
 
-/* The answer of the sync comes to a client that has gone, or waits for something else by then. */
+/* The sync is done when its client has gone, or waits for something else by then. */
 static void a_sync_that_is_done_too_late_disturbs_nobody(void **state) {
     (void)state;
     struct server *s = server_start("--appendonly", "yes", NULL);
-    struct client *c = server_connect(s);
-    for (int round = 0; round < 20; round++) {
+    struct client *c = server_connect(s), *other = server_connect(s);
+    long long id = client_ask_int(c, "CLIENT ID");
+    char list[64], unblock[64];
+    snprintf(list, sizeof list, "CLIENT LIST ID %lld FLAGS b", id);
+    snprintf(unblock, sizeof unblock, "CLIENT UNBLOCK %lld ERROR", id);
+    for (int round = 0; round < 30; round++) {
         struct client *gone = server_connect(s);
         client_send(gone, "SET k %d", round);
         client_send(gone, "WAITAOF 1 0 0");
         client_abandon(gone);
         client_queue(c, "SET k %d", round);
         client_queue(c, "WAITAOF 1 0 1");
-        client_queue(c, "WAIT 1 5");
+        client_queue(c, "WAIT 1 0");
         assert_true(client_flush(c));
+        assert_reply_soon(other, list, "$\"... cmd=wait user=...\"");
+        assert_reply(other, unblock, ":1");
         assert_next(c, "+OK");
         assert_next(c, "*[:..., :0]");
-        assert_next(c, ":0");
+        assert_next(c, "-UNBLOCKED client unblocked via CLIENT UNBLOCK");
     }
     client_close(c);
+    client_close(other);
     server_free(s);
+}
+
+static void the_server_can_end_while_syncs_are_awaited(void **state) {
+    (void)state;
+    enum { CLIENTS = 4, COMMANDS = 200 };
+    for (int round = 0; round < 5; round++) {
+        struct server *s = server_start("--appendonly", "yes", NULL);
+        struct client *c[CLIENTS];
+        for (int i = 0; i < CLIENTS; i++) {
+            c[i] = server_connect(s);
+            for (int n = 0; n < COMMANDS; n++) client_queue_line(c[i], n % 2 ? "WAITAOF 1 0 0" : "INCR n");
+            assert_true(client_flush(c[i]));
+        }
+        for (int i = 0; i < CLIENTS; i++) client_skip(c[i], 2);
+        server_free(s); /* asserts a clean end */
+        for (int i = 0; i < CLIENTS; i++) client_close(c[i]);
+    }
 }
 
 static int run_with(const char *workers) {
@@ -173,6 +197,7 @@ static int run_with(const char *workers) {
         FIXTURE_TEST(waitaof_returns_when_the_write_is_synced),
         FIXTURE_TEST(waitaof_of_many_clients_at_once_is_answered_to_each),
         FIXTURE_TEST(a_sync_that_is_done_too_late_disturbs_nobody),
+        FIXTURE_TEST(the_server_can_end_while_syncs_are_awaited),
     };
     setenv("TRIVET_IO_THREADS", workers, 1);
     return cmocka_run_group_tests_name(workers, tests, fixture_start, fixture_stop);

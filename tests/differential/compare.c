@@ -14,10 +14,7 @@ struct known_difference {
 };
 
 static struct known_difference known[] = {
-    { "MULTI", "-ERR MULTI calls can not be nested", "-ERR Command not allowed inside a transaction",
-      "Valkey 8 refuses it while queueing, with one text for all such commands", 0 },
-    { "WATCH...", "-ERR WATCH inside MULTI is not allowed", "-ERR Command not allowed inside a transaction",
-      "Valkey 8 refuses it while queueing, with one text for all such commands", 0 },
+    { "OBJECT ENCODING ...", "$\"embstr\"", "$\"int\"", "Trivet sees the integer in INCRBYFLOAT's result, 7.0 keeps text", 0 },
     { "OBJECT REFCOUNT ...", ":2147483647", ":1", "Trivet does not share objects of small integers", 0 },
 };
 

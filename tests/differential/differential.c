@@ -72,8 +72,16 @@ void script_any(struct script *s, struct chance *c) {
     }
 }
 
-/* Now and then a wrong number of arguments or a name in another case. */
+static bool is_named(const struct words *w, const char *name) {
+    return w->count > 0 && slice_equal_nocase(text_slice(&w->items[0]), slice_of(name));
+}
+
+/* Now and then a wrong number of arguments or a name in another case. A spoilt end would leave a transaction open,
+ * a mended HELLO or COMMAND tells of the server, and GET removes what a past SET EXAT left behind. */
 static void spoil(struct chance *c, struct words *w) {
+    static const char *const spared[] = { "EXEC", "DISCARD", "HELLO", "COMMAND", "GET" };
+    for (size_t i = 0; i < COUNT_OF(spared); i++)
+        if (is_named(w, spared[i])) return;
     switch (chance_below(c, 3)) {
     case 0: words_add_str(w, "extra"); break;
     case 1: if (w->count > 1) w->count--; break;
@@ -84,10 +92,6 @@ static void spoil(struct chance *c, struct words *w) {
 }
 
 /* ---- one run ---- */
-
-static bool is_named(const struct words *w, const char *name) {
-    return w->count > 0 && slice_equal_nocase(text_slice(&w->items[0]), slice_of(name));
-}
 
 /* EXEC's array: each item by the rule of its queued command. */
 static bool exec_matches(struct queue *q, const struct words *command, struct node *reference, struct node *trivet) {

@@ -21,7 +21,7 @@ static void make_client(struct chance *c, struct script *s) {
     static const char *const lines[] = {
         "CLIENT SETNAME abc", "CLIENT SETNAME \"\"", "CLIENT SETNAME \"a b\"", "CLIENT GETNAME", "CLIENT GETREDIR",
         "CLIENT NO-EVICT ON", "CLIENT NO-EVICT OFF", "CLIENT NO-EVICT x", "CLIENT CACHING YES", "CLIENT TRACKINGINFO",
-        "CLIENT UNBLOCK 999999", "CLIENT KILL ID 999999", "CLIENT REPLY ON", "CLIENT REPLY x", "CLIENT FOO", "CLIENT",
+        "CLIENT UNBLOCK 999999", "CLIENT KILL ID 999999", "CLIENT FOO", "CLIENT",
         "CLIENT KILL TYPE foo", "CLIENT PAUSE a", "CLIENT LIST TYPE foo", NULL,
     };
     script_command(s, COMPARE_EXACT, chance_pick(c, lines));
@@ -30,8 +30,8 @@ static void make_client(struct chance *c, struct script *s) {
 static void make_other(struct chance *c, struct script *s) {
     static const char *const exact[] = {
         "RESET", "RESET", "RESET x", "AUTH x", "AUTH x y", "AUTH", "FOO", "foo bar \"b\\r\\nc\"", "GET|FOO a", "\"\"",
-        "COMMAND GETKEYS MSET a 1 b 2", "COMMAND GETKEYS GET", "COMMAND GETKEYS PING", "COMMAND GETKEYS NOSUCH a",
-        "COMMAND GETKEYSANDFLAGS SET a 1", "COMMAND FOO BAR", "SWAPDB a 0", "SWAPDB 0 a", NULL,
+        "COMMAND GETKEYS MSET a 1 b 2", "COMMAND GETKEYS COPY a b", "COMMAND GETKEYS NOSUCH a",
+        "COMMAND GETKEYSANDFLAGS INCR a", "COMMAND FOO", "SWAPDB a 0", "SWAPDB 0 a", NULL,
     };
     static const char *const kind[] = { "TIME", "LASTSAVE", "CLIENT ID", "CLIENT INFO", NULL };
     if (chance_of(c, 80))

@@ -27,5 +27,13 @@ extern const struct command transaction_commands[];
 extern const struct command wait_commands[];
 extern const struct command pubsub_commands[];
 extern const struct command monitor_commands[];
+extern const struct command config_commands[];
+extern const struct command info_commands[];
+extern const struct command command_commands[];
+extern const struct command memory_commands[];
+extern const struct command slowlog_commands[];
+extern const struct command latency_commands[];
+extern const struct command server_commands[];
+extern const struct command debug_commands[];
 
 #endif

@@ -1,9 +1,9 @@
 /* tracking.h: client-side caching (CLIENT TRACKING): who read which key, and telling them when it changes.
  *
- * Default mode: the keys of each read command are remembered for the client, under the locks of those keys. BCAST mode:
- * prefixes. Invalidations are posted to the workers of the clients (or of the client they redirect to).
- * The table of keys is under one lock of rank LOCK_RANK_TRACKING; it is not touched at all while nobody tracks.
- * Thread: as said per function. */
+ * Default mode: the keys of each read command are remembered for the client, under the locks of those keys.
+ * BCAST mode: prefixes. Invalidations are posted to the workers of the clients (or of the client they
+ * redirect to). The table of keys is under one lock of rank LOCK_RANK_TRACKING; it is not touched at all
+ * while nobody tracks. Thread: as said per function. */
 #ifndef TRIVET_ENGINE_TRACKING_H
 #define TRIVET_ENGINE_TRACKING_H
 
@@ -12,7 +12,7 @@
 
 struct tracking_options {
     bool broadcast, opt_in, opt_out, no_loop;
-    uint64_t redirect;           /* client id, 0: none */
+    uint64_t redirect; /* client id, 0: none */
     int redirect_worker;
     const struct slice *prefixes;
     size_t prefix_count;
@@ -38,7 +38,9 @@ void tracking_trim(void);
 
 bool tracking_is_broadcast(const struct client *c);
 long long tracking_redirect(const struct client *c); /* -1: tracking off, 0: none, else the id */
-struct tracking_state { bool on, broadcast, opt_in, opt_out, no_loop, caching_yes, caching_no, broken_redirect; };
+struct tracking_state {
+    bool on, broadcast, opt_in, opt_out, no_loop, caching_yes, caching_no, broken_redirect;
+};
 struct tracking_state tracking_state(const struct client *c);
 void tracking_prefixes(const struct client *c, void (*visit)(void *arg, struct slice prefix), void *arg);
 /* For INFO: keys, (key, client) pairs, prefixes. */

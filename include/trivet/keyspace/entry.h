@@ -22,21 +22,10 @@
 #include "trivet/base/compiler.h"
 #include "trivet/base/number.h"
 #include "trivet/base/slice.h"
+#include "trivet/types/value.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-/* The numbers are those of the RDB format's object types. */
-enum value_type {
-    TYPE_STRING, TYPE_LIST, TYPE_SET, TYPE_ZSET, TYPE_HASH, TYPE_MODULE, TYPE_STREAM, TYPE_COUNT
-};
-
-enum encoding {
-    ENCODING_INT,     /* string: an int64 */
-    ENCODING_EMBEDDED, /* string: bytes inside the entry */
-    ENCODING_BLOB,    /* string: bytes in a blob of their own */
-    ENCODING_COUNT
-};
 
 #define STRING_EMBED_MAX ((size_t)(16 * 1024))
 #define EMBSTR_MAX 44 /* up to here OBJECT ENCODING says "embstr", above "raw", as clients know it */
@@ -99,6 +88,15 @@ struct entry *entry_new_string(struct slice key, struct slice text, int64_t expi
 /* Takes over one reference of `big` (of more than STRING_EMBED_MAX bytes). */
 struct entry *entry_new_blob(struct slice key, struct blob *big, int64_t expiry_ms, uint32_t access);
 struct entry *entry_new_int(struct slice key, int64_t n, int64_t expiry_ms, uint32_t access);
+
+/* An entry of another type, which owns the value from now on. */
+struct entry *entry_new_value(struct slice key, enum value_type type, struct value v, int64_t expiry_ms,
+                              uint32_t access);
+/* The value of an entry that is not a string, and storing it back after it changed. */
+static inline struct value entry_value(const struct entry *e) {
+    return (struct value){ entry_pointer(e), (enum encoding)e->encoding };
+}
+void entry_set_value(struct entry *e, struct value v);
 
 /* A string's text; `scratch` has INT64_TEXT_MAX bytes and holds it if the value is an int. Valid while
  * the entry is not changed. */

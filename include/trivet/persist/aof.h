@@ -79,6 +79,8 @@ bool aof_is_failing(void);
 void aof_failure(struct buf *out);
 /* Waits until all that is written is fsynced too (WAITAOF, SHUTDOWN). False on failure. */
 bool aof_sync_now(void);
+/* Fsyncs what is written by now, from any thread, a background thread too. False on failure. */
+bool aof_sync_written(void);
 /* Journal offset up to which an fsync has succeeded. */
 uint64_t aof_synced_offset(void);
 

@@ -1,0 +1,59 @@
+/* value.h: what all values have in common: an encoding and a pointer.
+ *
+ * The structures of this layer know no keys and no clients. A value that may change its encoding (a small hash is a
+ * listpack, a big one a table) is handed about as a struct value: functions that change it take a pointer to it and may
+ * change both fields; the caller stores them back (entry_set_value). The limits at which encodings change are
+ * settings; setup copies them here. Thread: the owner's; encoding_limits change with the gate closed. */
+#ifndef TRIVET_TYPES_VALUE_H
+#define TRIVET_TYPES_VALUE_H
+
+#include "trivet/base/slice.h"
+#include <stddef.h>
+#include <stdint.h>
+
+/* The numbers are those of the RDB format's object types. */
+enum value_type { TYPE_STRING, TYPE_LIST, TYPE_SET, TYPE_ZSET, TYPE_HASH, TYPE_MODULE, TYPE_STREAM, TYPE_COUNT };
+
+enum encoding {
+    ENCODING_INT,      /* string: an int64 inside the entry */
+    ENCODING_EMBEDDED, /* string: bytes inside the entry */
+    ENCODING_BLOB,     /* string: bytes in a blob of their own */
+    ENCODING_LISTPACK, /* hash, list, set, sorted set: one listpack */
+    ENCODING_INTSET,   /* set of integers */
+    ENCODING_TABLE,    /* hash, set: "hashtable" */
+    ENCODING_DEQUE,    /* list: "quicklist" */
+    ENCODING_BTREE,    /* sorted set: "skiplist" */
+    ENCODING_STREAM,   /* stream */
+    ENCODING_COUNT
+};
+
+struct value {
+    void *ptr;
+    enum encoding encoding;
+};
+
+/* What the keyspace asks of every type but strings. */
+struct value_ops {
+    void (*free)(struct value v);
+    struct value (*copy)(struct value v);
+    /* Bytes held; `samples` elements are measured and the rest estimated from them, 0 measures all. */
+    size_t (*memory)(struct value v, size_t samples);
+    /* About how many allocations freeing it gives back. */
+    size_t (*effort)(struct value v);
+};
+
+/* By type; NULL for strings and for types that do not exist. */
+extern const struct value_ops *const value_ops[TYPE_COUNT];
+
+struct encoding_limits {
+    size_t hash_entries, hash_value;       /* hash-max-listpack-* */
+    size_t set_ints, set_entries, set_value; /* set-max-intset-entries, set-max-listpack-* */
+    size_t zset_entries, zset_value;
+    int64_t list_size;                     /* list-max-listpack-size: entries, or -1..-5 for 4..64 KiB */
+    size_t list_compress_depth;
+    size_t stream_node_bytes, stream_node_entries;
+    size_t hll_sparse_bytes;
+};
+extern struct encoding_limits encoding_limits; /* Valkey's defaults until setup changes them */
+
+#endif
