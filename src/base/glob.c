@@ -75,5 +75,10 @@ static bool match(struct slice p, struct slice text, bool nocase) {
     }
 }
 
-bool glob_match(struct slice pattern, struct slice text) { return match(pattern, text, false); }
-bool glob_match_nocase(struct slice pattern, struct slice text) { return match(pattern, text, true); }
+/* As in Redis, the empty text fits the empty pattern only: stars need something to stand for. */
+static bool match_any(struct slice pattern, struct slice text, bool nocase) {
+    return text.len > 0 ? match(pattern, text, nocase) : pattern.len == 0;
+}
+
+bool glob_match(struct slice pattern, struct slice text) { return match_any(pattern, text, false); }
+bool glob_match_nocase(struct slice pattern, struct slice text) { return match_any(pattern, text, true); }

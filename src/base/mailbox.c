@@ -31,14 +31,21 @@ static void wake_owner(struct mailbox *box) {
     assert(wrote == sizeof one || errno == EAGAIN);
 }
 
-void mailbox_post(struct mailbox *box, struct letter *letter) {
+/* True if the box was empty. */
+static bool push(struct mailbox *box, struct letter *letter) {
     struct letter *newest = atomic_load_explicit(&box->newest, memory_order_relaxed);
     do letter->next = newest;
     while (!atomic_compare_exchange_weak_explicit(&box->newest, &newest, letter, memory_order_release,
                                                   memory_order_relaxed));
     /* The letter is the owner's now and may be gone already. */
-    if (!newest) wake_owner(box);
+    return !newest;
 }
+
+void mailbox_post(struct mailbox *box, struct letter *letter) {
+    if (push(box, letter)) wake_owner(box);
+}
+
+void mailbox_post_quietly(struct mailbox *box, struct letter *letter) { push(box, letter); }
 
 static struct letter *turned_over(struct letter *newest) {
     struct letter *oldest = NULL;

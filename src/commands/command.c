@@ -34,7 +34,8 @@ static void cmd_command_info(struct call *c) {
 static void cmd_command_docs(struct call *c) {
     struct chunk *at = reply_later(c->out);
     size_t count = 0;
-    for (size_t i = 0; c->argc == 2 && i < registry_count(); i++, count++) reply_command_docs(c->out, registry_at(i));
+    for (size_t i = 0; c->argc == 2 && i < registry_count(); i++, count++)
+        reply_command_docs(c->out, registry_at(i));
     for (size_t i = 2; i < c->argc; i++) {
         const struct command *command = registry_find_full(c->argv[i]);
         if (!command) continue;
@@ -174,20 +175,20 @@ static const struct command command_subcommands[] = {
       .summary = "Returns the number of commands.", .complexity = "O(1)" },
     { .name = "DOCS", .run = cmd_command_docs, .arity = -2, COMMAND_ROW, .since = "7.0.0",
       .summary = "Returns what documentation says about commands.",
-      .complexity = "O(N) where N is the number of commands asked for.", .syntax = "[command-name [command-name ...]]",
-      .tips = "nondeterministic_output_order" },
+      .complexity = "O(N) where N is the number of commands asked for.",
+      .syntax = "[command-name [command-name ...]]", .tips = "nondeterministic_output_order" },
     { .name = "GETKEYS", .run = cmd_command_getkeys, .arity = -3, COMMAND_ROW, .since = "2.8.13",
-      .summary = "Returns the keys of a full command.", .complexity = "O(N) where N is the number of its arguments.",
-      .syntax = "command [arg [arg ...]]" },
-    { .name = "GETKEYSANDFLAGS", .run = cmd_command_getkeysandflags, .arity = -3, COMMAND_ROW, .since = "7.0.0",
-      .summary = "Returns the keys of a full command and what it does to them.",
+      .summary = "Returns the keys of a full command.",
+      .complexity = "O(N) where N is the number of its arguments.", .syntax = "command [arg [arg ...]]" },
+    { .name = "GETKEYSANDFLAGS", .run = cmd_command_getkeysandflags, .arity = -3, COMMAND_ROW,
+      .since = "7.0.0", .summary = "Returns the keys of a full command and what it does to them.",
       .complexity = "O(N) where N is the number of its arguments.", .syntax = "command [arg [arg ...]]" },
     { .name = "HELP", .run = cmd_command_help, .arity = 2, COMMAND_ROW, .since = "5.0.0",
       .summary = "Tells about the subcommands.", .complexity = "O(1)" },
     { .name = "INFO", .run = cmd_command_info, .arity = -2, COMMAND_ROW, .since = "2.8.13",
       .summary = "Returns the facts about some or all commands.",
-      .complexity = "O(N) where N is the number of commands asked for.", .syntax = "[command-name [command-name ...]]",
-      .tips = "nondeterministic_output_order" },
+      .complexity = "O(N) where N is the number of commands asked for.",
+      .syntax = "[command-name [command-name ...]]", .tips = "nondeterministic_output_order" },
     { .name = "LIST", .run = cmd_command_list, .arity = -2, COMMAND_ROW, .since = "7.0.0",
       .summary = "Returns the names of commands.", .complexity = "O(N) where N is the number of commands.",
       .syntax = "[FILTERBY <MODULE module-name | ACLCAT category | PATTERN pattern>]",

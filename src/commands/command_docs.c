@@ -16,19 +16,22 @@ static bool has_keys(const struct command *command) {
 }
 
 static bool is_key(const struct command *command, const struct syntax *s) {
-    static const char *const names[] = { "key", "newkey", "source", "destination", "key1", "key2", "destkey", NULL };
+    static const char *const names[] = { "key",  "newkey", "source",  "destination",
+                                         "key1", "key2",   "destkey", NULL };
     return s->kind == SYNTAX_ARGUMENT && has_keys(command) && is_one_of(s->name, names);
 }
 
 /* What a value is follows from its name: the rows use the same words for the same things. */
 static const char *type_of(const struct command *command, const struct syntax *s) {
     static const char *const integers[] = {
-        "seconds", "milliseconds", "count", "numkeys", "numfields", "offset", "start", "end", "stop", "increment", "decrement",
-        "db", "destination-db", "index", "index1", "index2", "cursor", "protover", "numlocal", "numreplicas", "min-match-len",
-        "timeout", "client-id", "samples", "rank", "num-matches", "len", "max-age", "iterations", NULL,
+        "seconds",        "milliseconds", "count",         "numkeys",   "numfields",  "offset",
+        "start",          "end",          "stop",          "increment", "decrement",  "db",
+        "destination-db", "index",        "index1",        "index2",    "cursor",     "protover",
+        "numlocal",       "numreplicas",  "min-match-len", "timeout",   "client-id",  "samples",
+        "rank",           "num-matches",  "len",           "max-age",   "iterations", NULL,
     };
-    static const char *const doubles[] = { "score", "min-score", "max-score", "weight", "longitude", "latitude", "radius",
-                                           "width", "height", NULL };
+    static const char *const doubles[] = { "score",    "min-score", "max-score", "weight", "longitude",
+                                           "latitude", "radius",    "width",     "height", NULL };
     if (s->kind == SYNTAX_TOKEN) return "pure-token";
     if (s->kind == SYNTAX_ONEOF) return "oneof";
     if (s->kind == SYNTAX_BLOCK) return "block";
@@ -45,9 +48,10 @@ static const char *choice_name(const struct syntax *oneof) {
     static const struct {
         const char *first, *name;
     } names[] = {
-        { "NX", "condition" },     { "EX", "expiration" },   { "ASYNC", "flush-type" }, { "LEFT", "where" },
-        { "ASC", "order" },        { "BEFORE", "where" },    { "MIN", "aggregate" },    { "BYTE", "unit" },
-        { "M", "unit" },           { "NOSAVE", "save-selector" }, { "ON", "switch" },   { "MODULE", "filterby" },
+        { "NX", "condition" },         { "EX", "expiration" }, { "ASYNC", "flush-type" },
+        { "LEFT", "where" },           { "ASC", "order" },     { "BEFORE", "where" },
+        { "MIN", "aggregate" },        { "BYTE", "unit" },     { "M", "unit" },
+        { "NOSAVE", "save-selector" }, { "ON", "switch" },     { "MODULE", "filterby" },
     };
     struct slice first = oneof->children->token;
     for (size_t i = 0; i < COUNT_OF(names); i++)

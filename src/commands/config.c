@@ -1,4 +1,5 @@
-/* config.c: CONFIG: settings over the wire. What they mean is told in engine/options.h; here are only the replies. */
+/* config.c: CONFIG: settings over the wire. What they mean is told in engine/options.h; here are only the
+ * replies. */
 #include "commands/caller_private.h"
 #include "commands/help_private.h"
 #include "trivet/base/background.h"
@@ -46,7 +47,8 @@ static void cmd_config_set(struct call *c) {
         reply_error_text(c->out, LIT("ERR wrong number of arguments for 'config|set' command"));
         return;
     }
-    struct options_caller caller = { .is_local = caller_is_local(c), .loading = obstacle_is_set(OBSTACLE_LOADING) };
+    struct options_caller caller = { .is_local = caller_is_local(c),
+                                     .loading = obstacle_is_set(OBSTACLE_LOADING) };
     struct buf error = { 0 };
     reply_outcome(c, options_set(c->argv + 2, (c->argc - 2) / 2, caller, &error), &error);
 }
@@ -86,21 +88,25 @@ static void cmd_config_help(struct call *c) {
 }
 
 static const struct command config_subcommands[] = {
-    { .name = "GET", .run = cmd_config_get, .arity = -3, .kind = LOCAL, .flags = ADMIN | NOSCRIPT | LOADING | STALE,
-      .since = "2.0.0", .summary = "Returns the values of settings.",
-      .complexity = "O(N) where N is the number of settings.", .syntax = "parameter [parameter ...]" },
-    { .name = "HELP", .run = cmd_config_help, .arity = 2, .kind = LOCAL, .flags = LOADING | STALE, .since = "5.0.0",
-      .summary = "Tells about the subcommands.", .complexity = "O(1)" },
+    { .name = "GET", .run = cmd_config_get, .arity = -3, .kind = LOCAL,
+      .flags = ADMIN | NOSCRIPT | LOADING | STALE, .since = "2.0.0",
+      .summary = "Returns the values of settings.", .complexity = "O(N) where N is the number of settings.",
+      .syntax = "parameter [parameter ...]" },
+    { .name = "HELP", .run = cmd_config_help, .arity = 2, .kind = LOCAL, .flags = LOADING | STALE,
+      .since = "5.0.0", .summary = "Tells about the subcommands.", .complexity = "O(1)" },
     { .name = "RESETSTAT", .run = cmd_config_resetstat, .arity = 2, .kind = EXCLUSIVE,
-      .flags = ADMIN | NOSCRIPT | LOADING | STALE, .since = "2.0.0", .summary = "Sets the server's statistics to zero.",
-      .complexity = "O(1)", .tips = "request_policy:all_nodes,response_policy:all_succeeded" },
+      .flags = ADMIN | NOSCRIPT | LOADING | STALE, .since = "2.0.0",
+      .summary = "Sets the server's statistics to zero.", .complexity = "O(1)",
+      .tips = "request_policy:all_nodes,response_policy:all_succeeded" },
     { .name = "REWRITE", .run = cmd_config_rewrite, .arity = 2, .kind = EXCLUSIVE,
       .flags = ADMIN | NOSCRIPT | LOADING | STALE, .since = "2.8.0",
       .summary = "Writes the settings in use into the configuration file.", .complexity = "O(1)",
       .tips = "request_policy:all_nodes,response_policy:all_succeeded" },
-    { .name = "SET", .run = cmd_config_set, .arity = -4, .kind = EXCLUSIVE, .flags = ADMIN | NOSCRIPT | LOADING | STALE,
-      .since = "2.0.0", .summary = "Changes settings while the server runs.",
-      .complexity = "O(N) where N is the number of settings.", .syntax = "parameter value [parameter value ...]",
+    { .name = "SET", .run = cmd_config_set, .arity = -4, .kind = EXCLUSIVE,
+      .flags = ADMIN | NOSCRIPT | LOADING | STALE, .since = "2.0.0",
+      .summary = "Changes settings while the server runs.",
+      .complexity = "O(N) where N is the number of settings.",
+      .syntax = "parameter value [parameter value ...]",
       .tips = "request_policy:all_nodes,response_policy:all_succeeded" },
     { .name = NULL },
 };

@@ -3,6 +3,7 @@
 #include "trivet/commands/groups.h"
 #include "trivet/engine/change.h"
 #include "trivet/engine/options.h"
+#include "trivet/engine/transaction.h"
 
 /* DBSIZE */
 static void cmd_dbsize(struct call *c) { reply_int(c->out, (int64_t)keyspace_count(c->view.db)); }
@@ -23,6 +24,7 @@ static bool read_flush_mode(struct call *c, bool *lazily) {
 static void cmd_flushdb(struct call *c) {
     bool lazily;
     if (!read_flush_mode(c, &lazily)) return;
+    transaction_touch_database(c->view.db, c->view.db);
     keyspace_flush(c->view.db, lazily);
     changed_database(c, c->view.db, EFFECT_SAME(c));
     reply_ok(c->out);
@@ -34,9 +36,11 @@ static void cmd_flushall(struct call *c) {
     if (!read_flush_mode(c, &lazily)) return;
     for (uint32_t db = 0; db < keyspace_databases(); db++) {
         if (db == c->view.db || keyspace_count(db) == 0) continue;
+        transaction_touch_database(db, db);
         keyspace_flush(db, lazily);
         changed_database(c, db, EFFECT_NONE);
     }
+    transaction_touch_database(c->view.db, c->view.db);
     keyspace_flush(c->view.db, lazily);
     changed_database(c, c->view.db, EFFECT_SAME(c));
     reply_ok(c->out);
@@ -56,6 +60,7 @@ static void cmd_swapdb(struct call *c) {
     }
     if (!database_check(c, first, &a) || !database_check(c, second, &b)) return;
     if (a != b) {
+        transaction_touch_database(a, b);
         keyspace_swap(a, b);
         changed_database(c, a, EFFECT_SAME(c));
         changed_database(c, b, EFFECT_NONE);

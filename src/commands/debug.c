@@ -1,4 +1,5 @@
-/* debug.c: DEBUG: what tests and emergencies need. Off unless enable-debug-command allows it; every subcommand runs alone. */
+/* debug.c: DEBUG: what tests and emergencies need. Off unless enable-debug-command allows it; every
+ * subcommand runs alone. */
 #include "commands/caller_private.h"
 #include "commands/create_private.h"
 #include "commands/debug_private.h"
@@ -23,12 +24,14 @@ static void debug_sleep(struct call *c) {
     double seconds;
     if (!double_parse(c->argv[2], &seconds) || !(seconds > 0)) seconds = 0;
     if (seconds > 1e9) seconds = 1e9;
-    struct timespec left = { .tv_sec = (time_t)seconds, .tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9) };
+    struct timespec left = { .tv_sec = (time_t)seconds,
+                             .tv_nsec = (long)((seconds - (double)(time_t)seconds) * 1e9) };
     while (nanosleep(&left, &left) != 0 && errno == EINTR) continue;
     reply_ok(c->out);
 }
 
-/* Bytes that the string takes in a snapshot file, uncompressed: a number in 2, 3 or 5, else its length and its bytes. */
+/* Bytes that the string takes in a snapshot file, uncompressed: a number in 2, 3 or 5, else its length and
+ * its bytes. */
 static size_t serialized_length(struct slice text) {
     int64_t n;
     if (text.len <= 11 && int64_parse(text, &n)) {
@@ -68,7 +71,9 @@ static void debug_set_active_expire(struct call *c) {
 /* DEBUG LOADAOF */
 static void debug_loadaof(struct call *c) {
     struct buf error = { 0 };
-    if (server_hooks.reload_aof(&error))
+    if (!server_hooks.reload_aof)
+        reply_error_text(c->out, LIT("ERR There is no append only file to load"));
+    else if (server_hooks.reload_aof(&error))
         reply_ok(c->out);
     else
         reply_error_text(c->out, buf_slice(&error));
@@ -129,7 +134,8 @@ static void populate_one(struct call *c, struct slice prefix, int64_t i, struct 
 /* DEBUG POPULATE count [prefix] [size] */
 static void debug_populate(struct call *c) {
     int64_t count, size = 0;
-    if (!int64_parse(c->argv[2], &count) || count < 0 || (c->argc == 5 && (!int64_parse(c->argv[4], &size) || size < 0))) {
+    if (!int64_parse(c->argv[2], &count) || count < 0 ||
+        (c->argc == 5 && (!int64_parse(c->argv[4], &size) || size < 0))) {
         reply_error(c->out, ERR_NOT_POSITIVE);
         return;
     }
@@ -194,23 +200,30 @@ static const struct {
 /* DEBUG subcommand [arg ...]: one command to clients, so its subcommands are not in the registry. */
 static void cmd_debug(struct call *c) {
     if (!is_allowed(c)) {
-        reply_error_text(c->out, LIT("ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you "
-                                     "can run it from a local connection, otherwise you need to set this option in the "
-                                     "configuration file, and then restart the server."));
+        reply_error_text(
+            c->out,
+            LIT("ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you "
+                "can run it from a local connection, otherwise you need to set this option in the "
+                "configuration file, and then restart the server."));
         return;
     }
     for (size_t i = 0; i < COUNT_OF(subcommands); i++) {
-        if (!call_is(c, 1, subcommands[i].name) || c->argc < subcommands[i].min || c->argc > subcommands[i].max) continue;
+        if (!call_is(c, 1, subcommands[i].name) || c->argc < subcommands[i].min ||
+            c->argc > subcommands[i].max)
+            continue;
         subcommands[i].run(c);
         return;
     }
     struct slice name = c->argv[1];
     if (name.len > 128) name.len = 128;
-    reply_error_printf(c->out, "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try DEBUG HELP.", SLICE_ARG(name));
+    reply_error_printf(c->out,
+                       "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try DEBUG HELP.",
+                       SLICE_ARG(name));
 }
 
 const struct command debug_commands[] = {
-    { .name = "DEBUG", .run = cmd_debug, .arity = -2, .kind = EXCLUSIVE, .flags = ADMIN | NOSCRIPT | LOADING | STALE | SYSCMD,
-      .since = "1.0.0", .summary = "Holds the commands for debugging.", .complexity = "Depends on the subcommand." },
+    { .name = "DEBUG", .run = cmd_debug, .arity = -2, .kind = EXCLUSIVE,
+      .flags = ADMIN | NOSCRIPT | LOADING | STALE | SYSCMD, .since = "1.0.0",
+      .summary = "Holds the commands for debugging.", .complexity = "Depends on the subcommand." },
     { .name = NULL },
 };

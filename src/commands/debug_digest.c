@@ -1,8 +1,9 @@
 /* debug_digest.c: a fingerprint of the data set, to compare two servers.
  *
- * There are two ways to take something in: *adding* XORs its SHA-1 into the digest, so the order does not matter
- * (keys of a database, members of a set); *chaining* adds and then hashes the digest itself, so order matters (a key, then its
- * type, then its value). Source: the behaviour of DEBUG DIGEST, compared with a running server. */
+ * There are two ways to take something in: *adding* XORs its SHA-1 into the digest, so the order does not
+ * matter (keys of a database, members of a set); *chaining* adds and then hashes the digest itself, so order
+ * matters (a key, then its type, then its value). Source: the behaviour of DEBUG DIGEST, compared with a
+ * running server. */
 #include "commands/debug_private.h"
 #include "trivet/keyspace/scan.h"
 #include <arpa/inet.h>

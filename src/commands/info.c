@@ -1,5 +1,5 @@
-/* info.c: INFO: which sections were asked for, in which order they come. The sections themselves are in info_server.c,
- * info_memory.c, info_stats.c and info_commands.c. */
+/* info.c: INFO: which sections were asked for, in which order they come. The sections themselves are in
+ * info_server.c, info_memory.c, info_stats.c and info_commands.c. */
 #include "commands/info_private.h"
 #include "trivet/commands/groups.h"
 #include "trivet/engine/options.h"
@@ -69,9 +69,9 @@ static void cmd_info(struct call *c) {
 }
 
 const struct command info_commands[] = {
-    { .name = "INFO", .run = cmd_info, .arity = -1, .kind = LOCAL, .flags = LOADING | STALE, .categories = CAT_DANGEROUS,
-      .since = "1.0.0", .summary = "Returns facts and numbers about the server.", .complexity = "O(1)",
-      .syntax = "[section [section ...]]",
+    { .name = "INFO", .run = cmd_info, .arity = -1, .kind = LOCAL, .flags = LOADING | STALE,
+      .categories = CAT_DANGEROUS, .since = "1.0.0", .summary = "Returns facts and numbers about the server.",
+      .complexity = "O(1)", .syntax = "[section [section ...]]",
       .tips = "nondeterministic_output,request_policy:all_shards,response_policy:special" },
     { .name = NULL },
 };

@@ -11,9 +11,11 @@ static void each_command(void (*write)(const struct command *command, struct buf
 static void write_calls(const struct command *command, struct buf *out) {
     struct command_stats s = stats_command(command);
     if (s.calls == 0 && s.rejected == 0 && s.failed == 0) return;
-    buf_printf(out, "cmdstat_%s:calls=%llu,usec=%llu,usec_per_call=%.2f,rejected_calls=%llu,failed_calls=%llu" CRLF,
-               command->full_name, (unsigned long long)s.calls, (unsigned long long)s.us,
-               s.calls ? (double)s.us / (double)s.calls : 0, (unsigned long long)s.rejected, (unsigned long long)s.failed);
+    buf_printf(
+        out, "cmdstat_%s:calls=%llu,usec=%llu,usec_per_call=%.2f,rejected_calls=%llu,failed_calls=%llu" CRLF,
+        command->full_name, (unsigned long long)s.calls, (unsigned long long)s.us,
+        s.calls ? (double)s.us / (double)s.calls : 0, (unsigned long long)s.rejected,
+        (unsigned long long)s.failed);
 }
 
 void info_commandstats(const struct call *c, struct buf *out) {

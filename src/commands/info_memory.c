@@ -18,7 +18,8 @@ static void write_size_twice(struct buf *out, const char *name, size_t bytes) {
     buf_printf(out, "%s:%zu" CRLF "%s_human:%s" CRLF, name, bytes, name, human);
 }
 
-/* Where physical memory is more than what was asked for, and by how much: "<name>_ratio" and "<name>_bytes". */
+/* Where physical memory is more than what was asked for, and by how much: "<name>_ratio" and "<name>_bytes".
+ */
 static void write_waste(struct buf *out, const char *name, size_t taken, size_t needed) {
     buf_printf(out, "%s_ratio:%.2f" CRLF "%s_bytes:%lld" CRLF, name, memory_ratio(taken, needed), name,
                (long long)taken - (long long)needed);
@@ -67,8 +68,8 @@ static void write_allocator(struct buf *out, const struct memory_overview *m) {
     write_waste(out, "allocator_frag", m->allocator.active, m->allocator.allocated);
     write_waste(out, "allocator_rss", m->allocator.resident, m->allocator.active);
     write_waste(out, "rss_overhead", m->resident, m->allocator.resident);
-    buf_printf(out, "mem_fragmentation_ratio:%.2f" CRLF "mem_fragmentation_bytes:%lld" CRLF, memory_ratio(m->resident, m->used),
-               (long long)m->resident - (long long)m->used);
+    buf_printf(out, "mem_fragmentation_ratio:%.2f" CRLF "mem_fragmentation_bytes:%lld" CRLF,
+               memory_ratio(m->resident, m->used), (long long)m->resident - (long long)m->used);
 }
 
 void info_memory(const struct call *c, struct buf *out) {

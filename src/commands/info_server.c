@@ -1,6 +1,7 @@
 /* info_server.c: INFO's sections about the process: server, clients, persistence, replication, cpu. */
 #include "commands/info_private.h"
 #include "trivet/base/clock.h"
+#include "trivet/base/lock.h"
 #include "trivet/base/version.h"
 #include "trivet/engine/blocking.h"
 #include "trivet/engine/client.h"
@@ -30,8 +31,8 @@ static const char *supervised_name(void) {
 static void write_build(struct buf *out) {
     struct utsname system;
     if (uname(&system) != 0) system = (struct utsname){ .sysname = "unknown" };
-    buf_printf(out, "redis_version:%s" CRLF "server_name:trivet" CRLF "trivet_version:%s" CRLF, TRIVET_REDIS_VERSION,
-               TRIVET_VERSION);
+    buf_printf(out, "redis_version:%s" CRLF "server_name:trivet" CRLF "trivet_version:%s" CRLF,
+               TRIVET_REDIS_VERSION, TRIVET_VERSION);
     buf_printf(out, "redis_git_sha1:00000000" CRLF "redis_git_dirty:0" CRLF);
     buf_printf(out, "redis_mode:standalone" CRLF "server_mode:standalone" CRLF);
     buf_printf(out, "os:%s %s %s" CRLF "arch_bits:%zu" CRLF, system.sysname, system.release, system.machine,
@@ -48,7 +49,8 @@ void info_server(const struct call *c, struct buf *out) {
     buf_printf(out, "process_id:%d" CRLF "process_supervised:%s" CRLF, (int)getpid(), supervised_name());
     buf_printf(out, "run_id:%s" CRLF "tcp_port:%lld" CRLF, server_facts.run_id, (long long)options.port);
     buf_printf(out, "server_time_usec:%lld" CRLF, (long long)now_us);
-    buf_printf(out, "uptime_in_seconds:%lld" CRLF "uptime_in_days:%lld" CRLF, (long long)up_s, (long long)(up_s / 86400));
+    buf_printf(out, "uptime_in_seconds:%lld" CRLF "uptime_in_days:%lld" CRLF, (long long)up_s,
+               (long long)(up_s / 86400));
     buf_printf(out, "hz:%lld" CRLF "configured_hz:%lld" CRLF, (long long)options.hz, (long long)options.hz);
     buf_printf(out, "lru_clock:%lld" CRLF, (long long)(c->view.now_ms / 1000 & 0xffffff));
     buf_printf(out, "executable:%s" CRLF "config_file:%s" CRLF, server_facts.executable, options_file());
@@ -58,14 +60,18 @@ void info_server(const struct call *c, struct buf *out) {
 }
 
 void info_clients(const struct call *c, struct buf *out) {
-    static const char *const paused[] = { [PAUSE_OFF] = "none", [PAUSE_WRITES] = "write", [PAUSE_ALL] = "all" };
+    static const char *const paused[] = {
+        [PAUSE_OFF] = "none", [PAUSE_WRITES] = "write", [PAUSE_ALL] = "all"
+    };
     int64_t now_ms = c->view.now_ms;
     enum pause_mode mode = pause_mode_now(now_ms);
     buf_append(out, LIT("# Clients" CRLF));
     buf_printf(out, "connected_clients:%zu" CRLF "cluster_connections:0" CRLF, client_count());
     buf_printf(out, "maxclients:%lld" CRLF, (long long)options.maxclients);
-    buf_printf(out, "blocked_clients:%zu" CRLF "tracking_clients:%zu" CRLF, blocking_count(), atomic_load(&tracking_clients));
-    buf_printf(out, "pubsub_clients:%zu" CRLF "watching_clients:%zu" CRLF, pubsub_clients(), transaction_watching_clients());
+    buf_printf(out, "blocked_clients:%zu" CRLF "tracking_clients:%zu" CRLF, blocking_count(),
+               atomic_load(&tracking_clients));
+    buf_printf(out, "pubsub_clients:%zu" CRLF "watching_clients:%zu" CRLF, pubsub_clients(),
+               transaction_watching_clients());
     buf_printf(out, "clients_in_timeout_table:%zu" CRLF, blocking_timeout_count());
     buf_printf(out, "total_watched_keys:%zu" CRLF, transaction_watched_keys());
     buf_printf(out, "total_blocking_keys:0" CRLF "total_blocking_keys_on_nokey:0" CRLF);
@@ -82,36 +88,42 @@ static void write_loading(struct buf *out, int64_t started_s, int64_t now_s) {
     uint64_t elapsed_s = now_s > started_s ? (uint64_t)(now_s - started_s) : 0;
     uint64_t eta_s = loaded ? (uint64_t)((double)elapsed_s * (double)(total - loaded) / (double)loaded) : 1;
     buf_printf(out, "loading_start_time:%lld" CRLF, (long long)started_s);
-    buf_printf(out, "loading_total_bytes:%llu" CRLF "loading_loaded_bytes:%llu" CRLF, (unsigned long long)total,
-               (unsigned long long)loaded);
+    buf_printf(out, "loading_total_bytes:%llu" CRLF "loading_loaded_bytes:%llu" CRLF,
+               (unsigned long long)total, (unsigned long long)loaded);
     buf_printf(out, "loading_loaded_perc:%.2f" CRLF "loading_eta_seconds:%llu" CRLF,
                total ? (double)loaded / (double)total * 100 : 0, (unsigned long long)eta_s);
 }
 
 /* There are no snapshots and no rewrites, so these stay at rest. */
 static void write_snapshots(struct buf *out) {
-    buf_printf(out, "async_loading:0" CRLF "current_cow_peak:0" CRLF "current_cow_size:0" CRLF "current_cow_size_age:0" CRLF
-                    "current_fork_perc:0.00" CRLF "current_save_keys_processed:0" CRLF "current_save_keys_total:0" CRLF);
+    buf_printf(out, "async_loading:0" CRLF "current_cow_peak:0" CRLF "current_cow_size:0" CRLF
+                    "current_cow_size_age:0" CRLF "current_fork_perc:0.00" CRLF
+                    "current_save_keys_processed:0" CRLF "current_save_keys_total:0" CRLF);
     buf_printf(out, "rdb_changes_since_last_save:%llu" CRLF "rdb_bgsave_in_progress:0" CRLF,
                (unsigned long long)COUNTER_SUM(dirty));
     buf_printf(out, "rdb_last_save_time:%lld" CRLF "rdb_last_bgsave_status:ok" CRLF,
                (long long)(server_facts.started_ms / 1000));
-    buf_printf(out, "rdb_last_bgsave_time_sec:-1" CRLF "rdb_current_bgsave_time_sec:-1" CRLF "rdb_saves:0" CRLF
-                    "rdb_last_cow_size:0" CRLF "rdb_last_load_keys_expired:0" CRLF "rdb_last_load_keys_loaded:0" CRLF);
+    buf_printf(out, "rdb_last_bgsave_time_sec:-1" CRLF "rdb_current_bgsave_time_sec:-1" CRLF
+                    "rdb_saves:0" CRLF "rdb_last_cow_size:0" CRLF "rdb_last_load_keys_expired:0" CRLF
+                    "rdb_last_load_keys_loaded:0" CRLF);
 }
 
 static void write_aof(struct buf *out) {
     struct aof_info aof;
     aof_info(&aof);
-    buf_printf(out, "aof_enabled:%d" CRLF "aof_rewrite_in_progress:0" CRLF "aof_rewrite_scheduled:0" CRLF, aof.enabled);
+    buf_printf(out, "aof_enabled:%d" CRLF "aof_rewrite_in_progress:0" CRLF "aof_rewrite_scheduled:0" CRLF,
+               aof.enabled);
     buf_printf(out, "aof_last_rewrite_time_sec:-1" CRLF "aof_current_rewrite_time_sec:-1" CRLF
-                    "aof_last_bgrewrite_status:ok" CRLF "aof_rewrites:0" CRLF "aof_rewrites_consecutive_failures:0" CRLF);
-    buf_printf(out, "aof_last_write_status:%s" CRLF "aof_last_cow_size:0" CRLF, aof.last_write_ok ? "ok" : "err");
+                    "aof_last_bgrewrite_status:ok" CRLF "aof_rewrites:0" CRLF
+                    "aof_rewrites_consecutive_failures:0" CRLF);
+    buf_printf(out, "aof_last_write_status:%s" CRLF "aof_last_cow_size:0" CRLF,
+               aof.last_write_ok ? "ok" : "err");
     buf_printf(out, "module_fork_in_progress:0" CRLF "module_fork_last_cow_size:0" CRLF);
     if (!aof.enabled) return;
-    buf_printf(out, "aof_current_size:%llu" CRLF "aof_base_size:%llu" CRLF, (unsigned long long)aof.current_size,
-               (unsigned long long)aof.base_size);
-    buf_printf(out, "aof_pending_rewrite:0" CRLF "aof_buffer_length:%llu" CRLF, (unsigned long long)aof.buffer_length);
+    buf_printf(out, "aof_current_size:%llu" CRLF "aof_base_size:%llu" CRLF,
+               (unsigned long long)aof.current_size, (unsigned long long)aof.base_size);
+    buf_printf(out, "aof_pending_rewrite:0" CRLF "aof_buffer_length:%llu" CRLF,
+               (unsigned long long)aof.buffer_length);
     buf_printf(out, "aof_pending_bio_fsync:%d" CRLF "aof_delayed_fsync:%llu" CRLF, aof.fsync_pending,
                (unsigned long long)aof.delayed_fsyncs);
 }
@@ -129,11 +141,16 @@ void info_persistence(const struct call *c, struct buf *out) {
 /* Of a primary that never had a replica: nothing was sent, no backlog was made. */
 void info_replication(const struct call *c, struct buf *out) {
     (void)c;
-    buf_printf(out, "# Replication" CRLF "role:master" CRLF "connected_slaves:0" CRLF "replicas_waiting_psync:0" CRLF
-                    "master_failover_state:no-failover" CRLF "master_replid:%s" CRLF, server_facts.replid);
+    buf_printf(out,
+               "# Replication" CRLF "role:master" CRLF "connected_slaves:0" CRLF
+               "replicas_waiting_psync:0" CRLF "master_failover_state:no-failover" CRLF
+               "master_replid:%s" CRLF,
+               server_facts.replid);
     buf_printf(out, "master_replid2:%040d" CRLF "master_repl_offset:0" CRLF "second_repl_offset:-1" CRLF, 0);
-    buf_printf(out, "repl_backlog_active:0" CRLF "repl_backlog_size:%llu" CRLF "repl_backlog_first_byte_offset:0" CRLF
-                    "repl_backlog_histlen:0" CRLF, (unsigned long long)options.repl_backlog_size);
+    buf_printf(out,
+               "repl_backlog_active:0" CRLF "repl_backlog_size:%llu" CRLF
+               "repl_backlog_first_byte_offset:0" CRLF "repl_backlog_histlen:0" CRLF,
+               (unsigned long long)options.repl_backlog_size);
 }
 
 /* ---- cpu ---- */
@@ -150,7 +167,7 @@ static struct timeval from_ticks(unsigned long ticks) {
 }
 
 /* The main thread's own times, which only it could ask for directly: from its file in /proc. */
-static bool main_thread_times(struct timeval *system, struct timeval *user) {
+static bool read_main_thread(struct timeval *system, struct timeval *user) {
     char path[64], line[1024];
     snprintf(path, sizeof path, "/proc/self/task/%d/stat", (int)getpid());
     FILE *f = fopen(path, "r");
@@ -161,16 +178,38 @@ static bool main_thread_times(struct timeval *system, struct timeval *user) {
     /* Field 2 is the name in parentheses and may hold anything; fields 14 and 15 are the times. */
     const char *behind_name = strrchr(line, ')');
     unsigned long user_ticks, system_ticks;
-    if (!behind_name || sscanf(behind_name + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user_ticks,
-                               &system_ticks) != 2)
+    if (!behind_name || sscanf(behind_name + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
+                               &user_ticks, &system_ticks) != 2)
         return false;
     *user = from_ticks(user_ticks);
     *system = from_ticks(system_ticks);
     return true;
 }
 
+#define MAIN_THREAD_MAX_AGE_MS 100
+
+/* The last reading, for clients that ask all at once. */
+static struct {
+    struct lock lock;
+    int64_t read_ms;
+    struct timeval system, user;
+    bool known;
+} main_thread = { .lock = LOCK_INIT(LOCK_RANK_LEAF) };
+
+static bool main_thread_times(int64_t now_ms, struct timeval *system, struct timeval *user) {
+    lock_take(&main_thread.lock);
+    if (now_ms - main_thread.read_ms >= MAIN_THREAD_MAX_AGE_MS || now_ms < main_thread.read_ms) {
+        main_thread.known = read_main_thread(&main_thread.system, &main_thread.user);
+        main_thread.read_ms = now_ms;
+    }
+    *system = main_thread.system;
+    *user = main_thread.user;
+    bool known = main_thread.known;
+    lock_drop(&main_thread.lock);
+    return known;
+}
+
 void info_cpu(const struct call *c, struct buf *out) {
-    (void)c;
     struct rusage self = { 0 }, children = { 0 };
     struct timeval system, user;
     getrusage(RUSAGE_SELF, &self);
@@ -178,5 +217,5 @@ void info_cpu(const struct call *c, struct buf *out) {
     buf_append(out, LIT("# CPU" CRLF));
     write_times(out, self.ru_stime, self.ru_utime, "");
     write_times(out, children.ru_stime, children.ru_utime, "_children");
-    if (main_thread_times(&system, &user)) write_times(out, system, user, "_main_thread");
+    if (main_thread_times(c->view.now_ms, &system, &user)) write_times(out, system, user, "_main_thread");
 }

@@ -50,9 +50,17 @@ static void write_keys(struct buf *out) {
 /* What this server does without: forks, migration between nodes, defragmentation by moving values. */
 static void write_never(struct buf *out) {
     static const char *const names[] = {
-        "latest_fork_usec", "total_forks", "migrate_cached_sockets", "slave_expires_tracked_keys", "active_defrag_hits",
-        "active_defrag_misses", "active_defrag_key_hits", "active_defrag_key_misses", "total_active_defrag_time",
-        "current_active_defrag_time", NULL,
+        "latest_fork_usec",
+        "total_forks",
+        "migrate_cached_sockets",
+        "slave_expires_tracked_keys",
+        "active_defrag_hits",
+        "active_defrag_misses",
+        "active_defrag_key_hits",
+        "active_defrag_key_misses",
+        "total_active_defrag_time",
+        "current_active_defrag_time",
+        NULL,
     };
     write_zeros(out, names);
 }
@@ -75,7 +83,7 @@ static void write_loops(struct buf *out) {
     write_number(out, "client_output_buffer_limit_disconnections", STATS_SUM(output_limit_closed));
     write_number(out, "eventloop_cycles", STATS_SUM(turns));
     write_number(out, "eventloop_duration_sum", STATS_SUM(turn_us));
-    write_number(out, "eventloop_duration_cmd_sum", STATS_SUM(command_us));
+    write_number(out, "eventloop_duration_cmd_sum", stats_command_us());
     write_number(out, "instantaneous_eventloop_cycles_per_sec", stats_rate(RATE_TURNS));
     write_number(out, "instantaneous_eventloop_duration_usec", stats_rate(RATE_TURN_US));
 }
@@ -95,6 +103,7 @@ void info_stats(const struct call *c, struct buf *out) {
     write_threads(out);
     write_loops(out);
     write_number(out, "acl_access_denied_auth", STATS_SUM(auth_denied));
-    static const char *const denied[] = { "acl_access_denied_cmd", "acl_access_denied_key", "acl_access_denied_channel", NULL };
+    static const char *const denied[] = { "acl_access_denied_cmd", "acl_access_denied_key",
+                                          "acl_access_denied_channel", NULL };
     write_zeros(out, denied);
 }

@@ -102,7 +102,8 @@ static size_t add_with_children(struct reply *out, const struct command *command
 static void cmd_latency_histogram(struct call *c) {
     size_t count = 0;
     struct chunk *at = reply_later(c->out);
-    for (size_t i = 0; c->argc == 2 && i < registry_count(); i++) count += add_with_children(c->out, registry_at(i));
+    for (size_t i = 0; c->argc == 2 && i < registry_count(); i++)
+        count += add_with_children(c->out, registry_at(i));
     for (size_t i = 2; i < c->argc; i++) {
         const struct command *command = registry_find_full(c->argv[i]);
         if (command) count += add_with_children(c->out, command);
@@ -134,23 +135,27 @@ static void cmd_latency_help(struct call *c) {
 #define LATENCY_TIPS "nondeterministic_output,request_policy:all_nodes,response_policy:special"
 
 static const struct command latency_subcommands[] = {
-    { .name = "DOCTOR", .run = cmd_latency_doctor, .arity = 2, .kind = LOCAL, .flags = LATENCY_FLAGS, .since = "2.8.13",
-      .summary = "Explains the recorded latency spikes.", .complexity = "O(1)", .tips = LATENCY_TIPS },
-    { .name = "GRAPH", .run = cmd_latency_graph, .arity = 3, .kind = LOCAL, .flags = LATENCY_FLAGS, .since = "2.8.13",
-      .summary = "Draws the latency spikes of an event.", .complexity = "O(1)", .syntax = "event", .tips = LATENCY_TIPS },
-    { .name = "HELP", .run = cmd_latency_help, .arity = 2, .kind = LOCAL, .flags = LOADING | STALE, .since = "2.8.13",
-      .summary = "Tells about the subcommands.", .complexity = "O(1)" },
+    { .name = "DOCTOR", .run = cmd_latency_doctor, .arity = 2, .kind = LOCAL, .flags = LATENCY_FLAGS,
+      .since = "2.8.13", .summary = "Explains the recorded latency spikes.", .complexity = "O(1)",
+      .tips = LATENCY_TIPS },
+    { .name = "GRAPH", .run = cmd_latency_graph, .arity = 3, .kind = LOCAL, .flags = LATENCY_FLAGS,
+      .since = "2.8.13", .summary = "Draws the latency spikes of an event.", .complexity = "O(1)",
+      .syntax = "event", .tips = LATENCY_TIPS },
+    { .name = "HELP", .run = cmd_latency_help, .arity = 2, .kind = LOCAL, .flags = LOADING | STALE,
+      .since = "2.8.13", .summary = "Tells about the subcommands.", .complexity = "O(1)" },
     { .name = "HISTOGRAM", .run = cmd_latency_histogram, .arity = -2, .kind = LOCAL, .flags = LATENCY_FLAGS,
       .since = "7.0.0", .summary = "Returns how long commands took, as cumulative counts.",
       .complexity = "O(N) where N is the number of commands that ran.", .syntax = "[command [command ...]]",
       .tips = LATENCY_TIPS },
-    { .name = "HISTORY", .run = cmd_latency_history, .arity = 3, .kind = LOCAL, .flags = LATENCY_FLAGS, .since = "2.8.13",
-      .summary = "Returns the latency spikes of an event.", .complexity = "O(1)", .syntax = "event", .tips = LATENCY_TIPS },
-    { .name = "LATEST", .run = cmd_latency_latest, .arity = 2, .kind = LOCAL, .flags = LATENCY_FLAGS, .since = "2.8.13",
-      .summary = "Returns the last latency spike of each event.", .complexity = "O(1)", .tips = LATENCY_TIPS },
-    { .name = "RESET", .run = cmd_latency_reset, .arity = -2, .kind = LOCAL, .flags = LATENCY_FLAGS, .since = "2.8.13",
-      .summary = "Forgets the latency spikes of some or all events.", .complexity = "O(1)", .syntax = "[event [event ...]]",
-      .tips = "request_policy:all_nodes,response_policy:agg_sum" },
+    { .name = "HISTORY", .run = cmd_latency_history, .arity = 3, .kind = LOCAL, .flags = LATENCY_FLAGS,
+      .since = "2.8.13", .summary = "Returns the latency spikes of an event.", .complexity = "O(1)",
+      .syntax = "event", .tips = LATENCY_TIPS },
+    { .name = "LATEST", .run = cmd_latency_latest, .arity = 2, .kind = LOCAL, .flags = LATENCY_FLAGS,
+      .since = "2.8.13", .summary = "Returns the last latency spike of each event.", .complexity = "O(1)",
+      .tips = LATENCY_TIPS },
+    { .name = "RESET", .run = cmd_latency_reset, .arity = -2, .kind = LOCAL, .flags = LATENCY_FLAGS,
+      .since = "2.8.13", .summary = "Forgets the latency spikes of some or all events.", .complexity = "O(1)",
+      .syntax = "[event [event ...]]", .tips = "request_policy:all_nodes,response_policy:agg_sum" },
     { .name = NULL },
 };
 

@@ -137,17 +137,26 @@ static void diagnose(const struct memory_overview *m, struct buf *out) {
         return;
     }
     if (memory_ratio(m->peak, m->used) > 1.5)
-        buf_printf(out, "* Peak: %.1f times as much memory was in use once. The allocator may keep what is free now; "
-                        "MEMORY PURGE gives it back.\n", memory_ratio(m->peak, m->used));
+        buf_printf(
+            out,
+            "* Peak: %.1f times as much memory was in use once. The allocator may keep what is free now; "
+            "MEMORY PURGE gives it back.\n",
+            memory_ratio(m->peak, m->used));
     if (memory_ratio(m->resident, m->used) > 1.4 && m->resident - m->used > (size_t)10 << 20)
-        buf_printf(out, "* Fragmentation: the process holds %.2f times the memory that the data needs. After large deletions "
-                        "try MEMORY PURGE; a restart with an append only file repacks everything.\n",
+        buf_printf(out,
+                   "* Fragmentation: the process holds %.2f times the memory that the data needs. After "
+                   "large deletions "
+                   "try MEMORY PURGE; a restart with an append only file repacks everything.\n",
                    memory_ratio(m->resident, m->used));
     if (m->clients > m->dataset / 2 && m->clients > (size_t)10 << 20)
-        buf_printf(out, "* Clients: connections and their buffers use %zu bytes. Look at CLIENT LIST for big omem and qbuf, and "
-                        "at client-output-buffer-limit.\n", m->clients);
+        buf_printf(out,
+                   "* Clients: connections and their buffers use %zu bytes. Look at CLIENT LIST for big omem "
+                   "and qbuf, and "
+                   "at client-output-buffer-limit.\n",
+                   m->clients);
     if (m->resident && m->resident < m->used - m->used / 10)
-        buf_printf(out, "* Swap: a part of the data is not in physical memory, so the system is swapping. Give it more memory "
+        buf_printf(out, "* Swap: a part of the data is not in physical memory, so the system is swapping. "
+                        "Give it more memory "
                         "or set maxmemory.\n");
     if (out->len == 0) buf_printf(out, "Nothing is wrong with the use of memory.\n");
 }
@@ -204,8 +213,8 @@ static void cmd_memory_help(struct call *c) {
 static const struct command memory_subcommands[] = {
     { .name = "DOCTOR", .run = cmd_memory_doctor, .arity = 2, .kind = LOCAL, .since = "4.0.0",
       .summary = "Says what is wrong with the use of memory.", .complexity = "O(1)", .tips = MEMORY_TIPS },
-    { .name = "HELP", .run = cmd_memory_help, .arity = 2, .kind = LOCAL, .flags = LOADING | STALE, .since = "4.0.0",
-      .summary = "Tells about the subcommands.", .complexity = "O(1)" },
+    { .name = "HELP", .run = cmd_memory_help, .arity = 2, .kind = LOCAL, .flags = LOADING | STALE,
+      .since = "4.0.0", .summary = "Tells about the subcommands.", .complexity = "O(1)" },
     { .name = "MALLOC-STATS", .run = cmd_memory_malloc_stats, .arity = 2, .kind = LOCAL, .flags = LOADING,
       .since = "4.0.0", .summary = "Returns the allocator's own report.",
       .complexity = "Depends on how much memory is allocated.", .tips = MEMORY_TIPS },
@@ -215,8 +224,8 @@ static const struct command memory_subcommands[] = {
     { .name = "STATS", .run = cmd_memory_stats, .arity = 2, .kind = EXCLUSIVE, .since = "4.0.0",
       .summary = "Returns where the memory goes.", .complexity = "O(N) where N is the number of clients.",
       .tips = MEMORY_TIPS },
-    { .name = "USAGE", .run = cmd_memory_usage, .arity = -3, .kind = KEYED, .flags = READS, .keys = { KEY_AT(2, KEY_RO) },
-      .since = "4.0.0", .summary = "Returns the bytes that a key takes.",
+    { .name = "USAGE", .run = cmd_memory_usage, .arity = -3, .kind = KEYED, .flags = READS,
+      .keys = { KEY_AT(2, KEY_RO) }, .since = "4.0.0", .summary = "Returns the bytes that a key takes.",
       .complexity = "O(N) where N is the number of samples.", .syntax = "key [SAMPLES count]" },
     { .name = NULL },
 };

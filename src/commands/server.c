@@ -32,8 +32,9 @@ static bool read_shutdown(const struct call *c, unsigned *flags) {
         const char *word;
         unsigned flag;
     } words[] = {
-        { "SAVE", SHUTDOWN_SAVE }, { "NOSAVE", SHUTDOWN_NOSAVE }, { "NOW", SHUTDOWN_NOW },     { "FORCE", SHUTDOWN_FORCE },
-        { "SAFE", SHUTDOWN_SAFE }, { "FAILOVER", SHUTDOWN_FAILOVER }, { "ABORT", SHUTDOWN_ABORT },
+        { "SAVE", SHUTDOWN_SAVE },   { "NOSAVE", SHUTDOWN_NOSAVE }, { "NOW", SHUTDOWN_NOW },
+        { "FORCE", SHUTDOWN_FORCE }, { "SAFE", SHUTDOWN_SAFE },     { "FAILOVER", SHUTDOWN_FAILOVER },
+        { "ABORT", SHUTDOWN_ABORT },
     };
     *flags = 0;
     for (size_t i = 1; i < c->argc; i++) {
@@ -77,17 +78,19 @@ static void cmd_shutdown(struct call *c) {
 
 const struct command server_commands[] = {
     { .name = "LASTSAVE", .run = cmd_lastsave, .arity = 1, .kind = LOCAL, .flags = LOADING | STALE | FAST,
-      .categories = CAT_ADMIN | CAT_DANGEROUS, .since = "1.0.0", .summary = "Returns when data was last saved.",
-      .complexity = "O(1)", .tips = "nondeterministic_output" },
+      .categories = CAT_ADMIN | CAT_DANGEROUS, .since = "1.0.0",
+      .summary = "Returns when data was last saved.", .complexity = "O(1)",
+      .tips = "nondeterministic_output" },
     { .name = "ROLE", .run = cmd_role, .arity = 1, .kind = LOCAL, .flags = NOSCRIPT | LOADING | STALE | FAST,
-      .categories = CAT_ADMIN | CAT_DANGEROUS, .since = "2.8.12", .summary = "Returns the role in replication.",
-      .complexity = "O(1)" },
+      .categories = CAT_ADMIN | CAT_DANGEROUS, .since = "2.8.12",
+      .summary = "Returns the role in replication.", .complexity = "O(1)" },
     { .name = "SHUTDOWN", .run = cmd_shutdown, .arity = -1, .kind = EXCLUSIVE,
       .flags = ADMIN | NOSCRIPT | LOADING | STALE | NO_MULTI | ALLOW_BUSY, .since = "1.0.0",
       .summary = "Makes the data safe on disk and ends the server.",
       .complexity = "O(N) when saving, where N is the number of keys.",
       .syntax = "[NOSAVE | SAVE] [NOW] [FORCE] [SAFE] [FAILOVER] [ABORT]" },
-    { .name = "TIME", .run = cmd_time, .arity = 1, .kind = LOCAL, .flags = LOADING | STALE | FAST, .since = "2.6.0",
-      .summary = "Returns the server's time.", .complexity = "O(1)", .tips = "nondeterministic_output" },
+    { .name = "TIME", .run = cmd_time, .arity = 1, .kind = LOCAL, .flags = LOADING | STALE | FAST,
+      .since = "2.6.0", .summary = "Returns the server's time.", .complexity = "O(1)",
+      .tips = "nondeterministic_output" },
     { .name = NULL },
 };

@@ -57,7 +57,9 @@ static void cmd_slowlog_get(struct call *c) {
 }
 
 /* SLOWLOG LEN */
-static void cmd_slowlog_len(struct call *c) { reply_int(c->out, (int64_t)commandlog_length(COMMANDLOG_SLOW)); }
+static void cmd_slowlog_len(struct call *c) {
+    reply_int(c->out, (int64_t)commandlog_length(COMMANDLOG_SLOW));
+}
 
 /* SLOWLOG RESET */
 static void cmd_slowlog_reset(struct call *c) {
@@ -89,7 +91,8 @@ static bool read_type(struct call *c, size_t index, enum commandlog_type *type) 
         *type = (enum commandlog_type)i;
         return true;
     }
-    reply_error_text(c->out, LIT("ERR type should be one of the following: slow, large-request, large-reply"));
+    reply_error_text(c->out,
+                     LIT("ERR type should be one of the following: slow, large-request, large-reply"));
     return false;
 }
 
@@ -132,44 +135,50 @@ static void cmd_commandlog_help(struct call *c) {
 #define LOG_FLAGS (ADMIN | LOADING | STALE)
 
 static const struct command slowlog_subcommands[] = {
-    { .name = "GET", .run = cmd_slowlog_get, .arity = -2, .kind = LOCAL, .flags = LOG_FLAGS | DEPRECATED, .since = "2.2.12",
-      .summary = "Returns entries of the slow log.", .complexity = "O(N) where N is the number of entries returned.",
-      .syntax = "[count]", .tips = "request_policy:all_nodes,nondeterministic_output", .deprecated_since = "8.1.0",
+    { .name = "GET", .run = cmd_slowlog_get, .arity = -2, .kind = LOCAL, .flags = LOG_FLAGS | DEPRECATED,
+      .since = "2.2.12", .summary = "Returns entries of the slow log.",
+      .complexity = "O(N) where N is the number of entries returned.", .syntax = "[count]",
+      .tips = "request_policy:all_nodes,nondeterministic_output", .deprecated_since = "8.1.0",
       .replaced_by = "`COMMANDLOG GET`" },
-    { .name = "HELP", .run = cmd_slowlog_help, .arity = 2, .kind = LOCAL, .flags = LOADING | STALE | DEPRECATED,
-      .since = "6.2.0", .summary = "Tells about the subcommands.", .complexity = "O(1)", .deprecated_since = "8.1.0",
-      .replaced_by = "`COMMANDLOG HELP`" },
-    { .name = "LEN", .run = cmd_slowlog_len, .arity = 2, .kind = LOCAL, .flags = LOG_FLAGS | DEPRECATED, .since = "2.2.12",
-      .summary = "Returns the number of entries in the slow log.", .complexity = "O(1)",
-      .tips = "request_policy:all_nodes,response_policy:agg_sum,nondeterministic_output", .deprecated_since = "8.1.0",
-      .replaced_by = "`COMMANDLOG LEN`" },
+    { .name = "HELP", .run = cmd_slowlog_help, .arity = 2, .kind = LOCAL,
+      .flags = LOADING | STALE | DEPRECATED, .since = "6.2.0", .summary = "Tells about the subcommands.",
+      .complexity = "O(1)", .deprecated_since = "8.1.0", .replaced_by = "`COMMANDLOG HELP`" },
+    { .name = "LEN", .run = cmd_slowlog_len, .arity = 2, .kind = LOCAL, .flags = LOG_FLAGS | DEPRECATED,
+      .since = "2.2.12", .summary = "Returns the number of entries in the slow log.", .complexity = "O(1)",
+      .tips = "request_policy:all_nodes,response_policy:agg_sum,nondeterministic_output",
+      .deprecated_since = "8.1.0", .replaced_by = "`COMMANDLOG LEN`" },
     { .name = "RESET", .run = cmd_slowlog_reset, .arity = 2, .kind = LOCAL, .flags = LOG_FLAGS | DEPRECATED,
-      .since = "2.2.12", .summary = "Empties the slow log.", .complexity = "O(N) where N is the number of entries.",
+      .since = "2.2.12", .summary = "Empties the slow log.",
+      .complexity = "O(N) where N is the number of entries.",
       .tips = "request_policy:all_nodes,response_policy:all_succeeded", .deprecated_since = "8.1.0",
       .replaced_by = "`COMMANDLOG RESET`" },
     { .name = NULL },
 };
 
 static const struct command commandlog_subcommands[] = {
-    { .name = "GET", .run = cmd_commandlog_get, .arity = 4, .kind = LOCAL, .flags = LOG_FLAGS, .since = "8.1.0",
-      .summary = "Returns entries of a command log.", .complexity = "O(N) where N is the number of entries returned.",
-      .syntax = "count type", .tips = "request_policy:all_nodes,nondeterministic_output" },
-    { .name = "HELP", .run = cmd_commandlog_help, .arity = 2, .kind = LOCAL, .flags = LOADING | STALE, .since = "8.1.0",
-      .summary = "Tells about the subcommands.", .complexity = "O(1)" },
-    { .name = "LEN", .run = cmd_commandlog_len, .arity = 3, .kind = LOCAL, .flags = LOG_FLAGS, .since = "8.1.0",
-      .summary = "Returns the number of entries in a command log.", .complexity = "O(1)", .syntax = "type",
-      .tips = "request_policy:all_nodes,response_policy:agg_sum,nondeterministic_output" },
-    { .name = "RESET", .run = cmd_commandlog_reset, .arity = 3, .kind = LOCAL, .flags = LOG_FLAGS, .since = "8.1.0",
-      .summary = "Empties a command log.", .complexity = "O(N) where N is the number of entries.", .syntax = "type",
+    { .name = "GET", .run = cmd_commandlog_get, .arity = 4, .kind = LOCAL, .flags = LOG_FLAGS,
+      .since = "8.1.0", .summary = "Returns entries of a command log.",
+      .complexity = "O(N) where N is the number of entries returned.", .syntax = "count type",
+      .tips = "request_policy:all_nodes,nondeterministic_output" },
+    { .name = "HELP", .run = cmd_commandlog_help, .arity = 2, .kind = LOCAL, .flags = LOADING | STALE,
+      .since = "8.1.0", .summary = "Tells about the subcommands.", .complexity = "O(1)" },
+    { .name = "LEN", .run = cmd_commandlog_len, .arity = 3, .kind = LOCAL, .flags = LOG_FLAGS,
+      .since = "8.1.0", .summary = "Returns the number of entries in a command log.", .complexity = "O(1)",
+      .syntax = "type", .tips = "request_policy:all_nodes,response_policy:agg_sum,nondeterministic_output" },
+    { .name = "RESET", .run = cmd_commandlog_reset, .arity = 3, .kind = LOCAL, .flags = LOG_FLAGS,
+      .since = "8.1.0", .summary = "Empties a command log.",
+      .complexity = "O(N) where N is the number of entries.", .syntax = "type",
       .tips = "request_policy:all_nodes,response_policy:all_succeeded" },
     { .name = NULL },
 };
 
 const struct command slowlog_commands[] = {
-    { .name = "COMMANDLOG", .arity = -2, .kind = LOCAL, .subcommands = commandlog_subcommands, .since = "8.1.0",
-      .summary = "Holds the commands for the logs of slow and large commands.", .complexity = "Depends on the subcommand." },
+    { .name = "COMMANDLOG", .arity = -2, .kind = LOCAL, .subcommands = commandlog_subcommands,
+      .since = "8.1.0", .summary = "Holds the commands for the logs of slow and large commands.",
+      .complexity = "Depends on the subcommand." },
     { .name = "SLOWLOG", .arity = -2, .kind = LOCAL, .flags = DEPRECATED, .subcommands = slowlog_subcommands,
-      .since = "2.2.12", .summary = "Holds the commands for the slow log.", .complexity = "Depends on the subcommand.",
-      .deprecated_since = "8.1.0", .replaced_by = "`COMMANDLOG`" },
+      .since = "2.2.12", .summary = "Holds the commands for the slow log.",
+      .complexity = "Depends on the subcommand.", .deprecated_since = "8.1.0",
+      .replaced_by = "`COMMANDLOG`" },
     { .name = NULL },
 };

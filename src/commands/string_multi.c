@@ -96,20 +96,22 @@ static bool read_msetex_options(const struct call *c, struct msetex_plan *plan) 
     return !(plan->if_missing && plan->if_present);
 }
 
-/* The pairs without their condition, the time as an instant. */
+/* A SET for each pair, which every server can replay; they stand together in the journal. */
 static void journal_msetex(struct call *c, const struct msetex_plan *plan) {
     char digits[INT64_TEXT_MAX];
-    struct slice *argv = mem_alloc((plan->count * 2 + 4) * sizeof *argv);
-    size_t argc = 2 + 2 * plan->count;
-    memcpy(argv, c->argv, argc * sizeof *argv);
+    struct slice words[2] = { { NULL, 0 } };
+    size_t extra = 0;
     if (plan->expiry.word == EXPIRY_KEEPTTL) {
-        argv[argc++] = LIT("KEEPTTL");
+        words[extra++] = LIT("KEEPTTL");
     } else if (plan->expiry.word != EXPIRY_NONE) {
-        argv[argc++] = LIT("PXAT");
-        argv[argc++] = slice_make(digits, int64_format(digits, plan->expiry.at_ms));
+        words[extra++] = LIT("PXAT");
+        words[extra++] = slice_make(digits, int64_format(digits, plan->expiry.at_ms));
     }
-    journal_effect(c, (struct effect){ argv, argc });
-    mem_free(argv);
+    for (size_t i = 0; i < plan->count; i++) {
+        const struct slice *pair = &c->argv[2 + 2 * i];
+        const struct slice argv[5] = { LIT_INIT("SET"), pair[0], pair[1], words[0], words[1] };
+        journal_effect(c, (struct effect){ argv, 3 + extra });
+    }
 }
 
 /* MSETEX numkeys key value [key value ...] [NX | XX] [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL] */

@@ -24,17 +24,13 @@ static struct wait *wait_new(const struct call *c) {
     return w;
 }
 
-static void reply_unblocked(struct reply *out) {
-    reply_error_text(out, LIT("UNBLOCKED client unblocked via CLIENT UNBLOCK"));
-}
-
 /* ---- WAIT ---- */
 
 static void wait_end(struct client *c, enum unblock_reason reason, void *arg) {
     const struct wait *w = arg;
     if (w->muted) return;
     if (reason == UNBLOCK_ERROR)
-        reply_unblocked(&c->reply);
+        blocking_reply_unblocked(&c->reply);
     else
         reply_int(&c->reply, 0);
 }
@@ -70,7 +66,7 @@ static void waitaof_end(struct client *c, enum unblock_reason reason, void *arg)
     const struct wait *w = arg;
     if (w->muted) return;
     if (reason == UNBLOCK_ERROR)
-        reply_unblocked(&c->reply);
+        blocking_reply_unblocked(&c->reply);
     else
         reply_waitaof(&c->reply, w->offset);
 }

@@ -1,5 +1,5 @@
 /* blocking.c: waiting clients and CLIENT PAUSE. See blocking.h. */
-#include "trivet/engine/blocking.h"
+#include "blocking_private.h"
 #include "trivet/base/mem.h"
 #include "trivet/base/number.h"
 #include "trivet/engine/dispatch.h"
@@ -9,21 +9,31 @@
 
 struct blocked {
     blocked_end *end;
-    void *arg;
+    void *arg;               /* owned, unless `waiting` is set: then it is that */
+    struct waiting *waiting; /* NULL: not for keys */
     bool has_timeout;
 };
 
 static atomic_size_t blocked_clients, blocked_with_timeout;
 
-void blocking_begin(struct client *c, int64_t timeout_ms, blocked_end *end, void *arg) {
+static void begin(struct client *c, int64_t timeout_ms, struct blocked b) {
     assert(!c->blocked);
+    b.has_timeout = timeout_ms > 0;
     c->blocked = mem_alloc(sizeof *c->blocked);
-    *c->blocked = (struct blocked){ end, arg, timeout_ms > 0 };
+    *c->blocked = b;
     c->flags |= CLIENT_BLOCKED;
     atomic_fetch_add_explicit(&blocked_clients, 1, memory_order_relaxed);
-    if (timeout_ms <= 0) return;
+    if (!b.has_timeout) return;
     atomic_fetch_add_explicit(&blocked_with_timeout, 1, memory_order_relaxed);
     client_hooks.timer(c, timeout_ms);
+}
+
+void blocking_begin(struct client *c, int64_t timeout_ms, blocked_end *end, void *arg) {
+    begin(c, timeout_ms, (struct blocked){ .end = end, .arg = arg });
+}
+
+void blocking_begin_on(struct client *c, int64_t timeout_ms, blocked_end *end, struct waiting *w) {
+    begin(c, timeout_ms, (struct blocked){ .end = end, .arg = w, .waiting = w });
 }
 
 /* Out of the waiting state; what the wait was about is the caller's from now on. */
@@ -40,13 +50,33 @@ static struct blocked leave(struct client *c) {
     return b;
 }
 
+static void release(struct blocked *b) {
+    if (b->waiting)
+        waiting_free(b->waiting);
+    else
+        mem_free(b->arg);
+}
+
 bool blocking_finish(struct client *c, enum unblock_reason reason) {
     if (!c->blocked) return false;
+    /* Somebody was faster: the reply is in a letter to this worker. */
+    if (c->blocked->waiting && !waiting_withdraw(c->blocked->waiting)) return false;
     struct blocked b = leave(c);
     b.end(c, reason, b.arg);
-    mem_free(b.arg);
+    release(&b);
     client_hooks.resume(c);
     return true;
+}
+
+void blocking_served(struct client *c) {
+    waiting_withdraw(c->blocked->waiting);
+    struct blocked b = leave(c);
+    release(&b);
+    client_hooks.resume(c);
+}
+
+void blocking_reply_unblocked(struct reply *out) {
+    reply_error_text(out, LIT("UNBLOCKED client unblocked via CLIENT UNBLOCK"));
 }
 
 void blocking_timeout(struct client *c) {
@@ -174,6 +204,7 @@ void pause_check(int64_t now_ms) {
 void blocking_forget(struct client *c) {
     c->flags &= ~(uint32_t)CLIENT_POSTPONED;
     if (!c->blocked) return;
+    if (c->blocked->waiting) waiting_withdraw(c->blocked->waiting);
     struct blocked b = leave(c);
-    mem_free(b.arg);
+    release(&b);
 }

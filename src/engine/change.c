@@ -4,6 +4,8 @@
  * in one piece before the locks go, so the journal's order is the order in which the locks were held. */
 #include "trivet/engine/change.h"
 #include "trivet/base/buf.h"
+#include "trivet/engine/blocking.h"
+#include "trivet/engine/dispatch.h"
 #include "trivet/engine/options.h"
 #include "trivet/engine/pubsub.h"
 #include "trivet/engine/tracking.h"
@@ -19,7 +21,10 @@ static _Thread_local const struct client *changing;
 static void key_changed(struct keyspace_view *view, uint32_t db, struct slice key) {
     struct shard *s = &shards[SHARD_OF(keyspace_hash(view, key))];
     COUNTER_ADD(counters_mine()->dirty, 1);
-    if (UNLIKELY(s->watched != NULL)) transaction_touch(s, db, key);
+    if (UNLIKELY(s->interests != NULL)) {
+        transaction_touch(s, db, key);
+        blocking_key_changed(s, db, key);
+    }
     if (UNLIKELY(atomic_load_explicit(&tracking_clients, memory_order_relaxed) > 0))
         tracking_invalidate(changing, key);
 }
@@ -63,8 +68,8 @@ void changed(struct call *c, struct slice key, enum notify_class class, const ch
 }
 
 void changed_database(struct call *c, uint32_t db, struct effect effect) {
-    (void)db;
     COUNTER_ADD(counters_mine()->dirty, 1);
+    blocking_databases_changed(db, db);
     if (atomic_load_explicit(&tracking_clients, memory_order_relaxed) > 0) tracking_invalidate_all();
     journal_effect(c, effect);
 }
@@ -88,6 +93,9 @@ uint64_t change_flush(void) {
     return journal_append(&gathered);
 }
 
-void change_flush_quietly(void) { (void)change_flush(); }
+void change_flush_quietly(void) {
+    if (UNLIKELY(blocking_has_work())) blocking_serve(dispatch_now_ms);
+    blocking_deliver(change_flush());
+}
 
 void change_thread_release(void) { effects_release(&gathered); }

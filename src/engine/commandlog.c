@@ -1,6 +1,7 @@
 /* commandlog.c: three lists of remembered commands, the newest first, each with its own limit of length.
  *
- * An entry is one allocation: the struct, its argument slices, then all bytes. Entries are rare, so one lock guards all. */
+ * An entry is one allocation: the struct, its argument slices, then all bytes. Entries are rare, so one lock
+ * guards all. */
 #include "trivet/engine/commandlog.h"
 #include "trivet/base/buf.h"
 #include "trivet/base/lock.h"
@@ -74,7 +75,8 @@ static struct node *node_new(const struct call *c, int64_t value) {
     const char *peer = c->client->peer, *name = c->client->name ? c->client->name : "";
     size_t peer_size = strlen(peer) + 1, name_size = strlen(name) + 1;
 
-    struct node *n = mem_alloc_zero(sizeof *n + count * sizeof(struct slice) + bytes.len + peer_size + name_size);
+    struct node *n =
+        mem_alloc_zero(sizeof *n + count * sizeof(struct slice) + bytes.len + peer_size + name_size);
     struct slice *argv = (struct slice *)(n + 1);
     char *to = (char *)(argv + count);
     if (bytes.len) memcpy(to, bytes.ptr, bytes.len);
@@ -83,7 +85,12 @@ static struct node *node_new(const struct call *c, int64_t value) {
     memcpy(peer_at, peer, peer_size);
     memcpy(name_at, name, name_size);
     n->entry = (struct commandlog_entry){
-        .time_s = c->view.now_ms / 1000, .value = value, .argv = argv, .argc = count, .peer = peer_at, .name = name_at,
+        .time_s = c->view.now_ms / 1000,
+        .value = value,
+        .argv = argv,
+        .argc = count,
+        .peer = peer_at,
+        .name = name_at,
     };
     buf_release(&bytes);
     return n;
@@ -129,7 +136,8 @@ void commandlog_note(const struct call *c, int64_t us, uint64_t reply_bytes) {
     };
     for (int type = 0; type < COMMANDLOG_TYPES; type++) {
         int64_t threshold = threshold_of((enum commandlog_type)type);
-        if (threshold < 0 || value[type] < threshold || max_length_of((enum commandlog_type)type) <= 0) continue;
+        if (threshold < 0 || value[type] < threshold || max_length_of((enum commandlog_type)type) <= 0)
+            continue;
         struct node *n = node_new(c, value[type]);
         lock_take(&log_lock);
         push((enum commandlog_type)type, n);

@@ -117,15 +117,21 @@ static void execute(struct call *call) {
     if (UNLIKELY(commandlog_wants(us, call->request_bytes, reply_bytes))) commandlog_note(call, us, reply_bytes);
 }
 
+/* Before the locks go: clients that waited for what the command did, then the journal. */
 static void settle(struct client *c) {
+    bool served = UNLIKELY(blocking_has_work());
+    if (served) blocking_serve(dispatch_now_ms);
     uint64_t offset = change_flush();
+    if (served) blocking_deliver(offset);
     if (offset > c->journal_offset) c->journal_offset = offset;
 }
 
 static void run_exclusive(struct call *call) {
     exclusive_begin();
-    execute(call);
-    settle(call->client);
+    if (LIKELY(!(call->client->flags & CLIENT_CLOSING))) { /* CLIENT KILL may have come first */
+        execute(call);
+        settle(call->client);
+    }
     exclusive_end();
 }
 
@@ -136,9 +142,34 @@ static void run_on_one_key(struct call *call, const struct prepared *p) {
     call->view.ref_count = 1;
     struct shard *s = &shards[SHARD_OF(ref.hash)];
     shard_lock(s);
+    if (UNLIKELY(blocking_needs_gate(s))) {
+        shard_unlock(s);
+        run_exclusive(call);
+        return;
+    }
     execute(call);
     settle(call->client);
     shard_unlock(s);
+}
+
+static bool any_needs_gate(const struct shard_set *set) {
+    if (!thread_is_parallel() || set->count == 0 || blocking_keys_count() == 0) return false;
+    for (uint32_t word = set->low; word <= set->high; word++)
+        for (uint64_t bits = set->bits[word]; bits; bits &= bits - 1)
+            if (blocking_needs_gate(&shards[word * 64 + (uint32_t)__builtin_ctzll(bits)])) return true;
+    return false;
+}
+
+static void run_on_shards(struct call *call, const struct shard_set *set) {
+    shards_lock(set);
+    if (UNLIKELY(any_needs_gate(set))) {
+        shards_unlock(set);
+        run_exclusive(call);
+        return;
+    }
+    execute(call);
+    settle(call->client);
+    shards_unlock(set);
 }
 
 #define REFS_INSIDE 16
@@ -157,10 +188,7 @@ static void run_on_keys(struct call *call) {
         call->view.refs = refs;
         call->view.ref_count = keys.count;
     }
-    shards_lock(&set);
-    execute(call);
-    settle(call->client);
-    shards_unlock(&set);
+    run_on_shards(call, &set);
     if (refs != inside) mem_free(refs);
     key_positions_release(&keys);
 }
@@ -173,10 +201,7 @@ static void run_queue(struct call *call) {
     }
     struct shard_set set = { 0 };
     transaction_shards(call->client, &set);
-    shards_lock(&set);
-    execute(call);
-    settle(call->client);
-    shards_unlock(&set);
+    run_on_shards(call, &set);
 }
 
 static void run_by_kind(struct call *call, const struct prepared *p) {
@@ -224,6 +249,7 @@ enum dispatched dispatch_run(struct client *c, struct args *args, const struct p
     struct call call;
     call_init(&call, c, p->command, args);
     c->commands++;
+    uint32_t skip = c->flags & CLIENT_REPLY_SKIP_NEXT;
     if (UNLIKELY(c->flags & SPECIAL_STATES)) mute_if_asked(c);
     if (!dispatch_admit(&call)) {
         c->reply.muted = false;
@@ -231,6 +257,7 @@ enum dispatched dispatch_run(struct client *c, struct args *args, const struct p
     }
     if (UNLIKELY(obstacle_is_set(OBSTACLE_PAUSE)) && !is_queueing(c, p->command) && pause_holds(c, p->command, dispatch_now_ms)) {
         c->commands--;
+        c->flags |= skip; /* it has not run: the next time counts */
         pause_postpone(c);
         c->reply.muted = false;
         return DISPATCH_POSTPONED;

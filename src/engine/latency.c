@@ -1,6 +1,7 @@
 /* latency.c: the latency monitor: for each kind of event a ring of its last spikes, one sample a second.
  *
- * Events are few (a handful of kinds) and rare, so they stand in one small array in alphabetical order under a lock. */
+ * Events are few (a handful of kinds) and rare, so they stand in one small array in alphabetical order under
+ * a lock. */
 #include "trivet/engine/latency.h"
 #include "trivet/base/clock.h"
 #include "trivet/base/lock.h"
@@ -117,7 +118,10 @@ size_t latency_reset(struct slice event) {
 
 /* "12s", "5m", "3h", "2d" ago, as a column label of at most four characters. */
 static void age_label(char label[8], int64_t age_s) {
-    static const struct { int64_t unit; char letter; } units[] = { { 86400, 'd' }, { 3600, 'h' }, { 60, 'm' }, { 1, 's' } };
+    static const struct {
+        int64_t unit;
+        char letter;
+    } units[] = { { 86400, 'd' }, { 3600, 'h' }, { 60, 'm' }, { 1, 's' } };
     if (age_s < 0) age_s = 0;
     size_t u = 0;
     while (u < COUNT_OF(units) - 1 && age_s < units[u].unit) u++;
@@ -132,10 +136,12 @@ static void age_label(char label[8], int64_t age_s) {
 }
 
 /* One row of the bars, the highest first: '_' is an empty bar's foot, 'o' and '#' grow with the height. */
-static void graph_row(struct buf *out, const struct latency_sample *at, size_t count, int row, int64_t low, int64_t high) {
+static void graph_row(struct buf *out, const struct latency_sample *at, size_t count, int row, int64_t low,
+                      int64_t high) {
     int64_t span = high > low ? high - low : 1;
     for (size_t i = 0; i < count; i++) {
-        int64_t height = (at[i].ms - low) * (GRAPH_ROWS * 2 - 1) / span - (GRAPH_ROWS - 1 - row) * 2; /* half rows */
+        int64_t height =
+            (at[i].ms - low) * (GRAPH_ROWS * 2 - 1) / span - (GRAPH_ROWS - 1 - row) * 2; /* half rows */
         char mark = height < 0 ? ' ' : height == 0 ? (row == GRAPH_ROWS - 1 ? '_' : 'o') : '#';
         buf_append_byte(out, mark);
     }
@@ -163,8 +169,8 @@ bool latency_graph(struct slice event, int64_t now_s, struct buf *out) {
         if (at[i].ms < low) low = at[i].ms;
         if (at[i].ms > high) high = at[i].ms;
     }
-    buf_printf(out, "%s - high %lld ms, low %lld ms (all time high %lld ms)\n", e.name, (long long)high, (long long)low,
-               (long long)e.max_ms);
+    buf_printf(out, "%s - high %lld ms, low %lld ms (all time high %lld ms)\n", e.name, (long long)high,
+               (long long)low, (long long)e.max_ms);
     for (int i = 0; i < GRAPH_COLUMNS; i++) buf_append_byte(out, '-');
     buf_append_byte(out, '\n');
     for (int row = 0; row < GRAPH_ROWS; row++) graph_row(out, at, count, row, low, high);
@@ -181,15 +187,21 @@ struct doctor {
 };
 
 static const char *advice_for(const char *event) {
-    static const struct { const char *event, *text; } advice[] = {
-        { "command", "Look at SLOWLOG GET for commands that walk many elements; use SCAN and its kin, or smaller values." },
-        { "fast-command", "A command that does little work took long: the machine lacks processor time, swaps, or its "
-                          "hypervisor stole the time. Compare with 'redis-cli --intrinsic-latency'." },
-        { "expire-cycle", "Very many keys expire at the same time: spread their times, or lower active-expire-effort." },
+    static const struct { const char *event, *text;
+    } advice[] = {
+        { "command", "Look at SLOWLOG GET for commands that walk many elements; use SCAN and its kin, or "
+                     "smaller values." },
+        { "fast-command",
+          "A command that does little work took long: the machine lacks processor time, swaps, or its "
+          "hypervisor stole the time. Compare with 'redis-cli --intrinsic-latency'." },
+        { "expire-cycle",
+          "Very many keys expire at the same time: spread their times, or lower active-expire-effort." },
         { "eviction-cycle", "Memory is at its limit and big values are being evicted: raise maxmemory, set "
                             "lazyfree-lazy-eviction, or store smaller values." },
-        { "aof-write", "The disk is slow to take writes: look for others that use it, or give the AOF a disk of its own." },
-        { "aof-fsync-always", "The disk is slow to sync: 'appendfsync everysec' does it outside the commands' way." },
+        { "aof-write", "The disk is slow to take writes: look for others that use it, or give the AOF a disk "
+                       "of its own." },
+        { "aof-fsync-always",
+          "The disk is slow to sync: 'appendfsync everysec' does it outside the commands' way." },
     };
     for (size_t i = 0; i < COUNT_OF(advice); i++)
         if (strcmp(advice[i].event, event) == 0) return advice[i].text;
@@ -206,10 +218,12 @@ static void describe_event(void *arg, const struct latency_event *e) {
         deviation += away < 0 ? -away : away;
     }
     int64_t span_s = e->samples[e->count - 1].time_s - e->samples[0].time_s;
-    buf_printf(d->out, "%zu. %s: %zu latency spikes (average %lld ms, mean deviation %lld ms, period %.2f s). Worst of all "
-                       "time: %lld ms.\n",
-               ++d->events, e->name, e->count, (long long)average, (long long)(deviation / count),
-               (double)span_s / (double)count, (long long)e->max_ms);
+    buf_printf(
+        d->out,
+        "%zu. %s: %zu latency spikes (average %lld ms, mean deviation %lld ms, period %.2f s). Worst of all "
+        "time: %lld ms.\n",
+        ++d->events, e->name, e->count, (long long)average, (long long)(deviation / count),
+        (double)span_s / (double)count, (long long)e->max_ms);
     const char *advice = advice_for(e->name);
     if (advice) buf_printf(d->out, "   %s\n", advice);
 }
@@ -219,8 +233,8 @@ void latency_doctor(struct buf *out) {
     struct doctor d = { &events_text, 0 };
     latency_each(describe_event, &d);
     if (d.events > 0)
-        buf_printf(out, "Latency spikes were seen in %zu kind%s of events:\n\n%.*s", d.events, d.events == 1 ? "" : "s",
-                   SLICE_ARG(buf_slice(&events_text)));
+        buf_printf(out, "Latency spikes were seen in %zu kind%s of events:\n\n%.*s", d.events,
+                   d.events == 1 ? "" : "s", SLICE_ARG(buf_slice(&events_text)));
     else if (options.latency_monitor_threshold_ms == 0)
         buf_printf(out, "The latency monitor is off and nothing was recorded. Turn it on with 'CONFIG SET "
                         "latency-monitor-threshold <milliseconds>'.\n");

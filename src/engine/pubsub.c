@@ -334,9 +334,12 @@ static void matches_add(struct matches *m, struct name *n) {
     m->workers |= n->workers;
 }
 
+/* To clients of this protocol no pattern matches the empty channel, not even "*"; only the empty one does. */
 static bool match_pattern(void *arg, void *item) {
     struct matches *m = arg;
-    if (glob_match(name_text(item), m->channel)) matches_add(m, item);
+    const struct name *pattern = item;
+    bool fits = glob_match(name_text(pattern), m->channel);
+    if (fits) matches_add(m, item);
     return true;
 }
 

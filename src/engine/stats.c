@@ -1,13 +1,15 @@
-/* stats.c: counting without locks: each worker owns a block and, for each command, a cell; readers add them up.
+/* stats.c: counting without locks: each worker owns a block and, for each command, a cell; readers add them
+ * up.
  *
- * A command's latencies go into a log-linear histogram of nanoseconds: every power of two is a group of 128 equal
- * steps, so a value is known within 1 %. Groups are allocated when first hit: a command's latencies lie in few of them.
- * Error codes are rare and live in one small table under a lock. */
+ * A command's latencies go into a log-linear histogram of nanoseconds: every power of two is a group of 128
+ * equal steps, so a value is known within 1 %. Groups are allocated when first hit: a command's latencies lie
+ * in few of them. Error codes are rare and live in one small table under a lock. */
 #include "trivet/engine/stats.h"
 #include "trivet/base/lock.h"
 #include "trivet/base/mem.h"
 #include "trivet/base/slice.h"
 #include "trivet/engine/options.h"
+#include "trivet/engine/registry.h"
 #include <stddef.h>
 
 struct stats worker_stats[WORKERS_MAX];
@@ -16,7 +18,8 @@ uint64_t stats_sum(size_t offset) {
     uint64_t sum = 0;
     for (int i = 0; i < WORKERS_MAX; i++) {
         const char *block = (const char *)&worker_stats[i];
-        sum += atomic_load_explicit((const atomic_uint_fast64_t *)(const void *)(block + offset), memory_order_relaxed);
+        sum += atomic_load_explicit((const atomic_uint_fast64_t *)(const void *)(block + offset),
+                                    memory_order_relaxed);
     }
     return sum;
 }
@@ -47,7 +50,8 @@ static struct command_cell *cell_mine(const struct command *command) {
     return &cells[worker < 0 ? 0 : worker][command->id];
 }
 
-/* Group 0 holds 0..127 one by one, group g > 0 the values from 128 << (g - 1) up, in steps of 1 << (g - 1). */
+/* Group 0 holds 0..127 one by one, group g > 0 the values from 128 << (g - 1) up, in steps of 1 << (g - 1).
+ */
 static void place_of(uint64_t ns, unsigned *group, unsigned *step) {
     if (ns < STEPS) {
         *group = 0;
@@ -97,7 +101,9 @@ void stats_command_ran(const struct command *command, int64_t ns, bool failed) {
 
 void stats_command_rejected(const struct command *command) { COUNTER_ADD(cell_mine(command)->rejected, 1); }
 
-static uint64_t relaxed(const atomic_uint_fast64_t *counter) { return atomic_load_explicit(counter, memory_order_relaxed); }
+static uint64_t relaxed(const atomic_uint_fast64_t *counter) {
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
 
 struct command_stats stats_command(const struct command *command) {
     struct command_stats sum = { 0 };
@@ -112,12 +118,22 @@ struct command_stats stats_command(const struct command *command) {
     return sum;
 }
 
+uint64_t stats_command_us(void) {
+    uint64_t ns = 0;
+    for (uint32_t id = 0; id < cell_count; id++) {
+        if (registry_by_id(id)->flags & RUNS_QUEUE) continue; /* what it runs is counted by itself */
+        for (int w = 0; w < cell_workers; w++) ns += relaxed(&cells[w][id].ns);
+    }
+    return ns / 1000;
+}
+
 /* Adds up one group of a command over all workers; false if nobody has it. */
 static bool sum_group(const struct command *command, unsigned group, uint64_t sum[STEPS]) {
     bool any = false;
     memset(sum, 0, STEPS * sizeof *sum);
     for (int w = 0; w < cell_workers; w++) {
-        const struct histogram *h = atomic_load_explicit(&cells[w][command->id].latency, memory_order_acquire);
+        const struct histogram *h =
+            atomic_load_explicit(&cells[w][command->id].latency, memory_order_acquire);
         const atomic_count *counts = h ? atomic_load_explicit(&h->group[group], memory_order_acquire) : NULL;
         if (!counts) continue;
         any = true;
@@ -200,7 +216,9 @@ size_t stats_command_histogram(const struct command *command, struct histogram_r
     return b.count;
 }
 
-static void clear_counter(atomic_uint_fast64_t *counter) { atomic_store_explicit(counter, 0, memory_order_relaxed); }
+static void clear_counter(atomic_uint_fast64_t *counter) {
+    atomic_store_explicit(counter, 0, memory_order_relaxed);
+}
 
 static void clear_cell(struct command_cell *cell) {
     clear_counter(&cell->calls);

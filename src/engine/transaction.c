@@ -1,23 +1,14 @@
-/* transaction.c: the queue of MULTI and the registry of watched keys. See transaction.h for the locking.
+/* transaction.c: the queue of MULTI and the watched keys. See transaction.h for the locking.
  *
- * A shard's `watched` table holds one struct watched_key a key that somebody watches; on it hang the watchers,
- * one for each client. A client's transaction points to its watchers. */
+ * The watchers of a key hang on its struct interest, one for each client. A client's transaction points to its watchers. */
 #include "trivet/engine/transaction.h"
 #include "trivet/base/hash.h"
 #include "trivet/base/mem.h"
-#include "trivet/types/table.h"
-
-struct watched_key {
-    struct watcher *first;
-    uint64_t hash;   /* of id: database and key */
-    uint32_t shard;
-    uint32_t id_len;
-    char id[];       /* database number (4 bytes), key */
-};
+#include "trivet/engine/interest.h"
 
 struct watcher {
     struct client *client;
-    struct watched_key *on;
+    struct interest *on;
     struct watcher *previous, *next;
 };
 
@@ -32,12 +23,6 @@ struct transaction {
 };
 
 static atomic_size_t watching_clients, watched_keys;
-
-static struct slice watched_key_id(const void *item) {
-    const struct watched_key *w = item;
-    return slice_make(w->id, w->id_len);
-}
-static const struct table_ops watched_table_ops = { .key = watched_key_id };
 
 static struct transaction *transaction_of(struct client *c) {
     if (!c->transaction) c->transaction = mem_alloc_zero(sizeof *c->transaction);
@@ -119,51 +104,7 @@ void transaction_end(struct client *c) {
 
 /* ---- watching ---- */
 
-static struct slice make_id(struct buf *out, uint32_t db, struct slice key) {
-    buf_clear(out);
-    buf_append(out, slice_make(&db, sizeof db));
-    buf_append(out, key);
-    return buf_slice(out);
-}
-
-static struct watched_key *watched_find(struct shard *s, uint32_t db, struct slice key, uint64_t *hash) {
-    char small[256];
-    struct buf heap = { 0 };
-    struct slice id;
-    if (key.len <= sizeof small - sizeof db) {
-        memcpy(small, &db, sizeof db);
-        if (key.len) memcpy(small + sizeof db, key.ptr, key.len);
-        id = slice_make(small, sizeof db + key.len);
-    } else {
-        id = make_id(&heap, db, key);
-    }
-    *hash = hash_bytes(id);
-    struct watched_key *w = s->watched ? table_find(s->watched, id, *hash) : NULL;
-    buf_release(&heap);
-    return w;
-}
-
-static struct watched_key *watched_make(struct shard *s, uint32_t shard, uint32_t db, struct slice key) {
-    uint64_t hash;
-    struct watched_key *w = watched_find(s, db, key, &hash);
-    if (w) return w;
-    if (!s->watched) {
-        s->watched = mem_alloc_zero(sizeof *s->watched);
-        table_init(s->watched, &watched_table_ops);
-    }
-    w = mem_alloc(sizeof *w + sizeof db + key.len);
-    w->first = NULL;
-    w->hash = hash;
-    w->shard = shard;
-    w->id_len = (uint32_t)(sizeof db + key.len);
-    memcpy(w->id, &db, sizeof db);
-    if (key.len) memcpy(w->id + sizeof db, key.ptr, key.len);
-    table_insert(s->watched, w, hash);
-    atomic_fetch_add_explicit(&watched_keys, 1, memory_order_relaxed);
-    return w;
-}
-
-static bool is_watching(const struct transaction *t, const struct watched_key *w) {
+static bool is_watching(const struct transaction *t, const struct interest *w) {
     for (size_t i = 0; i < t->watcher_count; i++)
         if (t->watchers[i]->on == w) return true;
     return false;
@@ -174,12 +115,13 @@ void transaction_watch(struct call *call, struct slice key) {
     /* Looking it up lets it expire now, before it is watched, and not later as if it had changed. */
     keyspace_peek(&call->view, key);
     uint32_t shard = SHARD_OF(keyspace_hash(&call->view, key));
-    struct watched_key *w = watched_make(&shards[shard], shard, call->view.db, key);
+    struct interest *w = interest_make(shard, call->view.db, key);
     if (is_watching(t, w)) return;
+    if (!w->watchers) atomic_fetch_add_explicit(&watched_keys, 1, memory_order_relaxed);
     struct watcher *one = mem_alloc(sizeof *one);
-    *one = (struct watcher){ .client = call->client, .on = w, .next = w->first };
-    if (w->first) w->first->previous = one;
-    w->first = one;
+    *one = (struct watcher){ .client = call->client, .on = w, .next = w->watchers };
+    if (w->watchers) w->watchers->previous = one;
+    w->watchers = one;
     if (t->watcher_count == t->watcher_room) {
         t->watcher_room = t->watcher_room ? t->watcher_room * 2 : 4;
         t->watchers = mem_realloc(t->watchers, t->watcher_room * sizeof(struct watcher *));
@@ -189,20 +131,13 @@ void transaction_watch(struct call *call, struct slice key) {
 }
 
 static void watcher_free(struct watcher *one) {
-    struct watched_key *w = one->on;
+    struct interest *w = one->on;
     if (one->previous) one->previous->next = one->next;
     if (one->next) one->next->previous = one->previous;
-    if (w->first == one) w->first = one->next;
+    if (w->watchers == one) w->watchers = one->next;
     mem_free(one);
-    if (w->first) return;
-    struct shard *s = &shards[w->shard];
-    table_remove_item(s->watched, w, w->hash);
-    mem_free(w);
-    atomic_fetch_sub_explicit(&watched_keys, 1, memory_order_relaxed);
-    if (table_count(s->watched) > 0) return;
-    table_release(s->watched, NULL);
-    mem_free(s->watched);
-    s->watched = NULL;
+    if (!w->watchers) atomic_fetch_sub_explicit(&watched_keys, 1, memory_order_relaxed);
+    interest_drop(w);
 }
 
 static bool is_locked(const struct shard_set *locked, uint32_t shard) {
@@ -231,17 +166,12 @@ bool transaction_is_broken(const struct client *c) {
     return atomic_load_explicit(&c->watch_broken, memory_order_relaxed);
 }
 
-static struct slice watched_key_of(const struct watched_key *w, uint32_t *db) {
-    memcpy(db, w->id, sizeof *db);
-    return slice_make(w->id + sizeof *db, w->id_len - sizeof *db);
-}
-
 bool transaction_must_fail(struct call *call) {
     struct transaction *t = call->client->transaction;
     for (size_t i = 0; t && i < t->watcher_count; i++) {
         /* Looking at the key lets it expire, which touches its watchers: us. */
         struct keyspace_view view = call->view;
-        struct slice key = watched_key_of(t->watchers[i]->on, &view.db);
+        struct slice key = interest_key(t->watchers[i]->on, &view.db);
         keyspace_peek(&view, key);
     }
     return transaction_is_broken(call->client);
@@ -264,14 +194,13 @@ void transaction_shards(const struct client *c, struct shard_set *out) {
 
 /* ---- being touched ---- */
 
-static void break_watchers(struct watched_key *w) {
-    for (struct watcher *one = w->first; one; one = one->next)
+static void break_watchers(struct interest *w) {
+    for (struct watcher *one = w->watchers; one; one = one->next)
         atomic_store_explicit(&one->client->watch_broken, true, memory_order_relaxed);
 }
 
 void transaction_touch(struct shard *s, uint32_t db, struct slice key) {
-    uint64_t hash;
-    struct watched_key *w = s->watched ? watched_find(s, db, key, &hash) : NULL;
+    struct interest *w = interest_find(s, db, key);
     if (w) break_watchers(w);
 }
 
@@ -285,21 +214,19 @@ static bool key_exists(struct shard *s, uint32_t db, struct slice key) {
     return kdb && table_find(&kdb->table, key, hash_bytes(key));
 }
 
-static bool touch_if_there(void *arg, void *item) {
+static void touch_if_there(void *arg, struct interest *w) {
     struct database_touch *t = arg;
-    struct watched_key *w = item;
     uint32_t db;
-    struct slice key = watched_key_of(w, &db);
+    struct slice key = interest_key(w, &db);
     bool concerned = db == t->db || db == t->other;
     if (concerned && (key_exists(t->shard, t->db, key) || key_exists(t->shard, t->other, key))) break_watchers(w);
-    return true;
 }
 
 void transaction_touch_database(uint32_t db, uint32_t other) {
     if (transaction_watched_keys() == 0) return;
     for (uint32_t i = 0; i < SHARD_COUNT; i++) {
         struct database_touch t = { &shards[i], db, other };
-        if (shards[i].watched) table_each(shards[i].watched, touch_if_there, &t);
+        interest_each(&shards[i], touch_if_there, &t);
     }
 }
 

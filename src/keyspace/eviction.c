@@ -222,9 +222,9 @@ static size_t eligible(const struct keydb *kdb) {
  * hash spreads every database alike, so one shard's proportions are those of all. */
 static struct keydb *pick_db(struct shard *s, uint32_t *db) NEEDS(s->lock) {
     size_t total = 0;
-    for (uint32_t i = 0; i <= s->other_count; i++) total += eligible(shard_db(s, i));
+    for (uint32_t i = 0; i <= shard_last_db(s); i++) total += eligible(shard_db(s, i));
     if (total == 0) return NULL;
-    uint64_t nth = s->other_count ? random_below(total) : 0;
+    uint64_t nth = shard_last_db(s) ? random_below(total) : 0;
     for (*db = 0; nth >= eligible(shard_db(s, *db)); ++*db) nth -= eligible(shard_db(s, *db));
     return shard_db(s, *db);
 }

@@ -75,7 +75,7 @@ static void note_ttl(uint32_t db, const struct bite *b) {
 /* The database of this shard to walk on in, moving the watch past those without an expiry; NULL at the
  * end. */
 static struct keydb *next_db(struct shard *s, struct watch *w) NEEDS(s->lock) {
-    for (; w->db <= s->other_count; w->db++) {
+    for (; w->db <= shard_last_db(s); w->db++) {
         struct keydb *kdb = shard_db(s, w->db);
         if (kdb && kdb->expires > 0) return kdb;
     }

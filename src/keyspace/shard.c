@@ -22,25 +22,26 @@ void shards_release(void) {
         struct shard *s = &shards[i];
         table_release(&s->first.table, free_entry);
         s->first.expires = s->first.expiry_cursor = 0;
-        for (uint32_t db = 0; db < s->other_count; db++) {
-            if (s->others[db]) table_release(&s->others[db]->table, free_entry);
-            mem_free(s->others[db]);
+        for (uint32_t db = 1; db <= shard_last_db(s); db++) {
+            struct keydb *other = shard_db(s, db);
+            if (other) table_release(&other->table, free_entry);
+            mem_free(other);
         }
         mem_free(s->others);
         s->others = NULL;
-        s->other_count = 0;
         lock_release(&s->lock);
     }
 }
 
 struct keydb *shard_db_make(struct shard *s, uint32_t db) {
     if (db == 0) return &s->first;
-    if (db > s->other_count) {
-        s->others = mem_realloc(s->others, db * sizeof(struct keydb *));
-        for (uint32_t i = s->other_count; i < db; i++) s->others[i] = NULL;
-        s->other_count = db;
+    uint32_t before = shard_last_db(s);
+    if (db > before) {
+        s->others = mem_realloc(s->others, sizeof *s->others + db * sizeof(struct keydb *));
+        for (uint32_t i = before; i < db; i++) s->others->at[i] = NULL;
+        s->others->count = db;
     }
-    struct keydb **place = &s->others[db - 1];
+    struct keydb **place = &s->others->at[db - 1];
     if (!*place) {
         *place = mem_alloc_zero(sizeof **place);
         table_init(&(*place)->table, &entry_table_ops);

@@ -14,6 +14,7 @@
 #include "trivet/engine/locks.h"
 #include "trivet/engine/options.h"
 #include "trivet/engine/stats.h"
+#include "trivet/engine/transaction.h"
 #include "trivet/engine/workers.h"
 #include "trivet/net/listener.h"
 #include "trivet/net/socket.h"
@@ -31,6 +32,7 @@
 #define WRITE_VECTORS 64
 #define WRITE_AT_ONCE (1024 * 1024) /* bytes for one connection before the others get their turn */
 #define CHECK_OUTPUT_FROM (256 * 1024) /* replies of a pipeline are held against the limits from here on */
+#define READ_ASIDE_MAX (1024 * 1024) /* input kept for a blocked client */
 #define KEEP_INPUT_ROOM (16 * 1024)  /* an empty input buffer larger than this is given back */
 
 /* No command of such a client may run now. */
@@ -57,6 +59,7 @@ static _Thread_local struct {
     struct conn *marked;
     struct conn *resumed;
     char *shared;        /* READ_SIZE bytes */
+    bool ended;          /* conns_end was here: who arrives now comes too late */
     struct args slots[BATCH];
     struct prepared prepared[BATCH];
 } here;
@@ -193,12 +196,12 @@ static size_t run_batch(struct conn *conn, const struct batch *b, enum dispatche
         }
         args_reset(&here.slots[i]);
         if (UNLIKELY(c->reply.memory > CHECK_OUTPUT_FROM)) check_output(conn);
+        gate_yield(); /* before the look at the flag: CLIENT KILL of another worker runs here */
         if (UNLIKELY(c->flags & CLIENT_CLOSING)) {
             for (size_t drop = i + 1; drop < b->count; drop++) args_reset(&here.slots[drop]);
             *held = DISPATCH_CLOSE;
             return b->consumed[i];
         }
-        gate_yield();
     }
     return b->used;
 }
@@ -231,7 +234,6 @@ static size_t run_input(struct conn *conn, struct slice input) {
         done += run_batch(conn, &b, &held);
         if (held == DISPATCH_BLOCKED || held == DISPATCH_POSTPONED) {
             if (partial) args_reset(partial);
-            set_reading(conn, false);
             return done;
         }
         if (held == DISPATCH_CLOSE) {
@@ -257,6 +259,7 @@ static size_t run_input(struct conn *conn, struct slice input) {
 static bool run_postponed(struct conn *conn) {
     struct args a = conn->args;
     args_init(&conn->args);
+    args_rebase(&a, conn->in.ptr);
     struct prepared p;
     size_t used = a.used;
     dispatch_prepare(&conn->client, &a, &p);
@@ -293,7 +296,8 @@ static void keep_input(struct conn *conn, struct slice input, size_t done) {
     c->input_pending = conn->in.len;
     c->input_room = conn->in.room;
     c->arguments_memory = conn->args.big ? conn->args.big->room : 0;
-    if (c->input_pending + c->arguments_memory > options.client_query_buffer_limit) over_query_limit(conn);
+    size_t queued = c->flags & CLIENT_IN_MULTI ? transaction_memory(c) : 0;
+    if (c->input_pending + c->arguments_memory + queued > options.client_query_buffer_limit) over_query_limit(conn);
 }
 
 static void after_input(struct conn *conn) {
@@ -309,13 +313,13 @@ static void process(struct conn *conn, struct slice input) {
 
 /* ---- reading ---- */
 
-/* Reads into the big argument that is being filled, and what comes after it into the connection's own buffer.
- * Returns what read returned. */
+/* Reads into the big argument that is being filled and, if its end is in reach, what comes after it into the
+ * connection's own buffer. Returns what read returned. */
 static ssize_t read_big(struct conn *conn) {
     struct parse_room room = parse_big_room(&conn->args);
     char *behind = buf_reserve(&conn->in, KEEP_INPUT_ROOM / 4);
     struct iovec to[2] = { { room.ptr, room.len }, { behind, KEEP_INPUT_ROOM / 4 } };
-    ssize_t got = socket_read_vectors(conn->client.fd, to, 2);
+    ssize_t got = socket_read_vectors(conn->client.fd, to, room.is_last ? 2 : 1);
     if (got <= 0) return got;
     size_t into_big = (size_t)got < room.len ? (size_t)got : room.len;
     conn->in.len += (size_t)got - into_big;
@@ -339,6 +343,14 @@ static ssize_t read_plain(struct conn *conn) {
     return got;
 }
 
+/* A blocked client may send more, or hang up, which must be noticed: what it sends is kept for later, up to a point. */
+static ssize_t read_aside(struct conn *conn) {
+    ssize_t got = socket_read(conn->client.fd, buf_reserve(&conn->in, KEEP_INPUT_ROOM), KEEP_INPUT_ROOM);
+    if (got > 0) conn->in.len += (size_t)got;
+    if (conn->in.len > READ_ASIDE_MAX) set_reading(conn, false);
+    return got;
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *arg) {
     (void)fd;
     (void)what;
@@ -346,10 +358,14 @@ static void on_readable(evutil_socket_t fd, short what, void *arg) {
     struct client *c = &conn->client;
     worker_begin_turn();
     if (mailbox_has_letters(&worker_mailboxes[worker_self()])) mailbox_drain(&worker_mailboxes[worker_self()]);
-    if (c->flags & STOPPED) return;
+    if (c->flags & CLIENT_CLOSING) return;
     struct stats *s = stats_mine();
     COUNTER_ADD(s->reads, 1);
-    ssize_t got = conn->args.big ? read_big(conn) : read_plain(conn);
+    ssize_t got;
+    if (c->flags & STOPPED)
+        got = read_aside(conn);
+    else
+        got = conn->args.big ? read_big(conn) : read_plain(conn);
     if (got > 0) {
         c->active_ms = dispatch_now_ms;
         c->bytes_in += (uint64_t)got;
@@ -495,6 +511,11 @@ void conn_fill_hooks(struct client_hooks *hooks) {
 }
 
 void conn_open(int fd, bool is_unix) {
+    if (here.ended) {
+        close(fd);
+        listeners_count_client(worker_self(), -1);
+        return;
+    }
     struct event_base *base = worker_base(worker_self());
     struct conn *conn = mem_alloc_zero(sizeof *conn);
     if (!here.shared) here.shared = mem_alloc(READ_SIZE);
@@ -555,6 +576,7 @@ void conns_end(void) {
     for (size_t i = 0; i < BATCH; i++) args_release(&here.slots[i]);
     mem_free(here.shared);
     here.shared = NULL;
+    here.ended = true;
 }
 
 /* ---- now and then ---- */

@@ -3,6 +3,7 @@
  * The loop is the worker's own: event_base_loop(EVLOOP_ONCE) waits and runs the callbacks that are due, then
  * end_turn() does what comes after all of them. Callbacks call worker_begin_turn() first. */
 #include "trivet/net/worker.h"
+#include "trivet/base/background.h"
 #include "trivet/base/clock.h"
 #include "trivet/base/log.h"
 #include "trivet/base/mem.h"
@@ -142,7 +143,7 @@ void workers_retime(void) {
 static bool worker_prepare(struct worker *w, int index) {
     w->index = index;
     struct event_config *config = event_config_new();
-    event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
+    event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
     w->base = event_base_new_with_config(config);
     event_config_free(config);
     if (!w->base || !mailbox_init(&worker_mailboxes[index])) return false;
@@ -220,6 +221,7 @@ void workers_stop(void) {
 
 void workers_end(void) {
     for (int i = 1; i < thread_worker_count; i++) pthread_join(workers[i].thread, NULL);
+    background_stop(); /* its last jobs may still post letters: before the boxes go */
     thread_end();
     for (int i = 0; i < thread_worker_count; i++) {
         struct worker *w = &workers[i];

@@ -86,8 +86,8 @@ static void push_blob(struct args *a, struct blob *owned) {
     a->blobs[a->argc - 1] = owned;
 }
 
-/* The caller's buffer moved: the arguments that lie in it move along. The old address is only a number. */
-static void rebase(struct args *a, const char *base) {
+/* The old address is only a number. */
+void args_rebase(struct args *a, const char *base) {
     for (size_t i = 0; i < a->argc; i++) {
         if (a->blobs && a->blobs[i]) continue;
         a->argv[i].ptr = base + ((uintptr_t)a->argv[i].ptr - (uintptr_t)a->base);
@@ -211,7 +211,7 @@ struct parse_room parse_big_room(struct args *a) {
         a->big = blob_grow(a->big, whole / 2 < a->big_filled ? whole : a->big_filled * 2);
     }
     size_t room = a->big->room < whole ? a->big->room : whole;
-    return (struct parse_room){ a->big->bytes + a->big_filled, room - a->big_filled };
+    return (struct parse_room){ a->big->bytes + a->big_filled, room - a->big_filled, room == whole };
 }
 
 void parse_big_filled(struct args *a, size_t count) {
@@ -338,7 +338,7 @@ static enum parse read_on(struct args *a, struct slice bytes, const struct parse
 enum parse parse_command(struct args *a, struct slice bytes, const struct parse_limits *limits) {
     assert(bytes.len >= a->used + a->scanned);
     if (UNLIKELY(a->error != NULL)) return PARSE_BROKEN;
-    if (a->base != bytes.ptr) rebase(a, bytes.ptr);
+    if (a->base != bytes.ptr) args_rebase(a, bytes.ptr);
     size_t used_before = a->used;
     enum parse read = read_on(a, bytes, limits);
     a->bytes += a->used - used_before;

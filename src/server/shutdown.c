@@ -80,6 +80,8 @@ static void on_signal(evutil_socket_t sig, short what, void *arg) {
 void signals_install(void) {
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
+    /* A file at its size limit is a failed write, as a full disk is: answered with MISCONF, not with the end. */
+    signal(SIGXFSZ, SIG_IGN);
     static const int ends[] = { SIGTERM, SIGINT };
     for (size_t i = 0; i < COUNT_OF(ends); i++) {
         struct event *e = evsignal_new(worker_base(0), ends[i], on_signal, NULL);

@@ -31,10 +31,8 @@ static void del_unlink_exists_and_touch_count_keys(void **state) {
 
 static void type_names_the_type_or_none(void **state) {
     static const struct exchange rows[] = {
-        { "TYPE k", "+none" },
-        { "SET k 1", "+OK" },
-        { "TYPE k", "+string" },
-        { "TYPE", "-ERR wrong number of arguments for 'type' command" },
+        { "TYPE k", "+none" },   { "SET k 1", "+OK" },
+        { "TYPE k", "+string" }, { "TYPE", "-ERR wrong number of arguments for 'type' command" },
         { NULL, NULL },
     };
     assert_exchanges(fixture_client(state), rows);
@@ -150,18 +148,27 @@ static void an_expired_key_is_gone_for_every_command(void **state) {
     assert_reply(c, "SET k v PX 1", "+OK");
     assert_reply_soon(c, "GET k", "$-1");
     static const struct exchange rows[] = {
-        { "EXISTS k", ":0" },      { "TTL k", ":-2" },         { "TYPE k", "+none" }, { "KEYS *", "*[]" },
-        { "RENAME k b", "-ERR no such key" }, { "COPY k b", ":0" }, { "PERSIST k", ":0" }, { "DEL k", ":0" },
-        { "RANDOMKEY", "$-1" },    { "SET k v XX", "$-1" },    { "SETNX k w", ":1" }, { "TTL k", ":-1" },
-        { "DEBUG SET-ACTIVE-EXPIRE 1", "+OK" }, { NULL, NULL },
+        { "EXISTS k", ":0" },
+        { "TTL k", ":-2" },
+        { "TYPE k", "+none" },
+        { "KEYS *", "*[]" },
+        { "RENAME k b", "-ERR no such key" },
+        { "COPY k b", ":0" },
+        { "PERSIST k", ":0" },
+        { "DEL k", ":0" },
+        { "RANDOMKEY", "$-1" },
+        { "SET k v XX", "$-1" },
+        { "SETNX k w", ":1" },
+        { "TTL k", ":-1" },
+        { "DEBUG SET-ACTIVE-EXPIRE 1", "+OK" },
+        { NULL, NULL },
     };
     assert_exchanges(c, rows);
 }
 
 static void expired_keys_leave_without_being_asked_for(void **state) {
     struct client *c = fixture_client(state);
-    for (int i = 0; i < 500; i++)
-        client_queue(c, "SET key:%d v PX 1", i);
+    for (int i = 0; i < 500; i++) client_queue(c, "SET key:%d v PX 1", i);
     client_skip(c, 500);
     assert_reply_soon(c, "DBSIZE", ":0");
 }
@@ -332,8 +339,7 @@ static void randomkey_returns_an_existing_key(void **state) {
     assert_reply(c, "SET only v", "+OK");
     assert_reply(c, "RANDOMKEY", "$\"only\"");
     assert_reply(c, "RANDOMKEY x", "-ERR wrong number of arguments for 'randomkey' command");
-    for (int i = 0; i < 100; i++)
-        client_queue(c, "SET key:%d v", i);
+    for (int i = 0; i < 100; i++) client_queue(c, "SET key:%d v", i);
     client_skip(c, 100);
     bool seen[101] = { false };
     size_t different = 0;
@@ -372,31 +378,34 @@ static size_t scan_all(struct client *c, const char *options, unsigned char *tim
 static void scan_returns_every_key_of_a_resting_keyspace(void **state) {
     enum { KEYS = 3000 };
     static unsigned char times[KEYS];
-    static const char *const options[] = { "", "COUNT 1", "COUNT 100", "COUNT 100000", "MATCH key:* COUNT 50",
-                                           "TYPE string COUNT 500", "count 70 match k* type STRING" };
+    static const char *const options[] = { "",
+                                           "COUNT 1",
+                                           "COUNT 100",
+                                           "COUNT 100000",
+                                           "MATCH key:* COUNT 50",
+                                           "TYPE string COUNT 500",
+                                           "count 70 match k* type STRING" };
     struct client *c = fixture_client(state);
-    for (int i = 0; i < KEYS; i++)
-        client_queue(c, "SET key:%d v", i);
+    for (int i = 0; i < KEYS; i++) client_queue(c, "SET key:%d v", i);
     client_skip(c, KEYS);
     for (size_t o = 0; o < sizeof(options) / sizeof(options[0]); o++) {
         memset(times, 0, sizeof(times));
         assert_int_equal(scan_all(c, options[o], times, KEYS), KEYS);
-        for (size_t i = 0; i < KEYS; i++)
-            assert_int_equal(times[i], 1);
+        for (size_t i = 0; i < KEYS; i++) assert_int_equal(times[i], 1);
     }
     memset(times, 0, sizeof(times));
     assert_int_equal(scan_all(c, "MATCH key:1?9 COUNT 1000", times, KEYS), 10);
     assert_int_equal(scan_all(c, "TYPE hash COUNT 1000", times, KEYS), 0);
 }
 
-/* The promise: what is there from the first call to the last is returned, however the table grows and shrinks. */
+/* The promise: what is there from the first call to the last is returned, however the table grows and
+ * shrinks. */
 static void scan_misses_no_lasting_key_while_the_keyspace_grows_and_shrinks(void **state) {
     enum { LASTING = 1000, PASSING = 40000 };
     static unsigned char times[LASTING + PASSING];
     struct client *c = fixture_client(state);
     memset(times, 0, sizeof(times));
-    for (int i = 0; i < LASTING; i++)
-        client_queue(c, "SET key:%d v", i);
+    for (int i = 0; i < LASTING; i++) client_queue(c, "SET key:%d v", i);
     client_skip(c, LASTING);
 
     struct text cursor = { 0 };
@@ -418,8 +427,7 @@ static void scan_misses_no_lasting_key_while_the_keyspace_grows_and_shrinks(void
     } while (strcmp(text_str(&cursor), "0") != 0 && step < 5000);
     assert_string_equal(text_str(&cursor), "0");
     text_release(&cursor);
-    for (size_t i = 0; i < LASTING; i++)
-        assert_int_equal(times[i], 1);
+    for (size_t i = 0; i < LASTING; i++) assert_int_equal(times[i], 1);
 }
 
 static void scan_refuses_bad_cursors_and_options(void **state) {
@@ -452,15 +460,17 @@ static void object_tells_of_an_entry(void **state) {
         { "OBJECT ENCODING k", "$\"embstr\"" },
         { "OBJECT REFCOUNT k", ":1" },
         { "OBJECT IDLETIME k", ":0..60" },
-        { "OBJECT FREQ k", "-ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note "
-                           "that when switching between policies at runtime LRU and LFU data will take some time to "
-                           "adjust." },
+        { "OBJECT FREQ k",
+          "-ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note "
+          "that when switching between policies at runtime LRU and LFU data will take some time to "
+          "adjust." },
         { "CONFIG SET maxmemory-policy allkeys-lfu", "+OK" },
         { "SET f v", "+OK" },
         { "OBJECT FREQ f", ":0..255" },
-        { "OBJECT IDLETIME f", "-ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that "
-                               "when switching between policies at runtime LRU and LFU data will take some time to "
-                               "adjust." },
+        { "OBJECT IDLETIME f",
+          "-ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that "
+          "when switching between policies at runtime LRU and LFU data will take some time to "
+          "adjust." },
         { "CONFIG SET maxmemory-policy noeviction", "+OK" },
         { "OBJECT FOO a", "-ERR unknown subcommand 'FOO'. Try OBJECT HELP." },
         { "OBJECT", "-ERR wrong number of arguments for 'object' command" },

@@ -122,6 +122,16 @@ static void a_message_reaches_every_kind_of_match_and_counts_each(void **state) 
     client_close(c);
 }
 
+static void the_empty_channel_matches_only_the_empty_pattern(void **state) {
+    struct client *publisher = fixture_client(state), *c = connect_to(state);
+    assert_reply(c, "PSUBSCRIBE * \"\"", "*[...:1]");
+    assert_next(c, "*[...:2]");
+    assert_reply(publisher, "PUBLISH \"\" x", ":1");
+    assert_next(c, "*[$\"pmessage\", $\"\", $\"\", $\"x\"]");
+    assert_quiet(c);
+    client_close(c);
+}
+
 static void sharded_channels_are_a_world_of_their_own(void **state) {
     struct client *publisher = fixture_client(state), *c = connect_to(state);
     assert_reply(c, "SSUBSCRIBE s", "*[$\"ssubscribe\", $\"s\", :1]");
@@ -357,6 +367,7 @@ int main(void) {
         FIXTURE_TEST(confirmations_come_although_replies_are_off),
         FIXTURE_TEST(a_transaction_subscribes_inside_its_reply),
         FIXTURE_TEST(a_message_reaches_every_kind_of_match_and_counts_each),
+        FIXTURE_TEST(the_empty_channel_matches_only_the_empty_pattern),
         FIXTURE_TEST(sharded_channels_are_a_world_of_their_own),
         FIXTURE_TEST(messages_come_up_to_the_end_of_the_subscription_and_not_after),
         FIXTURE_TEST(a_client_hears_itself_after_the_reply),

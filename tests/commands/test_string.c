@@ -1,4 +1,5 @@
-/* test_string.c: the commands of group string over the wire: what they do, what they refuse and in which words. */
+/* test_string.c: the commands of group string over the wire: what they do, what they refuse and in which
+ * words. */
 #include "../harness/fixture.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,22 +35,14 @@ static void set_stores_bytes_and_replaces_value_type_and_ttl(void **state) {
 
 static void set_with_conditions_writes_only_when_they_hold(void **state) {
     static const struct exchange rows[] = {
-        { "SET k 1 XX", "$-1" },
-        { "EXISTS k", ":0" },
-        { "SET k 1 NX", "+OK" },
-        { "SET k 2 NX", "$-1" },
-        { "GET k", "$\"1\"" },
-        { "SET k 2 xx", "+OK" },
-        { "SET k 3 GET", "$\"2\"" },
-        { "SET k 4 NX GET", "$\"3\"" },
-        { "GET k", "$\"3\"" },
-        { "SET k 4 XX GET", "$\"3\"" },
-        { "GET k", "$\"4\"" },
-        { "SET n 1 NX GET", "$-1" },
-        { "GET n", "$\"1\"" },
-        { "SET m 1 XX GET", "$-1" },
-        { "EXISTS m", ":0" },
-        { NULL, NULL },
+        { "SET k 1 XX", "$-1" },     { "EXISTS k", ":0" },
+        { "SET k 1 NX", "+OK" },     { "SET k 2 NX", "$-1" },
+        { "GET k", "$\"1\"" },       { "SET k 2 xx", "+OK" },
+        { "SET k 3 GET", "$\"2\"" }, { "SET k 4 NX GET", "$\"3\"" },
+        { "GET k", "$\"3\"" },       { "SET k 4 XX GET", "$\"3\"" },
+        { "GET k", "$\"4\"" },       { "SET n 1 NX GET", "$-1" },
+        { "GET n", "$\"1\"" },       { "SET m 1 XX GET", "$-1" },
+        { "EXISTS m", ":0" },        { NULL, NULL },
     };
     assert_exchanges(fixture_client(state), rows);
 }
@@ -172,11 +165,8 @@ static void get_of_nothing_is_nil_and_arity_is_checked(void **state) {
 
 static void getdel_returns_and_removes(void **state) {
     static const struct exchange rows[] = {
-        { "SET k v", "+OK" },
-        { "GETDEL k", "$\"v\"" },
-        { "GETDEL k", "$-1" },
-        { "DBSIZE", ":0" },
-        { NULL, NULL },
+        { "SET k v", "+OK" }, { "GETDEL k", "$\"v\"" }, { "GETDEL k", "$-1" },
+        { "DBSIZE", ":0" },   { NULL, NULL },
     };
     assert_exchanges(fixture_client(state), rows);
 }
@@ -331,7 +321,9 @@ static void incr_and_decr_stop_at_the_limits_of_64_bits(void **state) {
 }
 
 static void incr_wants_a_canonical_integer(void **state) {
-    static const char *const values[] = { "v", " 1", "1 ", "01", "+1", "-0", "1.0", "9223372036854775808", "" };
+    static const char *const values[] = {
+        "v", " 1", "1 ", "01", "+1", "-0", "1.0", "9223372036854775808", ""
+    };
     struct client *c = fixture_client(state);
     for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
         assert_string_equal(client_ask(c, "SET k \"%s\"", values[i]), "+OK");
@@ -341,11 +333,8 @@ static void incr_wants_a_canonical_integer(void **state) {
 
 static void incr_keeps_the_ttl(void **state) {
     static const struct exchange rows[] = {
-        { "SET k 1 EXAT 4102444800", "+OK" },
-        { "INCR k", ":2" },
-        { "INCRBYFLOAT k 0.5", "$\"2.5\"" },
-        { "EXPIRETIME k", ":4102444800" },
-        { NULL, NULL },
+        { "SET k 1 EXAT 4102444800", "+OK" }, { "INCR k", ":2" }, { "INCRBYFLOAT k 0.5", "$\"2.5\"" },
+        { "EXPIRETIME k", ":4102444800" },    { NULL, NULL },
     };
     assert_exchanges(fixture_client(state), rows);
 }
@@ -431,16 +420,11 @@ static void msetex_sets_all_keys_and_one_time_or_nothing(void **state) {
 
 static void delifeq_deletes_only_the_expected_value(void **state) {
     static const struct exchange rows[] = {
-        { "DELIFEQ k v", ":0" },
-        { "SET k v", "+OK" },
-        { "DELIFEQ k w", ":0" },
-        { "GET k", "$\"v\"" },
-        { "DELIFEQ k v", ":1" },
-        { "EXISTS k", ":0" },
-        { "SET k 10", "+OK" },
-        { "DELIFEQ k 010", ":0" },
-        { "DELIFEQ k 10", ":1" },
-        { "DELIFEQ k", "-ERR wrong number of arguments for 'delifeq' command" },
+        { "DELIFEQ k v", ":0" },  { "SET k v", "+OK" },
+        { "DELIFEQ k w", ":0" },  { "GET k", "$\"v\"" },
+        { "DELIFEQ k v", ":1" },  { "EXISTS k", ":0" },
+        { "SET k 10", "+OK" },    { "DELIFEQ k 010", ":0" },
+        { "DELIFEQ k 10", ":1" }, { "DELIFEQ k", "-ERR wrong number of arguments for 'delifeq' command" },
         { NULL, NULL },
     };
     assert_exchanges(fixture_client(state), rows);
@@ -451,12 +435,14 @@ static void lcs_finds_the_longest_common_subsequence(void **state) {
         { "MSET a ohmytext b mynewtext", "+OK" },
         { "LCS a b", "$\"mytext\"" },
         { "LCS a b LEN", ":6" },
-        { "LCS a b IDX", "*[$\"matches\", *[*[*[:4, :7], *[:5, :8]], *[*[:2, :3], *[:0, :1]]], $\"len\", :6]" },
+        { "LCS a b IDX",
+          "*[$\"matches\", *[*[*[:4, :7], *[:5, :8]], *[*[:2, :3], *[:0, :1]]], $\"len\", :6]" },
         { "LCS a b IDX MINMATCHLEN 4", "*[$\"matches\", *[*[*[:4, :7], *[:5, :8]]], $\"len\", :6]" },
         { "LCS a b IDX MINMATCHLEN 4 WITHMATCHLEN",
           "*[$\"matches\", *[*[*[:4, :7], *[:5, :8], :4]], $\"len\", :6]" },
-        { "LCS a b IDX MINMATCHLEN -5", "*[$\"matches\", *[*[*[:4, :7], *[:5, :8]], *[*[:2, :3], *[:0, :1]]], "
-                                        "$\"len\", :6]" },
+        { "LCS a b IDX MINMATCHLEN -5",
+          "*[$\"matches\", *[*[*[:4, :7], *[:5, :8]], *[*[:2, :3], *[:0, :1]]], "
+          "$\"len\", :6]" },
         { "LCS a none", "$\"\"" },
         { "LCS a none LEN", ":0" },
         { "LCS a none IDX", "*[$\"matches\", *[], $\"len\", :0]" },
@@ -476,14 +462,15 @@ static void lcs_finds_the_longest_common_subsequence(void **state) {
 
 static void string_commands_refuse_other_types(void **state) {
     static const char *const commands[] = {
-        "GET k",           "INCR k",         "DECRBY k 1",       "APPEND k x",    "GETSET k x", "SET k v GET",
-        "GETDEL k",        "GETEX k",        "STRLEN k",         "GETRANGE k 0 1", "SUBSTR k 0 1",
-        "INCRBYFLOAT k 1", "SETRANGE k 0 x", "SET k v IFEQ v",   "DELIFEQ k v",   NULL,
+        "GET k",          "INCR k",         "DECRBY k 1",   "APPEND k x",
+        "GETSET k x",     "SET k v GET",    "GETDEL k",     "GETEX k",
+        "STRLEN k",       "GETRANGE k 0 1", "SUBSTR k 0 1", "INCRBYFLOAT k 1",
+        "SETRANGE k 0 x", "SET k v IFEQ v", "DELIFEQ k v",  NULL,
     };
     struct client *c = fixture_client(state);
-    if (strncmp(client_ask(c, "RPUSH k a"), "-ERR unknown", 12) == 0) skip(); /* strings are the only type so far */
-    for (size_t i = 0; commands[i]; i++)
-        assert_reply(c, commands[i], WRONGTYPE);
+    if (strncmp(client_ask(c, "RPUSH k a"), "-ERR unknown", 12) == 0)
+        skip(); /* strings are the only type so far */
+    for (size_t i = 0; commands[i]; i++) assert_reply(c, commands[i], WRONGTYPE);
     assert_reply(c, "MGET k", "*[$-1]");
     assert_reply(c, "LCS k none", "-ERR The specified keys must contain string values");
     assert_reply(c, "LLEN k", ":1");
@@ -512,14 +499,13 @@ static void encodings_have_the_names_clients_know(void **state) {
 
 /* Sizes around every border a value can meet: inline, separate, shared and bigger than one read. */
 static void values_of_every_size_come_back_as_they_went(void **state) {
-    static const size_t sizes[] = { 0,    1,    20,    43,    44,    45,     63,     64,     65,      127,     128,
-                                    255,  256,  1023,  1024,  1025,  4095,   4096,   16383,  16384,   16385,   20480,
-                                    32768, 65535, 65536, 65537, 131072, 1048576, 5000000 };
+    static const size_t sizes[] = { 0,     1,     20,    43,    44,    45,    63,     64,      65,     127,
+                                    128,   255,   256,   1023,  1024,  1025,  4095,   4096,    16383,  16384,
+                                    16385, 20480, 32768, 65535, 65536, 65537, 131072, 1048576, 5000000 };
     struct client *c = fixture_client(state);
     char *bytes = malloc(5000000);
     assert_non_null(bytes);
-    for (size_t i = 0; i < 5000000; i++)
-        bytes[i] = (char)(i * 2654435761u >> 13);
+    for (size_t i = 0; i < 5000000; i++) bytes[i] = (char)(i * 2654435761u >> 13);
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         struct words set = { 0 };
         words_add_str(&set, "SET");
@@ -545,8 +531,7 @@ static void values_of_every_size_come_back_as_they_went(void **state) {
 static void a_deep_pipeline_is_answered_in_order(void **state) {
     enum { DEPTH = 20000 };
     struct client *c = fixture_client(state);
-    for (int i = 0; i < DEPTH; i++)
-        client_queue(c, "INCR counter:%d", i % 7);
+    for (int i = 0; i < DEPTH; i++) client_queue(c, "INCR counter:%d", i % 7);
     client_flush(c);
     for (int i = 0; i < DEPTH; i++) {
         struct node *reply = client_read(c);

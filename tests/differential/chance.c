@@ -18,8 +18,7 @@ bool chance_of(struct chance *c, unsigned percent) { return chance_below(c, 100)
 
 const char *chance_pick(struct chance *c, const char *const *list) {
     size_t count = 0;
-    while (list[count])
-        count++;
+    while (list[count]) count++;
     return list[chance_below(c, count)];
 }
 
@@ -33,7 +32,9 @@ static void add_bytes(struct chance *c, struct words *w, size_t len, bool binary
 }
 
 void add_key(struct chance *c, struct words *w) {
-    static const char *const special[] = { "", "{tag}a", "{tag}b", "with space", "12345", "k*", "k[0]", NULL };
+    static const char *const special[] = {
+        "", "{tag}a", "{tag}b", "with space", "12345", "k*", "k[0]", NULL
+    };
     size_t roll = chance_below(c, 100);
     if (roll < 88)
         words_printf(w, "k%zu", chance_below(c, 12));
@@ -46,16 +47,50 @@ void add_key(struct chance *c, struct words *w) {
 }
 
 static const char *const integers[] = {
-    "0", "1", "-1", "2", "10", "127", "128", "255", "9999", "10000", "-128", "32767", "65536", "2147483647",
-    "-2147483648", "4294967296", "9223372036854775806", "9223372036854775807", "-9223372036854775807",
-    "-9223372036854775808", NULL,
+    "0",
+    "1",
+    "-1",
+    "2",
+    "10",
+    "127",
+    "128",
+    "255",
+    "9999",
+    "10000",
+    "-128",
+    "32767",
+    "65536",
+    "2147483647",
+    "-2147483648",
+    "4294967296",
+    "9223372036854775806",
+    "9223372036854775807",
+    "-9223372036854775807",
+    "-9223372036854775808",
+    NULL,
 };
 static const char *const no_integers[] = {
-    "", " 1", "1 ", "01", "+1", "-0", "-", "1.0", "1e3", "abc", "9223372036854775808", "-9223372036854775809",
-    "18446744073709551616", "0x10", "inf", "nan", NULL,
+    "",
+    " 1",
+    "1 ",
+    "01",
+    "+1",
+    "-0",
+    "-",
+    "1.0",
+    "1e3",
+    "abc",
+    "9223372036854775808",
+    "-9223372036854775809",
+    "18446744073709551616",
+    "0x10",
+    "inf",
+    "nan",
+    NULL,
 };
 static const char *const floats[] = {
-    "0.1", "-0.1", "3.0e3", "1.5", "-2.25", "1e-5", "100000000.25", "0.000001", "1e15", "-1e17", "1234567.875", NULL,
+    "0.1",          "-0.1",     "3.0e3", "1.5",   "-2.25",       "1e-5",
+    "100000000.25", "0.000001", "1e15",  "-1e17", "1234567.875", NULL,
 };
 static const size_t sizes[] = { 0, 1, 2, 7, 20, 43, 44, 45, 46, 63, 64, 65, 127, 128, 200, 255, 256, 300 };
 static const size_t big_sizes[] = { 1000, 1024, 4095, 4096, 16384, 16385, 20000, 20480 };
@@ -92,8 +127,21 @@ void add_integer(struct chance *c, struct words *w) {
 }
 
 void add_index(struct chance *c, struct words *w) {
-    static const char *const edges[] = { "0", "-1", "1", "-2", "43", "44", "45", "1000000", "-1000000",
-                                         "9223372036854775807", "-9223372036854775808", "a", "", "1.5", NULL };
+    static const char *const edges[] = { "0",
+                                         "-1",
+                                         "1",
+                                         "-2",
+                                         "43",
+                                         "44",
+                                         "45",
+                                         "1000000",
+                                         "-1000000",
+                                         "9223372036854775807",
+                                         "-9223372036854775808",
+                                         "a",
+                                         "",
+                                         "1.5",
+                                         NULL };
     if (chance_of(c, 70))
         words_printf(w, "%lld", (long long)chance_below(c, 200) - 60);
     else
@@ -118,8 +166,15 @@ void add_database(struct chance *c, struct words *w) {
         words_add_str(w, chance_pick(c, bad));
 }
 
-static const char *const bad_times[] = { "a", "", "1.5", "9223372036854775807", "-9223372036854775808",
-                                         "9223372036854775808", "9223372036854776", "-9223372036854776", NULL };
+static const char *const bad_times[] = { "a",
+                                         "",
+                                         "1.5",
+                                         "9223372036854775807",
+                                         "-9223372036854775808",
+                                         "9223372036854775808",
+                                         "9223372036854776",
+                                         "-9223372036854776",
+                                         NULL };
 
 void add_seconds(struct chance *c, struct words *w) {
     size_t roll = chance_below(c, 100);

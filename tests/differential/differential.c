@@ -1,11 +1,12 @@
-/* differential.c: sends the same random commands to Debian's redis-server and to Trivet and demands equal replies.
+/* differential.c: sends the same random commands to Debian's redis-server and to Trivet and demands equal
+ * replies.
  *
  *   differential [commands [seed]]      the default is 200000 commands and a new seed
  *
- * Commands go out in runs: one of two connections, up to 64 commands in one pipeline, all replies read before the
- * next run, so that both servers see one order. Replies inside EXEC are compared by the rules of the commands that
- * were queued. From time to time the probes run and the whole states are compared. The reference is
- * $REFERENCE_SERVER, by default redis-server. */
+ * Commands go out in runs: one of two connections, up to 64 commands in one pipeline, all replies read before
+ * the next run, so that both servers see one order. Replies inside EXEC are compared by the rules of the
+ * commands that were queued. From time to time the probes run and the whole states are compared. The
+ * reference is $REFERENCE_SERVER, by default redis-server. */
 #include "differential.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,16 +47,14 @@ struct words *script_command(struct script *s, enum compare compare, const char 
 }
 
 static void script_release(struct script *s) {
-    for (size_t i = 0; i < s->room; i++)
-        words_release(&s->commands[i].words);
+    for (size_t i = 0; i < s->room; i++) words_release(&s->commands[i].words);
     free(s->commands);
 }
 
 static unsigned total_weight(void) {
     unsigned total = 0;
     for (const struct generator *const *group = all_generators; *group; group++)
-        for (const struct generator *g = *group; g->name; g++)
-            total += g->weight;
+        for (const struct generator *g = *group; g->name; g++) total += g->weight;
     return total;
 }
 
@@ -76,15 +75,17 @@ static bool is_named(const struct words *w, const char *name) {
     return w->count > 0 && slice_equal_nocase(text_slice(&w->items[0]), slice_of(name));
 }
 
-/* Now and then a wrong number of arguments or a name in another case. A spoilt end would leave a transaction open,
- * a mended HELLO or COMMAND tells of the server, and GET removes what a past SET EXAT left behind. */
+/* Now and then a wrong number of arguments or a name in another case. A spoilt end would leave a transaction
+ * open, a mended HELLO or COMMAND tells of the server, and GET removes what a past SET EXAT left behind. */
 static void spoil(struct chance *c, struct words *w) {
     static const char *const spared[] = { "EXEC", "DISCARD", "HELLO", "COMMAND", "GET" };
     for (size_t i = 0; i < COUNT_OF(spared); i++)
         if (is_named(w, spared[i])) return;
     switch (chance_below(c, 3)) {
     case 0: words_add_str(w, "extra"); break;
-    case 1: if (w->count > 1) w->count--; break;
+    case 1:
+        if (w->count > 1) w->count--;
+        break;
     default:
         for (size_t i = 0; i < w->items[0].len; i++)
             if (chance_of(c, 50)) w->items[0].ptr[i] = (char)(w->items[0].ptr[i] ^ ' ');
@@ -94,7 +95,8 @@ static void spoil(struct chance *c, struct words *w) {
 /* ---- one run ---- */
 
 /* EXEC's array: each item by the rule of its queued command. */
-static bool exec_matches(struct queue *q, const struct words *command, struct node *reference, struct node *trivet) {
+static bool exec_matches(struct queue *q, const struct words *command, struct node *reference,
+                         struct node *trivet) {
     bool both = reference && trivet && reference->kind == '*' && trivet->kind == '*' && !reference->null;
     if (!both || trivet->null || reference->count != trivet->count || reference->count != q->commands.count)
         return replies_match(command, COMPARE_EXACT, reference, trivet);
@@ -112,16 +114,18 @@ static void follow_transaction(struct queue *q, const struct planned *planned, c
     const char *text = text_str(&reply->bytes);
     if (reply->kind == '+' && strcmp(text, "QUEUED") == 0 && q->commands.count < MULTI_DEPTH_MAX)
         words_copy(script_next(&q->commands, planned->compare), &planned->words);
-    else if (is_named(&planned->words, "EXEC") || is_named(&planned->words, "DISCARD") || is_named(&planned->words, "RESET"))
+    else if (is_named(&planned->words, "EXEC") || is_named(&planned->words, "DISCARD") ||
+             is_named(&planned->words, "RESET"))
         q->commands.count = 0;
 }
 
-static void check_reply_pair(struct queue *q, const char *name, const struct planned *planned, struct node *reference,
-                             struct node *trivet) {
+static void check_reply_pair(struct queue *q, const char *name, const struct planned *planned,
+                             struct node *reference, struct node *trivet) {
     bool queued = reference && reference->kind == '+' && strcmp(text_str(&reference->bytes), "QUEUED") == 0;
-    bool same = is_named(&planned->words, "EXEC")
-                    ? exec_matches(q, &planned->words, reference, trivet)
-                    : replies_match(&planned->words, queued ? COMPARE_EXACT : planned->compare, reference, trivet);
+    bool same =
+        is_named(&planned->words, "EXEC")
+            ? exec_matches(q, &planned->words, reference, trivet)
+            : replies_match(&planned->words, queued ? COMPARE_EXACT : planned->compare, reference, trivet);
     if (!same || !reference) report_difference(&planned->words, reference, trivet, name);
     history_note(name, &planned->words, reference);
     follow_transaction(q, planned, reference);
@@ -131,8 +135,7 @@ static size_t run_once(struct pair *p, struct chance *c, struct script *s) {
     size_t connection = chance_below(c, CONNECTIONS);
     size_t wanted = 1 + chance_below(c, RUN_MAX);
     s->count = 0;
-    while (s->count < wanted)
-        script_any(s, c);
+    while (s->count < wanted) script_any(s, c);
     for (size_t i = 0; i < s->count; i++) {
         if (chance_of(c, 1)) spoil(c, &s->commands[i].words);
         client_queue_words(p->reference.clients[connection], &s->commands[i].words);
@@ -152,8 +155,7 @@ static size_t run_once(struct pair *p, struct chance *c, struct script *s) {
 
 static void run_probes(struct pair *p, struct chance *c) {
     for (const struct probe *const *group = all_probes; *group; group++)
-        for (const struct probe *probe = *group; probe->name; probe++)
-            probe->run(p, c);
+        for (const struct probe *probe = *group; probe->name; probe++) probe->run(p, c);
 }
 
 /* ---- the program ---- */
@@ -161,14 +163,12 @@ static void run_probes(struct pair *p, struct chance *c) {
 static void side_start(struct side *side, const char *name, const char *program) {
     side->name = name;
     side->server = server_launch(&(struct server_plan){ .program = program });
-    for (int i = 0; i < CONNECTIONS; i++)
-        side->clients[i] = server_connect(side->server);
+    for (int i = 0; i < CONNECTIONS; i++) side->clients[i] = server_connect(side->server);
     side->inspector = server_connect(side->server);
 }
 
 static void side_stop(struct side *side) {
-    for (int i = 0; i < CONNECTIONS; i++)
-        client_close(side->clients[i]);
+    for (int i = 0; i < CONNECTIONS; i++) client_close(side->clients[i]);
     client_close(side->inspector);
     server_free(side->server);
 }
@@ -195,7 +195,8 @@ int main(int argc, char **argv) {
     size_t commands = argc > 1 ? strtoull(argv[1], NULL, 10) : 200000;
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
-    uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10)
+                             : (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
     printf("differential: %zu commands, seed %llu\n", commands, (unsigned long long)seed);
     fflush(stdout);
 
@@ -207,8 +208,7 @@ int main(int argc, char **argv) {
     run_all(&pair, &chance, commands);
     side_stop(&pair.reference);
     side_stop(&pair.trivet);
-    for (int i = 0; i < CONNECTIONS; i++)
-        script_release(&queues[i].commands);
+    for (int i = 0; i < CONNECTIONS; i++) script_release(&queues[i].commands);
     printf("differential: all replies and states agree\n");
     print_known_differences();
     return EXIT_SUCCESS;

@@ -1,8 +1,9 @@
 /* differential.h: what the random differential test is made of.
  *
- * A generator writes one or a few commands; a group is a table of generators, one file a group (gen_string.c, ...),
- * listed in groups.c. A probe does what a pipeline of single commands cannot (a whole SCAN, messages that
- * arrive by themselves) and compares for itself. To add a group: write gen_<group>.c and add its line to groups.c. */
+ * A generator writes one or a few commands; a group is a table of generators, one file a group (gen_string.c,
+ * ...), listed in groups.c. A probe does what a pipeline of single commands cannot (a whole SCAN, messages
+ * that arrive by themselves) and compares for itself. To add a group: write gen_<group>.c and add its line to
+ * groups.c. */
 #ifndef TESTS_DIFFERENTIAL_H
 #define TESTS_DIFFERENTIAL_H
 
@@ -98,9 +99,12 @@ extern const struct probe *const all_probes[];
 
 /* ---- compare.c ---- */
 
-/* The same reply, or a known difference? Both may be reordered. NULL for a side that closed the connection. */
-bool replies_match(const struct words *command, enum compare compare, struct node *reference, struct node *trivet);
-/* Sends one command to both inspectors and demands matching replies; returns the reference's, which the caller frees. */
+/* The same reply, or a known difference? Both may be reordered. NULL for a side that closed the connection.
+ */
+bool replies_match(const struct words *command, enum compare compare, struct node *reference,
+                   struct node *trivet);
+/* Sends one command to both inspectors and demands matching replies; returns the reference's, which the
+ * caller frees. */
 struct node *ask_both(struct pair *p, enum compare compare, const struct words *command);
 /* All databases: keys, types, encodings, values, times. */
 void compare_states(struct pair *p);

@@ -1,8 +1,8 @@
 /* gen_pubsub.c: short random lives of a subscriber and a publisher.
  *
- * After each step the subscriber sends a PING with a number and reads until it comes back, so both sides are read to the
- * same point. Messages are compared apart from replies, each in their order: a client that publishes to itself gets
- * the push before the reply in 7.0 and after it since 7.2. */
+ * After each step the subscriber sends a PING with a number and reads until it comes back, so both sides are
+ * read to the same point. Messages are compared apart from replies, each in their order: a client that
+ * publishes to itself gets the push before the reply in 7.0 and after it since 7.2. */
 #include "differential.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,10 +35,8 @@ static bool is_sentinel(const struct node *n, const char *mark) {
 }
 
 static void batch_release(struct batch *b) {
-    for (size_t i = 0; i < b->reply_count; i++)
-        node_free(b->replies[i]);
-    for (size_t i = 0; i < b->message_count; i++)
-        node_free(b->messages[i]);
+    for (size_t i = 0; i < b->reply_count; i++) node_free(b->replies[i]);
+    for (size_t i = 0; i < b->message_count; i++) node_free(b->messages[i]);
     b->reply_count = b->message_count = 0;
 }
 
@@ -86,10 +84,12 @@ static void compare_lists(const struct words *command, struct node **reference, 
 }
 
 static void make_subscriber_step(struct chance *c, struct words *w) {
-    static const char *const names[] = { "SUBSCRIBE", "SUBSCRIBE", "PSUBSCRIBE", "SSUBSCRIBE", "UNSUBSCRIBE",
-                                         "PUNSUBSCRIBE", "SUNSUBSCRIBE", NULL };
-    static const char *const others[] = { "PING", "PING x", "GET k", "PUBLISH c1 own", "SPUBLISH c2 own", "RESET", "SUBSCRIBE",
-                                          "HELLO 3", "MULTI x", "PUBSUB NUMPAT", "ECHO a", NULL };
+    static const char *const names[] = { "SUBSCRIBE",   "SUBSCRIBE",    "PSUBSCRIBE",   "SSUBSCRIBE",
+                                         "UNSUBSCRIBE", "PUNSUBSCRIBE", "SUNSUBSCRIBE", NULL };
+    static const char *const others[] = { "PING",           "PING x",          "GET k",
+                                          "PUBLISH c1 own", "SPUBLISH c2 own", "RESET",
+                                          "SUBSCRIBE",      "CLIENT GETNAME",  "MULTI x",
+                                          "PUBSUB NUMPAT",  "ECHO a",          NULL };
     static const char *const channels[] = { "c1", "c2", "c3", "\"\"", NULL };
     static const char *const patterns[] = { "c*", "c?", "*", "c[12]", "none*", NULL };
     if (chance_of(c, 25)) {
@@ -100,14 +100,16 @@ static void make_subscriber_step(struct chance *c, struct words *w) {
     bool may_be_bare = strstr(name, "UNSUB") != NULL;
     words_add_str(w, name);
     size_t count = may_be_bare && chance_of(c, 30) ? 0 : 1 + chance_below(c, 3);
-    while (count-- > 0)
-        words_add_str(w, chance_pick(c, name[0] == 'P' ? patterns : channels));
+    while (count-- > 0) words_add_str(w, chance_pick(c, name[0] == 'P' ? patterns : channels));
 }
 
 static enum compare make_publisher_step(struct chance *c, struct words *w) {
-    static const char *const sorted[] = { "PUBSUB CHANNELS", "PUBSUB CHANNELS c*", "PUBSUB SHARDCHANNELS", NULL };
-    static const char *const exact[] = { "PUBSUB NUMPAT", "PUBSUB NUMSUB c1 c2 none", "PUBSUB NUMSUB",
-                                         "PUBSUB SHARDNUMSUB c1 c2", "PUBSUB FOO", "PUBLISH c1", "SPUBLISH", NULL };
+    static const char *const sorted[] = { "PUBSUB CHANNELS", "PUBSUB CHANNELS c*", "PUBSUB SHARDCHANNELS",
+                                          NULL };
+    static const char *const exact[] = { "PUBSUB NUMPAT", "PUBSUB NUMSUB c1 c2 none",
+                                         "PUBSUB NUMSUB", "PUBSUB SHARDNUMSUB c1 c2",
+                                         "PUBSUB FOO",    "PUBLISH c1",
+                                         "SPUBLISH",      NULL };
     static const char *const channels[] = { "c1", "c2", "c3", "other", "", NULL };
     size_t roll = chance_below(c, 100);
     if (roll < 75) {
@@ -139,7 +141,8 @@ static void publisher_step(struct session *both, struct chance *c, struct words 
         replies[i] = client_read(both[i].publisher);
         client_send(both[i].subscriber, "PING %s", mark);
     }
-    if (!replies_match(w, compare, replies[0], replies[1])) report_difference(w, replies[0], replies[1], "publisher");
+    if (!replies_match(w, compare, replies[0], replies[1]))
+        report_difference(w, replies[0], replies[1], "publisher");
     history_note("publisher", w, replies[0]);
     node_free(replies[0]);
     node_free(replies[1]);

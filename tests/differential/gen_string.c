@@ -11,10 +11,22 @@ static void touch_after(struct script *s) {
 
 static void add_expiry_option(struct chance *c, struct words *w) {
     switch (chance_below(c, 5)) {
-    case 0: words_add_str(w, "EX"); add_seconds(c, w); break;
-    case 1: words_add_str(w, "PX"); add_milliseconds(c, w); break;
-    case 2: words_add_str(w, "EXAT"); add_unix_seconds(c, w); break;
-    case 3: words_add_str(w, "pxat"); add_unix_milliseconds(c, w); break;
+    case 0:
+        words_add_str(w, "EX");
+        add_seconds(c, w);
+        break;
+    case 1:
+        words_add_str(w, "PX");
+        add_milliseconds(c, w);
+        break;
+    case 2:
+        words_add_str(w, "EXAT");
+        add_unix_seconds(c, w);
+        break;
+    case 3:
+        words_add_str(w, "pxat");
+        add_unix_milliseconds(c, w);
+        break;
     default: words_add_str(w, "KEEPTTL");
     }
 }
@@ -33,14 +45,18 @@ static void make_set(struct chance *c, struct script *s) {
     touch_after(s);
 }
 
-static void make_get(struct chance *c, struct script *s) { add_key(c, script_command(s, COMPARE_EXACT, "GET")); }
+static void make_get(struct chance *c, struct script *s) {
+    add_key(c, script_command(s, COMPARE_EXACT, "GET"));
+}
 
 static void make_getex(struct chance *c, struct script *s) {
     static const char *const wrong[] = { "NX", "EX", "FOO", "PERSIST", NULL };
     struct words *w = script_command(s, COMPARE_EXACT, "GETEX");
     add_key(c, w);
-    if (chance_of(c, 20)) words_add_str(w, "PERSIST");
-    else if (chance_of(c, 70)) add_expiry_option(c, w);
+    if (chance_of(c, 20))
+        words_add_str(w, "PERSIST");
+    else if (chance_of(c, 70))
+        add_expiry_option(c, w);
     if (chance_of(c, 4)) words_add_str(w, chance_pick(c, wrong));
 }
 
@@ -79,17 +95,22 @@ static void make_setex(struct chance *c, struct script *s) {
     bool in_ms = chance_of(c, 50);
     struct words *w = script_command(s, COMPARE_EXACT, in_ms ? "PSETEX" : "SETEX");
     add_key(c, w);
-    if (in_ms) add_milliseconds(c, w);
-    else add_seconds(c, w);
+    if (in_ms)
+        add_milliseconds(c, w);
+    else
+        add_seconds(c, w);
     add_value(c, w);
 }
 
 static void make_setrange(struct chance *c, struct script *s) {
-    static const char *const edges[] = { "0", "44", "45", "20000", "-1", "536870912", "9223372036854775807", "a", NULL };
+    static const char *const edges[] = { "0", "44", "45", "20000", "-1", "536870912", "9223372036854775807",
+                                         "a", NULL };
     struct words *w = script_command(s, COMPARE_EXACT, "SETRANGE");
     add_key(c, w);
-    if (chance_of(c, 80)) words_printf(w, "%zu", chance_below(c, 100));
-    else words_add_str(w, chance_pick(c, edges));
+    if (chance_of(c, 80))
+        words_printf(w, "%zu", chance_below(c, 100));
+    else
+        words_add_str(w, chance_pick(c, edges));
     add_small_value(c, w);
 }
 
@@ -103,8 +124,7 @@ static void make_getrange(struct chance *c, struct script *s) {
 
 static void make_mget(struct chance *c, struct script *s) {
     struct words *w = script_command(s, COMPARE_EXACT, "MGET");
-    for (size_t i = 1 + chance_below(c, 8); i > 0; i--)
-        add_key(c, w);
+    for (size_t i = 1 + chance_below(c, 8); i > 0; i--) add_key(c, w);
 }
 
 static void make_mset(struct chance *c, struct script *s) {
@@ -122,12 +142,12 @@ static void make_lcs(struct chance *c, struct script *s) {
         struct words *set = script_command(s, COMPARE_EXACT, side ? "SET lcs:b" : "SET lcs:a");
         size_t len = chance_below(c, 40);
         struct text value = { 0 };
-        for (size_t i = 0; i < len; i++)
-            text_append_char(&value, (char)('a' + chance_below(c, 3)));
+        for (size_t i = 0; i < len; i++) text_append_char(&value, (char)('a' + chance_below(c, 3)));
         words_add(set, text_str(&value), len);
         text_release(&value);
     }
-    struct words *w = script_command(s, COMPARE_EXACT, chance_of(c, 90) ? "LCS lcs:a lcs:b" : "LCS lcs:a none");
+    struct words *w =
+        script_command(s, COMPARE_EXACT, chance_of(c, 90) ? "LCS lcs:a lcs:b" : "LCS lcs:a none");
     for (size_t i = chance_below(c, 4); i > 0; i--) {
         const char *option = chance_pick(c, options);
         words_add_str(w, option);

@@ -12,7 +12,8 @@
 static bool matches_range(const char *expected, const char *got) {
     long long low, high, number;
     int expected_used = 0, got_used = 0;
-    if (sscanf(expected, ":%lld..%lld%n", &low, &high, &expected_used) != 2 || expected[expected_used]) return false;
+    if (sscanf(expected, ":%lld..%lld%n", &low, &high, &expected_used) != 2 || expected[expected_used])
+        return false;
     if (sscanf(got, ":%lld%n", &number, &got_used) != 1 || got[got_used]) return false;
     return number >= low && number <= high;
 }
@@ -32,7 +33,8 @@ void check_reply(struct client *c, const char *command, const char *expected, co
     compare(command, expected, client_read_text(c), file, line);
 }
 
-void check_reply_sorted(struct client *c, const char *command, const char *expected, const char *file, int line) {
+void check_reply_sorted(struct client *c, const char *command, const char *expected, const char *file,
+                        int line) {
     client_queue_line(c, command);
     client_flush(c);
     struct node *reply = client_read(c);
@@ -49,11 +51,11 @@ void check_next(struct client *c, const char *expected, const char *file, int li
 }
 
 void check_exchanges(struct client *c, const struct exchange *rows, const char *file, int line) {
-    for (; rows->command; rows++)
-        check_reply(c, rows->command, rows->reply, file, line);
+    for (; rows->command; rows++) check_reply(c, rows->command, rows->reply, file, line);
 }
 
-void check_reply_soon(struct client *c, const char *command, const char *expected, const char *file, int line) {
+void check_reply_soon(struct client *c, const char *command, const char *expected, const char *file,
+                      int line) {
     const char *got = "";
     for (int i = 0; i < SOON_TRIES; i++) {
         client_queue_line(c, command);

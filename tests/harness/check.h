@@ -1,14 +1,16 @@
 /* check.h: what tests over the wire say: a command and the reply it must get.
  *
- * Commands are written as for redis-cli; replies in the compact text of node.h, in which "..." stands for anything;
- * ":90..100" is an integer between these two, both included: for times to live, which shrink while a test runs.
- * A mismatch fails the running cmocka test and prints command, expectation and reply. */
+ * Commands are written as for redis-cli; replies in the compact text of node.h, in which "..." stands for
+ * anything;
+ * ":90..100" is an integer between these two, both included: for times to live, which shrink while a test
+ * runs. A mismatch fails the running cmocka test and prints command, expectation and reply. */
 #ifndef TESTS_HARNESS_CHECK_H
 #define TESTS_HARNESS_CHECK_H
 
 #include "server.h"
 
-#define assert_reply(client, command, expected) check_reply((client), (command), (expected), __FILE__, __LINE__)
+#define assert_reply(client, command, expected) \
+    check_reply((client), (command), (expected), __FILE__, __LINE__)
 /* The reply's items may come in any order; `expected` lists them sorted by their text. */
 #define assert_reply_sorted(client, command, expected) \
     check_reply_sorted((client), (command), (expected), __FILE__, __LINE__)
@@ -27,10 +29,12 @@ struct exchange {
 };
 
 void check_reply(struct client *c, const char *command, const char *expected, const char *file, int line);
-void check_reply_sorted(struct client *c, const char *command, const char *expected, const char *file, int line);
+void check_reply_sorted(struct client *c, const char *command, const char *expected, const char *file,
+                        int line);
 void check_next(struct client *c, const char *expected, const char *file, int line);
 void check_exchanges(struct client *c, const struct exchange *rows, const char *file, int line);
-void check_reply_soon(struct client *c, const char *command, const char *expected, const char *file, int line);
+void check_reply_soon(struct client *c, const char *command, const char *expected, const char *file,
+                      int line);
 void check_ended(struct client *c, const char *file, int line);
 
 /* The value of one INFO field as text ("" if it is absent); valid until the next call. */

@@ -246,7 +246,8 @@ void client_skip(struct client *c, size_t count) {
     client_flush(c);
     for (size_t i = 0; i < count; i++) {
         struct node *reply = client_read(c);
-        if (node_is_error(reply)) HARNESS_FAIL("reply %zu of %zu: -%s", i + 1, count, text_str(&reply->bytes));
+        if (node_is_error(reply))
+            HARNESS_FAIL("reply %zu of %zu: -%s", i + 1, count, text_str(&reply->bytes));
         node_free(reply);
     }
 }

@@ -1,8 +1,9 @@
 /* client.h: a small blocking client for the tests, RESP2 and RESP3.
  *
- * Commands are queued as bytes and leave with client_flush() (client_send and client_ask flush by themselves);
- * flushing also reads, so that a pipeline of any depth cannot block both sides. Waiting for a reply ends with a
- * failed test after CLIENT_PATIENCE_MS or when the server closes. Thread: one at a time for each client. */
+ * Commands are queued as bytes and leave with client_flush() (client_send and client_ask flush by
+ * themselves); flushing also reads, so that a pipeline of any depth cannot block both sides. Waiting for a
+ * reply ends with a failed test after CLIENT_PATIENCE_MS or when the server closes. Thread: one at a time for
+ * each client. */
 #ifndef TESTS_HARNESS_CLIENT_H
 #define TESTS_HARNESS_CLIENT_H
 

@@ -1,4 +1,5 @@
-/* fixture.c: the shared server is reset between tests by FLUSHALL, not restarted: starting costs more than all tests. */
+/* fixture.c: the shared server is reset between tests by FLUSHALL, not restarted: starting costs more than
+ * all tests. */
 #include "fixture.h"
 
 static struct fixture shared;

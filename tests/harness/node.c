@@ -15,8 +15,7 @@ static enum node_result parse_any(struct cursor *c, struct node **out);
 
 void node_free(struct node *n) {
     if (!n) return;
-    for (size_t i = 0; i < n->count; i++)
-        node_free(n->items[i]);
+    for (size_t i = 0; i < n->count; i++) node_free(n->items[i]);
     free(n->items);
     node_free(n->described);
     text_release(&n->bytes);
@@ -86,18 +85,23 @@ static enum node_result parse_items(struct cursor *c, struct node *n, int64_t co
 static enum node_result parse_body(struct cursor *c, struct node *n, struct slice line) {
     int64_t number = 0;
     switch (n->kind) {
-    case '+': case '-': case ',': case '(':
-        text_append(&n->bytes, line.ptr, line.len);
-        return NODE_READY;
+    case '+':
+    case '-':
+    case ',':
+    case '(': text_append(&n->bytes, line.ptr, line.len); return NODE_READY;
     case '_': return line.len == 0 ? NODE_READY : NODE_BROKEN;
     case '#':
         text_append(&n->bytes, line.ptr, line.len);
         return line.len == 1 && (line.ptr[0] == 't' || line.ptr[0] == 'f') ? NODE_READY : NODE_BROKEN;
     case ':': return parse_number(line, &n->number) ? NODE_READY : NODE_BROKEN;
-    case '$': case '=': case '!':
-        return parse_number(line, &number) ? parse_bulk(c, n, number) : NODE_BROKEN;
-    case '*': case '~': case '>': case '%': case '|':
-        return parse_number(line, &number) ? parse_items(c, n, number) : NODE_BROKEN;
+    case '$':
+    case '=':
+    case '!': return parse_number(line, &number) ? parse_bulk(c, n, number) : NODE_BROKEN;
+    case '*':
+    case '~':
+    case '>':
+    case '%':
+    case '|': return parse_number(line, &number) ? parse_items(c, n, number) : NODE_BROKEN;
     default: return NODE_BROKEN;
     }
 }
@@ -155,12 +159,17 @@ void node_describe(const struct node *n, struct text *out) {
     switch (n->kind) {
     case ':': text_printf(out, ":%lld", (long long)n->number); break;
     case '_': text_append_char(out, '_'); break;
-    case '$': case '=': case '!':
+    case '$':
+    case '=':
+    case '!':
         text_append_char(out, n->kind);
         text_append_quoted(out, text_slice(&n->bytes));
         break;
-    case '*': case '~': case '>': describe_items(n, out); break;
-    case '%': case '|': describe_pairs(n, out); break;
+    case '*':
+    case '~':
+    case '>': describe_items(n, out); break;
+    case '%':
+    case '|': describe_pairs(n, out); break;
     default: text_printf(out, "%c%s", n->kind, text_str(&n->bytes));
     }
 }

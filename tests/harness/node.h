@@ -22,7 +22,8 @@ struct node {
 
 enum node_result { NODE_MORE, NODE_READY, NODE_BROKEN };
 
-/* Reads one reply from the front of `bytes`. READY: *out is the caller's and *used says how many bytes it took. */
+/* Reads one reply from the front of `bytes`. READY: *out is the caller's and *used says how many bytes it
+ * took. */
 MUST_CHECK enum node_result node_parse(struct slice bytes, struct node **out, size_t *used);
 void node_free(struct node *n);
 void node_describe(const struct node *n, struct text *out);

@@ -122,8 +122,7 @@ static void write_conf(struct server *s, const char *conf) {
 }
 
 static void add_pairs(struct words *words, const char *const *args) {
-    for (; args && *args; args++)
-        words_add_str(words, *args);
+    for (; args && *args; args++) words_add_str(words, *args);
 }
 
 static struct server *server_new(const struct server_plan *plan) {
@@ -145,8 +144,15 @@ static struct server *server_new(const struct server_plan *plan) {
     words_printf(&s->args, "%d", s->port);
     const char *const listeners[] = { "--unixsocket", s->socket, "--dir", s->folder, NULL };
     add_pairs(&s->args, listeners);
-    const char *const usual[] = { "--save", "", "--io-threads", workers && *workers ? workers : "4",
-                                  "--enable-debug-command", "yes", "--enable-protected-configs", "yes", NULL };
+    const char *const usual[] = { "--save",
+                                  "",
+                                  "--io-threads",
+                                  workers && *workers ? workers : "4",
+                                  "--enable-debug-command",
+                                  "yes",
+                                  "--enable-protected-configs",
+                                  "yes",
+                                  NULL };
     if (!plan->bare) add_pairs(&s->args, usual);
     add_pairs(&s->args, plan->args);
     return s;
@@ -173,8 +179,7 @@ NORETURN static void become_server(const struct server *s, char **argv, pid_t pa
 static void server_spawn(struct server *s) {
     char **argv = calloc(s->args.count + 1, sizeof(argv[0]));
     if (!argv) abort();
-    for (size_t i = 0; i < s->args.count; i++)
-        argv[i] = s->args.items[i].ptr;
+    for (size_t i = 0; i < s->args.count; i++) argv[i] = s->args.items[i].ptr;
     server_path(s, "server.log");
     fflush(NULL);
     pid_t parent = getpid();
@@ -200,7 +205,8 @@ void server_await(struct server *s) {
         int status;
         if (waitpid(s->pid, &status, WNOHANG) == s->pid) {
             s->pid = 0;
-            HARNESS_FAIL("the server ended while starting (status 0x%x)\n%s", (unsigned)status, server_log(s));
+            HARNESS_FAIL("the server ended while starting (status 0x%x)\n%s", (unsigned)status,
+                         server_log(s));
         }
         pause_ms(PAUSE_MS);
     }
@@ -334,8 +340,7 @@ const char *server_log(struct server *s) {
 
 static size_t occurrences(const char *text, const char *needle) {
     size_t count = 0;
-    for (const char *at = strstr(text, needle); at; at = strstr(at + 1, needle))
-        count++;
+    for (const char *at = strstr(text, needle); at; at = strstr(at + 1, needle)) count++;
     return count;
 }
 

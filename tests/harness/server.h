@@ -1,11 +1,11 @@
 /* server.h: starts, stops, kills and restarts the server under test, each in a temporary folder of its own.
  *
- * The program is $TRIVET_SERVER, else trivet-server of the build that the test belongs to. A server listens on a
- * unix socket in its folder, on request also on a free TCP port of 127.0.0.1. It gets $TRIVET_IO_THREADS (4)
- * workers, no save points, and DEBUG switched on; later arguments win.
- * Nothing outlives the test program: what still runs at its end is killed, folders are removed, and if the
- * program fails the end of every server's log is printed. Fork rule: a server dies with the thread
- * that started it, so start servers from the main thread. */
+ * The program is $TRIVET_SERVER, else trivet-server of the build that the test belongs to. A server listens
+ * on a unix socket in its folder, on request also on a free TCP port of 127.0.0.1. It gets $TRIVET_IO_THREADS
+ * (4) workers, no save points, and DEBUG switched on; later arguments win. Nothing outlives the test program:
+ * what still runs at its end is killed, folders are removed, and if the program fails the end of every
+ * server's log is printed. Fork rule: a server dies with the thread that started it, so start servers from
+ * the main thread. */
 #ifndef TESTS_HARNESS_SERVER_H
 #define TESTS_HARNESS_SERVER_H
 

@@ -73,8 +73,7 @@ static void append_escaped(struct text *t, unsigned char c) {
 
 void text_append_quoted(struct text *t, struct slice bytes) {
     text_append_char(t, '"');
-    for (size_t i = 0; i < bytes.len; i++)
-        append_escaped(t, (unsigned char)bytes.ptr[i]);
+    for (size_t i = 0; i < bytes.len; i++) append_escaped(t, (unsigned char)bytes.ptr[i]);
     text_append_char(t, '"');
 }
 
@@ -98,8 +97,7 @@ bool text_matches(const char *pattern, const char *text) {
 }
 
 void words_release(struct words *w) {
-    for (size_t i = 0; i < w->room; i++)
-        text_release(&w->items[i]);
+    for (size_t i = 0; i < w->room; i++) text_release(&w->items[i]);
     free(w->items);
     *w = (struct words){ 0 };
 }
@@ -134,8 +132,7 @@ void words_printf(struct words *w, const char *format, ...) {
 
 void words_copy(struct words *to, const struct words *from) {
     words_clear(to);
-    for (size_t i = 0; i < from->count; i++)
-        words_add(to, from->items[i].ptr, from->items[i].len);
+    for (size_t i = 0; i < from->count; i++) words_add(to, from->items[i].ptr, from->items[i].len);
 }
 
 static int hex_digit(char c) {
@@ -185,8 +182,7 @@ static const char *read_word(struct text *word, const char *at) {
 bool words_split(struct words *w, const char *line) {
     words_clear(w);
     for (;;) {
-        while (isspace((unsigned char)*line))
-            line++;
+        while (isspace((unsigned char)*line)) line++;
         if (*line == '\0') return true;
         line = read_word(words_next(w), line);
         if (!line) return false;

@@ -26,6 +26,8 @@ MUST_CHECK bool mailbox_init(struct mailbox *box);
 /* Letters still inside are leaked knowingly: drain first. */
 void mailbox_release(struct mailbox *box);
 void mailbox_post(struct mailbox *box, struct letter *letter);
+/* The same without waking the owner: for the owner itself, which is about to drain. */
+void mailbox_post_quietly(struct mailbox *box, struct letter *letter);
 /* Runs all letters that were there at the call; returns how many. Owner only. */
 size_t mailbox_drain(struct mailbox *box);
 /* A cheap look, for the owner between two batches of commands. */

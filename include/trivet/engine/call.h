@@ -15,6 +15,7 @@ struct client;
 enum call_source {
     FROM_CLIENT,
     FROM_TRANSACTION, /* inside EXEC */
+    FROM_WAITER,      /* again, for a blocked client, because a key changed that it waits for: see blocking.h */
     FROM_JOURNAL,     /* the AOF is being replayed: it is not journaled again, nothing expires by itself */
 };
 
@@ -28,6 +29,7 @@ struct call {
     uint64_t request_bytes;          /* on the wire; 0 inside a transaction */
     enum call_source source;
     struct keyspace_view view;       /* its sight of the keyspace */
+    size_t ready_key;                /* FROM_WAITER: the argument that is the changed key */
 };
 
 /* Detaches the blob of a big argument, to be stored without a copy; NULL if the argument is not one, or its blob

@@ -9,7 +9,8 @@
 
 #define LATENCY_SAMPLES 160
 
-/* `event` is a literal: "command", "fast-command", "expire-cycle", "eviction-cycle", "aof-write", "aof-fsync-always". */
+/* `event` is a literal: "command", "fast-command", "expire-cycle", "eviction-cycle", "aof-write",
+ * "aof-fsync-always". */
 void latency_note(const char *event, int64_t ms);
 /* The same at a time given (unix seconds). */
 void latency_note_at(const char *event, int64_t ms, int64_t now_s);

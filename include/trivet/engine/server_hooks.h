@@ -1,8 +1,8 @@
-/* server_hooks.h: what commands ask of the layers above them (SHUTDOWN, DEBUG LOADAOF, INFO's listeners), and the few
- * facts of this process that INFO, ROLE and LASTSAVE show.
+/* server_hooks.h: what commands ask of the layers above them (SHUTDOWN, DEBUG LOADAOF, INFO's listeners), and
+ * the few facts of this process that INFO, ROLE and LASTSAVE show.
  *
- * setup.c fills server_hooks once, before any worker; all of them must be set. The facts are written at start-up by
- * the functions below; the loading numbers by the loader while workers read them. */
+ * setup.c fills server_hooks once, before any worker; all but reload_aof must be set. The facts are written
+ * at start-up by the functions below; the loading numbers by the loader while workers read them. */
 #ifndef TRIVET_ENGINE_SERVER_HOOKS_H
 #define TRIVET_ENGINE_SERVER_HOOKS_H
 
@@ -23,13 +23,14 @@ enum shutdown_flag {
 };
 
 struct server_hooks {
-    /* SHUTDOWN. Gate closed. True: the end was begun, the caller closes its client without a reply. False: the server goes
-     * on, and `error` has the reply's text without '-' ("ERR Errors trying to SHUTDOWN. Check logs."). */
+    /* SHUTDOWN. Gate closed. True: the end was begun, the caller closes its client without a reply. False:
+     * the server goes on, and `error` has the reply's text without '-' ("ERR Errors trying to SHUTDOWN. Check
+     * logs."). */
     bool (*shutdown)(unsigned flags, struct buf *error);
     /* SHUTDOWN ABORT. Gate closed. False if no shutdown was in progress. */
     bool (*shutdown_abort)(void);
-    /* DEBUG LOADAOF: makes the file whole, empties the keyspace and reads the file again. Gate closed. False with the
-     * reply's text without '-' in `error`. */
+    /* DEBUG LOADAOF: makes the file whole, empties the keyspace and reads the file again. Gate closed. False
+     * with the reply's text without '-' in `error`. NULL: there is nothing to load from. */
     bool (*reload_aof)(struct buf *error);
     /* Appends INFO's lines "listener0:name=tcp,bind=*,port=6379\r\n". Any worker, gate held. */
     void (*describe_listeners)(struct buf *out);

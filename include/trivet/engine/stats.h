@@ -1,5 +1,6 @@
 /* stats.h: numbers about what the server did: one block a worker, summed by the reader.
- * Thread: each worker adds to its own block (stats_mine); any thread reads sums. Times are microseconds unless said. */
+ * Thread: each worker adds to its own block (stats_mine); any thread reads sums. Times are microseconds
+ * unless said. */
 #ifndef TRIVET_ENGINE_STATS_H
 #define TRIVET_ENGINE_STATS_H
 
@@ -20,7 +21,7 @@ struct stats {
     atomic_uint_fast64_t error_replies, unexpected_errors;
     atomic_uint_fast64_t auth_denied;    /* acl_access_denied_auth */
     atomic_uint_fast64_t query_limit_closed, output_limit_closed, evicted_clients;
-    atomic_uint_fast64_t turns, turn_us, command_us; /* event loop cycles, their time, of it in commands */
+    atomic_uint_fast64_t turns, turn_us; /* event loop cycles, and their time */
     atomic_uint_fast64_t prefetch_batches, prefetch_entries;
 } CACHE_ALIGNED;
 extern struct stats worker_stats[WORKERS_MAX];
@@ -37,6 +38,7 @@ void stats_command_ran(const struct command *command, int64_t ns, bool failed);
 void stats_command_rejected(const struct command *command);
 struct command_stats { uint64_t calls, us, rejected, failed; };
 struct command_stats stats_command(const struct command *command); /* sums of all workers */
+uint64_t stats_command_us(void); /* time spent in commands of all names */
 /* The latency at this percentile (0..100) of all its calls, in microseconds; 0 if it has none. */
 double stats_command_percentile(const struct command *command, double percentile);
 /* Cumulative counts at about powers of two of microseconds, only rows with something new (LATENCY HISTOGRAM);

@@ -22,15 +22,21 @@ struct keydb {
     size_t expiry_cursor; /* where the expiry cycle goes on */
 };
 
-struct watched_key;
+/* Databases 1 and up, NULL where never used. */
+struct keydb_list {
+    uint32_t count;
+    struct keydb *at[];
+};
+
+struct interests; /* engine/interest.h: keys that clients watch or wait for */
 
 struct shard {
     struct lock lock;
-    struct keydb **others; /* databases 1..other_count, NULL where never used */
-    uint32_t other_count;
-    struct table *watched; /* of struct watched_key (engine's transactions), NULL if never used */
+    struct keydb_list *others;   /* NULL while only database 0 is in use */
+    struct interests *interests; /* NULL while there are none */
     struct keydb first CACHE_ALIGNED; /* database 0 */
 };
+static_assert(sizeof(struct lock) + 2 * sizeof(void *) <= CACHE_LINE, "lock and pointers share a line");
 
 extern struct shard shards[SHARD_COUNT];
 extern const struct table_ops entry_table_ops;
@@ -45,8 +51,10 @@ static inline void shard_unlock(struct shard *s) UNCHECKED;
 /* The database's part, or NULL if nothing was ever stored there. */
 static inline struct keydb *shard_db(struct shard *s, uint32_t db) {
     if (LIKELY(db == 0)) return &s->first;
-    return db <= s->other_count ? s->others[db - 1] : NULL;
+    return s->others && db <= s->others->count ? s->others->at[db - 1] : NULL;
 }
+/* The highest database that was ever used here. */
+static inline uint32_t shard_last_db(const struct shard *s) { return s->others ? s->others->count : 0; }
 /* The same, made if it is not there. */
 struct keydb *shard_db_make(struct shard *s, uint32_t db);
 

@@ -61,6 +61,9 @@ void args_reset(struct args *a);
 void args_release(struct args *a);
 /* True if nothing of a command has been seen: the struct holds no state worth keeping. */
 bool args_is_idle(const struct args *a);
+/* The caller's buffer moved to `base`, where the command begins: the arguments that lie in it move along. Parsing on does so
+ * by itself; this is for a complete command that waits to be run. */
+void args_rebase(struct args *a, const char *base);
 
 /* Reads on. `bytes` begins where the command began (a->used counts from there) and holds all that has
  * arrived and was not dropped. Big arguments are not in `bytes`. After READY: args_reset, then the next. */
@@ -73,6 +76,7 @@ MUST_CHECK enum parse parse_command(struct args *a, struct slice bytes, const st
 struct parse_room {
     char *ptr;
     size_t len;
+    bool is_last; /* the argument ends with it: what the socket has beyond belongs to the caller's buffer */
 };
 struct parse_room parse_big_room(struct args *a);
 /* `count` bytes were put there. Call parse_command again: it answers PARSE_BIG_BULK while some are missing,

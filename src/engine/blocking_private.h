@@ -1,0 +1,18 @@
+/* blocking_private.h: between blocking.c (a client's wait) and blocking_keys.c (what it waits for). */
+#ifndef ENGINE_BLOCKING_PRIVATE_H
+#define ENGINE_BLOCKING_PRIVATE_H
+
+#include "trivet/engine/blocking.h"
+
+struct waiting;
+
+/* As blocking_begin, for a client that waits for keys. */
+void blocking_begin_on(struct client *c, int64_t timeout_ms, blocked_end *end, struct waiting *w);
+/* Its reply arrived in the letter: the wait is over. */
+void blocking_served(struct client *c);
+
+/* Leaves the queues of all keys; then tells if nobody served it meanwhile. Its worker, no shard locked. */
+bool waiting_withdraw(struct waiting *w);
+void waiting_free(struct waiting *w);
+
+#endif
