@@ -86,8 +86,8 @@ static void mark_multiple(struct syntax *s) {
     s->multiple_token = s->token.len > 0;
 }
 
-/* If the list ends with the same as `again`, "again ..." says that this end repeats: several become one
- * block. */
+/* If the list ends with the same as `again`, "again ..." says that this end repeats; several become
+ * a block. */
 static bool repeats(struct list *l, const struct syntax *again) {
     size_t count = syntax_length(again), before = syntax_length(l->first);
     if (count == 0 || count > before) return false;

@@ -1,5 +1,4 @@
-/* config.c: CONFIG: settings over the wire. What they mean is told in engine/options.h; here are only the
- * replies. */
+/* config.c: CONFIG: settings over the wire. What they mean stands in engine/options.h. */
 #include "commands/caller_private.h"
 #include "commands/help_private.h"
 #include "trivet/base/background.h"

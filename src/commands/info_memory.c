@@ -18,8 +18,7 @@ static void write_size_twice(struct buf *out, const char *name, size_t bytes) {
     buf_printf(out, "%s:%zu" CRLF "%s_human:%s" CRLF, name, bytes, name, human);
 }
 
-/* Where physical memory is more than what was asked for, and by how much: "<name>_ratio" and "<name>_bytes".
- */
+/* Where physical memory is more than what was asked for, by how much: "<name>_ratio" and "<name>_bytes". */
 static void write_waste(struct buf *out, const char *name, size_t taken, size_t needed) {
     buf_printf(out, "%s_ratio:%.2f" CRLF "%s_bytes:%lld" CRLF, name, memory_ratio(taken, needed), name,
                (long long)taken - (long long)needed);

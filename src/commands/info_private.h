@@ -1,5 +1,5 @@
-/* info_private.h: the sections of INFO, each a function that appends its lines, the heading included. Any
- * worker. */
+/* info_private.h: the sections of INFO, each a function that appends its lines, the heading included.
+ * Thread: any worker. */
 #ifndef COMMANDS_INFO_PRIVATE_H
 #define COMMANDS_INFO_PRIVATE_H
 

@@ -74,7 +74,8 @@ void info_clients(const struct call *c, struct buf *out) {
                transaction_watching_clients());
     buf_printf(out, "clients_in_timeout_table:%zu" CRLF, blocking_timeout_count());
     buf_printf(out, "total_watched_keys:%zu" CRLF, transaction_watched_keys());
-    buf_printf(out, "total_blocking_keys:0" CRLF "total_blocking_keys_on_nokey:0" CRLF);
+    buf_printf(out, "total_blocking_keys:%zu" CRLF, blocking_keys_count());
+    buf_printf(out, "total_blocking_keys_on_nokey:0" CRLF);
     buf_printf(out, "paused_actions:%s" CRLF "paused_timeout_milliseconds:%lld" CRLF, paused[mode],
                (long long)(mode == PAUSE_OFF ? 0 : pause_left_ms(now_ms)));
 }
@@ -111,15 +112,16 @@ static void write_snapshots(struct buf *out) {
 static void write_aof(struct buf *out) {
     struct aof_info aof;
     aof_info(&aof);
+    bool enabled = aof.enabled || options.appendonly; /* also while the file is being loaded */
     buf_printf(out, "aof_enabled:%d" CRLF "aof_rewrite_in_progress:0" CRLF "aof_rewrite_scheduled:0" CRLF,
-               aof.enabled);
+               enabled);
     buf_printf(out, "aof_last_rewrite_time_sec:-1" CRLF "aof_current_rewrite_time_sec:-1" CRLF
                     "aof_last_bgrewrite_status:ok" CRLF "aof_rewrites:0" CRLF
                     "aof_rewrites_consecutive_failures:0" CRLF);
     buf_printf(out, "aof_last_write_status:%s" CRLF "aof_last_cow_size:0" CRLF,
                aof.last_write_ok ? "ok" : "err");
     buf_printf(out, "module_fork_in_progress:0" CRLF "module_fork_last_cow_size:0" CRLF);
-    if (!aof.enabled) return;
+    if (!enabled) return;
     buf_printf(out, "aof_current_size:%llu" CRLF "aof_base_size:%llu" CRLF,
                (unsigned long long)aof.current_size, (unsigned long long)aof.base_size);
     buf_printf(out, "aof_pending_rewrite:0" CRLF "aof_buffer_length:%llu" CRLF,

@@ -137,27 +137,23 @@ static void diagnose(const struct memory_overview *m, struct buf *out) {
         return;
     }
     if (memory_ratio(m->peak, m->used) > 1.5)
-        buf_printf(
-            out,
-            "* Peak: %.1f times as much memory was in use once. The allocator may keep what is free now; "
-            "MEMORY PURGE gives it back.\n",
-            memory_ratio(m->peak, m->used));
+        buf_printf(out,
+                   "* Peak: %.1f times as much memory was in use once. The allocator may keep what is free "
+                   "now; MEMORY PURGE gives it back.\n",
+                   memory_ratio(m->peak, m->used));
     if (memory_ratio(m->resident, m->used) > 1.4 && m->resident - m->used > (size_t)10 << 20)
         buf_printf(out,
                    "* Fragmentation: the process holds %.2f times the memory that the data needs. After "
-                   "large deletions "
-                   "try MEMORY PURGE; a restart with an append only file repacks everything.\n",
+                   "large deletions try MEMORY PURGE; a restart with an append only file packs anew.\n",
                    memory_ratio(m->resident, m->used));
     if (m->clients > m->dataset / 2 && m->clients > (size_t)10 << 20)
         buf_printf(out,
                    "* Clients: connections and their buffers use %zu bytes. Look at CLIENT LIST for big omem "
-                   "and qbuf, and "
-                   "at client-output-buffer-limit.\n",
+                   "and qbuf, and at client-output-buffer-limit.\n",
                    m->clients);
     if (m->resident && m->resident < m->used - m->used / 10)
         buf_printf(out, "* Swap: a part of the data is not in physical memory, so the system is swapping. "
-                        "Give it more memory "
-                        "or set maxmemory.\n");
+                        "Give it more memory or set maxmemory.\n");
     if (out->len == 0) buf_printf(out, "Nothing is wrong with the use of memory.\n");
 }
 

@@ -17,8 +17,8 @@ struct memory_overview {
     size_t keys;
 };
 
-/* Cheap: clients and tables are estimated from their numbers, what the system says may be 100 ms old. Any
- * worker. */
+/* Cheap: clients and tables are estimated from their numbers, what the system says may be
+ * 100 ms old. Any worker. */
 void memory_overview_estimate(const struct call *c, struct memory_overview *out);
 /* Visits all clients and tables. Gate closed. */
 void memory_overview_exact(const struct call *c, struct memory_overview *out);

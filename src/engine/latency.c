@@ -187,7 +187,8 @@ struct doctor {
 };
 
 static const char *advice_for(const char *event) {
-    static const struct { const char *event, *text;
+    static const struct {
+        const char *event, *text;
     } advice[] = {
         { "command", "Look at SLOWLOG GET for commands that walk many elements; use SCAN and its kin, or "
                      "smaller values." },
@@ -218,12 +219,10 @@ static void describe_event(void *arg, const struct latency_event *e) {
         deviation += away < 0 ? -away : away;
     }
     int64_t span_s = e->samples[e->count - 1].time_s - e->samples[0].time_s;
-    buf_printf(
-        d->out,
-        "%zu. %s: %zu latency spikes (average %lld ms, mean deviation %lld ms, period %.2f s). Worst of all "
-        "time: %lld ms.\n",
-        ++d->events, e->name, e->count, (long long)average, (long long)(deviation / count),
-        (double)span_s / (double)count, (long long)e->max_ms);
+    buf_printf(d->out, "%zu. %s: %zu latency spikes (average %lld ms, mean deviation %lld ms, ", ++d->events,
+               e->name, e->count, (long long)average, (long long)(deviation / count));
+    buf_printf(d->out, "period %.2f s). Worst of all time: %lld ms.\n", (double)span_s / (double)count,
+               (long long)e->max_ms);
     const char *advice = advice_for(e->name);
     if (advice) buf_printf(d->out, "   %s\n", advice);
 }

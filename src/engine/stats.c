@@ -1,5 +1,5 @@
-/* stats.c: counting without locks: each worker owns a block and, for each command, a cell; readers add them
- * up.
+/* stats.c: counting without locks: each worker owns a block and, for each command, a cell; readers add
+ * them up.
  *
  * A command's latencies go into a log-linear histogram of nanoseconds: every power of two is a group of 128
  * equal steps, so a value is known within 1 %. Groups are allocated when first hit: a command's latencies lie
@@ -50,8 +50,7 @@ static struct command_cell *cell_mine(const struct command *command) {
     return &cells[worker < 0 ? 0 : worker][command->id];
 }
 
-/* Group 0 holds 0..127 one by one, group g > 0 the values from 128 << (g - 1) up, in steps of 1 << (g - 1).
- */
+/* Group 0 holds 0..127 one by one, group g > 0 what is from 128 << (g - 1) up, in steps of 1 << (g - 1). */
 static void place_of(uint64_t ns, unsigned *group, unsigned *step) {
     if (ns < STEPS) {
         *group = 0;

@@ -102,13 +102,14 @@ int main(int argc, char **argv) {
     signals_install();
     if (!listeners_open(&error)) give_up(slice_to_cstr(buf_slice(&error)));
     process_set_title(argc, argv);
-    if (!setup_data()) {
+    if (!setup_data() && !shutdown_has_begun()) {
         process_remove_pidfile();
         give_up("Exiting: the data could not be loaded; see the lines before");
     }
-    LOG_NOTICE("Ready to accept connections");
-    process_notify("READY=1");
-
+    if (!shutdown_has_begun()) {
+        LOG_NOTICE("Ready to accept connections");
+        process_notify("READY=1");
+    }
     workers_run();
 
     process_notify("STOPPING=1");
@@ -118,5 +119,5 @@ int main(int argc, char **argv) {
     process_remove_pidfile();
     LOG_WARNING("%s", saved ? "Trivet is now ready to exit, bye bye..." : "Exiting with unwritten data, see above");
     options_release();
-    return saved ? shutdown_status() : 1;
+    return saved ? 0 : 1;
 }

@@ -27,6 +27,7 @@
 #include "trivet/persist/aof.h"
 #include "trivet/persist/journal.h"
 #include "trivet/persist/rebuild.h"
+#include "trivet/types/value.h"
 #include <event2/event.h>
 #include <openssl/crypto.h>
 #include <string.h>
@@ -76,6 +77,23 @@ static bool apply_appendonly(bool on, struct buf *why) {
     return aof_start_anew(write_base, why);
 }
 
+static void apply_encodings(void) {
+    encoding_limits = (struct encoding_limits){
+        .hash_entries = (size_t)options.hash_max_listpack_entries,
+        .hash_value = (size_t)options.hash_max_listpack_value,
+        .set_ints = (size_t)options.set_max_intset_entries,
+        .set_entries = (size_t)options.set_max_listpack_entries,
+        .set_value = (size_t)options.set_max_listpack_value,
+        .zset_entries = (size_t)options.zset_max_listpack_entries,
+        .zset_value = (size_t)options.zset_max_listpack_value,
+        .list_size = options.list_max_listpack_size,
+        .list_compress_depth = (size_t)options.list_compress_depth,
+        .stream_node_bytes = (size_t)options.stream_node_max_bytes,
+        .stream_node_entries = (size_t)options.stream_node_max_entries,
+        .hll_sparse_bytes = (size_t)options.hll_sparse_max_bytes,
+    };
+}
+
 static void trim_logs(void) { commandlog_trim(); }
 
 static void keepalive_letter(struct letter *l) {
@@ -111,13 +129,104 @@ static int64_t expiry_budget_us(void) {
 
 static void cron(int64_t now_ms) {
     bool loading = obstacle_is_set(OBSTACLE_LOADING);
-    if (!loading && !options.import_mode && pause_mode_now(now_ms) == PAUSE_OFF)
+    if (!loading && !options.import_mode && pause_mode_now(now_ms) == PAUSE_OFF) {
         expiry_cycle(now_ms, expiry_budget_us(), change_flush_quietly);
+        /* A lowered limit is reached even if no command comes that would see to it. */
+        if (obstacle_is_set(OBSTACLE_MEMORY_LIMIT)) (void)eviction_make_room(now_ms, change_flush_quietly);
+    }
     tracking_trim();
     if (worker_self() != 0) return;
     obstacle_set(OBSTACLE_DISK, journal_on && aof_is_failing());
     stats_sample(clock_steady_us());
     stats_note_memory(now_ms);
+}
+
+/* ---- loading ---- */
+
+#define PUMP_COMMANDS 1024 /* between two looks at the clients while loading */
+
+struct loader {
+    struct client client;
+    uint64_t commands;
+    bool gate_is_closed;  /* DEBUG LOADAOF: nobody else may run meanwhile */
+    int64_t next_line_ms; /* when the next progress line is due */
+};
+
+static bool replay(void *arg, const struct slice *argv, size_t argc, struct buf *error) {
+    struct loader *l = arg;
+    gate_enter();
+    if (!l->gate_is_closed) {
+        if (++l->commands % PUMP_COMMANDS == 0) workers_pump();
+        gate_yield();
+    }
+    if (shutdown_has_begun()) {
+        buf_append(error, LIT("the server is asked to shut down"));
+        return false;
+    }
+    return dispatch_replay(&l->client, argv, argc, error);
+}
+
+static void progress(void *arg, uint64_t loaded, uint64_t total) {
+    struct loader *l = arg;
+    loading_note(NULL, loaded, total);
+    int64_t now = clock_wall_ms();
+    if (now < l->next_line_ms) return;
+    if (l->next_line_ms)
+        LOG_NOTICE("Loading the append only file: %llu%% of %llu MB",
+                   (unsigned long long)(total ? loaded * 100 / total : 100), (unsigned long long)(total >> 20));
+    l->next_line_ms = now + 5000;
+}
+
+static enum aof_loaded load_aof(bool gate_is_closed) {
+    struct loader *l = mem_alloc_zero(sizeof *l);
+    client_init(&l->client, CLIENT_INTERNAL);
+    l->client.authenticated = true;
+    l->client.reply.muted = true;
+    l->gate_is_closed = gate_is_closed;
+    obstacle_set(OBSTACLE_LOADING, true);
+    loading_begin(clock_wall_ms() / 1000);
+    struct aof_load how = { .run = replay, .progress = progress, .arg = l };
+    int64_t start = clock_steady_us();
+    enum aof_loaded result = aof_load(&how);
+    if (result == AOF_LOADED)
+        LOG_NOTICE("DB loaded from append only file: %.3f seconds", (double)(clock_steady_us() - start) / 1e6);
+    loading_end();
+    obstacle_set(OBSTACLE_LOADING, false);
+    client_release(&l->client);
+    mem_free(l);
+    return result;
+}
+
+bool setup_data(void) {
+    if (!options.appendonly) return true;
+    struct buf error = { 0 };
+    configure_aof();
+    bool loaded = load_aof(false) != AOF_REFUSED;
+    gate_enter();
+    exclusive_begin();
+    bool opened = loaded && aof_open(&error);
+    exclusive_end();
+    gate_leave();
+    if (loaded && !opened) LOG_WARNING("Can't open the append only file: %.*s", SLICE_ARG(buf_slice(&error)));
+    buf_release(&error);
+    return opened;
+}
+
+/* DEBUG LOADAOF: see server_hooks.h. */
+static bool reload_aof(struct buf *error) {
+    change_flush_quietly();
+    if (!journal_on || !aof_close()) {
+        buf_append(error, LIT("ERR The append only file is off or could not be written"));
+        return false;
+    }
+    for (uint32_t db = 0; db < keyspace_databases(); db++) keyspace_flush(db, false);
+    bool loaded = load_aof(true) != AOF_REFUSED;
+    if (!loaded) buf_append(error, LIT("ERR Error trying to load the AOF files, check server logs"));
+    struct buf why = { 0 };
+    bool opened = aof_open(&why);
+    if (!opened) buf_printf(error, "%sERR The append only file can't be opened: %.*s", loaded ? "" : "; ", SLICE_ARG(buf_slice(&why)));
+    buf_release(&why);
+    return loaded && opened;
 }
 
 /* ---- hooks ---- */
@@ -133,9 +242,11 @@ static void fill_hooks(void) {
         .keepalive_changed = apply_keepalive,
         .timers_changed = workers_retime,
         .logs_changed = trim_logs,
+        .encodings_changed = apply_encodings,
         .appendfsync_changed = apply_appendfsync,
     };
     server_hooks.describe_listeners = listeners_describe;
+    server_hooks.reload_aof = reload_aof;
     shutdown_fill_hooks(&server_hooks);
     worker_set_cron(cron);
     worker_set_acceptor(listeners_accept);
@@ -184,71 +295,9 @@ void setup_modules(void) {
     stats_init(registry_ids());
     fill_hooks();
     apply_maxmemory();
+    apply_encodings();
     server_facts_ready();
     if (options.appendonly) obstacle_set(OBSTACLE_LOADING, true);
-}
-
-/* ---- loading ---- */
-
-#define PUMP_COMMANDS 1024 /* between two looks at the clients while loading */
-
-struct loader {
-    struct client client;
-    uint64_t commands;
-    int64_t next_line_ms; /* when the next progress line is due */
-};
-
-static bool replay(void *arg, const struct slice *argv, size_t argc, struct buf *error) {
-    struct loader *l = arg;
-    gate_enter();
-    if (++l->commands % PUMP_COMMANDS == 0) workers_pump();
-    gate_yield();
-    return dispatch_replay(&l->client, argv, argc, error);
-}
-
-static void progress(void *arg, uint64_t loaded, uint64_t total) {
-    struct loader *l = arg;
-    loading_note(NULL, loaded, total);
-    int64_t now = clock_wall_ms();
-    if (now < l->next_line_ms) return;
-    if (l->next_line_ms)
-        LOG_NOTICE("Loading the append only file: %llu%% of %llu MB",
-                   (unsigned long long)(total ? loaded * 100 / total : 100), (unsigned long long)(total >> 20));
-    l->next_line_ms = now + 5000;
-}
-
-static enum aof_loaded load_aof(void) {
-    struct loader *l = mem_alloc_zero(sizeof *l);
-    client_init(&l->client, CLIENT_INTERNAL);
-    l->client.authenticated = true;
-    l->client.reply.muted = true;
-    obstacle_set(OBSTACLE_LOADING, true);
-    loading_begin(clock_wall_ms() / 1000);
-    struct aof_load how = { .run = replay, .progress = progress, .arg = l };
-    int64_t start = clock_steady_us();
-    enum aof_loaded result = aof_load(&how);
-    if (result == AOF_LOADED)
-        LOG_NOTICE("DB loaded from append only file: %.3f seconds", (double)(clock_steady_us() - start) / 1e6);
-    loading_end();
-    obstacle_set(OBSTACLE_LOADING, false);
-    client_release(&l->client);
-    mem_free(l);
-    return result;
-}
-
-bool setup_data(void) {
-    if (!options.appendonly) return true;
-    struct buf error = { 0 };
-    configure_aof();
-    bool loaded = load_aof() != AOF_REFUSED;
-    gate_enter();
-    exclusive_begin();
-    bool opened = loaded && aof_open(&error);
-    exclusive_end();
-    gate_leave();
-    if (loaded && !opened) LOG_WARNING("Can't open the append only file: %.*s", SLICE_ARG(buf_slice(&error)));
-    buf_release(&error);
-    return opened;
 }
 
 /* ---- the end ---- */

@@ -15,10 +15,9 @@
 #include <signal.h>
 #include <unistd.h>
 
-static int status;
 static bool ending;
 
-int shutdown_status(void) { return status; }
+bool shutdown_has_begun(void) { return ending; }
 
 /* Gate closed. False if data would be lost; the reason was logged. */
 static bool begin_shutdown(unsigned flags) {

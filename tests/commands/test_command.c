@@ -1,6 +1,5 @@
 /* test_command.c: COMMAND over the wire. What it says of each command is compared with command_facts.tsv, a
- * table of facts that clients rely on: arity, flags, positions of keys, categories. A new command needs a row
- * there. */
+ * table of facts that clients rely on: arity, flags, positions of keys, categories. New ones need rows. */
 #include "../harness/fixture.h"
 #include <stdio.h>
 #include <stdlib.h>

@@ -74,8 +74,7 @@ static void shutdown_keeps_what_the_append_only_file_has(void **state) {
     server_free(s);
 }
 
-/* Without snapshots and without an append only file there is nowhere to save to: saying so beats losing data.
- */
+/* Without snapshots and append only file there is nowhere to save to: saying so beats losing data. */
 static void shutdown_save_without_a_place_is_refused(void **state) {
     struct client *c = fixture_client(state);
     assert_reply(c, "SHUTDOWN SAVE", "-ERR Errors trying to SHUTDOWN. Check logs.");

@@ -51,28 +51,42 @@ static int64_t count_keys(struct client *c, const char *prefix, int count) {
 
 /* ---- accounting ---- */
 
+#ifndef TRIVET_SANITIZE
+/* What the allocator keeps ready for each thread counts as handed out there: a fixed amount, so not in proportion. */
+#define THREAD_CACHES (700 * 1024)
+
+/* Within 2 % and `slack`. The server looks at the allocator's numbers some times a second only. */
+static void assert_allocator_agrees(struct client *c, const char *when, int64_t slack) {
+    int64_t used = 0, handed_out = 0;
+    for (int i = 0; i < 3000; i++) {
+        used = used_memory(c);
+        handed_out = info_number(c, "memory", "allocator_allocated");
+        if (llabs(used - handed_out) <= handed_out / 50 + slack) return;
+        usleep(1000);
+    }
+    HARNESS_FAIL("%s: used_memory %lld, allocated %lld", when, (long long)used, (long long)handed_out);
+}
+#endif
+
 static void used_memory_is_what_the_allocator_handed_out(void **state) {
 #ifdef TRIVET_SANITIZE
     (void)state;
     skip(); /* the sanitizers' allocator keeps no such number */
 #else
     struct client *c = fixture_client(state);
-    static const size_t sizes[] = { 3, 32, 200, 3000, 40000 };
-    static const int counts[] = { 100000, 150000, 50000, 5000, 300 };
+    static const size_t sizes[] = { 32, 3, 200, 3000, 40000 };
+    static const int counts[] = { 200000, 50000, 50000, 5000, 300 };
     for (size_t i = 0; i < COUNT_OF(sizes); i++) {
         char prefix[32];
         snprintf(prefix, sizeof prefix, "size%zu", sizes[i]);
         fill(c, prefix, counts[i], sizes[i]);
-        int64_t used = used_memory(c), handed_out = info_number(c, "memory", "allocator_allocated");
-        if (llabs(used - handed_out) * 100 > handed_out * 2)
-            HARNESS_FAIL("after values of %zu bytes: used_memory %lld, allocated %lld", sizes[i], (long long)used,
-                         (long long)handed_out);
+        assert_allocator_agrees(c, prefix, THREAD_CACHES);
     }
     assert_reply(c, "DBSIZE", ":305300");
+    assert_allocator_agrees(c, "all together", 0);
     assert_reply(c, "FLUSHALL SYNC", "+OK");
-    int64_t used = used_memory(c), handed_out = info_number(c, "memory", "allocator_allocated");
-    assert_true(used < 20 * MEGABYTE);
-    assert_true(llabs(used - handed_out) < MEGABYTE);
+    assert_true(used_memory(c) < 2 * MEGABYTE);
+    assert_allocator_agrees(c, "empty", THREAD_CACHES);
 #endif
 }
 
@@ -262,17 +276,39 @@ static void a_lower_limit_evicts_down_to_it(void **state) {
     config_set(c, "maxmemory-policy", "allkeys-lru");
     int64_t used = used_memory(c), limit = used - SCALE(100000) * 60;
     assert_string_equal(client_ask(c, "CONFIG SET maxmemory %lld", (long long)limit), "+OK");
-    for (int i = 0; i < 100000 && used > limit + 64 * 1024; i++) {
-        assert_reply(c, "PING", "+PONG");
-        used = used_memory(c);
-    }
+    for (int i = 0; i < 100000 && used > limit + 64 * 1024; i++) used = used_memory(c);
     assert_true(used <= limit + 64 * 1024);
     assert_true(client_ask_int(c, "DBSIZE") > SCALE(100000) / 10);
     assert_reply(c, "CONFIG SET maxmemory 0", "+OK");
 }
 
-/* Half the keys are asked for again and again; then memory for half of all keys is taken away. */
-static void check_that_used_keys_stay(struct client *c, const char *policy) {
+/* Only the timer is left to do it: the one client sends nothing more and listens. */
+static void a_lower_limit_evicts_though_no_command_comes(void **state) {
+    struct client *c = fixture_client(state), *listener = server_connect(((struct fixture *)*state)->server);
+    fill(c, "k", 100, 100);
+    assert_reply(c, "CONFIG SET notify-keyspace-events Ee maxmemory-policy allkeys-lru", "+OK");
+    assert_reply(listener, "SUBSCRIBE __keyevent@0__:evicted", "*[$\"subscribe\", ..., :1]");
+    assert_reply(c, "CONFIG SET maxmemory 1", "+OK");
+    for (int i = 0; i < 100; i++) assert_next(listener, "*[$\"message\", $\"__keyevent@0__:evicted\", $\"k:...\"]");
+    client_close(listener);
+}
+
+/* On a connection of its own, so that its buffers are gone when memory is measured. */
+static void read_often(struct server *s, const char *prefix, int count) {
+    struct client *reader = server_connect(s), *c;
+    for (int round = 0; round < 20; round++) {
+        for (int i = 0; i < count; i++) client_queue(reader, "GET %s:%d", prefix, i);
+        client_skip(reader, (size_t)count);
+    }
+    client_close(reader);
+    c = server_connect(s);
+    assert_reply_soon(c, "INFO clients", "...connected_clients:2\r...");
+    client_close(c);
+}
+
+/* Half the keys are asked for again and again; then memory for a bit less than half of all keys is taken away. */
+static void check_that_used_keys_stay(struct fixture *f, const char *policy) {
+    struct client *c = f->client;
     int count = SCALE(20000);
     assert_reply(c, "FLUSHALL SYNC", "+OK");
     config_set(c, "maxmemory-policy", policy);
@@ -281,11 +317,8 @@ static void check_that_used_keys_stay(struct client *c, const char *policy) {
     /* The clock of LRU is coarse: the keys must differ in age at all. */
     if (strcmp(policy, "allkeys-lru") == 0) assert_reply_soon(c, "OBJECT IDLETIME cold:0", ":1..1000");
     fill(c, "hot", count, 100);
-    for (int round = 0; round < 20; round++) {
-        for (int i = 0; i < count; i++) client_queue(c, "GET hot:%d", i);
-        client_skip(c, (size_t)count);
-    }
     int64_t limit = empty + (used_memory(c) - empty) * 6 / 10;
+    read_often(f->server, "hot", count);
     assert_string_equal(client_ask(c, "CONFIG SET maxmemory %lld", (long long)limit), "+OK");
     for (int i = 0; i < 100000 && used_memory(c) > limit + 64 * 1024; i++) assert_reply(c, "PING", "+PONG");
     config_set(c, "maxmemory", "0");
@@ -296,9 +329,8 @@ static void check_that_used_keys_stay(struct client *c, const char *policy) {
 }
 
 static void lru_and_lfu_keep_what_is_used(void **state) {
-    struct client *c = fixture_client(state);
-    check_that_used_keys_stay(c, "allkeys-lru");
-    check_that_used_keys_stay(c, "allkeys-lfu");
+    check_that_used_keys_stay(*state, "allkeys-lru");
+    check_that_used_keys_stay(*state, "allkeys-lfu");
 }
 
 static void volatile_ttl_evicts_what_ends_first(void **state) {
@@ -441,9 +473,10 @@ static void big_values_are_freed_in_the_background(void **state) {
     struct client *c = fixture_client(state);
     int64_t before = used_memory(c);
     for (int i = 0; i < 8; i++) assert_string_equal(client_ask(c, "SETRANGE big:%d 3999999 x", i), ":4000000");
-    assert_true(used_memory(c) - before >= 8 * 4000000);
+    int64_t each = (used_memory(c) - before) / 8;
+    assert_true(each >= 4000000);
     assert_reply(c, "UNLINK big:0 big:1 big:2 none", ":3");
-    await_used_below(c, before + 5 * 4000000 + MEGABYTE);
+    await_used_below(c, before + 5 * each + MEGABYTE);
     assert_reply(c, "DEL big:3", ":1");
     assert_reply(c, "SET big:4 small", "+OK");
     assert_reply(c, "GETDEL big:5", "$\"...x\"");
@@ -451,6 +484,13 @@ static void big_values_are_freed_in_the_background(void **state) {
     assert_reply(c, "RENAME big:4 big:7", "+OK");
     assert_reply_soon(c, "DBSIZE", ":1");
     await_used_below(c, before + MEGABYTE);
+}
+
+/* What the test before left is freed in the background: wait for that, or it counts here. */
+static int open_and_settle(void **state) {
+    fixture_open(state);
+    assert_reply_soon(fixture_client(state), "INFO memory", "...lazyfree_pending_objects:0...");
+    return 0;
 }
 
 /* The settings that the tests change, back as they were. */
@@ -463,7 +503,7 @@ static int close_and_reset(void **state) {
     return fixture_close(state);
 }
 
-#define MEMORY_TEST(name) cmocka_unit_test_setup_teardown(name, fixture_open, close_and_reset)
+#define MEMORY_TEST(name) cmocka_unit_test_setup_teardown(name, open_and_settle, close_and_reset)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
@@ -474,6 +514,7 @@ int main(void) {
         MEMORY_TEST(a_transaction_that_would_grow_is_refused_as_a_whole),
         MEMORY_TEST(volatile_policies_refuse_when_nothing_has_a_time_to_live),
         MEMORY_TEST(a_lower_limit_evicts_down_to_it),
+        MEMORY_TEST(a_lower_limit_evicts_though_no_command_comes),
         MEMORY_TEST(lru_and_lfu_keep_what_is_used),
         MEMORY_TEST(volatile_ttl_evicts_what_ends_first),
         MEMORY_TEST(frequency_and_idle_time_are_told_where_the_policy_counts_them),

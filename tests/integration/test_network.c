@@ -348,6 +348,7 @@ static void timeout_closes_the_idle_but_not_subscribers(void **state) {
     assert_reply(monitor, "MONITOR", "+OK");
     assert_reply(idle, "PING", "+PONG");
     assert_ended(idle);
+    assert_next(monitor, "+... \"PING\"");
     struct client *c = server_connect(s);
     assert_reply(c, "PUBLISH ch hello", ":1");
     assert_next(subscriber, "*[$\"message\", $\"ch\", $\"hello\"]");
@@ -398,7 +399,7 @@ static void send_until_cut(struct client *c, const char *piece, size_t len, int 
         client_queue_raw(c, piece, len);
         if (!client_flush(c)) return;
     }
-    assert_ended(c);
+    fail_msg("the server took it all");
 }
 
 static void a_command_bigger_than_the_query_limit_is_cut_off(void **state) {
@@ -433,7 +434,6 @@ static void a_client_that_does_not_read_is_cut_at_the_hard_limit(void **state) {
     struct client *c = server_connect(s), *slow = server_connect(s);
     assert_reply(c, "SETRANGE k 99999 x", ":100000");
     assert_reply(slow, "CLIENT SETNAME the-slow-one", "+OK");
-    for (int i = 0; i < 1000; i++) client_queue_raw(slow, "GET k\r\n", 7);
     /* Not client_flush: that reads. 7 kB fit into any socket. */
     struct text wire = { 0 };
     for (int i = 0; i < 1000; i++) text_append_str(&wire, "GET k\r\n");

@@ -19,8 +19,8 @@ bool setup_end(void);
 
 /* Signals: SIGTERM and SIGINT ask for a shutdown, SIGHUP and SIGPIPE are ignored. Before workers_run. */
 void signals_install(void);
-/* Exit status of the process after workers_run. */
-int shutdown_status(void);
+/* True once the workers are asked to end. */
+bool shutdown_has_begun(void);
 /* Fills the hooks of SHUTDOWN. */
 struct server_hooks;
 void shutdown_fill_hooks(struct server_hooks *hooks);

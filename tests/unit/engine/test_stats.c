@@ -73,7 +73,9 @@ static void time_in_commands_counts_nested_ones_once(void **state) {
 static void percentiles_are_the_top_of_their_step(void **state) {
     (void)state;
     /* What Valkey's histogram answers for the same single values. */
-    static const struct { int64_t ns; double us;
+    static const struct {
+        int64_t ns;
+        double us;
     } cases[] = {
         { 0, 0 },          { 1, 0.001 },      { 127, 0.127 },    { 128, 0.128 },
         { 255, 0.255 },    { 256, 0.257 },    { 2000, 2.007 },   { 3000, 3.007 },
