@@ -30,7 +30,7 @@ PKGS := libevent libcrypto libsystemd
 WARN := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
 CPPFLAGS := -Iinclude -Isrc -D_GNU_SOURCE -DVARIANT_$(VARIANT) $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 CFLAGS := -std=gnu11 -g -fno-omit-frame-pointer -pthread
-LDLIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm
+LDLIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -llzf -lm
 LDFLAGS := -pthread
 
 ifeq ($(VARIANT),release)

@@ -263,21 +263,11 @@ static bool length_is_allowed(struct call *c, uint64_t offset, uint64_t extra) {
     return false;
 }
 
-/* Room for a string that just grew to `len` bytes and is likely to grow again. */
-static size_t room_to_grow(size_t len) {
-    static const size_t most = 1024 * 1024;
-    return len < most ? 2 * len : len + most;
-}
-
 /* Writes `text` at `offset` into the string, which grows with zeros as needed; returns its new length. */
 static size_t write_at(struct call *c, struct entry *e, size_t offset, struct slice text) {
     size_t old_len = entry_text_len(e), len = offset + text.len;
     if (len < old_len) len = old_len;
-    bool had_expiry = e->has_expiry;
-    const struct entry *old = e;
-    char *bytes = entry_make_writable(&e, len, room_to_grow(len));
-    memcpy(bytes + offset, text.ptr, text.len);
-    keyspace_moved(&c->view, old, had_expiry, e);
+    memcpy(string_writable(c, e, len) + offset, text.ptr, text.len);
     return len;
 }
 

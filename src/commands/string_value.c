@@ -41,3 +41,24 @@ void string_store(struct call *c, struct slice key, size_t value, struct entry *
     if (entry_overwrite(old, c->argv[value], expiry_ms)) return;
     keyspace_replace(&c->view, old, new_entry(c, key, value, expiry_ms, old->access));
 }
+
+/* Room for a string that just grew to `len` bytes and is likely to grow again. */
+static size_t room_to_grow(size_t len) {
+    static const size_t most = 1024 * 1024;
+    return len < most ? 2 * len : len + most;
+}
+
+char *string_writable(struct call *c, struct entry *e, size_t len) {
+    bool had_expiry = e->has_expiry;
+    const struct entry *old = e;
+    char *bytes = entry_make_writable(&e, len, room_to_grow(len));
+    keyspace_moved(&c->view, old, had_expiry, e);
+    return bytes;
+}
+
+char *string_writable_or_new(struct call *c, struct slice key, struct entry *e, size_t len) {
+    if (e) return string_writable(c, e, len);
+    e = entry_new_string(key, LIT(""), NO_EXPIRY, eviction_access_new(c->view.now_ms));
+    create_key(c, key, e);
+    return string_writable(c, e, len);
+}

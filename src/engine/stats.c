@@ -337,10 +337,11 @@ uint64_t stats_rate(enum rate which) {
 static atomic_size_t memory_peak;
 static atomic_int_fast64_t memory_peak_ms;
 
-void stats_note_memory(int64_t now_ms) {
-    size_t used = mem_used();
-    if (used <= atomic_load_explicit(&memory_peak, memory_order_relaxed)) return;
-    atomic_store_explicit(&memory_peak, used, memory_order_relaxed);
+void stats_note_memory(size_t used, int64_t now_ms) {
+    size_t peak = atomic_load_explicit(&memory_peak, memory_order_relaxed);
+    do {
+        if (used <= peak) return;
+    } while (!atomic_compare_exchange_weak(&memory_peak, &peak, used));
     atomic_store_explicit(&memory_peak_ms, now_ms, memory_order_relaxed);
 }
 

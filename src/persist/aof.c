@@ -500,7 +500,11 @@ bool aof_start_anew(void (*write_base)(aof_emit *emit, void *arg), struct buf *e
     assert(!file.opened);
     bool done = aof_manifest_read(&m, error) != MANIFEST_BROKEN && aof_folder_make(error);
     for (size_t i = 0; i < m.count; i++) m.files[i].type = AOF_FILE_HISTORY;
+    /* Shards are locked before files, never after. Meanwhile only history entries can leave the manifest on disk; they
+     * come back with ours and are found to be gone. */
+    lock_drop(&file_lock);
     done = done && create_base(&m, write_base, error);
+    lock_take(&file_lock);
     if (done) fd = create_incr(&m, error);
     done = fd >= 0 && aof_manifest_write(&m, error);
     if (done)

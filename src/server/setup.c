@@ -138,7 +138,7 @@ static void cron(int64_t now_ms) {
     if (worker_self() != 0) return;
     obstacle_set(OBSTACLE_DISK, journal_on && aof_is_failing());
     stats_sample(clock_steady_us());
-    stats_note_memory(now_ms);
+    stats_note_memory(mem_used(), now_ms);
 }
 
 /* ---- loading ---- */

@@ -29,6 +29,30 @@ static void del_unlink_exists_and_touch_count_keys(void **state) {
     assert_exchanges(fixture_client(state), rows);
 }
 
+/* A thousand keys live in hundreds of shards, all locked at once. */
+static void one_command_takes_a_thousand_keys(void **state) {
+    static const struct {
+        const char *name;
+        const char *reply;
+        bool values;
+    } commands[] = {
+        { "MSET", "+OK", true },      { "EXISTS", ":1000", false }, { "MSETNX", ":0", true },
+        { "UNLINK", ":1000", false }, { "MSETNX", ":1", true },     { "DEL", ":1000", false },
+    };
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        struct words words = { 0 };
+        words_add_str(&words, commands[i].name);
+        for (int key = 0; key < 1000; key++) {
+            words_printf(&words, "key:%d", key);
+            if (commands[i].values) words_add_str(&words, "value");
+        }
+        client_queue_words(fixture_client(state), &words);
+        client_flush(fixture_client(state));
+        assert_next(fixture_client(state), commands[i].reply);
+        words_release(&words);
+    }
+}
+
 static void type_names_the_type_or_none(void **state) {
     static const struct exchange rows[] = {
         { "TYPE k", "+none" },   { "SET k 1", "+OK" },
@@ -500,6 +524,7 @@ static void wait_counts_replicas_and_there_are_none(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(del_unlink_exists_and_touch_count_keys),
+        FIXTURE_TEST(one_command_takes_a_thousand_keys),
         FIXTURE_TEST(type_names_the_type_or_none),
         FIXTURE_TEST(expire_sets_a_relative_time),
         FIXTURE_TEST(expireat_sets_an_absolute_time),

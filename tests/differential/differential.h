@@ -71,7 +71,7 @@ struct generator {
 };
 
 extern const struct generator connection_generators[], string_generators[], generic_generators[],
-    transaction_generators[];
+    transaction_generators[], bitmap_generators[];
 
 /* ---- the two sides ---- */
 

@@ -2,7 +2,7 @@
 #include "differential.h"
 
 const struct generator *const all_generators[] = {
-    connection_generators, string_generators, generic_generators, transaction_generators, NULL,
+    connection_generators, string_generators, generic_generators, transaction_generators, bitmap_generators, NULL,
 };
 
 const struct probe *const all_probes[] = { generic_probes, pubsub_probes, NULL };

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #ifdef TRIVET_SANITIZE
-#define SCALE(n) ((n) / 20)
+#define SCALE(n) ((n) / 5)
 #else
 #define SCALE(n) (n)
 #endif
@@ -195,7 +195,7 @@ static void check_limit(struct server *s, const struct limit_case *which) {
         assert_true(evicted > 0);
     }
     if (which->keeps_lasting) assert_int_equal(count_keys(c, "lasting", lasting), lasting);
-    assert_true(used_memory(c) > limit - SCALE(4) * (int64_t)MEGABYTE);
+    assert_true(used_memory(c) > limit - SCALE(10) * (int64_t)MEGABYTE);
     assert_reply(c, "CONFIG SET maxmemory 0", "+OK");
     client_close(c);
 }
@@ -293,22 +293,18 @@ static void a_lower_limit_evicts_though_no_command_comes(void **state) {
     client_close(listener);
 }
 
-/* On a connection of its own, so that its buffers are gone when memory is measured. */
-static void read_often(struct server *s, const char *prefix, int count) {
-    struct client *reader = server_connect(s), *c;
+/* In small pipelines: the buffers of big ones would count when memory is measured. */
+static void read_often(struct client *c, const char *prefix, int count) {
     for (int round = 0; round < 20; round++) {
-        for (int i = 0; i < count; i++) client_queue(reader, "GET %s:%d", prefix, i);
-        client_skip(reader, (size_t)count);
+        for (int i = 0; i < count; i++) {
+            client_queue(c, "GET %s:%d", prefix, i);
+            if (i % 100 == 99) client_skip(c, 100);
+        }
     }
-    client_close(reader);
-    c = server_connect(s);
-    assert_reply_soon(c, "INFO clients", "...connected_clients:2\r...");
-    client_close(c);
 }
 
 /* Half the keys are asked for again and again; then memory for a bit less than half of all keys is taken away. */
-static void check_that_used_keys_stay(struct fixture *f, const char *policy) {
-    struct client *c = f->client;
+static void check_that_used_keys_stay(struct client *c, const char *policy) {
     int count = SCALE(20000);
     assert_reply(c, "FLUSHALL SYNC", "+OK");
     config_set(c, "maxmemory-policy", policy);
@@ -318,7 +314,7 @@ static void check_that_used_keys_stay(struct fixture *f, const char *policy) {
     if (strcmp(policy, "allkeys-lru") == 0) assert_reply_soon(c, "OBJECT IDLETIME cold:0", ":1..1000");
     fill(c, "hot", count, 100);
     int64_t limit = empty + (used_memory(c) - empty) * 6 / 10;
-    read_often(f->server, "hot", count);
+    read_often(c, "hot", count);
     assert_string_equal(client_ask(c, "CONFIG SET maxmemory %lld", (long long)limit), "+OK");
     for (int i = 0; i < 100000 && used_memory(c) > limit + 64 * 1024; i++) assert_reply(c, "PING", "+PONG");
     config_set(c, "maxmemory", "0");
@@ -329,8 +325,9 @@ static void check_that_used_keys_stay(struct fixture *f, const char *policy) {
 }
 
 static void lru_and_lfu_keep_what_is_used(void **state) {
-    check_that_used_keys_stay(*state, "allkeys-lru");
-    check_that_used_keys_stay(*state, "allkeys-lfu");
+    struct client *c = fixture_client(state);
+    check_that_used_keys_stay(c, "allkeys-lru");
+    check_that_used_keys_stay(c, "allkeys-lfu");
 }
 
 static void volatile_ttl_evicts_what_ends_first(void **state) {

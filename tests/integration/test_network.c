@@ -27,6 +27,16 @@ static bool answers(const char *host, int port) {
     return up;
 }
 
+/* A listener that was taken away goes a moment after the answer. */
+static void assert_refused_soon(const char *host, int port) {
+    for (int tries = 0; tries < 10000; tries++) {
+        struct client *c = client_open_tcp(host, port);
+        if (!c) return;
+        client_close(c);
+    }
+    fail_msg("%s:%d still accepts", host, port);
+}
+
 static bool has_ipv6(void) {
     struct sockaddr_in6 loopback = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
     int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -129,15 +139,15 @@ static void port_and_bind_change_while_it_runs(void **state) {
     close(taken);
     assert_reply(c, command, "+OK");
     assert_true(answers("127.0.0.1", port));
-    assert_null(client_open_tcp("127.0.0.1", server_port(s)));
+    assert_refused_soon("127.0.0.1", server_port(s));
     assert_reply(c, "CONFIG SET bind \"127.0.0.2 127.0.0.3\"", "+OK");
     assert_true(answers("127.0.0.2", port));
     assert_true(answers("127.0.0.3", port));
-    assert_null(client_open_tcp("127.0.0.1", port));
+    assert_refused_soon("127.0.0.1", port);
     assert_reply(c, "CONFIG SET bind 203.0.113.9", "-ERR CONFIG SET failed (possibly related to argument 'bind') - ...");
     assert_true(answers("127.0.0.2", port));
     assert_reply(c, "CONFIG SET port 0", "+OK");
-    assert_null(client_open_tcp("127.0.0.2", port));
+    assert_refused_soon("127.0.0.2", port);
     assert_reply(c, "PING", "+PONG"); /* who is in stays in */
     client_close(c);
     server_free(s);
@@ -519,11 +529,11 @@ static void client_reply_off_and_skip_hold_replies_back(void **state) {
     assert_next(c, "$\"2\"");
     assert_next(c, "$\"2\"");
     assert_reply(c, "CLIENT REPLY FOO", "-ERR syntax error");
-    client_send_raw(c, "HELLO 3\r\nSUBSCRIBE ch\r\nCLIENT REPLY OFF\r\nPUBLISH ch x\r\nCLIENT REPLY ON\r\n");
+    client_send_raw(c, "HELLO 3\r\nSUBSCRIBE ch\r\nCLIENT REPLY OFF\r\nPUBLISH ch x\r\n");
     assert_next(c, "%{...");
     assert_next(c, ">[$\"subscribe\", $\"ch\", :1]");
     assert_next(c, ">[$\"message\", $\"ch\", $\"x\"]"); /* a push is no reply */
-    assert_next(c, "+OK");
+    assert_reply(c, "CLIENT REPLY ON", "+OK");
 }
 
 int main(void) {

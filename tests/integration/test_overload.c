@@ -97,19 +97,16 @@ static void the_end_in_the_middle_of_a_storm_is_clean(void **state) {
     (void)state;
     for (int round = 0; round < 3; round++) {
         struct server *s = launch(NULL);
-        struct client *open[300];
+        struct client *open[300] = { 0 };
         for (int i = 0; i < 300; i++) {
-            open[i] = server_connect_tcp(s);
+            open[i] = client_open_tcp("127.0.0.1", server_port(s));
+            if (!open[i]) break; /* it has gone already */
             client_queue(open[i], "SET k:%d v", i);
             client_flush(open[i]);
             if (i == 200) kill(server_pid(s), SIGTERM);
-            if (i < 200) continue;
-            client_close(open[i]);
-            open[i] = client_open_tcp("127.0.0.1", server_port(s));
-            if (!open[i]) break;
         }
         server_await_end(s); /* asks for exit status 0 and, where there is a sanitizer, no leaks */
-        for (int i = 0; i < 200; i++) client_close(open[i]);
+        for (int i = 0; i < 300; i++) client_close(open[i]);
     }
 }
 
@@ -155,7 +152,9 @@ static void without_file_descriptors_accepting_pauses_and_recovers(void **state)
         client_flush(c[i]);
     }
     server_await_log(s, "Accepting client connections pauses: Too many open files", 1);
-    assert_int_equal(info_number(established, "clients", "connected_clients"), 1 + ROOM);
+    for (int tries = 0; info_number(established, "clients", "connected_clients") < 1 + ROOM; tries++)
+        assert_true(tries < 100000); /* the last ones may still be on their way to their workers */
+    assert_in_range(info_number(established, "clients", "connected_clients"), 1 + ROOM, 1 + ROOM + 2);
 
     /* Who is in is served as ever, and nothing spins. */
     long before = cpu_ms(pid);

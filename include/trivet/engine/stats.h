@@ -56,8 +56,8 @@ void stats_each_error(void (*visit)(void *arg, const char *code, uint64_t count)
 enum rate { RATE_COMMANDS, RATE_NET_IN, RATE_NET_OUT, RATE_TURNS, RATE_TURN_US, RATE_COUNT };
 void stats_sample(int64_t steady_us);
 uint64_t stats_rate(enum rate which); /* per second; of RATE_TURN_US the time of one turn */
-/* Peaks: used memory, and when. */
-void stats_note_memory(int64_t now_ms);
+/* Peaks: used memory, and when. Any worker. */
+void stats_note_memory(size_t used, int64_t now_ms);
 size_t stats_memory_peak(void);
 int64_t stats_memory_peak_ms(void); /* wall clock */
 
