@@ -157,8 +157,8 @@ static bool fit_set(const struct field *f, int64_t *out) {
 
 /* ---- running ---- */
 
-/* One write; true if the bits changed. */
-static bool run_write(struct call *c, const struct field *f, char *bytes, size_t len) {
+/* One write; false if it was refused (OVERFLOW FAIL) or changed no bit. */
+static bool run_write(struct call *c, const struct field *f, char *bytes, size_t len, bool grown) {
     uint64_t bits = read_bits(slice_make(bytes, len), f->offset, f->width);
     int64_t old = as_number(f, bits), fresh;
     bool fits = f->verb == FIELD_SET ? fit_set(f, &fresh) : fit(f, old, f->operand, &fresh);
@@ -167,7 +167,7 @@ static bool run_write(struct call *c, const struct field *f, char *bytes, size_t
         return false;
     }
     reply_int(c->out, f->verb == FIELD_SET ? old : fresh);
-    if (fresh == old) return false;
+    if (fresh == old) return grown;
     write_bits(bytes, f->offset, f->width, (uint64_t)fresh);
     return true;
 }
@@ -191,16 +191,19 @@ static void run_all(struct call *c, const struct fields *fields) {
     size_t needed = (size_t)((fields->end + 7) / 8), old_len = e ? entry_text_len(e) : 0;
     size_t len = old_len > needed ? old_len : needed;
     char *bytes = string_writable_or_new(c, key, e, len);
-    bool any_change = len > old_len;
+    bool grown = len > old_len, any_change = false;
     reply_array(c->out, fields->count);
     for (size_t i = 0; i < fields->count; i++) {
         const struct field *f = &fields->at[i];
         if (f->verb == FIELD_GET)
             reply_int(c->out, as_number(f, read_bits(slice_make(bytes, len), f->offset, f->width)));
         else
-            any_change |= run_write(c, f, bytes, len);
+            any_change |= run_write(c, f, bytes, len, grown);
     }
-    if (any_change) changed(c, key, NOTIFY_STRING, "setbit", EFFECT_SAME(c));
+    if (any_change)
+        changed(c, key, NOTIFY_STRING, "setbit", EFFECT_SAME(c));
+    else if (grown)
+        journal_effect(c, EFFECT_SAME(c)); /* all writes were refused, but the string is longer: nobody is told, as in Redis */
 }
 
 static void bitfield(struct call *c, bool only_get) {

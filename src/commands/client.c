@@ -166,6 +166,7 @@ static void kill_client(struct call *c, struct client *target) {
         return;
     }
     target->flags |= CLIENT_CLOSING;
+    blocking_cancel(target); /* the dead take no elements */
     client_post(target->worker, target->id, close_letter, NULL);
 }
 
@@ -228,7 +229,7 @@ static void cmd_client_unblock(struct call *c) {
         return;
     }
     struct client *target = client_find_anywhere((uint64_t)id);
-    if (!target || !can_be_unblocked(target)) {
+    if (!target || !can_be_unblocked(target) || !blocking_cancel(target)) {
         reply_int(c->out, 0);
         return;
     }

@@ -10,6 +10,8 @@ const struct command_group command_groups[] = {
     { "bitmap", bitfield_commands },
     { "set", set_commands },
     { "set", set_combine_commands },
+    { "list", list_commands },
+    { "list", list_blocking_commands },
     { "generic", key_commands },
     { "generic", expire_commands },
     { "generic", scan_commands },

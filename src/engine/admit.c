@@ -38,15 +38,16 @@ static size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
 
 #define ATTACK_LOG_EVERY_MS 60000
 
-/* A line of HTTP: somebody's browser was made to send commands in the body of a request. It must not get that far. */
+/* A line of HTTP: somebody's browser was made to send commands in the body of a request. It must not get
+ * that far. */
 static bool refuse_browser(struct call *call) {
     static atomic_int_fast64_t logged_ms;
     struct client *c = call->client;
     int64_t before = atomic_load_explicit(&logged_ms, memory_order_relaxed);
     if (before == 0 || dispatch_now_ms - before > ATTACK_LOG_EVERY_MS) {
         atomic_store_explicit(&logged_ms, dispatch_now_ms, memory_order_relaxed);
-        LOG_WARNING("Possible SECURITY ATTACK detected: POST or Host: came as a command, as when a web page makes a browser "
-                    "talk to this server. The connection from %s is cut off.",
+        LOG_WARNING("Possible SECURITY ATTACK detected: POST or Host: came as a command, as when a web page makes "
+                    "a browser talk to this server. The connection from %s is cut off.",
                     c->peer);
     }
     client_hooks.close(c, "it speaks HTTP");

@@ -68,6 +68,10 @@ bool blocking_finish(struct client *c, enum unblock_reason reason) {
     return true;
 }
 
+bool blocking_cancel(struct client *c) {
+    return c->blocked && (!c->blocked->waiting || waiting_cancel(c->blocked->waiting));
+}
+
 void blocking_served(struct client *c) {
     waiting_withdraw(c->blocked->waiting);
     struct blocked b = leave(c);

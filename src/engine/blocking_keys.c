@@ -12,7 +12,12 @@
 #include "trivet/engine/workers.h"
 #include <sched.h>
 
-enum waiting_state { WAITING, SERVING, SERVED };
+enum waiting_state {
+    WAITING,
+    SERVING,   /* by somebody who will make it SERVED or WAITING again */
+    SERVED,    /* the reply is on its way */
+    CANCELLED, /* its worker is about to end the wait */
+};
 
 struct waiting_link {
     struct waiting *of;
@@ -29,6 +34,8 @@ struct waiting {
     uint32_t db;
     uint8_t protocol;
     bool needs_others;
+    bool muted; /* CLIENT REPLY OFF or SKIP were in force when it began */
+    enum value_type only;
     enum blocked_null null;
     const struct command *command;
     struct slice *argv; /* one allocation with the bytes behind */
@@ -90,6 +97,7 @@ static void reply_nothing(struct reply *out, enum blocked_null null) {
 
 static void end_wait(struct client *c, enum unblock_reason reason, void *arg) {
     const struct waiting *w = arg;
+    if (w->muted) return;
     if (reason == UNBLOCK_TIMEOUT) reply_nothing(&c->reply, w->null);
     if (reason == UNBLOCK_ERROR) blocking_reply_unblocked(&c->reply);
 }
@@ -106,6 +114,8 @@ void blocking_on_keys(struct call *c, struct key_range keys, int64_t timeout_ms,
     w->db = c->view.db;
     w->protocol = c->client->reply.protocol;
     w->needs_others = keys.needs_others;
+    w->muted = c->out->muted;
+    w->only = keys.only;
     w->null = null;
     w->command = c->command;
     w->argv = copy_arguments(c);
@@ -136,7 +146,12 @@ bool waiting_withdraw(struct waiting *w) {
         if (lock) shard_unlock(s);
     }
     /* Nobody can reach it any more, so the state is final. */
-    return atomic_load_explicit(&w->state, memory_order_acquire) == WAITING;
+    return atomic_load_explicit(&w->state, memory_order_acquire) != SERVED;
+}
+
+bool waiting_cancel(struct waiting *w) {
+    int state = WAITING;
+    return atomic_compare_exchange_strong(&w->state, &state, CANCELLED) || state == CANCELLED;
 }
 
 void waiting_free(struct waiting *w) {
@@ -160,12 +175,14 @@ struct served {
     int worker;
     uint64_t client_id;
     uint64_t journal_offset;
+    bool muted;
     struct reply reply;
 };
 
 static _Thread_local struct {
     struct ready *ready;
     size_t count, room;
+    size_t next; /* those before it are being served, or have been */
     struct served *served, *last_served;
 } work;
 
@@ -174,7 +191,7 @@ bool blocking_has_work(void) { return work.count > 0 || work.served; }
 void blocking_key_changed(struct shard *s, uint32_t db, struct slice key) {
     struct interest *i = interest_find(s, db, key);
     if (!i || !i->first_waiting) return;
-    for (size_t r = 0; r < work.count; r++)
+    for (size_t r = work.next; r < work.count; r++)
         if (work.ready[r].db == db && slice_equal(buf_slice(&work.ready[r].key), key)) return;
     if (work.count == work.room) {
         work.room = work.room ? work.room * 2 : 8;
@@ -216,7 +233,7 @@ static bool claim(struct waiting *w) {
     for (;;) {
         int state = WAITING;
         if (atomic_compare_exchange_strong(&w->state, &state, SERVING)) return true;
-        if (state == SERVED) return false;
+        if (state != SERVING) return false;
         sched_yield();
     }
 }
@@ -253,6 +270,7 @@ static bool serve_one(struct waiting_link *l, int64_t now_ms) {
     }
     out->worker = w->worker;
     out->client_id = w->client_id;
+    out->muted = w->muted;
     link_out(l);
     /* From here on its worker may free it as soon as it can lock this shard. */
     atomic_store_explicit(&w->state, SERVED, memory_order_release);
@@ -264,23 +282,32 @@ static bool serve_one(struct waiting_link *l, int64_t now_ms) {
     return true;
 }
 
+/* Of a thousand clients that wait for a list, all but the first few find it gone again: this is cheaper than to run their
+ * commands. */
+static bool may_serve(const struct waiting *w, const struct ready *r, uint64_t hash) {
+    if (w->only == TYPE_STRING) return true;
+    const struct keydb *kdb = shard_db(&shards[r->shard], r->db);
+    const struct entry *e = kdb ? table_find(&kdb->table, buf_slice(&r->key), hash) : NULL;
+    return e && e->type == w->only;
+}
+
 static void serve_key(const struct ready *r, int64_t now_ms) {
     struct interest *i = interest_find(&shards[r->shard], r->db, buf_slice(&r->key));
+    uint64_t hash = hash_bytes(buf_slice(&r->key));
     for (struct waiting_link *l = i ? i->first_waiting : NULL, *next; l; l = next) {
         next = l->next;
-        serve_one(l, now_ms);
+        if (may_serve(l->of, r, hash)) serve_one(l, now_ms);
     }
 }
 
 void blocking_serve(int64_t now_ms) {
     /* Serving may change further keys (BLMOVE's destination), which are appended. */
-    for (size_t i = 0; i < work.count; i++) {
-        struct ready r = work.ready[i];
-        work.ready[i].key = (struct buf){ 0 };
+    while (work.next < work.count) {
+        struct ready r = work.ready[work.next++]; /* a copy: the array may move */
         serve_key(&r, now_ms);
         buf_release(&r.key);
     }
-    work.count = 0;
+    work.count = work.next = 0;
 }
 
 static void arrive(struct letter *self) {
@@ -288,7 +315,7 @@ static void arrive(struct letter *self) {
     struct client *c = client_find_here(s->client_id);
     if (c && c->blocked) {
         if (s->journal_offset > c->journal_offset) c->journal_offset = s->journal_offset;
-        reply_move(&c->reply, &s->reply);
+        if (!s->muted) reply_move(&c->reply, &s->reply);
         blocking_served(c);
     }
     reply_release(&s->reply);

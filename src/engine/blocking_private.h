@@ -13,6 +13,8 @@ void blocking_served(struct client *c);
 
 /* Leaves the queues of all keys; then tells if nobody served it meanwhile. Its worker, no shard locked. */
 bool waiting_withdraw(struct waiting *w);
+/* Nobody serves it any more; false if somebody has, or is about to. */
+bool waiting_cancel(struct waiting *w);
 void waiting_free(struct waiting *w);
 
 #endif

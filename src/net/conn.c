@@ -77,6 +77,7 @@ static void queue_output(struct conn *conn) {
 
 static void mark_for_closing(struct conn *conn) {
     conn->client.flags |= CLIENT_CLOSING;
+    blocking_cancel(&conn->client); /* it takes no element any more */
     if (conn->marked) return;
     conn->marked = true;
     conn->next_marked = here.marked;
@@ -465,12 +466,7 @@ static void on_writable(evutil_socket_t fd, short what, void *arg) {
     flush(conn);
 }
 
-uint64_t conns_journal_offset(void) {
-    uint64_t highest = 0;
-    for (struct conn *conn = here.output; conn; conn = conn->next_output)
-        if (conn->client.journal_offset > highest) highest = conn->client.journal_offset;
-    return highest;
-}
+bool conns_have_output(void) { return here.output != NULL; }
 
 void conns_flush(uint64_t durable) {
     struct conn *list = here.output;

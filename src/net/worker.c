@@ -60,7 +60,7 @@ void worker_begin_turn(void) {
 
 /* ---- the end of a turn ---- */
 
-/* Makes the journal durable as far as this turn's replies need it; returns how far it is. */
+/* Makes the journal durable up to `needed`; returns how far it is. */
 static uint64_t commit(uint64_t needed) {
     if (!journal_on || needed == 0) return UINT64_MAX;
     gate_leave();
@@ -78,7 +78,8 @@ static void end_turn(struct worker *w) {
     if (!w->in_turn && !(accept_wanted && w->index == 0)) return;
     worker_begin_turn();
     conns_resume();
-    uint64_t durable = commit(conns_journal_offset());
+    /* All that was written so far, by any worker: a reply may tell of another client's write, which must not be lost then. */
+    uint64_t durable = commit(journal_on && conns_have_output() ? journal_offset() : 0);
     conns_flush(durable);
     if (w->index == 0 && accept_wanted) accept_wanted = acceptor();
     conns_close_marked();

@@ -500,8 +500,8 @@ bool aof_start_anew(void (*write_base)(aof_emit *emit, void *arg), struct buf *e
     assert(!file.opened);
     bool done = aof_manifest_read(&m, error) != MANIFEST_BROKEN && aof_folder_make(error);
     for (size_t i = 0; i < m.count; i++) m.files[i].type = AOF_FILE_HISTORY;
-    /* Shards are locked before files, never after. Meanwhile only history entries can leave the manifest on disk; they
-     * come back with ours and are found to be gone. */
+    /* Shards are locked before files, never after. Meanwhile only history entries can leave the manifest on
+     * disk; they come back with ours and are found to be gone. */
     lock_drop(&file_lock);
     done = done && create_base(&m, write_base, error);
     lock_take(&file_lock);

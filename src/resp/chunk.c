@@ -7,7 +7,7 @@
 #include "chunk_private.h"
 #include "trivet/base/mem.h"
 
-#define SPARE_MAX 64 /* full chunks a thread keeps: 1 MiB */
+#define SPARE_MAX 16 /* full chunks a thread keeps: 256 KiB */
 
 static _Thread_local struct chunk *spare;
 static _Thread_local unsigned spare_count;

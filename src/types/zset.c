@@ -329,19 +329,29 @@ bool zset_walk_next(struct zset_walk *w) {
 struct scan {
     void (*visit)(void *arg, struct slice member, double score);
     void *arg;
+    size_t seen;
 };
 
 static void scan_item(void *arg, void *item) {
-    const struct scan *s = arg;
+    struct scan *s = arg;
     const struct scored *member = item;
     s->visit(s->arg, scored_text(member), member->score);
+    s->seen++;
 }
 
-uint64_t zset_scan(struct value v, uint64_t cursor, void (*visit)(void *arg, struct slice member, double score),
-                   void *arg) {
+/* Buckets looked at for each member wanted, lest a nearly empty table is walked in one call. */
+#define SCAN_PATIENCE 10
+
+uint64_t zset_scan(struct value v, uint64_t cursor, size_t count,
+                   void (*visit)(void *arg, struct slice member, double score), void *arg) {
     if (!is_small(v)) {
-        struct scan s = { visit, arg };
-        return table_scan(&big_of(v)->members, cursor, scan_item, &s);
+        struct scan s = { visit, arg, 0 };
+        size_t buckets = 0;
+        do {
+            cursor = table_scan(&big_of(v)->members, cursor, scan_item, &s);
+            buckets++;
+        } while (cursor != 0 && s.seen < count && buckets / SCAN_PATIENCE < count);
+        return cursor;
     }
     struct zset_walk w;
     zset_walk_all(&w, v);

@@ -1,10 +1,11 @@
 /* test_kill.c: SIGKILL under load, again and again in one folder: no acknowledged write is lost.
  *
- * Writers on threads of their own, each with its own keys, remember two things: the state that all acknowledged
- * commands make (`acked`), and in order the commands that were sent but not answered (`flying`). Because one
- * connection's commands have one order, what the server has after the restart must be `acked` with the first n of
- * `flying` on top, for one n and all keys of the writer at once. That n also says that transactions are whole, for
- * a transaction is one step. A counter that all writers raise is checked by its bounds.
+ * Writers on threads of their own, each with its own keys, remember two things: the state that all
+ * acknowledged commands make (`acked`), and in order the commands that were sent but not answered (`flying`).
+ * Because one connection's commands have one order, what the server has after the restart must be `acked`
+ * with the first n of `flying` on top, for one n and all keys of the writer at once. That n also says that
+ * transactions are whole, for a transaction is one step. A counter that all writers raise is checked by its
+ * bounds.
  *
  * When to kill is decided by counting answers, not by a clock. */
 #include "../harness/fail.h"
@@ -17,22 +18,22 @@
 
 #ifdef TRIVET_SANITIZE
 #define KILLS_PER_POLICY 2
-#define ANSWERS_MOST     2000
+#define ANSWERS_MOST 2000
 #else
 #define KILLS_PER_POLICY 8
-#define ANSWERS_MOST     25000
+#define ANSWERS_MOST 25000
 #endif
 #define ANSWERS_LEAST 200
 
-#define WRITERS    6
-#define KEYS       32
-#define MSET_KEYS  4  /* the first ones, written by MSET only */
-#define PAIR       4  /* this key and the next have equal values, the third goes: by transactions only */
-#define FREE_KEYS  8  /* from this one on any command comes */
-#define LONG_KEYS  24 /* from this one on values are long and INCR does not come */
-#define LONG_MOST  9000
+#define WRITERS 6
+#define KEYS 32
+#define MSET_KEYS 4  /* the first ones, written by MSET only */
+#define PAIR 4       /* this key and the next have equal values, the third goes: by transactions only */
+#define FREE_KEYS 8  /* from this one on any command comes */
+#define LONG_KEYS 24 /* from this one on values are long and INCR does not come */
+#define LONG_MOST 9000
 #define DEPTH_MOST 100
-#define SOME_TIME  (-1) /* the expiry that EX made: only the server knows it */
+#define SOME_TIME (-1) /* the expiry that EX made: only the server knows it */
 
 enum kind { SET_PLAIN, SET_EX, SET_PXAT, INCR, DEL, PERSIST, MSET, TRANSACTION, INCR_SHARED, KINDS };
 
@@ -124,11 +125,15 @@ static void queue(struct writer *w, const struct step *step) {
     switch (step->kind) {
     case SET_PLAIN: client_queue(c, "SET w%d:%zu %s", me, step->key, text); break;
     case SET_EX: client_queue(c, "SET w%d:%zu %s EX 100000", me, step->key, text); break;
-    case SET_PXAT: client_queue(c, "SET w%d:%zu %s PXAT %lld", me, step->key, text, (long long)step->expiry_ms); break;
+    case SET_PXAT:
+        client_queue(c, "SET w%d:%zu %s PXAT %lld", me, step->key, text, (long long)step->expiry_ms);
+        break;
     case INCR: client_queue(c, "INCR w%d:%zu", me, step->key); break;
     case DEL: client_queue(c, "DEL w%d:%zu", me, step->key); break;
     case PERSIST: client_queue(c, "PERSIST w%d:%zu", me, step->key); break;
-    case MSET: client_queue(c, "MSET w%d:0 %lld w%d:1 %lld w%d:2 %lld w%d:3 %lld", me, n, me, n, me, n, me, n); break;
+    case MSET:
+        client_queue(c, "MSET w%d:0 %lld w%d:1 %lld w%d:2 %lld w%d:3 %lld", me, n, me, n, me, n, me, n);
+        break;
     case TRANSACTION:
         client_queue(c, "MULTI");
         client_queue(c, "SET w%d:4 %lld", me, n);
@@ -159,7 +164,8 @@ static bool read_replies(struct writer *w, const struct step *step) {
     for (size_t i = 0; i < replies_of(step); i++) {
         struct node *reply = client_read_or_end(w->client);
         if (!reply) return false;
-        if (node_is_error(reply)) text_printf(&w->problem, "writer %d got -%s", w->index, text_str(&reply->bytes));
+        if (node_is_error(reply))
+            text_printf(&w->problem, "writer %d got -%s", w->index, text_str(&reply->bytes));
         node_free(reply);
     }
     return w->problem.len == 0;
@@ -209,7 +215,8 @@ static void load_until_killed(struct server *s, unsigned long wanted) {
         client_close(writers[i].client);
         if (writers[i].problem.len > 0) HARNESS_FAIL("%s", text_str(&writers[i].problem));
     }
-    if (atomic_load(&answers) < wanted) HARNESS_FAIL("the writers did not get on: %lu answers", atomic_load(&answers));
+    if (atomic_load(&answers) < wanted)
+        HARNESS_FAIL("the writers did not get on: %lu answers", atomic_load(&answers));
 }
 
 /* ---- looking at what is there ---- */
@@ -254,10 +261,11 @@ static size_t first_difference(const struct state *model, const struct state *re
 static NORETURN void report_loss(const struct writer *w, const struct state *real) {
     size_t key = first_difference(&w->acked, real);
     const struct value *model = &w->acked.keys[key], *got = &real->keys[key];
-    HARNESS_FAIL("writer %d (depth %zu, %zu in flight): no point in its history fits what is there. Acknowledged "
-                 "w%d:%zu there=%d %lld expiry %lld; found there=%d %lld expiry %lld",
-                 w->index, w->depth, w->flying_count, w->index, key, model->there, (long long)model->number,
-                 (long long)model->expiry_ms, got->there, (long long)got->number, (long long)got->expiry_ms);
+    HARNESS_FAIL(
+        "writer %d (depth %zu, %zu in flight): no point in its history fits what is there. Acknowledged "
+        "w%d:%zu there=%d %lld expiry %lld; found there=%d %lld expiry %lld",
+        w->index, w->depth, w->flying_count, w->index, key, model->there, (long long)model->number,
+        (long long)model->expiry_ms, got->there, (long long)got->number, (long long)got->expiry_ms);
 }
 
 /* Moves `acked` to the point in the writer's history that the server has. */
@@ -265,7 +273,8 @@ static void settle(struct client *c, struct writer *w) {
     struct state real, model = w->acked;
     observe(c, w, &real);
     for (size_t i = 1; i < MSET_KEYS; i++)
-        if (!same_value(&real.keys[0], &real.keys[i])) HARNESS_FAIL("writer %d: half an MSET is there", w->index);
+        if (!same_value(&real.keys[0], &real.keys[i]))
+            HARNESS_FAIL("writer %d: half an MSET is there", w->index);
     if (!same_value(&real.keys[PAIR], &real.keys[PAIR + 1]))
         HARNESS_FAIL("writer %d: half a transaction is there", w->index);
     for (size_t done = 0; first_difference(&model, &real) < KEYS; done++) {
@@ -284,13 +293,14 @@ static void check_shared(struct client *c, int64_t *shared) {
         for (size_t k = 0; k < writers[i].flying_count; k++) most += writers[i].flying[k].kind == INCR_SHARED;
     *shared = client_ask_int(c, "INCRBY shared 0");
     if (*shared < least || *shared > most)
-        HARNESS_FAIL("the common counter is %lld, not within %lld..%lld", (long long)*shared, (long long)least,
-                     (long long)most);
+        HARNESS_FAIL("the common counter is %lld, not within %lld..%lld", (long long)*shared,
+                     (long long)least, (long long)most);
 }
 
 /* A torn tail may be cut, and the log says so; all else that sounds like trouble is one. */
 static void check_log(struct server *s) {
-    static const char *const bad[] = { "damaged", "annot ", "Can't load", "Can't open", "failed", "refused", "Not loaded" };
+    static const char *const bad[] = { "damaged", "annot ",  "Can't load", "Can't open",
+                                       "failed",  "refused", "Not loaded" };
     const char *log = server_log(s);
     for (size_t i = 0; i < COUNT_OF(bad); i++)
         if (strstr(log, bad[i])) HARNESS_FAIL("the log says '%s':\n%s", bad[i], log);
@@ -315,12 +325,14 @@ static void check_after_restart(struct server *s, int64_t *shared) {
 static void start_writers(void) {
     for (int i = 0; i < WRITERS; i++) {
         text_release(&writers[i].problem);
-        writers[i] = (struct writer){ .index = i, .depth = depths[i], .random = 88172645463325252u + (uint64_t)i };
+        writers[i] =
+            (struct writer){ .index = i, .depth = depths[i], .random = 88172645463325252u + (uint64_t)i };
     }
 }
 
 static void kill_again_and_again(const char *policy) {
-    struct server *s = server_start("--io-threads", "4", "--appendonly", "yes", "--appendfsync", policy, NULL);
+    struct server *s =
+        server_start("--io-threads", "4", "--appendonly", "yes", "--appendfsync", policy, NULL);
     int64_t shared = 0;
     start_writers();
     for (int i = 0; i < KILLS_PER_POLICY; i++) {

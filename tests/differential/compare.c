@@ -14,6 +14,11 @@ struct known_difference {
 };
 
 static struct known_difference known[] = {
+    { "OBJECT ENCODING ...", "$\"hashtable\"", "$\"listpack\"", "small sets are listpacks since 7.2", 0 },
+    { "OBJECT ENCODING ...", "$\"quicklist\"", "$\"listpack\"", "small lists are listpacks since 7.2", 0 },
+    { "LPOS ... RANK -9223372036854775808...", "...",
+      "-ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
+      "7.2 refuses a rank that has no positive counterpart", 0 },
     { "CLIENT LIST TYPE foo extra", "-ERR syntax error", "-ERR Unknown client type 'foo'",
       "Valkey 8.1 reads its many filters one by one", 0 },
 };
@@ -116,6 +121,8 @@ static const struct {
     enum compare compare;
 } value_readers[] = {
     { "string", "GET", "", COMPARE_EXACT },
+    { "list", "LRANGE", "0 -1", COMPARE_EXACT },
+    { "set", "SMEMBERS", "", COMPARE_SORTED },
 };
 
 static struct node *ask_about_key(struct pair *p, enum compare compare, const char *before,

@@ -70,6 +70,7 @@ struct generator {
     void (*make)(struct chance *c, struct script *s);
 };
 
+extern const struct generator set_generators[], list_generators[];
 extern const struct generator connection_generators[], string_generators[], generic_generators[],
     transaction_generators[], bitmap_generators[];
 
@@ -91,7 +92,10 @@ struct probe {
     void (*run)(struct pair *p, struct chance *c);
 };
 
-extern const struct probe generic_probes[], pubsub_probes[];
+extern const struct probe generic_probes[], pubsub_probes[], set_probes[];
+
+/* A whole iteration with "SSCAN key" or its like on both sides; the same elements must come. */
+void probe_collection(struct pair *p, const char *command, const char *options);
 
 /* groups.c: the tables of all groups, each list ended by NULL. */
 extern const struct generator *const all_generators[];

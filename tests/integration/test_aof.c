@@ -1,5 +1,6 @@
-/* test_aof.c: the append-only file seen from outside: what lies on disk, what comes back, what is refused, and what
- * clients are told while it loads or the disk fails. That nothing is lost by SIGKILL is test_kill.c's matter. */
+/* test_aof.c: the append-only file seen from outside: what lies on disk, what comes back, what is refused,
+ * and what clients are told while it loads or the disk fails. That nothing is lost by SIGKILL is
+ * test_kill.c's matter. */
 #include "../harness/fixture.h"
 #include "files.h"
 #include <signal.h>
@@ -7,10 +8,10 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
-#define FOLDER   "appendonlydir/"
+#define FOLDER "appendonlydir/"
 #define MANIFEST FOLDER "appendonly.aof.manifest"
-#define INCR     FOLDER "appendonly.aof.1.incr.aof"
-#define BASE     FOLDER "appendonly.aof.1.base.aof"
+#define INCR FOLDER "appendonly.aof.1.incr.aof"
+#define BASE FOLDER "appendonly.aof.1.base.aof"
 
 #ifdef TRIVET_SANITIZE
 #define MANY_KEYS 2000
@@ -98,7 +99,8 @@ static void a_folder_holds_manifest_and_incremental_file(void **state) {
     file_read(server_path(s, MANIFEST), &bytes);
     assert_string_equal(text_str(&bytes), "file appendonly.aof.1.incr.aof seq 1 type i\n");
     file_read(server_path(s, INCR), &bytes);
-    assert_string_equal(text_str(&bytes), "*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n");
+    assert_string_equal(text_str(&bytes),
+                        "*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n");
     struct client *c = server_connect(s);
     assert_int_equal(info_number(c, "persistence", "aof_enabled"), 1);
     assert_int_equal(info_number(c, "persistence", "aof_current_size"), bytes.len);
@@ -110,7 +112,8 @@ static void a_folder_holds_manifest_and_incremental_file(void **state) {
 
 static void folder_and_file_have_the_names_that_are_set(void **state) {
     (void)state;
-    struct server *s = server_start("--appendonly", "yes", "--appenddirname", "journal", "--appendfilename", "a b.aof", NULL);
+    struct server *s = server_start("--appendonly", "yes", "--appenddirname", "journal", "--appendfilename",
+                                    "a b.aof", NULL);
     run_rows(s, (const struct exchange[]){ { "SET k v", "+OK" }, { NULL, NULL } });
     struct text bytes = { 0 };
     file_read(server_path(s, "journal/a b.aof.manifest"), &bytes);
@@ -247,8 +250,8 @@ static void what_expired_meanwhile_stays_gone(void **state) {
     server_restart(s);
     struct client *c = server_connect(s);
     static const struct exchange rows[] = {
-        { "EXISTS old", ":0" },      { "GET touched", "$-1" }, { "PEXPIRETIME kept", ":4102444800000" },
-        { "GET n", "$\"1\"" },       { NULL, NULL },
+        { "EXISTS old", ":0" }, { "GET touched", "$-1" }, { "PEXPIRETIME kept", ":4102444800000" },
+        { "GET n", "$\"1\"" },  { NULL, NULL },
     };
     assert_exchanges(c, rows);
     assert_reply_soon(c, "DBSIZE", ":2");
@@ -264,12 +267,14 @@ static void what_expired_or_was_evicted_does_not_come_back(void **state) {
     (void)state;
     struct server *s = server_start("--appendonly", "yes", "--maxmemory-policy", "allkeys-random", NULL);
     struct client *c = server_connect(s);
-    for (int i = 0; i < MANY_KEYS; i++) client_queue(c, "SET k:%d %d:xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", i, i);
+    for (int i = 0; i < MANY_KEYS; i++)
+        client_queue(c, "SET k:%d %d:xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", i, i);
     client_skip(c, MANY_KEYS);
     assert_reply(c, "SET short v PX 1", "+OK");
     assert_reply_soon(c, "EXISTS short", ":0");
     int64_t used = info_number(c, "memory", "used_memory");
-    assert_string_equal(client_ask(c, "CONFIG SET maxmemory %lld", (long long)(used - MANY_KEYS * 20)), "+OK");
+    assert_string_equal(client_ask(c, "CONFIG SET maxmemory %lld", (long long)(used - MANY_KEYS * 20)),
+                        "+OK");
     assert_reply(c, "SET trigger v", "+OK");
     for (int i = 0; i < 100; i++) assert_string_equal(client_ask(c, "PING"), "+PONG");
     assert_true(info_number(c, "stats", "evicted_keys") > 0);
@@ -297,7 +302,8 @@ static void an_old_single_file_is_moved_into_the_folder(void **state) {
     const char *args[8] = { "--appendonly", "yes" };
     struct server_plan plan = plan_on(s, args, 2);
     struct server *upgraded = server_launch(&plan);
-    run_rows(upgraded, (const struct exchange[]){ { "GET k", "$\"v\"" }, { "SET l w", "+OK" }, { NULL, NULL } });
+    run_rows(upgraded,
+             (const struct exchange[]){ { "GET k", "$\"v\"" }, { "SET l w", "+OK" }, { NULL, NULL } });
     assert_false(file_exists(server_path(s, "appendonly.aof")));
     file_read(server_path(s, MANIFEST), &bytes);
     assert_string_equal(text_str(&bytes),
@@ -393,7 +399,8 @@ static void a_torn_tail_is_cut_and_the_log_says_so(void **state) {
         file_write(server_path(s, INCR), &bytes);
         file_cut(server_path(s, INCR), bytes.len - cuts[i]);
         server_restart(s);
-        run_rows(s, (const struct exchange[]){ { "MGET a b", "*[$\"1\", $-1]" }, { "SET c 3", "+OK" }, { NULL, NULL } });
+        run_rows(s, (const struct exchange[]){
+                        { "MGET a b", "*[$\"1\", $-1]" }, { "SET c 3", "+OK" }, { NULL, NULL } });
         server_await_log(s, "cut at offset", i + 1);
         server_kill(s);
         server_restart(s);
@@ -408,13 +415,15 @@ static void a_torn_tail_is_cut_and_the_log_says_so(void **state) {
 }
 
 /* The server must refuse to start on the folder of `s`, say all of `says`, and leave the file as it is. */
-static void assert_refused(struct server *s, const char *truncated, const struct text *bytes, const char *const *says) {
+static void assert_refused(struct server *s, const char *truncated, const struct text *bytes,
+                           const char *const *says) {
     const char *args[8] = { "--appendonly", "yes", "--aof-load-truncated", truncated };
     struct server_plan plan = plan_on(s, args, 4);
     struct text log = { 0 }, after = { 0 };
     assert_int_not_equal(server_run_to_end(&plan, &log), 0);
     for (; *says; says++)
-        if (!strstr(text_str(&log), *says)) HARNESS_FAIL("the log does not say '%s':\n%s", *says, text_str(&log));
+        if (!strstr(text_str(&log), *says))
+            HARNESS_FAIL("the log does not say '%s':\n%s", *says, text_str(&log));
     file_read(server_path(s, INCR), &after);
     assert_int_equal(after.len, bytes->len);
     assert_memory_equal(after.ptr, bytes->ptr, bytes->len);
@@ -429,7 +438,8 @@ static void a_torn_tail_is_refused_if_that_is_not_allowed(void **state) {
     struct server *s = stopped_with(&bytes);
     bytes.len -= 3;
     file_write(server_path(s, INCR), &bytes);
-    assert_refused(s, "no", &bytes, (const char *const[]){ "appendonly.aof.1.incr.aof", "aof-load-truncated", NULL });
+    assert_refused(s, "no", &bytes,
+                   (const char *const[]){ "appendonly.aof.1.incr.aof", "aof-load-truncated", NULL });
     text_release(&bytes);
 }
 
@@ -449,7 +459,8 @@ static void a_damaged_middle_is_refused_with_file_and_offset(void **state) {
     bytes.ptr[begin] = '*';
     memcpy(strstr(bytes.ptr, "SET"), "XET", 3);
     file_write(server_path(s, INCR), &bytes);
-    assert_refused(s, "yes", &bytes, (const char *const[]){ "appendonly.aof.1.incr.aof", "unknown command 'XET'", NULL });
+    assert_refused(s, "yes", &bytes,
+                   (const char *const[]){ "appendonly.aof.1.incr.aof", "unknown command 'XET'", NULL });
     text_release(&bytes);
 }
 
@@ -518,14 +529,16 @@ static void the_fsync_policy_can_be_changed(void **state) {
         assert_string_equal(client_ask(c, "SET %zu %s", i, policies[i]), "+OK");
         assert_reply(c, "WAITAOF 1 0 60000", "*[:1, :0]");
     }
-    assert_reply(c, "CONFIG SET appendfsync sometimes", "-ERR CONFIG SET failed (possibly related to argument "
-                                                        "'appendfsync') - argument(s) must be one of the following: ...");
+    assert_reply(c, "CONFIG SET appendfsync sometimes",
+                 "-ERR CONFIG SET failed (possibly related to argument "
+                 "'appendfsync') - argument(s) must be one of the following: ...");
     assert_reply(c, "CONFIG GET appendfsync", "*[$\"appendfsync\", $\"always\"]");
     client_close(c);
     server_kill(s);
     server_restart(s);
-    run_rows(s, (const struct exchange[]){ { "MGET 0 1 2 3", "*[$\"always\", $\"no\", $\"everysec\", $\"always\"]" },
-                                           { NULL, NULL } });
+    run_rows(s,
+             (const struct exchange[]){
+                 { "MGET 0 1 2 3", "*[$\"always\", $\"no\", $\"everysec\", $\"always\"]" }, { NULL, NULL } });
     server_free(s);
 }
 
@@ -551,9 +564,15 @@ static void check_a_full_disk(struct server *s) {
     client_send(writer, "GET big:1");
     assert_reply_soon(other, "PING", MISCONF);
     static const struct exchange refused[] = {
-        { "SET k v", MISCONF },     { "DEL big:0", MISCONF }, { "FLUSHALL", MISCONF },
-        { "STRLEN big:0", ":30000" }, { "EXISTS k", ":0" },     { "DBSIZE", ":11" },
-        { "MULTI", "+OK" },         { "SET k v", MISCONF },   { "EXEC", "-EXECABORT Transaction discarded because of ..." },
+        { "SET k v", MISCONF },
+        { "DEL big:0", MISCONF },
+        { "FLUSHALL", MISCONF },
+        { "STRLEN big:0", ":30000" },
+        { "EXISTS k", ":0" },
+        { "DBSIZE", ":11" },
+        { "MULTI", "+OK" },
+        { "SET k v", MISCONF },
+        { "EXEC", "-EXECABORT Transaction discarded because of ..." },
         { NULL, NULL },
     };
     assert_exchanges(other, refused);
@@ -579,8 +598,9 @@ static void a_full_disk_refuses_writes_holds_replies_back_and_heals(void **state
         check_a_full_disk(s);
         server_kill(s);
         server_restart(s);
-        run_rows(s, (const struct exchange[]){ { "STRLEN held", ":30000" }, { "GET k", "$\"v\"" }, { "DBSIZE", ":12" },
-                                               { NULL, NULL } });
+        run_rows(
+            s, (const struct exchange[]){
+                   { "STRLEN held", ":30000" }, { "GET k", "$\"v\"" }, { "DBSIZE", ":12" }, { NULL, NULL } });
         server_free(s);
     }
 }
@@ -599,7 +619,8 @@ static void a_server_killed_on_a_full_disk_has_all_that_was_acknowledged(void **
     client_close(writer);
     client_close(other);
     server_restart(s);
-    run_rows(s, (const struct exchange[]){ { "DBSIZE", ":2000" }, { "EXISTS lost never", ":0" }, { NULL, NULL } });
+    run_rows(
+        s, (const struct exchange[]){ { "DBSIZE", ":2000" }, { "EXISTS lost never", ":0" }, { NULL, NULL } });
     assert_null(strstr(server_log(s), "cut at offset"));
     server_free(s);
 }
@@ -620,8 +641,11 @@ static void redis_starts_on_our_files_and_we_on_its(void **state) {
     (void)state;
     struct server *s = server_start(NULL, NULL);
     struct text before = { 0 }, said = { 0 };
-    run_rows(s, (const struct exchange[]){ { "SET inbase v EX 100000", "+OK" }, { "SELECT 1", "+OK" }, { "SET one v", "+OK" },
-                                           { "CONFIG SET appendonly yes", "+OK" }, { NULL, NULL } });
+    run_rows(s, (const struct exchange[]){ { "SET inbase v EX 100000", "+OK" },
+                                           { "SELECT 1", "+OK" },
+                                           { "SET one v", "+OK" },
+                                           { "CONFIG SET appendonly yes", "+OK" },
+                                           { NULL, NULL } });
     run_rows(s, all_sorts_of_writes);
     dump_of(s, &before);
     server_stop(s);
@@ -634,9 +658,11 @@ static void redis_starts_on_our_files_and_we_on_its(void **state) {
     theirs.bare = true;
     struct server *redis = server_launch(&theirs);
     assert_holds(redis, &before);
-    run_rows(redis, (const struct exchange[]){ { "BGREWRITEAOF", "+..." }, { "SET theirs v", "+OK" }, { NULL, NULL } });
+    run_rows(redis, (const struct exchange[]){
+                        { "BGREWRITEAOF", "+..." }, { "SET theirs v", "+OK" }, { NULL, NULL } });
     struct client *c = server_connect(redis);
-    assert_reply_soon(c, "INFO persistence", "...aof_rewrite_in_progress:0...aof_last_bgrewrite_status:ok...");
+    assert_reply_soon(c, "INFO persistence",
+                      "...aof_rewrite_in_progress:0...aof_last_bgrewrite_status:ok...");
     assert_reply(c, "SET after rewrite", "+OK");
     dump(c, &before);
     client_close(c);

@@ -10,9 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define NOAUTH    "-NOAUTH Authentication required."
+#define NOAUTH "-NOAUTH Authentication required."
 #define WRONGPASS "-WRONGPASS invalid username-password pair or user is disabled."
-#define FULL      "-ERR max number of clients reached"
+#define FULL "-ERR max number of clients reached"
 
 #define LAUNCH(...) \
     server_launch(&(struct server_plan){ .tcp = true, .args = (const char *const[]){ __VA_ARGS__, NULL } })
@@ -69,8 +69,8 @@ static void it_listens_on_every_address_of_bind_and_on_no_other(void **state) {
     char expected[128];
     snprintf(expected, sizeof expected, "*[$\"bind\", $\"127.0.0.1 127.0.0.2 -::1 -203.0.113.9\"]");
     assert_reply(c, "CONFIG GET bind", expected);
-    snprintf(expected, sizeof expected, "name=tcp,bind=127.0.0.1,bind=127.0.0.2,bind=-::1,bind=-203.0.113.9,port=%d",
-             server_port(s));
+    snprintf(expected, sizeof expected,
+             "name=tcp,bind=127.0.0.1,bind=127.0.0.2,bind=-::1,bind=-203.0.113.9,port=%d", server_port(s));
     assert_string_equal(info_field(c, "server", "listener0"), expected);
     snprintf(expected, sizeof expected, "$\"... laddr=127.0.0.1:%d ...", server_port(s));
     assert_reply(c, "CLIENT INFO", expected);
@@ -88,14 +88,17 @@ static void it_refuses_to_start_where_it_cannot_listen(void **state) {
         const char *args[5], *log;
     } rows[] = {
         { { "--port", number, "--bind", "127.0.0.1", NULL }, "Address already in use" },
-        { { "--port", number, "--bind", "203.0.113.9", NULL }, "Could not create server TCP listening socket 203.0.113.9" },
+        { { "--port", number, "--bind", "203.0.113.9", NULL },
+          "Could not create server TCP listening socket 203.0.113.9" },
         { { "--port", number, "--bind", "no such host", NULL }, "Could not resolve" },
-        { { "--unixsocket", "/nonexistent/socket", NULL }, "Could not open the unix socket /nonexistent/socket" },
+        { { "--unixsocket", "/nonexistent/socket", NULL },
+          "Could not open the unix socket /nonexistent/socket" },
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct text log = { 0 };
         assert_int_equal(server_run_to_end(&(struct server_plan){ .args = rows[i].args }, &log), 1);
-        if (!strstr(text_str(&log), rows[i].log)) fail_msg("row %zu: no '%s' in\n%s", i, rows[i].log, text_str(&log));
+        if (!strstr(text_str(&log), rows[i].log))
+            fail_msg("row %zu: no '%s' in\n%s", i, rows[i].log, text_str(&log));
         text_release(&log);
     }
     close(taken);
@@ -144,7 +147,8 @@ static void port_and_bind_change_while_it_runs(void **state) {
     assert_true(answers("127.0.0.2", port));
     assert_true(answers("127.0.0.3", port));
     assert_refused_soon("127.0.0.1", port);
-    assert_reply(c, "CONFIG SET bind 203.0.113.9", "-ERR CONFIG SET failed (possibly related to argument 'bind') - ...");
+    assert_reply(c, "CONFIG SET bind 203.0.113.9",
+                 "-ERR CONFIG SET failed (possibly related to argument 'bind') - ...");
     assert_true(answers("127.0.0.2", port));
     assert_reply(c, "CONFIG SET port 0", "+OK");
     assert_refused_soon("127.0.0.2", port);
@@ -203,8 +207,9 @@ static const struct exchange strangers[] = {
     { "MULTI", NOAUTH },
     { "GET", "-ERR wrong number of arguments for 'get' command" },
     { "FOO", "-ERR unknown command 'FOO', with args beginning with: " },
-    { "HELLO 3", "-NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> "
-                 "<pass> option can be used to authenticate the client and select the RESP protocol version at the same time" },
+    { "HELLO 3", "-NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH "
+                 "<user> <pass> option can be used to authenticate the client and select the RESP protocol version at "
+                 "the same time" },
     { "HELLO 3 AUTH default wrong", WRONGPASS },
     { "AUTH wrong", WRONGPASS },
     { "AUTH default wrong", WRONGPASS },
@@ -245,9 +250,10 @@ static void with_requirepass_nothing_is_answered_before_auth(void **state) {
     client_close(other);
     other = server_connect(s);
     assert_reply(other, "PING", "+PONG");
-    assert_reply(other, "AUTH x",
-                 "-ERR AUTH <password> called without any password configured for the default user. Are you sure your "
-                 "configuration is correct?");
+    assert_reply(
+        other, "AUTH x",
+        "-ERR AUTH <password> called without any password configured for the default user. Are you sure your "
+        "configuration is correct?");
     client_close(other);
     client_close(c);
     server_free(s);
@@ -282,14 +288,16 @@ static void a_bad_password_file_is_refused(void **state) {
     const struct {
         const char *args[5], *log;
     } rows[] = {
-        { { "--requirepass-file", "/nonexistent/file", NULL }, "cannot read the password file '/nonexistent/file'" },
+        { { "--requirepass-file", "/nonexistent/file", NULL },
+          "cannot read the password file '/nonexistent/file'" },
         { { "--requirepass-file", empty, NULL }, "has no password in its first line" },
         { { "--requirepass-file", good, "--requirepass", "y", NULL }, "exclude each other" },
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct text log = { 0 };
         assert_int_equal(server_run_to_end(&(struct server_plan){ .args = rows[i].args }, &log), 1);
-        if (!strstr(text_str(&log), rows[i].log)) fail_msg("row %zu: no '%s' in\n%s", i, rows[i].log, text_str(&log));
+        if (!strstr(text_str(&log), rows[i].log))
+            fail_msg("row %zu: no '%s' in\n%s", i, rows[i].log, text_str(&log));
         text_release(&log);
     }
     unlink(empty);
@@ -345,7 +353,8 @@ static void beyond_maxclients_newcomers_are_told_and_closed(void **state) {
     c = server_connect(s);
     assert_next(c, FULL);
     client_close(c);
-    assert_reply(in[0], "CONFIG SET maxclients 0", "-ERR CONFIG SET failed (possibly related to argument 'maxclients') - ...");
+    assert_reply(in[0], "CONFIG SET maxclients 0",
+                 "-ERR CONFIG SET failed (possibly related to argument 'maxclients') - ...");
     for (int i = 0; i < 4; i++) client_close(in[i]);
     server_free(s);
 }
@@ -371,7 +380,8 @@ static void timeout_closes_the_idle_but_not_subscribers(void **state) {
     server_free(s);
 }
 
-/* The kind of timer that runs on the server's end of the connections to its port, as the kernel shows it: 2 is keepalive. */
+/* The kind of timer that runs on the server's end of the connections to its port, as the kernel shows it: 2
+ * is keepalive. */
 static int timer_on(int port) {
     char line[512];
     int timer = -1;
@@ -418,16 +428,18 @@ static void a_command_bigger_than_the_query_limit_is_cut_off(void **state) {
     static const struct {
         const char *head, *piece;
     } rows[] = {
-        { "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$100000000\r\n", NULL },             /* one big argument */
-        { "*1000000\r\n$3\r\nDEL\r\n", "$10\r\n0123456789\r\n" },                /* many small ones */
-        { "MULTI\r\n", "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$10\r\n0123456789\r\n" }, /* many small commands, queued */
+        { "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$100000000\r\n", NULL }, /* one big argument */
+        { "*1000000\r\n$3\r\nDEL\r\n", "$10\r\n0123456789\r\n" }, /* many small ones */
+        { "MULTI\r\n",
+          "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$10\r\n0123456789\r\n" }, /* many small commands, queued */
     };
     char zeros[10000];
     memset(zeros, '0', sizeof zeros);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct client *c = server_connect(s);
         client_send_raw(c, rows[i].head);
-        send_until_cut(c, rows[i].piece ? rows[i].piece : zeros, rows[i].piece ? strlen(rows[i].piece) : sizeof zeros, 100000);
+        send_until_cut(c, rows[i].piece ? rows[i].piece : zeros,
+                       rows[i].piece ? strlen(rows[i].piece) : sizeof zeros, 100000);
         client_close(c);
         server_await_log(s, "client-query-buffer-limit", i + 1);
     }

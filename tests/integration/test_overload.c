@@ -28,7 +28,8 @@ static struct server *launch(const char *const *args) {
 static void new_connections_are_accepted_in_slices(void **state) {
     (void)state;
     enum { WAITING = 300, SLICE = 5 };
-    struct server *s = launch((const char *const[]){ "--io-threads", "1", "--max-new-connections-per-cycle", "5", NULL });
+    struct server *s =
+        launch((const char *const[]){ "--io-threads", "1", "--max-new-connections-per-cycle", "5", NULL });
     struct client *sleeper = server_connect(s), *established = server_connect(s), *waiting[WAITING];
     assert_reply(established, "PING", "+PONG");
     client_send(sleeper, "DEBUG SLEEP 0.3"); /* time for all of them to queue up at the door */
@@ -132,7 +133,9 @@ static long cpu_ms(pid_t pid) {
     assert_non_null(fgets(line, sizeof line, f));
     fclose(f);
     unsigned long user, system;
-    assert_int_equal(sscanf(strrchr(line, ')') + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system), 2);
+    assert_int_equal(
+        sscanf(strrchr(line, ')') + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system),
+        2);
     return (long)((user + system) * 1000 / (unsigned long)sysconf(_SC_CLK_TCK));
 }
 

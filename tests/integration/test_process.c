@@ -23,7 +23,8 @@ struct run {
     struct text output;
 };
 
-/* Runs the program until it ends; its own deadline is an alarm, which outlives exec. `input` is its standard input. */
+/* Runs the program until it ends; its own deadline is an alarm, which outlives exec. `input` is its standard
+ * input. */
 static struct run run_program(void **state, const char *input, const char *const *args) {
     struct run r = { 0 };
     char program[64];
@@ -58,7 +59,8 @@ static struct run run_program(void **state, const char *input, const char *const
 
 static void assert_says(const struct run *r, int status, const char *text) {
     if (!WIFEXITED(r->status) || WEXITSTATUS(r->status) != status || !strstr(text_str(&r->output), text))
-        fail_msg("expected status %d and '%s', got 0x%x and:\n%s", status, text, (unsigned)r->status, text_str(&r->output));
+        fail_msg("expected status %d and '%s', got 0x%x and:\n%s", status, text, (unsigned)r->status,
+                 text_str(&r->output));
 }
 
 static void version_and_help_are_told(void **state) {
@@ -83,16 +85,20 @@ static void a_wrong_line_is_refused_with_its_number_and_the_reason(void **state)
     static const struct {
         const char *conf, *text;
     } rows[] = {
-        { "port 0\n\nno-such-thing 1\n", "at line 3\n>>> 'no-such-thing 1'\nBad directive or wrong number of arguments" },
-        { "port 0\nport 70000\n", "at line 2\n>>> 'port 70000'\nargument must be between 0 and 65535 inclusive" },
+        { "port 0\n\nno-such-thing 1\n",
+          "at line 3\n>>> 'no-such-thing 1'\nBad directive or wrong number of arguments" },
+        { "port 0\nport 70000\n",
+          "at line 2\n>>> 'port 70000'\nargument must be between 0 and 65535 inclusive" },
         { "port abc\n", "at line 1\n>>> 'port abc'\nargument couldn't be parsed into an integer" },
         { "# x\nappendonly maybe\n", "at line 2\n>>> 'appendonly maybe'\nargument must be 'yes' or 'no'" },
         { "maxmemory 1xb\n", "at line 1\n>>> 'maxmemory 1xb'\nargument must be a memory value" },
-        { "maxmemory-policy best\n", "at line 1\n>>> 'maxmemory-policy best'\nargument(s) must be one of the following" },
+        { "maxmemory-policy best\n",
+          "at line 1\n>>> 'maxmemory-policy best'\nargument(s) must be one of the following" },
         { "requirepass \"open\n", "at line 1\n>>> 'requirepass \"open'\nUnbalanced quotes" },
         { "save 1\n", "at line 1\n>>> 'save 1'\n" },
         { "loadmodule /x.so\n", "at line 1\n>>> 'loadmodule /x.so'\nmodules are not supported" },
-        { "client-output-buffer-limit normal 1 2\n", "Wrong number of arguments in buffer limit configuration." },
+        { "client-output-buffer-limit normal 1 2\n",
+          "Wrong number of arguments in buffer limit configuration." },
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct run r = run_program(state, rows[i].conf, (const char *const[]){ "-", NULL });
@@ -111,7 +117,8 @@ static void a_wrong_argument_is_refused_with_the_reason(void **state) {
         { { "--port", NULL }, "wrong number of arguments" },
         { { "--maxmemory", "lots", NULL }, "argument must be a memory value" },
         { { "--databases", "0", "--port", "0", NULL }, "argument must be between 1 and" },
-        { { "/nonexistent/trivet.conf", NULL }, "can't open config file '/nonexistent/trivet.conf': No such file" },
+        { { "/nonexistent/trivet.conf", NULL },
+          "can't open config file '/nonexistent/trivet.conf': No such file" },
         { { "--port", "0", "--dir", "/nonexistent", NULL }, "/nonexistent" },
         { { "--port", "0", "--logfile", "/nonexistent/log", NULL }, "/nonexistent/log" },
     };
@@ -126,8 +133,10 @@ static void a_wrong_argument_is_refused_with_the_reason(void **state) {
 
 static void the_command_line_of_a_cache_is_understood(void **state) {
     (void)state;
-    const char *args[] = { "--requirepass", "X", "--maxmemory", "1gb", "--maxmemory-policy", "allkeys-lru", "--save", "", "--port",
-                           "0", NULL };
+    const char *args[] = {
+        "--requirepass", "X", "--maxmemory", "1gb", "--maxmemory-policy", "allkeys-lru", "--save", "",
+        "--port",        "0", NULL
+    };
     struct server *s = server_launch(&(struct server_plan){ .bare = true, .args = args });
     struct client *c = server_connect(s);
     static const struct exchange rows[] = {
@@ -146,12 +155,14 @@ static void the_command_line_of_a_cache_is_understood(void **state) {
 
 static void a_file_is_read_and_the_command_line_wins(void **state) {
     (void)state;
-    const char *args[] = { "--maxmemory", "2mb", "--client-output-buffer-limit", "pubsub", "1mb", "2mb", "3", NULL };
-    struct server *s = server_launch(&(struct server_plan){
-        .conf = "# a comment\n\n  maxmemory 1mb  \nMAXMEMORY-POLICY \"allkeys-lfu\"\ntimeout 100\nactivedefrag yes\n"
-                "save 900 1\nsave 300 10\nbind 127.0.0.1\n",
-        .bare = true,
-        .args = args });
+    const char *args[] = { "--maxmemory", "2mb", "--client-output-buffer-limit", "pubsub", "1mb", "2mb",
+                           "3",           NULL };
+    struct server *s =
+        server_launch(&(struct server_plan){ .conf = "# a comment\n\n  maxmemory 1mb  \nMAXMEMORY-POLICY "
+                                                     "\"allkeys-lfu\"\ntimeout 100\nactivedefrag yes\n"
+                                                     "save 900 1\nsave 300 10\nbind 127.0.0.1\n",
+                                             .bare = true,
+                                             .args = args });
     struct client *c = server_connect(s);
     static const struct exchange rows[] = {
         { "CONFIG GET maxmemory", "*[$\"maxmemory\", $\"2097152\"]" },
@@ -160,7 +171,8 @@ static void a_file_is_read_and_the_command_line_wins(void **state) {
         { "CONFIG GET save", "*[$\"save\", $\"900 1 300 10\"]" },
         { "CONFIG GET activedefrag", "*[$\"activedefrag\", $\"yes\"]" },
         { "CONFIG GET client-output-buffer-limit",
-          "*[$\"client-output-buffer-limit\", $\"normal 0 0 0 slave 268435456 67108864 60 pubsub 1048576 2097152 3\"]" },
+          "*[$\"client-output-buffer-limit\", "
+          "$\"normal 0 0 0 slave 268435456 67108864 60 pubsub 1048576 2097152 3\"]" },
         { NULL, NULL },
     };
     assert_exchanges(c, rows);
@@ -171,7 +183,8 @@ static void a_file_is_read_and_the_command_line_wins(void **state) {
 
 static void config_rewrite_keeps_comments_and_survives_a_restart(void **state) {
     (void)state;
-    struct server *s = server_launch(&(struct server_plan){ .conf = "# our cache\nmaxmemory 1mb\n# the end\n", .bare = true });
+    struct server *s = server_launch(
+        &(struct server_plan){ .conf = "# our cache\nmaxmemory 1mb\n# the end\n", .bare = true });
     struct client *c = server_connect(s);
     assert_reply(c, "CONFIG SET maxmemory 3mb timeout 77 maxmemory-policy volatile-ttl", "+OK");
     assert_reply(c, "CONFIG SET requirepass \"a b\\\"c\"", "+OK");
@@ -232,8 +245,9 @@ static void workers_are_as_many_as_asked_for(void **state) {
         snprintf(expected, sizeof expected, "*[$\"io-threads\", $\"%s\"]", counts[i]);
         assert_reply(c, "CONFIG GET io-threads", expected);
         assert_reply(c, "SET k v", "+OK");
-        assert_reply(c, "CONFIG SET io-threads 3", "-ERR CONFIG SET failed (possibly related to argument 'io-threads') - "
-                                                   "can't set immutable config");
+        assert_reply(c, "CONFIG SET io-threads 3",
+                     "-ERR CONFIG SET failed (possibly related to argument 'io-threads') - "
+                     "can't set immutable config");
         client_close(c);
         server_free(s);
     }
@@ -253,7 +267,8 @@ static void pidfile_and_logfile_are_written(void **state) {
     char pidfile[64], logfile[64], text[4096], expected[32];
     snprintf(pidfile, sizeof pidfile, "/tmp/trivet-%d.pid", (int)getpid());
     snprintf(logfile, sizeof logfile, "/tmp/trivet-%d.log", (int)getpid());
-    struct server *s = server_start("--pidfile", pidfile, "--logfile", logfile, "--loglevel", "verbose", NULL);
+    struct server *s =
+        server_start("--pidfile", pidfile, "--logfile", logfile, "--loglevel", "verbose", NULL);
     read_small(pidfile, text, sizeof text);
     snprintf(expected, sizeof expected, "%d\n", (int)server_pid(s));
     assert_string_equal(text, expected);
@@ -296,10 +311,12 @@ static void daemonize_goes_to_the_background(void **state) {
     snprintf(pidfile, sizeof pidfile, "%s/pid", folder);
     snprintf(socket_path, sizeof socket_path, "%s/socket", folder);
     snprintf(logfile, sizeof logfile, "%s/log", folder);
-    assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0); /* it becomes ours, so that its end can be awaited */
+    assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1),
+                     0); /* it becomes ours, so that its end can be awaited */
     struct run r = run_program(state, NULL,
-                               (const char *const[]){ "--daemonize", "yes", "--port", "0", "--unixsocket", socket_path, "--pidfile",
-                                                      pidfile, "--logfile", logfile, "--dir", folder, NULL });
+                               (const char *const[]){ "--daemonize", "yes", "--port", "0", "--unixsocket",
+                                                      socket_path, "--pidfile", pidfile, "--logfile", logfile,
+                                                      "--dir", folder, NULL });
     assert_says(&r, 0, "");
     text_release(&r.output);
     struct client *c = NULL;
@@ -382,8 +399,10 @@ static void sigterm_and_sigint_end_it_cleanly_with_everything_written(void **sta
         server_await_end(s);
         assert_ended(idle);
         client_close(idle);
-        server_await_log(s, signals[i % 2] == SIGINT ? "Received SIGINT scheduling shutdown..."
-                                                     : "Received SIGTERM scheduling shutdown...", 1);
+        server_await_log(s,
+                         signals[i % 2] == SIGINT ? "Received SIGINT scheduling shutdown..."
+                                                  : "Received SIGTERM scheduling shutdown...",
+                         1);
         server_restart(s);
         assert_keys(s, 1000);
         server_free(s);
@@ -399,7 +418,8 @@ static void sighup_does_not_end_it(void **state) {
 
 static void shutdown_ends_it_with_everything_written(void **state) {
     (void)state;
-    static const char *const commands[] = { "SHUTDOWN", "SHUTDOWN NOSAVE", "SHUTDOWN NOW", "SHUTDOWN NOSAVE NOW FORCE" };
+    static const char *const commands[] = { "SHUTDOWN", "SHUTDOWN NOSAVE", "SHUTDOWN NOW",
+                                            "SHUTDOWN NOSAVE NOW FORCE" };
     for (size_t i = 0; i < 4; i++) {
         struct server *s = with_aof("everysec");
         fill(s, 100);

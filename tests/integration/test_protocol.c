@@ -1,19 +1,19 @@
-/* test_protocol.c: bytes on the wire: both protocol versions, inline commands, every protocol error, commands cut
- * anywhere, deep pipelines and big arguments. What a single command means is told in tests/commands. */
+/* test_protocol.c: bytes on the wire: both protocol versions, inline commands, every protocol error, commands
+ * cut anywhere, deep pipelines and big arguments. What a single command means is told in tests/commands. */
 #include "../harness/fixture.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #ifdef TRIVET_SANITIZE
-#define DEEP      20000
+#define DEEP 20000
 #define HUGE_SIZE (8 << 20)
 #else
-#define DEEP      100000
+#define DEEP 100000
 #define HUGE_SIZE (64 << 20)
 #endif
 #define ARGUMENTS 100000
-#define MEGABYTE  (1 << 20)
+#define MEGABYTE (1 << 20)
 
 static struct server *server_of(void **state) { return ((struct fixture *)*state)->server; }
 
@@ -62,7 +62,7 @@ static void assert_breaks(struct server *s, const struct wire *rows) {
 }
 
 static void every_protocol_error_has_its_text_and_ends_the_connection(void **state) {
-#define BAD_COUNT  "-ERR Protocol error: invalid multibulk length"
+#define BAD_COUNT "-ERR Protocol error: invalid multibulk length"
 #define BAD_LENGTH "-ERR Protocol error: invalid bulk length"
 #define BAD_QUOTES "-ERR Protocol error: unbalanced quotes in request"
     static const struct wire rows[] = {
@@ -217,8 +217,9 @@ static void await_read(struct client *watcher, int64_t id, size_t bytes) {
 }
 
 static void a_conversation_may_be_cut_at_every_byte(void **state) {
-    static const char wire[] = "*3\r\n$3\r\nSET\r\n$3\r\na\r\n\r\n$5\r\n\0\r\n\n\xff\r\nPING\r\n*2\r\n$3\r\nGET\r\n$3\r\na\r\n\r\n"
-                               "*0\r\n\r\nECHO \"q \\x00\"\r\n*4\r\n$4\r\nMGET\r\n$1\r\nx\r\n$0\r\n\r\n$3\r\na\r\n\r\n";
+    static const char wire[] =
+        "*3\r\n$3\r\nSET\r\n$3\r\na\r\n\r\n$5\r\n\0\r\n\n\xff\r\nPING\r\n*2\r\n$3\r\nGET\r\n$3\r\na\r\n\r\n"
+        "*0\r\n\r\nECHO \"q \\x00\"\r\n*4\r\n$4\r\nMGET\r\n$1\r\nx\r\n$0\r\n\r\n$3\r\na\r\n\r\n";
     for (size_t cut = 1; cut < sizeof wire - 1; cut++) {
         struct client *c = server_connect(server_of(state));
         int64_t id = client_ask_int(c, "CLIENT ID");
@@ -262,8 +263,8 @@ static void a_big_argument_may_be_cut_anywhere(void **state) {
     text_append(&wire, value, SIZE);
     text_append_str(&wire, "\r\nGET k\r\n");
     size_t ends = begins + SIZE;
-    const size_t cuts[] = { begins - 7, begins - 2, begins - 1, begins, begins + 1, begins + 20000, ends - 1, ends,
-                            ends + 1, ends + 2, ends + 3 };
+    const size_t cuts[] = { begins - 7, begins - 2, begins - 1, begins,   begins + 1, begins + 20000,
+                            ends - 1,   ends,       ends + 1,   ends + 2, ends + 3 };
     for (size_t i = 0; i < sizeof cuts / sizeof cuts[0]; i++) {
         struct client *c = server_connect(server_of(state));
         int64_t id = client_ask_int(c, "CLIENT ID");
@@ -351,14 +352,15 @@ static void arguments_may_have_any_bytes(void **state) {
 }
 
 static void values_of_every_size_class_come_back(void **state) {
-    static const size_t sizes[] = { 0, 1, 63, 64, 4095, 16383, 16384, 32767, 32768, 32769, 65533, 65535, 65536, 65537,
-                                    131072, 1000000, 5000000 };
+    static const size_t sizes[] = { 0,     1,     63,    64,    4095,  16383,  16384,   32767,  32768,
+                                    32769, 65533, 65535, 65536, 65537, 131072, 1000000, 5000000 };
     struct client *c = fixture_client(state);
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         char *value = filled(sizes[i], (unsigned)i);
         queue_text(c, "PING\r\n*3\r\n$3\r\nSET\r\n$1\r\nk\r\n");
         queue_bulk(c, value, sizes[i]);
-        queue_text(c, "GET k\r\n*4\r\n$4\r\nMSET\r\n$1\r\na\r\n$1\r\n1\r\n"); /* an odd number of words: an error */
+        queue_text(
+            c, "GET k\r\n*4\r\n$4\r\nMSET\r\n$1\r\na\r\n$1\r\n1\r\n"); /* an odd number of words: an error */
         queue_text(c, "$1\r\nb\r\n");
         queue_text(c, "*5\r\n$4\r\nMSET\r\n$1\r\na\r\n");
         queue_bulk(c, value, sizes[i]);
@@ -453,8 +455,8 @@ static void hello_switches_between_the_versions(void **state) {
     struct client *c = fixture_client(state);
     static const struct exchange rows[] = {
         { "GET none", "$-1" },
-        { "HELLO 3", "%{$\"server\": $\"redis\", $\"version\": $\"...\", $\"proto\": :3, $\"id\": :..., $\"mode\": "
-                     "$\"standalone\", $\"role\": $\"master\", $\"modules\": *[]...}" },
+        { "HELLO 3", "%{$\"server\": $\"redis\", $\"version\": $\"...\", $\"proto\": :3, $\"id\": :..., "
+                     "$\"mode\": $\"standalone\", $\"role\": $\"master\", $\"modules\": *[]...}" },
         { "GET none", "_" },
         { "CONFIG GET maxmemory", "%{$\"maxmemory\": $\"0\"}" },
         { "SET k v", "+OK" },
@@ -478,9 +480,12 @@ static void hello_switches_between_the_versions(void **state) {
 
 static void the_version_may_change_within_a_pipeline(void **state) {
     struct client *c = fixture_client(state);
-    client_send_raw(c, "GET none\r\nHELLO 3\r\nGET none\r\nSUBSCRIBE ch\r\nGET none\r\nUNSUBSCRIBE\r\nHELLO 2\r\nGET none\r\n");
-    static const char *const replies[] = { "$-1", "%{...", "_", ">[$\"subscribe\", $\"ch\", :1]", "_",
-                                           ">[$\"unsubscribe\", $\"ch\", :0]", "*[...", "$-1" };
+    client_send_raw(c, "GET none\r\nHELLO 3\r\nGET none\r\nSUBSCRIBE ch\r\nGET none\r\nUNSUBSCRIBE\r\nHELLO "
+                       "2\r\nGET none\r\n");
+    static const char *const replies[] = { "$-1",   "%{...",
+                                           "_",     ">[$\"subscribe\", $\"ch\", :1]",
+                                           "_",     ">[$\"unsubscribe\", $\"ch\", :0]",
+                                           "*[...", "$-1" };
     for (size_t i = 0; i < sizeof replies / sizeof replies[0]; i++) assert_next(c, replies[i]);
 }
 
@@ -495,8 +500,14 @@ static void quit_answers_and_closes_and_leaves_the_rest_unread(void **state) {
 }
 
 static void clients_that_vanish_in_the_middle_leave_nothing_behind(void **state) {
-    static const char *const halves[] = { "*", "*3\r\n$3\r\nSET\r\n", "*2\r\n$3\r\nSET\r\n$1000000\r\nabc", "MULTI\r\nSET a 1\r\n",
-                                          "SUBSCRIBE a b\r\n", "WATCH k\r\nGET", "MONITOR\r\n", "CLIENT TRACKING on\r\n" };
+    static const char *const halves[] = { "*",
+                                          "*3\r\n$3\r\nSET\r\n",
+                                          "*2\r\n$3\r\nSET\r\n$1000000\r\nabc",
+                                          "MULTI\r\nSET a 1\r\n",
+                                          "SUBSCRIBE a b\r\n",
+                                          "WATCH k\r\nGET",
+                                          "MONITOR\r\n",
+                                          "CLIENT TRACKING on\r\n" };
     for (size_t i = 0; i < 200; i++) {
         struct client *c = server_connect(server_of(state));
         client_send_raw(c, halves[i % (sizeof halves / sizeof halves[0])]);

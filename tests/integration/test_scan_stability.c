@@ -1,5 +1,5 @@
-/* test_scan_stability.c: SCAN finds every key that stays, whatever others add and delete meanwhile, while the tables
- * grow and shrink under it. */
+/* test_scan_stability.c: SCAN finds every key that stays, whatever others add and delete meanwhile, while the
+ * tables grow and shrink under it. */
 #include "../harness/fixture.h"
 #include <pthread.h>
 #include <stdatomic.h>
@@ -9,12 +9,12 @@
 
 #ifdef TRIVET_SANITIZE
 #define STAYING 500
-#define MOVING  4000
-#define SCANS   2
+#define MOVING 4000
+#define SCANS 2
 #else
 #define STAYING 3000
-#define MOVING  60000
-#define SCANS   6
+#define MOVING 60000
+#define SCANS 6
 #endif
 #define CHURNERS 3
 #define PIPELINE 500
@@ -35,7 +35,8 @@ struct churner {
 static void pass(struct churner *ch, const char *command) {
     for (int at = 0; at < MOVING && !ch->failed; at += PIPELINE) {
         for (int i = at; i < at + PIPELINE; i++)
-            client_queue(ch->client, "%s moving:%d:%d%s", command, ch->number, i, command[0] == 'S' ? " v" : "");
+            client_queue(ch->client, "%s moving:%d:%d%s", command, ch->number, i,
+                         command[0] == 'S' ? " v" : "");
         ch->failed |= !client_flush(ch->client);
         for (int i = 0; i < PIPELINE && !ch->failed; i++) {
             struct node *reply = client_read_or_end(ch->client);
@@ -95,7 +96,8 @@ static uint64_t take_answer(const struct node *answer, bool *seen) {
 }
 
 /* A whole iteration sees all that stays. `between` runs after each step, may be NULL. */
-static void scan_sees_all(struct client *c, const char *options, void (*between)(struct client *c, int step)) {
+static void scan_sees_all(struct client *c, const char *options,
+                          void (*between)(struct client *c, int step)) {
     static bool seen[STAYING];
     memset(seen, 0, sizeof seen);
     uint64_t cursor = 0;
@@ -112,7 +114,8 @@ static void scan_sees_all(struct client *c, const char *options, void (*between)
         if (!seen[i]) fail_msg("SCAN %s missed staying:%d", options, i);
 }
 
-static const char *const ways[] = { "", "COUNT 1000", "COUNT 100 MATCH staying:*", "COUNT 37 TYPE string", "COUNT 5000" };
+static const char *const ways[] = { "", "COUNT 1000", "COUNT 100 MATCH staying:*", "COUNT 37 TYPE string",
+                                    "COUNT 5000" };
 #define WAYS (sizeof ways / sizeof ways[0])
 
 static void scan_sees_every_key_that_stays_while_others_come_and_go(void **state) {
@@ -172,7 +175,8 @@ static void scan_returns_each_key_once_when_nothing_changes(void **state) {
 static void any_cursor_is_answered(void **state) {
     struct client *c = fixture_client(state);
     add_staying(c);
-    static const char *const cursors[] = { "1", "12345678901", "9223372036854775807", "18446744073709551615", "4096" };
+    static const char *const cursors[] = { "1", "12345678901", "9223372036854775807", "18446744073709551615",
+                                           "4096" };
     for (size_t i = 0; i < sizeof cursors / sizeof cursors[0]; i++) {
         struct node *answer = client_ask_node(c, "SCAN %s COUNT 10", cursors[i]);
         assert_false(node_is_error(answer));

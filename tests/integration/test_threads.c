@@ -1,5 +1,6 @@
-/* test_threads.c: many connections on four workers at once must behave as if one after the other: nothing is lost, nothing
- * half-done is seen, while exclusive commands come in between and connections open and close all the time. */
+/* test_threads.c: many connections on four workers at once must behave as if one after the other: nothing is
+ * lost, nothing half-done is seen, while exclusive commands come in between and connections open and close
+ * all the time. */
 #include "../harness/fixture.h"
 #include <pthread.h>
 #include <stdatomic.h>
@@ -75,10 +76,12 @@ static void disturb(struct player *p) {
 }
 
 static void come_and_go(struct player *p) {
-    static const char *const lasts[] = { "PING", "SUBSCRIBE a b c", "WATCH n", "MULTI", "CLIENT TRACKING on BCAST", "MONITOR" };
+    static const char *const lasts[] = { "PING",  "SUBSCRIBE a b c",          "WATCH n",
+                                         "MULTI", "CLIENT TRACKING on BCAST", "MONITOR" };
     for (size_t i = 0; !atomic_load(&p->game->over); i++) {
         struct client *c = server_connect(p->game->server);
-        expect(p, client_ask(c, "%s", lasts[i % (sizeof lasts / sizeof lasts[0])])[0] != '-', "a newcomer", "an error");
+        expect(p, client_ask(c, "%s", lasts[i % (sizeof lasts / sizeof lasts[0])])[0] != '-', "a newcomer",
+               "an error");
         if (i % 2)
             client_close(c);
         else
@@ -207,7 +210,8 @@ static void write_in_transaction(struct player *p) {
     for (int i = 0; i < ROUNDS / 4; i++) {
         client_queue_line(p->client, "MULTI");
         for (int k = 0; k < KEYS; k++) client_queue(p->client, "SET key:%d %d-%d", k, p->number, i);
-        if (i % 5 == 0) client_queue_line(p->client, "CONFIG GET maxmemory"); /* not KEYED: another way to run */
+        if (i % 5 == 0)
+            client_queue_line(p->client, "CONFIG GET maxmemory"); /* not KEYED: another way to run */
         client_queue_line(p->client, "EXEC");
         client_skip(p->client, 2 + KEYS + (i % 5 == 0));
     }
@@ -227,7 +231,9 @@ static void read_in_transaction(struct player *p) {
 static void *transaction_writer(void *arg) { return play(arg, write_in_transaction); }
 static void *transaction_reader(void *arg) { return play(arg, read_in_transaction); }
 
-static void transactions_are_one_step(void **state) { run_game(state, transaction_writer, transaction_reader); }
+static void transactions_are_one_step(void **state) {
+    run_game(state, transaction_writer, transaction_reader);
+}
 
 /* Reads two counters, then writes both, if nobody was faster. */
 static void increment_optimistically(struct player *p) {
@@ -257,7 +263,8 @@ static void watched_increments_add_up(void **state) {
 
 /* ---- exclusive commands ---- */
 
-/* Databases 6 and 7 hold one value each; SWAPDB of the disturber may come at any time, but never within a command. */
+/* Databases 6 and 7 hold one value each; SWAPDB of the disturber may come at any time, but never within a
+ * command. */
 static void read_swapped(struct player *p) {
     expect_reply(p, "SELECT 6", "+OK");
     for (int i = 0; i < ROUNDS; i++) {

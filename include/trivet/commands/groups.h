@@ -21,6 +21,8 @@ extern const struct command bitmap_commands[];
 extern const struct command bitfield_commands[];
 extern const struct command set_commands[];
 extern const struct command set_combine_commands[];
+extern const struct command list_commands[];
+extern const struct command list_blocking_commands[];
 extern const struct command key_commands[];
 extern const struct command expire_commands[];
 extern const struct command scan_commands[];

@@ -16,6 +16,9 @@ typedef void blocked_end(struct client *c, enum unblock_reason reason, void *arg
 void blocking_begin(struct client *c, int64_t timeout_ms, blocked_end *end, void *arg);
 /* Ends the wait of a blocked client and lets it go on. Its worker only. False if it was not blocked. */
 bool blocking_finish(struct client *c, enum unblock_reason reason);
+/* Whoever changes its keys leaves the client alone from now on: it is to be unblocked or closed. False if it does not
+ * wait, or was served already and its reply is on the way. Its own worker, or any with the gate closed. */
+bool blocking_cancel(struct client *c);
 /* The error of a client unblocked by CLIENT UNBLOCK id ERROR. */
 void blocking_reply_unblocked(struct reply *out);
 /* client_hooks.timer came true. */
@@ -36,6 +39,7 @@ enum blocked_null { BLOCKED_NULL, BLOCKED_NULL_ARRAY }; /* the reply when the ti
 struct key_range {
     size_t first, count; /* arguments first, first + 1, ... are the keys to wait for */
     bool needs_others;   /* being served takes other keys too (BLMOVE): the changer then closes the gate first */
+    enum value_type only; /* run it again only if the key holds this type; TYPE_STRING (0): whatever it holds, or nothing */
 };
 void blocking_on_keys(struct call *c, struct key_range keys, int64_t timeout_ms, enum blocked_null null);
 /* True unless the command runs for a waiting client, because of another key than argument `index`. */

@@ -61,8 +61,8 @@ void args_reset(struct args *a);
 void args_release(struct args *a);
 /* True if nothing of a command has been seen: the struct holds no state worth keeping. */
 bool args_is_idle(const struct args *a);
-/* The caller's buffer moved to `base`, where the command begins: the arguments that lie in it move along. Parsing on does so
- * by itself; this is for a complete command that waits to be run. */
+/* The caller's buffer moved to `base`, where the command begins: the arguments that lie in it move along.
+ * Parsing on does so by itself; this is for a complete command that waits to be run. */
 void args_rebase(struct args *a, const char *base);
 
 /* Reads on. `bytes` begins where the command began (a->used counts from there) and holds all that has

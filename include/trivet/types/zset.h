@@ -83,9 +83,9 @@ static inline void zset_walk_all(struct zset_walk *w, struct value v) {
     zset_walk_begin(w, v, 0, zset_count(v), false);
 }
 
-/* As table_scan: visits some and returns the next cursor, 0 at the end. */
-uint64_t zset_scan(struct value v, uint64_t cursor, void (*visit)(void *arg, struct slice member, double score),
-                   void *arg);
+/* SCAN: visits about `count` members (all of a small set) and returns the next cursor, 0 at the end. */
+uint64_t zset_scan(struct value v, uint64_t cursor, size_t count,
+                   void (*visit)(void *arg, struct slice member, double score), void *arg);
 
 /* Asserts every invariant; for tests. */
 void zset_check(struct value v);
