@@ -4,8 +4,8 @@
 
 #include "trivet/engine/call.h"
 
-/* A bit's offset, within what a string may hold; "#n" is n times `width` if `width` is not 0. False after replying
- * the error. */
+/* A bit's offset, within what a string may hold; "#n" is n times `width` if `width` is not 0. False after
+ * replying the error. */
 bool bit_offset_parse(struct call *c, struct slice text, unsigned width, uint64_t *offset);
 
 #endif

@@ -1,7 +1,7 @@
 /* bitfield.c: integers of any width at any bit offset of a string.
  *
- * The arguments are read into a list of operations first, so that an error anywhere changes nothing; then the string is
- * made long enough for the furthest write, and the operations run in order. */
+ * The arguments are read into a list of operations first, so that an error anywhere changes nothing; then the
+ * string is made long enough for the furthest write, and the operations run in order. */
 #include "commands/bit_argument_private.h"
 #include "commands/string_value_private.h"
 #include "trivet/base/mem.h"
@@ -44,8 +44,9 @@ static bool read_width(struct call *c, struct slice text, struct field *f) {
         f->width = (unsigned)width;
         return true;
     }
-    return refuse(c, LIT("ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but "
-                         "i64 is."));
+    return refuse(
+        c, LIT("ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but "
+               "i64 is."));
 }
 
 static bool read_overflow(struct call *c, struct slice word, enum field_overflow *out) {
@@ -125,7 +126,8 @@ static int64_t as_number(const struct field *f, uint64_t bits) {
     return (int64_t)(bits | ~(uint64_t)0 << f->width);
 }
 
-/* value + step as it fits the field, by the overflow rule; false: FAIL, leave it alone. 128 bits hold any sum. */
+/* value + step as it fits the field, by the overflow rule; false: FAIL, leave it alone. 128 bits hold any
+ * sum. */
 static bool fit(const struct field *f, int64_t value, int64_t step, int64_t *out) {
     __int128 sum = (__int128)value + step;
     __int128 lowest = f->is_signed ? -((__int128)1 << (f->width - 1)) : 0;
@@ -203,7 +205,9 @@ static void run_all(struct call *c, const struct fields *fields) {
     if (any_change)
         changed(c, key, NOTIFY_STRING, "setbit", EFFECT_SAME(c));
     else if (grown)
-        journal_effect(c, EFFECT_SAME(c)); /* all writes were refused, but the string is longer: nobody is told, as in Redis */
+        journal_effect(
+            c, EFFECT_SAME(
+                   c)); /* all writes were refused, but the string is longer: nobody is told, as in Redis */
 }
 
 static void bitfield(struct call *c, bool only_get) {
@@ -224,15 +228,29 @@ static void cmd_bitfield(struct call *c) { bitfield(c, false); }
 static void cmd_bitfield_ro(struct call *c) { bitfield(c, true); }
 
 const struct command bitfield_commands[] = {
-    { .name = "BITFIELD", .run = cmd_bitfield, .arity = -2, .kind = KEYED,
-      .keys = { KEY(KEY_RW | KEY_ACCESS | KEY_UPDATE | KEY_VARIABLE_FLAGS) }, .flags = WRITES | GROWS,
-      .categories = CAT_BITMAP, .since = "3.2.0", .summary = "Reads and changes integers inside a string.",
+    { .name = "BITFIELD",
+      .run = cmd_bitfield,
+      .arity = -2,
+      .kind = KEYED,
+      .keys = { KEY(KEY_RW | KEY_ACCESS | KEY_UPDATE | KEY_VARIABLE_FLAGS) },
+      .flags = WRITES | GROWS,
+      .categories = CAT_BITMAP,
+      .since = "3.2.0",
+      .summary = "Reads and changes integers inside a string.",
       .complexity = "O(1) for each subcommand",
-      .syntax = "key [GET encoding offset | [OVERFLOW <WRAP | SAT | FAIL>] <SET encoding offset value | INCRBY encoding "
+      .syntax = "key [GET encoding offset | [OVERFLOW <WRAP | SAT | FAIL>] <SET encoding offset value | "
+                "INCRBY encoding "
                 "offset increment> ...]" },
-    { .name = "BITFIELD_RO", .run = cmd_bitfield_ro, .arity = -2, .kind = KEYED,
-      .keys = { KEY(KEY_RO | KEY_ACCESS) }, .flags = READS | FAST, .categories = CAT_BITMAP, .since = "6.0.0",
-      .summary = "Reads integers inside a string.", .complexity = "O(1) for each subcommand",
+    { .name = "BITFIELD_RO",
+      .run = cmd_bitfield_ro,
+      .arity = -2,
+      .kind = KEYED,
+      .keys = { KEY(KEY_RO | KEY_ACCESS) },
+      .flags = READS | FAST,
+      .categories = CAT_BITMAP,
+      .since = "6.0.0",
+      .summary = "Reads integers inside a string.",
+      .complexity = "O(1) for each subcommand",
       .syntax = "key [GET encoding offset ...]" },
     { .name = NULL },
 };

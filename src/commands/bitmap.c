@@ -70,7 +70,7 @@ static void cmd_getbit(struct call *c) {
 /* Bits first..last, both included; empty if last < first. */
 struct bit_range {
     int64_t first, last;
-    bool in_bits;      /* given as BIT */
+    bool in_bits; /* given as BIT */
     bool has_end;
     bool is_given;
 };
@@ -135,9 +135,12 @@ static void cmd_bitcount(struct call *c) {
     char scratch[INT64_TEXT_MAX];
     struct slice bytes;
     if (!read_range(c, 2, &range) || !read_bytes(c, 1, scratch, &bytes)) return;
-    /* Both from the end and the wrong way round is nothing, though cut to the string's beginning they might meet. */
+    /* Both from the end and the wrong way round is nothing, though cut to the string's beginning they might
+     * meet. */
     bool backwards = range.first < 0 && range.last < 0 && range.first > range.last;
-    reply_int(c->out, !backwards && resolve_range(&range, bytes) ? (int64_t)count_bits(bytes, range.first, range.last) : 0);
+    reply_int(c->out, !backwards && resolve_range(&range, bytes)
+                          ? (int64_t)count_bits(bytes, range.first, range.last)
+                          : 0);
 }
 
 /* The first bit of this value in first..last, or -1. */
@@ -234,10 +237,12 @@ static bool longest_source(struct call *c, size_t *len) {
     return true;
 }
 
-/* A new entry for the destination with the result. Built in place, it is "raw" whatever its bytes look like. */
+/* A new entry for the destination with the result. Built in place, it is "raw" whatever its bytes look like.
+ */
 static struct entry *operate(struct call *c, enum bit_operation op, size_t len) {
     char scratch[INT64_TEXT_MAX];
-    struct entry *result = entry_new_string(c->argv[2], LIT(""), NO_EXPIRY, eviction_access_new(c->view.now_ms));
+    struct entry *result =
+        entry_new_string(c->argv[2], LIT(""), NO_EXPIRY, eviction_access_new(c->view.now_ms));
     unsigned char *to = (unsigned char *)entry_make_writable(&result, len, len);
     for (size_t i = 3; i < c->argc; i++) {
         struct entry *e = keyspace_peek(&c->view, c->argv[i]);
@@ -269,22 +274,60 @@ static void cmd_bitop(struct call *c) {
 }
 
 const struct command bitmap_commands[] = {
-    { .name = "BITCOUNT", .run = cmd_bitcount, .arity = -2, .kind = KEYED, .keys = { KEY(KEY_RO | KEY_ACCESS) },
-      .flags = READS, .categories = CAT_BITMAP, .since = "2.6.0", .summary = "Counts the set bits of a string.",
-      .complexity = "O(N)", .syntax = "key [start [end [BYTE | BIT]]]" },
-    { .name = "BITOP", .run = cmd_bitop, .arity = -4, .kind = KEYED,
-      .keys = { KEY_AT(2, KEY_OW | KEY_UPDATE), KEYS_FROM(3, KEY_RO | KEY_ACCESS, -1, 1) }, .flags = WRITES | GROWS,
-      .categories = CAT_BITMAP, .since = "2.6.0", .summary = "Combines strings bit by bit and stores the result.",
-      .complexity = "O(N)", .syntax = "<AND | OR | XOR | NOT> destkey key [key ...]" },
-    { .name = "BITPOS", .run = cmd_bitpos, .arity = -3, .kind = KEYED, .keys = { KEY(KEY_RO | KEY_ACCESS) },
-      .flags = READS, .categories = CAT_BITMAP, .since = "2.8.7", .summary = "Finds the first set or clear bit of a string.",
-      .complexity = "O(N)", .syntax = "key bit [start [end [BYTE | BIT]]]" },
-    { .name = "GETBIT", .run = cmd_getbit, .arity = 3, .kind = KEYED, .keys = { KEY(KEY_RO | KEY_ACCESS) },
-      .flags = READS | FAST, .categories = CAT_BITMAP, .since = "2.2.0", .summary = "Returns one bit of a string.",
-      .complexity = "O(1)", .syntax = "key offset" },
-    { .name = "SETBIT", .run = cmd_setbit, .arity = 4, .kind = KEYED, .keys = { KEY(KEY_RW | KEY_ACCESS | KEY_UPDATE) },
-      .flags = WRITES | GROWS, .categories = CAT_BITMAP, .since = "2.2.0",
-      .summary = "Sets or clears one bit of a string, which grows as needed.", .complexity = "O(1)",
+    { .name = "BITCOUNT",
+      .run = cmd_bitcount,
+      .arity = -2,
+      .kind = KEYED,
+      .keys = { KEY(KEY_RO | KEY_ACCESS) },
+      .flags = READS,
+      .categories = CAT_BITMAP,
+      .since = "2.6.0",
+      .summary = "Counts the set bits of a string.",
+      .complexity = "O(N)",
+      .syntax = "key [start [end [BYTE | BIT]]]" },
+    { .name = "BITOP",
+      .run = cmd_bitop,
+      .arity = -4,
+      .kind = KEYED,
+      .keys = { KEY_AT(2, KEY_OW | KEY_UPDATE), KEYS_FROM(3, KEY_RO | KEY_ACCESS, -1, 1) },
+      .flags = WRITES | GROWS,
+      .categories = CAT_BITMAP,
+      .since = "2.6.0",
+      .summary = "Combines strings bit by bit and stores the result.",
+      .complexity = "O(N)",
+      .syntax = "<AND | OR | XOR | NOT> destkey key [key ...]" },
+    { .name = "BITPOS",
+      .run = cmd_bitpos,
+      .arity = -3,
+      .kind = KEYED,
+      .keys = { KEY(KEY_RO | KEY_ACCESS) },
+      .flags = READS,
+      .categories = CAT_BITMAP,
+      .since = "2.8.7",
+      .summary = "Finds the first set or clear bit of a string.",
+      .complexity = "O(N)",
+      .syntax = "key bit [start [end [BYTE | BIT]]]" },
+    { .name = "GETBIT",
+      .run = cmd_getbit,
+      .arity = 3,
+      .kind = KEYED,
+      .keys = { KEY(KEY_RO | KEY_ACCESS) },
+      .flags = READS | FAST,
+      .categories = CAT_BITMAP,
+      .since = "2.2.0",
+      .summary = "Returns one bit of a string.",
+      .complexity = "O(1)",
+      .syntax = "key offset" },
+    { .name = "SETBIT",
+      .run = cmd_setbit,
+      .arity = 4,
+      .kind = KEYED,
+      .keys = { KEY(KEY_RW | KEY_ACCESS | KEY_UPDATE) },
+      .flags = WRITES | GROWS,
+      .categories = CAT_BITMAP,
+      .since = "2.2.0",
+      .summary = "Sets or clears one bit of a string, which grows as needed.",
+      .complexity = "O(1)",
       .syntax = "key offset value" },
     { .name = NULL },
 };

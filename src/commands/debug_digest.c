@@ -6,6 +6,7 @@
  * running server. */
 #include "commands/debug_private.h"
 #include "trivet/keyspace/scan.h"
+#include "trivet/types/list.h"
 #include <arpa/inet.h>
 #include <openssl/evp.h>
 #include <stdio.h>
@@ -40,10 +41,23 @@ static void chain_string(struct digest *d, const struct entry *e) {
     chain(d, text.ptr, text.len);
 }
 
+static void chain_list(struct digest *d, const struct entry *e) {
+    struct list_walk w;
+    struct listpack_item item;
+    list_walk_begin(&w, entry_value(e), 0, false);
+    while (list_walk_next(&w, &item)) {
+        char scratch[INT64_TEXT_MAX];
+        struct slice text = item.text.ptr ? item.text : slice_make(scratch, int64_format(scratch, item.number));
+        chain(d, text.ptr, text.len);
+    }
+    list_walk_end(&w);
+}
+
 static void chain_value(struct digest *d, const struct entry *e) {
     chain_number(d, e->type);
     switch (e->type) {
     case TYPE_STRING: chain_string(d, e); break;
+    case TYPE_LIST: chain_list(d, e); break;
     default: assert(!"DEBUG DIGEST knows every type of value");
     }
     if (e->has_expiry) add(d, "!!expire!!", 10);

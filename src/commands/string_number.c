@@ -116,22 +116,44 @@ static void cmd_incrbyfloat(struct call *c) {
 
 /* ---- the table ---- */
 
-#define COUNTER_FACTS                                               \
+#define COUNTER_FACTS                                                        \
     .kind = KEYED, .flags = WRITES | GROWS | FAST, .categories = CAT_STRING, \
     .keys = { KEY(KEY_RW | KEY_ACCESS | KEY_UPDATE) }, .complexity = "O(1)"
 
 const struct command string_number_commands[] = {
-    { .name = "DECR", .run = cmd_decr, .arity = 2, COUNTER_FACTS, .since = "1.0.0",
-      .summary = "Subtracts one from the integer of a key; a missing key counts as 0.", .syntax = "key" },
-    { .name = "DECRBY", .run = cmd_decrby, .arity = 3, COUNTER_FACTS, .since = "1.0.0",
+    { .name = "DECR",
+      .run = cmd_decr,
+      .arity = 2,
+      COUNTER_FACTS,
+      .since = "1.0.0",
+      .summary = "Subtracts one from the integer of a key; a missing key counts as 0.",
+      .syntax = "key" },
+    { .name = "DECRBY",
+      .run = cmd_decrby,
+      .arity = 3,
+      COUNTER_FACTS,
+      .since = "1.0.0",
       .summary = "Subtracts a number from the integer of a key; a missing key counts as 0.",
       .syntax = "key decrement" },
-    { .name = "INCR", .run = cmd_incr, .arity = 2, COUNTER_FACTS, .since = "1.0.0",
-      .summary = "Adds one to the integer of a key; a missing key counts as 0.", .syntax = "key" },
-    { .name = "INCRBY", .run = cmd_incrby, .arity = 3, COUNTER_FACTS, .since = "1.0.0",
+    { .name = "INCR",
+      .run = cmd_incr,
+      .arity = 2,
+      COUNTER_FACTS,
+      .since = "1.0.0",
+      .summary = "Adds one to the integer of a key; a missing key counts as 0.",
+      .syntax = "key" },
+    { .name = "INCRBY",
+      .run = cmd_incrby,
+      .arity = 3,
+      COUNTER_FACTS,
+      .since = "1.0.0",
       .summary = "Adds a number to the integer of a key; a missing key counts as 0.",
       .syntax = "key increment" },
-    { .name = "INCRBYFLOAT", .run = cmd_incrbyfloat, .arity = 3, COUNTER_FACTS, .since = "2.6.0",
+    { .name = "INCRBYFLOAT",
+      .run = cmd_incrbyfloat,
+      .arity = 3,
+      COUNTER_FACTS,
+      .since = "2.6.0",
       .summary = "Adds a decimal fraction to the number of a key; a missing key counts as 0.",
       .syntax = "key increment" },
     { .name = NULL },

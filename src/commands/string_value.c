@@ -1,6 +1,6 @@
 /* string_value.c: see string_value_private.h. */
-#include "commands/string_value_private.h"
 #include "commands/create_private.h"
+#include "commands/string_value_private.h"
 #include "trivet/keyspace/eviction.h"
 
 void string_reply(struct reply *out, const struct entry *e) {

@@ -20,8 +20,8 @@ void string_reply(struct reply *out, const struct entry *e);
  * is none. A big argument is shared, not copied. The caller's arguments stay valid until the call ends. */
 void string_store(struct call *c, struct slice key, size_t value, struct entry *old, int64_t expiry_ms);
 
-/* The string's bytes, made `len` long (what is new is zero), to be changed until the next call on the key. The entry
- * may move: `e` is not to be used after. */
+/* The string's bytes, made `len` long (what is new is zero), to be changed until the next call on the key.
+ * The entry may move: `e` is not to be used after. */
 char *string_writable(struct call *c, struct entry *e, size_t len);
 /* The same for a key that may be missing (NULL): it is made then. */
 char *string_writable_or_new(struct call *c, struct slice key, struct entry *e, size_t len);

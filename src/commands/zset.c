@@ -7,7 +7,6 @@
 #include "trivet/base/mem.h"
 #include "trivet/base/random.h"
 #include "trivet/commands/groups.h"
-#include "trivet/engine/options.h"
 
 #define NAN_TEXT "ERR resulting score is not a number (NaN)"
 
@@ -164,7 +163,6 @@ static void cmd_zrem(struct call *c) {
     if (e) {
         struct value v = entry_value(e);
         for (size_t i = 2; i < c->argc; i++) removed += zset_remove(&v, c->argv[i]);
-        entry_set_value(e, v);
         if (removed > 0) zset_taken_from(c, key, e, v, "zrem", EFFECT_SAME(c));
     }
     reply_int(c->out, removed);

@@ -5,7 +5,6 @@
 #include "commands/zset_value_private.h"
 #include "trivet/commands/groups.h"
 #include "trivet/engine/blocking.h"
-#include "trivet/engine/options.h"
 
 /* Takes `count` members (at most all) from the entry's set, and replies with them. */
 static void pop(struct call *c, size_t index, struct entry *e, bool highest, size_t count, enum member_form form) {

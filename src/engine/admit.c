@@ -1,5 +1,6 @@
 /* admit.c: may this command run now? Checked in the order in which Valkey checks, because clients see which
- * error comes first: known, arity, authenticated, allowed in a transaction, memory, disk, subscriber, loading. */
+ * error comes first: known, arity, authenticated, allowed in a transaction, memory, disk, subscriber,
+ * loading. */
 #include "dispatch_private.h"
 #include "trivet/base/buf.h"
 #include "trivet/base/log.h"
@@ -46,9 +47,10 @@ static bool refuse_browser(struct call *call) {
     int64_t before = atomic_load_explicit(&logged_ms, memory_order_relaxed);
     if (before == 0 || dispatch_now_ms - before > ATTACK_LOG_EVERY_MS) {
         atomic_store_explicit(&logged_ms, dispatch_now_ms, memory_order_relaxed);
-        LOG_WARNING("Possible SECURITY ATTACK detected: POST or Host: came as a command, as when a web page makes "
-                    "a browser talk to this server. The connection from %s is cut off.",
-                    c->peer);
+        LOG_WARNING(
+            "Possible SECURITY ATTACK detected: POST or Host: came as a command, as when a web page makes "
+            "a browser talk to this server. The connection from %s is cut off.",
+            c->peer);
     }
     client_hooks.close(c, "it speaks HTTP");
     return false;
@@ -63,15 +65,16 @@ static bool refuse_unknown(struct call *call) {
     struct slice name = call->argv[0];
     if (container) {
         struct slice sub = call->argv[1];
-        buf_printf(&text, "ERR unknown subcommand '%.*s'. Try %s HELP.", (int)min_size(sub.len, UNKNOWN_TEXT_MAX), sub.ptr,
-                   container->name);
+        buf_printf(&text, "ERR unknown subcommand '%.*s'. Try %s HELP.",
+                   (int)min_size(sub.len, UNKNOWN_TEXT_MAX), sub.ptr, container->name);
     } else {
-        buf_printf(&text, "ERR unknown command '%.*s', with args beginning with: ", (int)min_size(name.len, UNKNOWN_TEXT_MAX),
-                   name.ptr);
+        buf_printf(&text, "ERR unknown command '%.*s', with args beginning with: ",
+                   (int)min_size(name.len, UNKNOWN_TEXT_MAX), name.ptr);
         size_t shown = 0;
         for (size_t i = 1; i < call->argc && shown < UNKNOWN_TEXT_MAX; i++) {
             size_t before = text.len;
-            buf_printf(&text, "'%.*s' ", (int)min_size(call->argv[i].len, UNKNOWN_TEXT_MAX - shown), call->argv[i].ptr);
+            buf_printf(&text, "'%.*s' ", (int)min_size(call->argv[i].len, UNKNOWN_TEXT_MAX - shown),
+                       call->argv[i].ptr);
             shown += text.len - before;
         }
     }
@@ -82,16 +85,18 @@ static bool refuse_unknown(struct call *call) {
 
 static bool refuse_arity(struct call *call) {
     char text[128];
-    int len = snprintf(text, sizeof text, "ERR wrong number of arguments for '%s' command", call->command->full_name);
+    int len = snprintf(text, sizeof text, "ERR wrong number of arguments for '%s' command",
+                       call->command->full_name);
     return refuse(call, slice_make(text, (size_t)len));
 }
 
 static bool refuse_subscriber(struct call *call) {
     char text[256];
-    int len = snprintf(text, sizeof text,
-                       "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in "
-                       "this context",
-                       call->command->full_name);
+    int len = snprintf(
+        text, sizeof text,
+        "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in "
+        "this context",
+        call->command->full_name);
     return refuse(call, slice_make(text, (size_t)len));
 }
 

@@ -91,7 +91,9 @@ void blocking_timeout(struct client *c) {
 }
 
 size_t blocking_count(void) { return atomic_load_explicit(&blocked_clients, memory_order_relaxed); }
-size_t blocking_timeout_count(void) { return atomic_load_explicit(&blocked_with_timeout, memory_order_relaxed); }
+size_t blocking_timeout_count(void) {
+    return atomic_load_explicit(&blocked_with_timeout, memory_order_relaxed);
+}
 
 /* ---- timeouts as arguments ---- */
 

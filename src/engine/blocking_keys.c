@@ -1,9 +1,9 @@
 /* blocking_keys.c: clients that wait for keys, and serving them. The idea is told in blocking.h.
  *
- * A struct waiting holds a copy of the command and one link for each key; links stand in the queues of the keys' interests,
- * under those shards' locks. It belongs to its client's worker, which alone frees it, after it took all links out. Whoever
- * serves it does so under the lock of a shard in which it has a link: so it cannot go meanwhile. Two keys may change at
- * once on two workers: `state` lets one of them serve. */
+ * A struct waiting holds a copy of the command and one link for each key; links stand in the queues of the
+ * keys' interests, under those shards' locks. It belongs to its client's worker, which alone frees it, after
+ * it took all links out. Whoever serves it does so under the lock of a shard in which it has a link: so it
+ * cannot go meanwhile. Two keys may change at once on two workers: `state` lets one of them serve. */
 #include "blocking_private.h"
 #include "trivet/base/hash.h"
 #include "trivet/base/mem.h"
@@ -23,7 +23,7 @@ struct waiting_link {
     struct waiting *of;
     struct interest *on; /* NULL: taken out */
     uint32_t shard;
-    size_t argument;     /* which argument is the key */
+    size_t argument; /* which argument is the key */
     struct waiting_link *previous, *next;
 };
 
@@ -228,7 +228,8 @@ bool blocking_needs_gate(const struct shard *s) {
 
 size_t blocking_keys_count(void) { return atomic_load_explicit(&key_count, memory_order_relaxed); }
 
-/* One of the two that may want to serve it at once wins; the other waits till it is known whether the first could. */
+/* One of the two that may want to serve it at once wins; the other waits till it is known whether the first
+ * could. */
 static bool claim(struct waiting *w) {
     for (;;) {
         int state = WAITING;
@@ -241,7 +242,9 @@ static bool claim(struct waiting *w) {
 /* Runs its command again. Returns the reply, or NULL if it still has none. */
 static struct served *run_again(const struct waiting *w, size_t argument, int64_t now_ms) {
     struct served *out = mem_alloc_zero(sizeof *out);
-    struct client stand_in = { .flags = CLIENT_INTERNAL, .db = w->db, .authenticated = true, .user = "default", .fd = -1 };
+    struct client stand_in = {
+        .flags = CLIENT_INTERNAL, .db = w->db, .authenticated = true, .user = "default", .fd = -1
+    };
     reply_init(&out->reply, w->protocol);
     struct call call = {
         .client = &stand_in,
@@ -282,8 +285,8 @@ static bool serve_one(struct waiting_link *l, int64_t now_ms) {
     return true;
 }
 
-/* Of a thousand clients that wait for a list, all but the first few find it gone again: this is cheaper than to run their
- * commands. */
+/* Of a thousand clients that wait for a list, all but the first few find it gone again: this is cheaper than
+ * to run their commands. */
 static bool may_serve(const struct waiting *w, const struct ready *r, uint64_t hash) {
     if (w->only == TYPE_STRING) return true;
     const struct keydb *kdb = shard_db(&shards[r->shard], r->db);

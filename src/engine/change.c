@@ -1,7 +1,8 @@
 /* change.c: what follows a write, in one place: watchers, tracking, notifications, the journal.
  *
- * Effects gather in a buffer of the worker (`gathered`) while a command runs; the dispatcher appends them to the journal
- * in one piece before the locks go, so the journal's order is the order in which the locks were held. */
+ * Effects gather in a buffer of the worker (`gathered`) while a command runs; the dispatcher appends them to
+ * the journal in one piece before the locks go, so the journal's order is the order in which the locks were
+ * held. */
 #include "trivet/engine/change.h"
 #include "trivet/base/buf.h"
 #include "trivet/engine/blocking.h"
@@ -63,7 +64,8 @@ void changed_in(struct call *c, uint32_t db, struct slice key, enum notify_class
     if (c->source != FROM_JOURNAL) gather(db, effect);
 }
 
-void changed(struct call *c, struct slice key, enum notify_class class, const char *event, struct effect effect) {
+void changed(struct call *c, struct slice key, enum notify_class class, const char *event,
+             struct effect effect) {
     changed_in(c, c->view.db, key, class, event, effect);
 }
 

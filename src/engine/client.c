@@ -99,11 +99,14 @@ size_t client_memory(const struct client *c) {
 }
 
 static void describe_flags(const struct client *c, struct buf *out) {
-    static const struct { uint32_t flag; char letter; } letters[] = {
-        { CLIENT_MONITORING, 'O' },    { CLIENT_SUBSCRIBED, 'P' },   { CLIENT_IN_MULTI, 'x' },
-        { CLIENT_BLOCKED, 'b' },       { CLIENT_TRACKING, 't' },     { CLIENT_TRACKING_BROKEN_REDIRECT, 'R' },
-        { CLIENT_CLOSE_AFTER, 'c' },   { CLIENT_CLOSING, 'A' },      { CLIENT_UNIX_SOCKET, 'U' },
-        { CLIENT_READONLY_SLOT, 'r' }, { CLIENT_NO_EVICT, 'e' },     { CLIENT_NO_TOUCH, 'T' },
+    static const struct {
+        uint32_t flag;
+        char letter;
+    } letters[] = {
+        { CLIENT_MONITORING, 'O' },    { CLIENT_SUBSCRIBED, 'P' }, { CLIENT_IN_MULTI, 'x' },
+        { CLIENT_BLOCKED, 'b' },       { CLIENT_TRACKING, 't' },   { CLIENT_TRACKING_BROKEN_REDIRECT, 'R' },
+        { CLIENT_CLOSE_AFTER, 'c' },   { CLIENT_CLOSING, 'A' },    { CLIENT_UNIX_SOCKET, 'U' },
+        { CLIENT_READONLY_SLOT, 'r' }, { CLIENT_NO_EVICT, 'e' },   { CLIENT_NO_TOUCH, 'T' },
         { CLIENT_IMPORT_SOURCE, 'I' },
     };
     size_t before = out->len;
@@ -118,24 +121,24 @@ static const char *text_or_empty(const char *text) { return text ? text : ""; }
 
 void client_describe(const struct client *c, int64_t now_ms, struct buf *out) {
     struct pubsub_counts subs = pubsub_counts(c);
-    buf_printf(out, "id=%llu addr=%s laddr=%s fd=%d name=%s", (unsigned long long)c->id, c->peer, c->local, c->fd,
-               text_or_empty(c->name));
+    buf_printf(out, "id=%llu addr=%s laddr=%s fd=%d name=%s", (unsigned long long)c->id, c->peer, c->local,
+               c->fd, text_or_empty(c->name));
     buf_printf(out, " age=%lld idle=%lld flags=", (long long)(now_ms - c->created_ms) / 1000,
                (long long)(now_ms - c->active_ms) / 1000);
     describe_flags(c, out);
-    buf_printf(out, " capa=%s db=%u sub=%zu psub=%zu ssub=%zu", c->flags & CLIENT_CAPA_REDIRECT ? "r" : "", c->db,
-               subs.channels, subs.patterns, subs.shard_channels);
+    buf_printf(out, " capa=%s db=%u sub=%zu psub=%zu ssub=%zu", c->flags & CLIENT_CAPA_REDIRECT ? "r" : "",
+               c->db, subs.channels, subs.patterns, subs.shard_channels);
     long long queued = c->flags & CLIENT_IN_MULTI ? (long long)transaction_length(c) : -1;
     buf_printf(out, " multi=%lld watch=%zu", queued, transaction_watched(c));
     size_t input_free = c->input_room > c->input_pending ? c->input_room - c->input_pending : 0;
-    buf_printf(out, " qbuf=%zu qbuf-free=%zu argv-mem=%zu multi-mem=%zu rbs=%zu rbp=0", c->input_pending, input_free,
-               c->arguments_memory, transaction_memory(c), c->reply.memory);
+    buf_printf(out, " qbuf=%zu qbuf-free=%zu argv-mem=%zu multi-mem=%zu rbs=%zu rbp=0", c->input_pending,
+               input_free, c->arguments_memory, transaction_memory(c), c->reply.memory);
     buf_printf(out, " obl=%zu oll=%u omem=%zu tot-mem=%zu events=%s cmd=%s", c->reply.bytes,
                c->reply.chunks > 1 ? c->reply.chunks - 1 : 0, c->reply.memory, client_memory(c),
                c->reply.bytes ? "rw" : "r", c->last_command ? c->last_command->full_name : "NULL");
     long long redirect = tracking_redirect(c);
-    buf_printf(out, " user=%s redir=%lld resp=%d lib-name=%s lib-ver=%s", c->user, redirect, c->reply.protocol,
-               text_or_empty(c->lib_name), text_or_empty(c->lib_version));
+    buf_printf(out, " user=%s redir=%lld resp=%d lib-name=%s lib-ver=%s", c->user, redirect,
+               c->reply.protocol, text_or_empty(c->lib_name), text_or_empty(c->lib_version));
     buf_printf(out, " tot-net-in=%llu tot-net-out=%llu tot-cmds=%llu", (unsigned long long)c->bytes_in,
                (unsigned long long)c->bytes_out, (unsigned long long)c->commands);
 }
@@ -151,14 +154,18 @@ void client_set_text(char **field, struct slice text) {
     *field = text.len ? slice_to_cstr(text) : NULL;
 }
 
-struct client *client_first(int worker) { return rosters[worker].first; }
+struct client *client_first(int worker) {
+    return rosters[worker].first;
+}
 
 static struct client *find_on(int worker, uint64_t id) {
     struct roster *r = &rosters[worker];
     return r->first ? table_find(&r->by_id, slice_make(&id, sizeof id), id_hash(id)) : NULL;
 }
 
-struct client *client_find_here(uint64_t id) { return find_on(worker_self(), id); }
+struct client *client_find_here(uint64_t id) {
+    return find_on(worker_self(), id);
+}
 
 struct client *client_find_anywhere(uint64_t id) {
     for (int worker = 0; worker < thread_worker_count; worker++) {

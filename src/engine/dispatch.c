@@ -1,8 +1,8 @@
-/* dispatch.c: the way of one command, top to bottom: prepare (look up, hash, prefetch), admit (may it run?), queue or
- * run under the locks its kind asks for, and settle (statistics, journal).
+/* dispatch.c: the way of one command, top to bottom: prepare (look up, hash, prefetch), admit (may it run?),
+ * queue or run under the locks its kind asks for, and settle (statistics, journal).
  *
- * The short way is a command with one key from a client in no special state: one test of `obstacles` and one of the client's
- * flags let it pass. */
+ * The short way is a command with one key from a client in no special state: one test of `obstacles` and one
+ * of the client's flags let it pass. */
 #include "trivet/engine/dispatch.h"
 #include "dispatch_private.h"
 #include "trivet/base/clock.h"
@@ -55,7 +55,8 @@ static _Thread_local struct {
 
 static const struct command *look_up(const struct slice *argv, size_t argc) {
     struct slice name = argv[0];
-    if (name.len == last_lookup.len && memcmp(name.ptr, last_lookup.name, name.len) == 0) return last_lookup.command;
+    if (name.len == last_lookup.len && memcmp(name.ptr, last_lookup.name, name.len) == 0)
+        return last_lookup.command;
     const struct command *container;
     const struct command *command = registry_resolve(argv, argc, &container);
     if (command && !command->parent && !command->children && name.len <= sizeof last_lookup.name) {
@@ -77,9 +78,10 @@ void dispatch_prepare(struct client *c, const struct args *args, struct prepared
     __builtin_prefetch(&shards[SHARD_OF(out->ref.hash)].first);
 }
 
-/* One step for one command. The table may be looked at only under its shard's lock; where that is taken, this key goes
- * without. */
-static void prefetch_step(uint32_t db, const struct keyref *ref, void (*step)(const struct table *t, uint64_t hash)) {
+/* One step for one command. The table may be looked at only under its shard's lock; where that is taken, this
+ * key goes without. */
+static void prefetch_step(uint32_t db, const struct keyref *ref,
+                          void (*step)(const struct table *t, uint64_t hash)) {
     struct shard *s = &shards[SHARD_OF(ref->hash)];
     if (thread_is_parallel() && !lock_try(&s->lock)) return;
     struct keydb *kdb = shard_db(s, db);
@@ -102,7 +104,8 @@ static void execute(struct call *call) {
     struct reply *out = call->out;
     uint64_t reply_before = out->total;
     out->failed = false;
-    if (UNLIKELY(obstacle_is_set(OBSTACLE_MONITOR))) monitor_feed(c, call->command, call->argv, call->argc, clock_wall_us());
+    if (UNLIKELY(obstacle_is_set(OBSTACLE_MONITOR)))
+        monitor_feed(c, call->command, call->argv, call->argc, clock_wall_us());
     int64_t start = clock_ticks_ns();
     call->command->run(call);
     int64_t ns = clock_ticks_ns() - start;
@@ -114,7 +117,8 @@ static void execute(struct call *call) {
     if (UNLIKELY(threshold_ms > 0 && us >= threshold_ms * 1000))
         latency_note(call->command->flags & FAST ? "fast-command" : "command", us / 1000);
     uint64_t reply_bytes = out->total - reply_before;
-    if (UNLIKELY(commandlog_wants(us, call->request_bytes, reply_bytes))) commandlog_note(call, us, reply_bytes);
+    if (UNLIKELY(commandlog_wants(us, call->request_bytes, reply_bytes)))
+        commandlog_note(call, us, reply_bytes);
 }
 
 /* Before the locks go: clients that waited for what the command did, then the journal. */
@@ -220,7 +224,8 @@ static void run_by_kind(struct call *call, const struct prepared *p) {
     }
 }
 
-static void call_init(struct call *call, struct client *c, const struct command *command, const struct args *args) {
+static void call_init(struct call *call, struct client *c, const struct command *command,
+                      const struct args *args) {
     call->client = c;
     call->out = &c->reply;
     call->command = command;
@@ -229,11 +234,14 @@ static void call_init(struct call *call, struct client *c, const struct command 
     call->argc = args->argc;
     call->request_bytes = args->bytes;
     call->source = FROM_CLIENT;
-    call->view = (struct keyspace_view){ .db = c->db, .now_ms = dispatch_now_ms, .no_touch = c->flags & CLIENT_NO_TOUCH };
+    call->view = (struct keyspace_view){ .db = c->db,
+                                         .now_ms = dispatch_now_ms,
+                                         .no_touch = c->flags & CLIENT_NO_TOUCH };
 }
 
 /* Client states in which a command needs a second look before and after it runs. */
-#define SPECIAL_STATES (CLIENT_IN_MULTI | CLIENT_SUBSCRIBED | CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP_NEXT | CLIENT_TRACKING)
+#define SPECIAL_STATES \
+    (CLIENT_IN_MULTI | CLIENT_SUBSCRIBED | CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP_NEXT | CLIENT_TRACKING)
 
 /* CLIENT REPLY OFF and SKIP: the reply is dropped, pushes are not. */
 static void mute_if_asked(struct client *c) {
@@ -255,7 +263,8 @@ enum dispatched dispatch_run(struct client *c, struct args *args, const struct p
         c->reply.muted = false;
         return c->flags & CLIENT_CLOSING ? DISPATCH_CLOSE : DISPATCH_DONE;
     }
-    if (UNLIKELY(obstacle_is_set(OBSTACLE_PAUSE)) && !is_queueing(c, p->command) && pause_holds(c, p->command, dispatch_now_ms)) {
+    if (UNLIKELY(obstacle_is_set(OBSTACLE_PAUSE)) && !is_queueing(c, p->command) &&
+        pause_holds(c, p->command, dispatch_now_ms)) {
         c->commands--;
         c->flags |= skip; /* it has not run: the next time counts */
         pause_postpone(c);
@@ -277,8 +286,8 @@ enum dispatched dispatch_run(struct client *c, struct args *args, const struct p
     return DISPATCH_DONE;
 }
 
-void dispatch_nested(struct client *c, const struct command *command, const struct slice *argv, struct blob **blobs,
-                     size_t argc, struct keyref *refs, size_t ref_count) {
+void dispatch_nested(struct client *c, const struct command *command, const struct slice *argv,
+                     struct blob **blobs, size_t argc, struct keyref *refs, size_t ref_count) {
     struct args args = { .argv = (struct slice *)(uintptr_t)argv, .blobs = blobs, .argc = argc };
     struct call call;
     call_init(&call, c, command, &args);

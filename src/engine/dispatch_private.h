@@ -4,7 +4,8 @@
 
 #include "trivet/engine/call.h"
 
-/* May this command run, or be queued, now? If not, the error reply was written and a transaction being queued is broken. */
+/* May this command run, or be queued, now? If not, the error reply was written and a transaction being queued
+ * is broken. */
 bool dispatch_admit(struct call *call);
 unsigned obstacles_now(void);
 

@@ -56,7 +56,8 @@ static bool add_counted(const struct key_spec *k, size_t begin, const struct sli
     size_t number_at = begin + (size_t)k->keynum_index, first = begin + (size_t)k->first_key;
     int64_t count;
     if (number_at >= argc || !int64_parse(argv[number_at], &count) || count < 0) return false;
-    if (count > 0 && (first >= argc || (uint64_t)count > (argc - first + (size_t)k->step - 1) / (size_t)k->step))
+    if (count > 0 &&
+        (first >= argc || (uint64_t)count > (argc - first + (size_t)k->step - 1) / (size_t)k->step))
         return false;
     for (int64_t i = 0; i < count; i++) key_positions_add(out, first + (size_t)i * (size_t)k->step, k->flags);
     return true;
@@ -70,7 +71,8 @@ bool command_key_positions(const struct command *command, const struct slice *ar
         if (k->begin == BEGIN_UNKNOWN || k->find == FIND_UNKNOWN) continue;
         size_t begin = spec_begin(k, argv, argc);
         if (begin == 0) continue;
-        bool fits = k->find == FIND_RANGE ? add_range(k, begin, argc, out) : add_counted(k, begin, argv, argc, out);
+        bool fits =
+            k->find == FIND_RANGE ? add_range(k, begin, argc, out) : add_counted(k, begin, argv, argc, out);
         if (!fits) return false;
     }
     return true;

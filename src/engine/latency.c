@@ -13,7 +13,7 @@
 struct ring {
     const char *name; /* a literal */
     struct latency_sample samples[LATENCY_SAMPLES];
-    size_t next;      /* where the next sample goes; the oldest, once the ring is full */
+    size_t next; /* where the next sample goes; the oldest, once the ring is full */
     size_t count;
     int64_t max_ms, sum_ms;
     uint64_t total;

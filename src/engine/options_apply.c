@@ -13,8 +13,8 @@
 #include <sched.h>
 
 #define WORKERS_BY_DEFAULT 4
-#define HZ_MIN             1
-#define HZ_MAX             500
+#define HZ_MIN 1
+#define HZ_MAX 500
 
 static bool refuse(struct buf *why, const char *text) {
     buf_append(why, slice_of(text));
@@ -227,10 +227,10 @@ bool apply_log_form(struct buf *why) {
     return true;
 }
 
-#define CALLS_HOOK(function, hook)                                                                           \
-    bool function(struct buf *why) {                                                                         \
-        (void)why;                                                                                           \
-        return call(options_hooks.hook);                                                                     \
+#define CALLS_HOOK(function, hook)       \
+    bool function(struct buf *why) {     \
+        (void)why;                       \
+        return call(options_hooks.hook); \
     }
 CALLS_HOOK(apply_maxmemory, maxmemory_changed)
 CALLS_HOOK(apply_notify, notify_changed)

@@ -4,15 +4,15 @@
 #include "options_private.h"
 
 #define KEPT(more) .flags = OPTION_NO_EFFECT | (more)
-#define FIXED      OPTION_IMMUTABLE
-#define KEEP_BOOL(text, value)                                                                               \
+#define FIXED OPTION_IMMUTABLE
+#define KEEP_BOOL(text, value) \
     ROW(text, OPTION_BOOL, value), .flag = &(bool) { false }
-#define KEEP_INT(text, value, low, high)                                                                     \
+#define KEEP_INT(text, value, low, high) \
     ROW(text, OPTION_INT, value), .number = &(int64_t){ 0 }, .min = (low), .max = (high)
-#define KEEP_MEMORY(text, value, low, high)                                                                  \
+#define KEEP_MEMORY(text, value, low, high) \
     ROW(text, OPTION_MEMORY, value), .size = &(uint64_t){ 0 }, .min = (low), .max = (high)
 #define KEEP_ENUM(title, value, table) ROW(title, OPTION_ENUM, value), .choice = &(int){ 0 }, .names = (table)
-#define KEEP_STRING(title, value)                                                                            \
+#define KEEP_STRING(title, value) \
     ROW(title, OPTION_STRING, value), .text = &(char *) { NULL }
 
 static const struct option_name endpoints[] = {

@@ -12,21 +12,21 @@ extern const struct option options_table_ignored[]; /* kept for their users' sak
 
 /* How a row is written: { BOOL("appendonly", appendonly, "no"), .flags = ..., .apply = ... }. The union's
  * typed pointers let the compiler check that the field has the kind's type. */
-#define ROW(text, sort, value)   .name = (text), .kind = (sort), .initial = (value)
+#define ROW(text, sort, value) .name = (text), .kind = (sort), .initial = (value)
 #define BOOL(text, field, value) ROW(text, OPTION_BOOL, value), .flag = &options.field
-#define INT(text, field, value, low, high)                                                                   \
+#define INT(text, field, value, low, high) \
     ROW(text, OPTION_INT, value), .number = &options.field, .min = (low), .max = (high)
-#define MEMORY(text, field, value, low, high)                                                                \
+#define MEMORY(text, field, value, low, high) \
     ROW(text, OPTION_MEMORY, value), .size = &options.field, .min = (low), .max = (high)
-#define ENUM(text, field, value, table)                                                                      \
+#define ENUM(text, field, value, table) \
     ROW(text, OPTION_ENUM, value), .choice = &options.field, .names = (table)
-#define BITS(text, field, value, table)                                                                      \
+#define BITS(text, field, value, table) \
     ROW(text, OPTION_BITS, value), .choice = &options.field, .names = (table)
 #define STRING(title, field, value) ROW(title, OPTION_STRING, value), .text = &options.field
-#define SPECIAL(text, form, value)  ROW(text, OPTION_SPECIAL, value), .special = &(form)
-#define ALIAS(text, main)           .name = (text), .alias_of = (main)
-#define MAX_INT                     INT32_MAX
-#define MAX_ANY                     INT64_MAX
+#define SPECIAL(text, form, value) ROW(text, OPTION_SPECIAL, value), .special = &(form)
+#define ALIAS(text, main) .name = (text), .alias_of = (main)
+#define MAX_INT INT32_MAX
+#define MAX_ANY INT64_MAX
 
 /* All rows, aliases too, in the order of their names. */
 size_t options_row_count(void);

@@ -1,5 +1,5 @@
-/* registry.c: the commands by name. Rows are copied, completed (full name, id, derived categories) and put into
- * a table; subcommands hang on their container's copy. */
+/* registry.c: the commands by name. Rows are copied, completed (full name, id, derived categories) and put
+ * into a table; subcommands hang on their container's copy. */
 #include "trivet/engine/registry.h"
 #include "trivet/base/buf.h"
 #include "trivet/base/hash.h"
@@ -9,11 +9,14 @@
 #define NAME_MAX_LENGTH 64
 
 const char *const category_names[CATEGORY_COUNT] = {
-    "keyspace", "read",   "write", "set",   "sortedset", "list",     "hash",      "string",     "bitmap",      "hyperloglog", "geo",
-    "stream",   "pubsub", "admin", "fast",  "slow",      "blocking", "dangerous", "connection", "transaction", "scripting",
+    "keyspace", "read",   "write",       "set",       "sortedset",  "list",        "hash",
+    "string",   "bitmap", "hyperloglog", "geo",       "stream",     "pubsub",      "admin",
+    "fast",     "slow",   "blocking",    "dangerous", "connection", "transaction", "scripting",
 };
 
-static struct slice command_key(const void *item) { return slice_of(((const struct command *)item)->full_name); }
+static struct slice command_key(const void *item) {
+    return slice_of(((const struct command *)item)->full_name);
+}
 static const struct table_ops command_table_ops = { .key = command_key };
 
 static struct table by_name; /* top-level commands by lower-case name */
@@ -57,11 +60,13 @@ static uint32_t derived_categories(const struct command *c) {
 /* The position of the only key, for the dispatcher's short way; 0 if there is more to it. */
 static uint32_t simple_key_of(const struct command *c) {
     const struct key_spec *k = &c->keys[0];
-    bool one = k->begin == BEGIN_INDEX && k->find == FIND_RANGE && k->last == 0 && c->keys[1].begin == BEGIN_NONE;
+    bool one =
+        k->begin == BEGIN_INDEX && k->find == FIND_RANGE && k->last == 0 && c->keys[1].begin == BEGIN_NONE;
     return one && !c->find_keys && !(k->flags & KEY_NOT_KEY) ? (uint32_t)k->index : 0;
 }
 
-static void complete(struct command *c, const struct command *row, const char *group, const struct command *parent) {
+static void complete(struct command *c, const struct command *row, const char *group,
+                     const struct command *parent) {
     *c = *row;
     c->group = group;
     c->parent = parent;
@@ -81,7 +86,8 @@ static void add_children(struct command *parent, const char *group) {
     while (parent->subcommands[count].name) count++;
     parent->children = mem_alloc_zero(count * sizeof *parent->children);
     parent->child_count = count;
-    for (uint32_t i = 0; i < count; i++) complete(&parent->children[i], &parent->subcommands[i], group, parent);
+    for (uint32_t i = 0; i < count; i++)
+        complete(&parent->children[i], &parent->subcommands[i], group, parent);
 }
 
 void registry_add(const char *group, const struct command *rows) {
@@ -139,7 +145,8 @@ const struct command *registry_find_full(struct slice full_name) {
     return parent ? registry_find_child(parent, slice_between(bar + 1, full_name.ptr + full_name.len)) : NULL;
 }
 
-const struct command *registry_resolve(const struct slice *argv, size_t argc, const struct command **container) {
+const struct command *registry_resolve(const struct slice *argv, size_t argc,
+                                       const struct command **container) {
     *container = NULL;
     const struct command *c = registry_find(argv[0]);
     if (!c || !c->children || argc < 2) return c;

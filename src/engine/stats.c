@@ -182,7 +182,7 @@ double stats_command_percentile(const struct command *command, double percentile
 struct row_builder {
     struct histogram_row *out;
     size_t count, max;
-    unsigned power;     /* the next row's limit is the place of 1024 << power nanoseconds */
+    unsigned power; /* the next row's limit is the place of 1024 << power nanoseconds */
     uint64_t seen, reported;
 };
 
@@ -290,7 +290,7 @@ void stats_each_error(void (*visit)(void *arg, const char *code, uint64_t count)
 
 #define RATE_SAMPLES 16
 static struct {
-    uint64_t last;       /* the counter at the last sample */
+    uint64_t last; /* the counter at the last sample */
     atomic_uint_fast64_t sample[RATE_SAMPLES];
 } rates[RATE_COUNT];
 static int64_t last_sample_us; /* 0: none yet */

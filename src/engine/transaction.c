@@ -1,6 +1,7 @@
 /* transaction.c: the queue of MULTI and the watched keys. See transaction.h for the locking.
  *
- * The watchers of a key hang on its struct interest, one for each client. A client's transaction points to its watchers. */
+ * The watchers of a key hang on its struct interest, one for each client. A client's transaction points to
+ * its watchers. */
 #include "trivet/engine/transaction.h"
 #include "trivet/base/hash.h"
 #include "trivet/base/mem.h"
@@ -85,7 +86,9 @@ void transaction_queue(struct call *call) {
 }
 
 size_t transaction_length(const struct client *c) { return c->transaction ? c->transaction->count : 0; }
-const struct queued *transaction_at(const struct client *c, size_t index) { return &c->transaction->queue[index]; }
+const struct queued *transaction_at(const struct client *c, size_t index) {
+    return &c->transaction->queue[index];
+}
 uint32_t transaction_flags(const struct client *c) { return c->transaction ? c->transaction->flags : 0; }
 bool transaction_is_exclusive(const struct client *c) { return c->transaction && c->transaction->exclusive; }
 
@@ -160,7 +163,9 @@ void transaction_unwatch(struct client *c, const struct shard_set *locked) {
     atomic_store_explicit(&c->watch_broken, false, memory_order_relaxed);
 }
 
-size_t transaction_watched(const struct client *c) { return c->transaction ? c->transaction->watcher_count : 0; }
+size_t transaction_watched(const struct client *c) {
+    return c->transaction ? c->transaction->watcher_count : 0;
+}
 
 bool transaction_is_broken(const struct client *c) {
     return atomic_load_explicit(&c->watch_broken, memory_order_relaxed);
@@ -219,7 +224,8 @@ static void touch_if_there(void *arg, struct interest *w) {
     uint32_t db;
     struct slice key = interest_key(w, &db);
     bool concerned = db == t->db || db == t->other;
-    if (concerned && (key_exists(t->shard, t->db, key) || key_exists(t->shard, t->other, key))) break_watchers(w);
+    if (concerned && (key_exists(t->shard, t->db, key) || key_exists(t->shard, t->other, key)))
+        break_watchers(w);
 }
 
 void transaction_touch_database(uint32_t db, uint32_t other) {
@@ -247,5 +253,7 @@ void transaction_release(struct client *c) {
     c->transaction = NULL;
 }
 
-size_t transaction_watching_clients(void) { return atomic_load_explicit(&watching_clients, memory_order_relaxed); }
+size_t transaction_watching_clients(void) {
+    return atomic_load_explicit(&watching_clients, memory_order_relaxed);
+}
 size_t transaction_watched_keys(void) { return atomic_load_explicit(&watched_keys, memory_order_relaxed); }

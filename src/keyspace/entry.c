@@ -33,8 +33,8 @@ static struct slice read_embedded(const char *at) {
 }
 
 static size_t overhead(size_t key_len, bool has_expiry) {
-    return ENTRY_HEADER + (has_expiry ? sizeof(int64_t) : 0) +
-           (key_len > UINT8_MAX ? sizeof(uint32_t) : 0) + key_len;
+    return ENTRY_HEADER + (has_expiry ? sizeof(int64_t) : 0) + (key_len > UINT8_MAX ? sizeof(uint32_t) : 0) +
+           key_len;
 }
 
 /* Allocates an entry for this key with room for `value_size` bytes of value, and fills in all but the
@@ -136,8 +136,8 @@ bool entry_overwrite(struct entry *e, struct slice text, int64_t expiry_ms) {
     if (e->has_expiry != (expiry_ms != NO_EXPIRY)) return false;
     int64_t n;
     bool number = is_number(text, &n);
-    size_t need = overhead(entry_key_len(e), e->has_expiry) +
-                  (number ? sizeof n : length_size(text.len) + text.len);
+    size_t need =
+        overhead(entry_key_len(e), e->has_expiry) + (number ? sizeof n : length_size(text.len) + text.len);
     if (text.len > STRING_EMBED_MAX || mem_good_size(need) != mem_size(e)) return false;
     if (e->has_expiry) memcpy(e->data, &expiry_ms, sizeof expiry_ms);
     e->raw = false;
@@ -293,7 +293,8 @@ static void free_job(void *arg) {
 }
 
 void entry_free_lazily(struct entry *e) {
-    bool big = e->type == TYPE_STRING && e->encoding == ENCODING_BLOB && entry_blob(e)->room >= LAZY_BLOB_SIZE;
+    bool big =
+        e->type == TYPE_STRING && e->encoding == ENCODING_BLOB && entry_blob(e)->room >= LAZY_BLOB_SIZE;
     if (!big && entry_free_effort(e) <= LAZY_EFFORT) {
         entry_free(e);
         return;
@@ -323,9 +324,9 @@ const char *entry_type_name(enum value_type type) {
 
 const char *entry_encoding_name(const struct entry *e) {
     static const char *const names[ENCODING_COUNT] = {
-        [ENCODING_INT] = "int",           [ENCODING_BLOB] = "raw",        [ENCODING_LISTPACK] = "listpack",
-        [ENCODING_INTSET] = "intset",     [ENCODING_TABLE] = "hashtable", [ENCODING_DEQUE] = "quicklist",
-        [ENCODING_BTREE] = "skiplist",    [ENCODING_STREAM] = "stream",
+        [ENCODING_INT] = "int",        [ENCODING_BLOB] = "raw",        [ENCODING_LISTPACK] = "listpack",
+        [ENCODING_INTSET] = "intset",  [ENCODING_TABLE] = "hashtable", [ENCODING_DEQUE] = "quicklist",
+        [ENCODING_BTREE] = "skiplist", [ENCODING_STREAM] = "stream",
     };
     if (e->encoding != ENCODING_EMBEDDED) return names[e->encoding];
     return !e->raw && entry_text_len(e) <= EMBSTR_MAX ? "embstr" : "raw";

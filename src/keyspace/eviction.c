@@ -22,19 +22,23 @@
 #include <time.h>
 
 #define POOL_SIZE 16
-#define SAMPLE_TIMES 3    /* times maxmemory-samples are sampled for an eviction: neighbours cost little */
-#define DRAWS_MAX 4       /* places sampled for an eviction, where shards hold few entries */
-#define SAMPLES_MAX 64    /* items looked at in one place */
-#define PROBES 8          /* random shards tried before going through them in a row */
-#define RECOUNT_EVERY 16  /* evictions between two looks at the memory and the clock */
-#define DRIFT_THREADS 4   /* threads that allocate without being workers */
+#define SAMPLE_TIMES 3   /* times maxmemory-samples are sampled for an eviction: neighbours cost little */
+#define DRAWS_MAX 4      /* places sampled for an eviction, where shards hold few entries */
+#define SAMPLES_MAX 64   /* items looked at in one place */
+#define PROBES 8         /* random shards tried before going through them in a row */
+#define RECOUNT_EVERY 16 /* evictions between two looks at the memory and the clock */
+#define DRIFT_THREADS 4  /* threads that allocate without being workers */
 /* This part of the limit may wait for the background thread; beyond, the worker frees by itself. */
 #define LEAVING_SHARE 16
 #define LEAVING_MIN ((size_t)1024 * 1024)
-#define WAIT_NS 100000    /* between two looks at what the background thread has freed */
+#define WAIT_NS 100000 /* between two looks at what the background thread has freed */
 
 struct eviction_settings eviction_settings = {
-    .policy = POLICY_NOEVICTION, .samples = 5, .tenacity = 10, .lfu_log_factor = 10, .lfu_decay_minutes = 1,
+    .policy = POLICY_NOEVICTION,
+    .samples = 5,
+    .tenacity = 10,
+    .lfu_log_factor = 10,
+    .lfu_decay_minutes = 1,
     .lazily = true,
 };
 size_t (*eviction_not_counted)(void);
@@ -274,8 +278,10 @@ static size_t draw_from(uint32_t index, size_t samples, int64_t now_ms) UNCHECKE
     struct keydb *kdb = pick_db(s, &db);
     if (kdb) {
         size_t looks = samples * table_count(&kdb->table) / eligible(kdb);
-        if (looks <= SAMPLES_MAX) got = sample_neighbours(kdb, db, looks, now_ms);
-        else got = sample_marked(kdb, db, samples, now_ms);
+        if (looks <= SAMPLES_MAX)
+            got = sample_neighbours(kdb, db, looks, now_ms);
+        else
+            got = sample_marked(kdb, db, samples, now_ms);
     }
     shard_unlock(s);
     return got;
@@ -350,8 +356,9 @@ static size_t evict_one(int64_t now_ms, void (*flush)(void)) {
 /* By how much mem_used() may be wrong: what threads have not published. */
 static size_t drift(void) { return (size_t)(thread_worker_count + DRIFT_THREADS) * MEM_PUBLISH_STEP; }
 
-/* An eviction goes on until this much is free, so that the writes after it are surely under the limit and need only the
- * cheap reading of mem_used(), not the exact one that all threads share a lock for. Nothing under a small limit. */
+/* An eviction goes on until this much is free, so that the writes after it are surely under the limit and
+ * need only the cheap reading of mem_used(), not the exact one that all threads share a lock for. Nothing
+ * under a small limit. */
 static size_t headroom(void) {
     size_t wanted = 2 * drift();
     return wanted <= (size_t)eviction_settings.maxmemory / 64 ? wanted : 0;
@@ -363,7 +370,8 @@ static size_t bytes_over(size_t spare) {
     if (eviction_settings.maxmemory == 0) return 0;
     size_t limit = (size_t)eviction_settings.maxmemory - spare;
     size_t free_of_charge = entry_leaving_bytes() + (eviction_not_counted ? eviction_not_counted() : 0);
-    if (mem_used() + drift() <= limit + free_of_charge) return 0; /* surely under: the cheap reading will do */
+    if (mem_used() + drift() <= limit + free_of_charge)
+        return 0; /* surely under: the cheap reading will do */
     size_t used = mem_used_exact();
     return used > limit + free_of_charge ? used - limit - free_of_charge : 0;
 }

@@ -12,17 +12,17 @@
 #include "trivet/keyspace/counters.h"
 
 #define BITE_BUCKETS 16
-#define GONE_MAX 128      /* taken out in one bite at most; what a freak chain holds beyond waits */
-#define MOVE_BUCKETS 128  /* of a table that is growing or shrinking, moved after each walk through it */
-#define ROUND_WORK 2000   /* shards, buckets and entries looked at */
-#define STALE_ACCEPTED 10 /* percent */
-#define TTL_MEMORY 1000   /* entries over which the average TTL of a database is taken */
+#define GONE_MAX 128       /* taken out in one bite at most; what a freak chain holds beyond waits */
+#define MOVE_BUCKETS 128   /* of a table that is growing or shrinking, moved after each walk through it */
+#define ROUND_WORK 2000    /* shards, buckets and entries looked at */
+#define STALE_ACCEPTED 10  /* percent */
+#define TTL_MEMORY 1000    /* entries over which the average TTL of a database is taken */
 #define PERCENT_UNIT 10000 /* shares are kept in millionths */
 
 /* Where a worker goes on; its own but for the estimate, which anybody may read. */
 struct watch {
-    uint32_t shard; /* not yet walked to its end */
-    uint32_t db;    /* in that shard */
+    uint32_t shard;    /* not yet walked to its end */
+    uint32_t db;       /* in that shard */
     atomic_uint stale; /* running average of the share of stale entries met, in millionths */
 } CACHE_ALIGNED;
 static struct watch watches[WORKERS_MAX];
@@ -33,9 +33,9 @@ struct cycle {
     struct keyspace_view view;
     struct watch *watch;
     void (*flush)(void);
-    uint32_t shards_left;        /* until every one was seen to its end */
-    size_t work;                 /* in this round */
-    size_t checked, stale;       /* in this round */
+    uint32_t shards_left;  /* until every one was seen to its end */
+    size_t work;           /* in this round */
+    size_t checked, stale; /* in this round */
     size_t all_checked, all_stale;
 };
 
@@ -86,8 +86,7 @@ static void take_bite(struct cycle *c, struct keydb *kdb) {
     struct bite b = { .now_ms = c->view.now_ms };
     c->view.db = c->watch->db;
     kdb->expiry_cursor = table_walk_marked(&kdb->table, kdb->expiry_cursor, BITE_BUCKETS, visit, &b);
-    for (size_t i = 0; i < b.stale; i++)
-        keyspace_vanish(&c->view, kdb, b.gone[i], VANISHED_EXPIRED, true);
+    for (size_t i = 0; i < b.stale; i++) keyspace_vanish(&c->view, kdb, b.gone[i], VANISHED_EXPIRED, true);
     if (kdb->expiry_cursor == 0) {
         /* Nobody else may come by to carry on what the removals began; before the end it would confuse
          * the walk. */
@@ -160,7 +159,9 @@ bool expiry_cycle(int64_t now_ms, int64_t budget_us, void (*flush)(void)) {
     }
     if (w->shard % workers != worker) w->shard = worker; /* the first time */
     /* One more than there are: the first may have been begun in the middle. */
-    struct cycle c = { .view = { .now_ms = now_ms }, .watch = w, .flush = flush,
+    struct cycle c = { .view = { .now_ms = now_ms },
+                       .watch = w,
+                       .flush = flush,
                        .shards_left = (SHARD_COUNT - worker + workers - 1) / workers + 1 };
     int64_t started_us = clock_steady_us();
     bool out_of_time = run(&c, started_us + budget_us);

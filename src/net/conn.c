@@ -1,10 +1,12 @@
 /* conn.c: bytes in, commands run, bytes out.
  *
- * Input is read into a buffer that all connections of a worker share; only what is left of an incomplete command
- * moves to the connection's own buffer, so an idle connection owns none. A pipelined buffer is parsed into a batch of
- * commands, their keys hashed and prefetched, and then they run. A big argument is read straight into its blob.
+ * Input is read into a buffer that all connections of a worker share; only what is left of an incomplete
+ * command moves to the connection's own buffer, so an idle connection owns none. A pipelined buffer is parsed
+ * into a batch of commands, their keys hashed and prefetched, and then they run. A big argument is read
+ * straight into its blob.
  *
- * Replies wait for the end of the worker's turn (conns_flush): one writev for all that a connection got in it. */
+ * Replies wait for the end of the worker's turn (conns_flush): one writev for all that a connection got in
+ * it. */
 #include "trivet/net/conn.h"
 #include "trivet/base/clock.h"
 #include "trivet/base/log.h"
@@ -30,10 +32,10 @@
 #define READ_SIZE (64 * 1024) /* the worker's shared input buffer */
 #define BATCH 64              /* commands parsed ahead */
 #define WRITE_VECTORS 64
-#define WRITE_AT_ONCE (1024 * 1024) /* bytes for one connection before the others get their turn */
+#define WRITE_AT_ONCE (1024 * 1024)    /* bytes for one connection before the others get their turn */
 #define CHECK_OUTPUT_FROM (256 * 1024) /* replies of a pipeline are held against the limits from here on */
-#define READ_ASIDE_MAX (1024 * 1024) /* input kept for a blocked client */
-#define KEEP_INPUT_ROOM (16 * 1024)  /* an empty input buffer larger than this is given back */
+#define READ_ASIDE_MAX (1024 * 1024)   /* input kept for a blocked client */
+#define KEEP_INPUT_ROOM (16 * 1024)    /* an empty input buffer larger than this is given back */
 
 /* No command of such a client may run now. */
 #define STOPPED (CLIENT_CLOSING | CLIENT_BLOCKED | CLIENT_POSTPONED)
@@ -42,14 +44,14 @@ struct conn {
     struct client client;
     struct event readable, writable;
     struct event timer;
-    struct buf in;       /* bytes of a command that is not complete, or may not run yet */
-    struct args args;    /* that command, as far as it is parsed */
-    bool args_ready;     /* args is complete and was postponed (only for commands with big arguments) */
-    bool reading;        /* `readable` is added */
-    bool writing;        /* `writable` is added: the socket was full */
-    bool queued;         /* on the worker's list of connections with output */
-    bool marked;         /* on the worker's list of those to be closed */
-    bool resumed;        /* on the worker's list of those that go on with their input */
+    struct buf in;    /* bytes of a command that is not complete, or may not run yet */
+    struct args args; /* that command, as far as it is parsed */
+    bool args_ready;  /* args is complete and was postponed (only for commands with big arguments) */
+    bool reading;     /* `readable` is added */
+    bool writing;     /* `writable` is added: the socket was full */
+    bool queued;      /* on the worker's list of connections with output */
+    bool marked;      /* on the worker's list of those to be closed */
+    bool resumed;     /* on the worker's list of those that go on with their input */
     struct conn *next_output, *next_marked, *next_resumed;
 };
 
@@ -58,8 +60,8 @@ static _Thread_local struct {
     struct conn *output; /* have something to write, newest first */
     struct conn *marked;
     struct conn *resumed;
-    char *shared;        /* READ_SIZE bytes */
-    bool ended;          /* conns_end was here: who arrives now comes too late */
+    char *shared; /* READ_SIZE bytes */
+    bool ended;   /* conns_end was here: who arrives now comes too late */
     struct args slots[BATCH];
     struct prepared prepared[BATCH];
 } here;
@@ -86,7 +88,8 @@ static void mark_for_closing(struct conn *conn) {
 
 static void close_soon(struct client *c, const char *why) {
     struct conn *conn = conn_of(c);
-    if (why && !conn->marked) LOG_VERBOSE("Closing client %s (id %llu): %s", c->peer, (unsigned long long)c->id, why);
+    if (why && !conn->marked)
+        LOG_VERBOSE("Closing client %s (id %llu): %s", c->peer, (unsigned long long)c->id, why);
     mark_for_closing(conn);
 }
 
@@ -104,8 +107,8 @@ static void set_reading(struct conn *conn, bool on) {
 static void close_for_output(struct conn *conn, const char *limit) {
     struct buf line = { 0 };
     client_describe(&conn->client, dispatch_now_ms, &line);
-    LOG_WARNING("Client closed for overcoming the %s output buffer limit (client-output-buffer-limit): %.*s", limit,
-                SLICE_ARG(buf_slice(&line)));
+    LOG_WARNING("Client closed for overcoming the %s output buffer limit (client-output-buffer-limit): %.*s",
+                limit, SLICE_ARG(buf_slice(&line)));
     buf_release(&line);
     COUNTER_ADD(stats_mine()->output_limit_closed, 1);
     mark_for_closing(conn);
@@ -145,7 +148,7 @@ static struct parse_limits limits_of(const struct client *c) {
 /* What one parsing pass over the input found. */
 struct batch {
     size_t count;
-    enum parse ended; /* why it stopped: READY means the batch is full */
+    enum parse ended;       /* why it stopped: READY means the batch is full */
     size_t consumed[BATCH]; /* bytes of the input up to and with command i */
     size_t used;            /* the same for the last one */
 };
@@ -176,7 +179,8 @@ static void parse_batch(struct conn *conn, struct slice input, struct batch *b) 
     }
 }
 
-/* Runs the batch; returns how many bytes of the input are done with. *held says why it stopped before the end. */
+/* Runs the batch; returns how many bytes of the input are done with. *held says why it stopped before the
+ * end. */
 static size_t run_batch(struct conn *conn, const struct batch *b, enum dispatched *held) {
     struct client *c = &conn->client;
     *held = DISPATCH_DONE;
@@ -298,7 +302,8 @@ static void keep_input(struct conn *conn, struct slice input, size_t done) {
     c->input_room = conn->in.room;
     c->arguments_memory = conn->args.big ? conn->args.big->room : 0;
     size_t queued = c->flags & CLIENT_IN_MULTI ? transaction_memory(c) : 0;
-    if (c->input_pending + c->arguments_memory + queued > options.client_query_buffer_limit) over_query_limit(conn);
+    if (c->input_pending + c->arguments_memory + queued > options.client_query_buffer_limit)
+        over_query_limit(conn);
 }
 
 static void after_input(struct conn *conn) {
@@ -344,7 +349,8 @@ static ssize_t read_plain(struct conn *conn) {
     return got;
 }
 
-/* A blocked client may send more, or hang up, which must be noticed: what it sends is kept for later, up to a point. */
+/* A blocked client may send more, or hang up, which must be noticed: what it sends is kept for later, up to a
+ * point. */
 static ssize_t read_aside(struct conn *conn) {
     ssize_t got = socket_read(conn->client.fd, buf_reserve(&conn->in, KEEP_INPUT_ROOM), KEEP_INPUT_ROOM);
     if (got > 0) conn->in.len += (size_t)got;
@@ -358,12 +364,13 @@ static void on_readable(evutil_socket_t fd, short what, void *arg) {
     struct conn *conn = arg;
     struct client *c = &conn->client;
     worker_begin_turn();
-    if (mailbox_has_letters(&worker_mailboxes[worker_self()])) mailbox_drain(&worker_mailboxes[worker_self()]);
+    if (mailbox_has_letters(&worker_mailboxes[worker_self()]))
+        mailbox_drain(&worker_mailboxes[worker_self()]);
     if (c->flags & CLIENT_CLOSING) return;
     struct stats *s = stats_mine();
     COUNTER_ADD(s->reads, 1);
     ssize_t got;
-    if (c->flags & STOPPED)
+    if ((c->flags & STOPPED) || conn->resumed) /* what it was stopped with goes first: see go_on */
         got = read_aside(conn);
     else
         got = conn->args.big ? read_big(conn) : read_plain(conn);
@@ -378,8 +385,8 @@ static void on_readable(evutil_socket_t fd, short what, void *arg) {
     }
 }
 
-/* Somebody's command, or a timer, let this client go on. Its input waits for the end of the turn: the worker's slots may be in
- * use now. */
+/* Somebody's command, or a timer, let this client go on. Its input waits for the end of the turn: the
+ * worker's slots may be in use now. */
 static void resume(struct client *c) {
     struct conn *conn = conn_of(c);
     if (conn->resumed) return;
@@ -456,7 +463,8 @@ static void on_writable(evutil_socket_t fd, short what, void *arg) {
     (void)what;
     struct conn *conn = arg;
     worker_begin_turn();
-    /* More may have been added since, by a write that is not durable yet: then the whole waits for the flush. */
+    /* More may have been added since, by a write that is not durable yet: then the whole waits for the flush.
+     */
     if (journal_on && !aof_is_committed(conn->client.journal_offset)) {
         conn->writing = false;
         event_del(&conn->writable);
@@ -503,7 +511,9 @@ static void set_timer(struct client *c, int64_t in_ms) {
 }
 
 void conn_fill_hooks(struct client_hooks *hooks) {
-    *hooks = (struct client_hooks){ .output = on_output, .close = close_soon, .resume = resume, .timer = set_timer };
+    *hooks = (struct client_hooks){
+        .output = on_output, .close = close_soon, .resume = resume, .timer = set_timer
+    };
 }
 
 void conn_open(int fd, bool is_unix) {
@@ -566,7 +576,8 @@ void conns_end(void) {
     conns_close_marked();
     CLIENTS_OF(worker_self(), c) {
         struct conn *conn = conn_of(c);
-        if (!reply_is_empty(&c->reply) && (!journal_on || aof_is_committed(c->journal_offset))) write_some(conn);
+        if (!reply_is_empty(&c->reply) && (!journal_on || aof_is_committed(c->journal_offset)))
+            write_some(conn);
         conn_close(conn);
     }
     for (size_t i = 0; i < BATCH; i++) args_release(&here.slots[i]);
@@ -591,5 +602,5 @@ void conns_cron(int64_t now_ms) {
 
 void conns_keepalive(void) {
     CLIENTS_OF(worker_self(), c)
-        if (!(c->flags & CLIENT_UNIX_SOCKET)) socket_keepalive(c->fd, options.tcp_keepalive_s);
+    if (!(c->flags & CLIENT_UNIX_SOCKET)) socket_keepalive(c->fd, options.tcp_keepalive_s);
 }

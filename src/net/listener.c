@@ -21,8 +21,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define LISTENERS_MAX (OPTIONS_BIND_MAX * 2 + 1) /* each address may resolve to IPv4 and IPv6; one unix socket */
-#define PAUSE_MS 100 /* out of file descriptors: try again then, or when a connection ends */
+#define LISTENERS_MAX \
+    (OPTIONS_BIND_MAX * 2 + 1) /* each address may resolve to IPv4 and IPv6; one unix socket */
+#define PAUSE_MS 100           /* out of file descriptors: try again then, or when a connection ends */
 
 struct listener {
     int fd;
@@ -80,7 +81,9 @@ static bool open_tcp(struct listener *out, size_t *count, const char *address, s
     snprintf(port, sizeof port, "%d", (int)options.port);
     snprintf(where, sizeof where, "%s:%s", address, port);
     int bad = getaddrinfo(host, port, &hints, &found);
-    if (bad) return optional || explain(error, "Could not resolve the address to listen on,", where, gai_strerror(bad));
+    if (bad)
+        return optional ||
+               explain(error, "Could not resolve the address to listen on,", where, gai_strerror(bad));
     size_t before = *count;
     int why = 0;
     for (struct addrinfo *info = found; info && *count < LISTENERS_MAX; info = info->ai_next) {
@@ -99,7 +102,8 @@ static bool set_unix_rights(const char *path, struct buf *error) {
         return explain(error, "Could not set the permissions of the unix socket", path, strerror(errno));
     if (!options.unixsocketgroup[0]) return true;
     struct group *group = getgrnam(options.unixsocketgroup);
-    if (!group) return explain(error, "No such group for the unix socket:", options.unixsocketgroup, "unknown");
+    if (!group)
+        return explain(error, "No such group for the unix socket:", options.unixsocketgroup, "unknown");
     if (chown(path, (uid_t)-1, group->gr_gid) == 0) return true;
     return explain(error, "Could not give the unix socket to its group", path, strerror(errno));
 }
@@ -111,8 +115,8 @@ static bool open_unix(struct listener *out, size_t *count, struct buf *error) {
     strcpy(address.sun_path, path);
     unlink(path); /* left over by a server that was killed */
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) != 0 || !set_unix_rights(path, error) ||
-        listen(fd, (int)options.tcp_backlog) != 0) {
+    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) != 0 ||
+        !set_unix_rights(path, error) || listen(fd, (int)options.tcp_backlog) != 0) {
         if (error->len == 0) explain(error, "Could not open the unix socket", path, strerror(errno));
         if (fd >= 0) close(fd);
         return false;
@@ -224,9 +228,10 @@ static void pause_accepting(void) {
     static int64_t last_warning_ms;
     int64_t now = clock_steady_us() / 1000;
     if (now - last_warning_ms > 1000 || last_warning_ms == 0) {
-        LOG_WARNING("Accepting client connections pauses: %s. Raise the limit of open files (ulimit -n) or lower "
-                    "maxclients.",
-                    strerror(errno));
+        LOG_WARNING(
+            "Accepting client connections pauses: %s. Raise the limit of open files (ulimit -n) or lower "
+            "maxclients.",
+            strerror(errno));
         last_warning_ms = now;
     }
     paused = true;
@@ -267,9 +272,12 @@ static bool is_loopback(const struct sockaddr_storage *peer) {
 }
 
 static const char protected_text[] =
-    "-DENIED Running in protected mode because protected mode is enabled and no password is set for the default "
-    "user. In this mode connections are only accepted from the loopback interface. To connect from elsewhere, set a "
-    "password with 'requirepass' (or CONFIG SET requirepass from a local connection), or, if the network is trusted, "
+    "-DENIED Running in protected mode because protected mode is enabled and no password is set for the "
+    "default "
+    "user. In this mode connections are only accepted from the loopback interface. To connect from "
+    "elsewhere, set a "
+    "password with 'requirepass' (or CONFIG SET requirepass from a local connection), or, if the network is "
+    "trusted, "
     "turn this off with 'protected-mode no', or start the server with '--protected-mode no'.\r\n";
 
 static int least_busy(void) {
@@ -315,7 +323,8 @@ void listeners_count_client(int worker, int change) {
 
 static int64_t clients_now(void) {
     int64_t sum = 0;
-    for (int i = 0; i < thread_worker_count; i++) sum += atomic_load_explicit(&conns_of[i], memory_order_relaxed);
+    for (int i = 0; i < thread_worker_count; i++)
+        sum += atomic_load_explicit(&conns_of[i], memory_order_relaxed);
     return sum;
 }
 
@@ -325,7 +334,8 @@ static bool accept_one(struct listener *l) {
     socklen_t len = sizeof peer;
     int fd = accept4(l->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
-        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) pause_accepting();
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+            pause_accepting();
         else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
             LOG_WARNING("Accepting client connection: %s", strerror(errno));
         return errno == EINTR || errno == ECONNABORTED;

@@ -18,7 +18,8 @@ ssize_t socket_write_vectors(int fd, struct iovec *from, int count) {
 }
 
 static void set_int(int fd, int level, int name, int value, const char *what) {
-    if (setsockopt(fd, level, name, &value, sizeof value) != 0) LOG_VERBOSE("setsockopt %s: %s", what, strerror(errno));
+    if (setsockopt(fd, level, name, &value, sizeof value) != 0)
+        LOG_VERBOSE("setsockopt %s: %s", what, strerror(errno));
 }
 
 void socket_keepalive(int fd, int64_t seconds) {

@@ -19,8 +19,8 @@
 #include "trivet/net/conn.h"
 #include "trivet/persist/aof.h"
 #include "trivet/persist/journal.h"
-#include <event2/event.h>
 #include <errno.h>
+#include <event2/event.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -29,12 +29,12 @@ struct worker {
     int index;
     pthread_t thread;
     struct event_base *base;
-    struct event *wake;  /* letters wait */
+    struct event *wake; /* letters wait */
     struct event *cron;
     atomic_bool stop;
     bool in_turn;
     int64_t turn_began_ns;
-    int64_t second_ms;   /* when the once-a-second work was done last */
+    int64_t second_ms; /* when the once-a-second work was done last */
 };
 
 static struct worker workers[WORKERS_MAX];
@@ -44,7 +44,9 @@ static bool accept_wanted; /* worker 0 only */
 
 static struct worker *self(void) { return &workers[thread_worker_index]; }
 
-struct event_base *worker_base(int index) { return workers[index].base; }
+struct event_base *worker_base(int index) {
+    return workers[index].base;
+}
 void worker_set_cron(void (*cron)(int64_t now_ms)) { cron_hook = cron; }
 void worker_set_acceptor(bool (*accept_some)(void)) { acceptor = accept_some; }
 void worker_accept_soon(void) { accept_wanted = true; }
@@ -78,7 +80,8 @@ static void end_turn(struct worker *w) {
     if (!w->in_turn && !(accept_wanted && w->index == 0)) return;
     worker_begin_turn();
     conns_resume();
-    /* All that was written so far, by any worker: a reply may tell of another client's write, which must not be lost then. */
+    /* All that was written so far, by any worker: a reply may tell of another client's write, which must not
+     * be lost then. */
     uint64_t durable = commit(journal_on && conns_have_output() ? journal_offset() : 0);
     conns_flush(durable);
     if (w->index == 0 && accept_wanted) accept_wanted = acceptor();
@@ -182,8 +185,9 @@ static void *worker_main(void *arg) {
 bool workers_start(void) {
     for (int i = 0; i < thread_worker_count; i++) {
         if (worker_prepare(&workers[i], i)) continue;
-        LOG_WARNING("Can't create the event loop of worker %d: %s. Is the limit of open files (ulimit -n) too low?", i,
-                    strerror(errno));
+        LOG_WARNING(
+            "Can't create the event loop of worker %d: %s. Is the limit of open files (ulimit -n) too low?",
+            i, strerror(errno));
         return false;
     }
     for (int i = 1; i < thread_worker_count; i++) {

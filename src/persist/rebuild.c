@@ -2,6 +2,7 @@
 #include "trivet/persist/rebuild.h"
 #include "trivet/base/number.h"
 #include "trivet/keyspace/scan.h"
+#include "trivet/types/list.h"
 
 struct rebuilding {
     aof_emit *emit;
@@ -9,11 +10,8 @@ struct rebuilding {
     int64_t now_ms;
 };
 
-static bool rebuild_entry(void *arg, struct entry *e) {
-    struct rebuilding *r = arg;
-    if (entry_is_expired(e, r->now_ms)) return true;
+static void rebuild_string(struct rebuilding *r, const struct entry *e) {
     char scratch[INT64_TEXT_MAX], expiry[INT64_TEXT_MAX];
-    assert(e->type == TYPE_STRING); /* the only type there is */
     struct slice argv[5] = { LIT_INIT("SET"), entry_key(e), entry_text(e, scratch) };
     size_t argc = 3;
     if (e->has_expiry) {
@@ -21,6 +19,60 @@ static bool rebuild_entry(void *arg, struct entry *e) {
         argv[argc++] = slice_make(expiry, int64_format(expiry, entry_expiry_ms(e)));
     }
     r->emit(r->arg, argv, argc);
+}
+
+/* Of types other than strings: after the value. */
+static void rebuild_expiry(struct rebuilding *r, const struct entry *e) {
+    if (!e->has_expiry) return;
+    char expiry[INT64_TEXT_MAX];
+    struct slice argv[3] = { LIT_INIT("PEXPIREAT"), entry_key(e),
+                             slice_make(expiry, int64_format(expiry, entry_expiry_ms(e))) };
+    r->emit(r->arg, argv, 3);
+}
+
+/* ---- lists ---- */
+
+#define ELEMENTS_AT_ONCE 64 /* of a collection, in one command */
+
+struct list_rebuilding {
+    struct rebuilding *r;
+    struct slice key;
+};
+
+static bool rebuild_list_node(void *arg, const struct list_node *node) {
+    struct list_rebuilding *l = arg;
+    struct slice argv[2 + ELEMENTS_AT_ONCE] = { LIT_INIT("RPUSH"), l->key };
+    char numbers[ELEMENTS_AT_ONCE][INT64_TEXT_MAX];
+    if (node->plain) {
+        argv[2] = node->bytes;
+        l->r->emit(l->r->arg, argv, 3);
+        return true;
+    }
+    const unsigned char *lp = (const unsigned char *)node->bytes.ptr;
+    size_t count = 0;
+    for (const unsigned char *at = listpack_first(lp); at; at = listpack_next(lp, at)) {
+        argv[2 + count] = listpack_text(at, numbers[count]);
+        if (++count < ELEMENTS_AT_ONCE) continue;
+        l->r->emit(l->r->arg, argv, 2 + count);
+        count = 0;
+    }
+    if (count > 0) l->r->emit(l->r->arg, argv, 2 + count);
+    return true;
+}
+
+static bool rebuild_entry(void *arg, struct entry *e) {
+    struct rebuilding *r = arg;
+    if (entry_is_expired(e, r->now_ms)) return true;
+    switch (e->type) {
+    case TYPE_STRING: rebuild_string(r, e); return true;
+    case TYPE_LIST: {
+        struct list_rebuilding l = { r, entry_key(e) };
+        list_nodes(entry_value(e), rebuild_list_node, &l);
+        break;
+    }
+    default: assert(!"every type can be rebuilt");
+    }
+    rebuild_expiry(r, e);
     return true;
 }
 

@@ -1,7 +1,7 @@
 /* main.c: trivet-server: options, then the start-up order on one screen.
  *
- * The main thread is worker 0. Listeners open before the data is loaded, so that clients are told LOADING instead of
- * being refused; "Ready to accept connections" is logged, and systemd told, when it is there. */
+ * The main thread is worker 0. Listeners open before the data is loaded, so that clients are told LOADING
+ * instead of being refused; "Ready to accept connections" is logged, and systemd told, when it is there. */
 #include "trivet/base/buf.h"
 #include "trivet/base/clock.h"
 #include "trivet/base/log.h"
@@ -71,9 +71,9 @@ static void log_lines(struct buf *lines) {
 }
 
 static void log_hello(void) {
-    LOG_NOTICE("Trivet %s is starting, %d-bit, %d worker%s, pid %d, %s", TRIVET_VERSION, (int)sizeof(void *) * 8,
-               thread_worker_count, thread_worker_count == 1 ? "" : "s", (int)getpid(),
-               options_file()[0] ? options_file() : "no configuration file");
+    LOG_NOTICE("Trivet %s is starting, %d-bit, %d worker%s, pid %d, %s", TRIVET_VERSION,
+               (int)sizeof(void *) * 8, thread_worker_count, thread_worker_count == 1 ? "" : "s",
+               (int)getpid(), options_file()[0] ? options_file() : "no configuration file");
 }
 
 static void give_up(const char *what) {
@@ -92,7 +92,8 @@ int main(int argc, char **argv) {
     log_hello();
     log_lines(&warnings);
     if (options.save.count > 0 && !options.appendonly)
-        LOG_NOTICE("No snapshots (RDB) are taken by this version, whatever 'save' says: 'appendonly yes' keeps data on disk");
+        LOG_NOTICE("No snapshots (RDB) are taken by this version, whatever 'save' says: 'appendonly yes' "
+                   "keeps data on disk");
     process_warn_about_system();
     process_raise_file_limit();
     if (!process_write_pidfile()) give_up("Can't write the pid file; see the line before");
@@ -117,7 +118,8 @@ int main(int argc, char **argv) {
     workers_end();
     bool saved = setup_end();
     process_remove_pidfile();
-    LOG_WARNING("%s", saved ? "Trivet is now ready to exit, bye bye..." : "Exiting with unwritten data, see above");
+    LOG_WARNING("%s",
+                saved ? "Trivet is now ready to exit, bye bye..." : "Exiting with unwritten data, see above");
     options_release();
     return saved ? 0 : 1;
 }

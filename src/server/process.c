@@ -49,15 +49,17 @@ void process_raise_file_limit(void) {
     struct rlimit more = { wanted, limit.rlim_max < wanted ? wanted : limit.rlim_max };
     if (setrlimit(RLIMIT_NOFILE, &more) == 0) return;
     more = (struct rlimit){ limit.rlim_max, limit.rlim_max };
-    if (limit.rlim_max <= RESERVED_FILES || (limit.rlim_cur < limit.rlim_max && setrlimit(RLIMIT_NOFILE, &more) != 0)) {
+    if (limit.rlim_max <= RESERVED_FILES ||
+        (limit.rlim_cur < limit.rlim_max && setrlimit(RLIMIT_NOFILE, &more) != 0)) {
         LOG_WARNING("The limit of open files is %llu: too low to serve clients. Raise it with 'ulimit -n'.",
                     (unsigned long long)limit.rlim_cur);
         exit(1);
     }
     options.maxclients = (int64_t)(limit.rlim_max - RESERVED_FILES);
-    LOG_WARNING("maxclients is lowered to %lld, because the limit of open files is %llu. For more, raise it with "
-                "'ulimit -n %llu'.",
-                (long long)options.maxclients, (unsigned long long)limit.rlim_max, (unsigned long long)wanted);
+    LOG_WARNING(
+        "maxclients is lowered to %lld, because the limit of open files is %llu. For more, raise it with "
+        "'ulimit -n %llu'.",
+        (long long)options.maxclients, (unsigned long long)limit.rlim_max, (unsigned long long)wanted);
 }
 
 /* The first line of a small file of /proc or /sys; "" if it cannot be read. */
@@ -79,8 +81,9 @@ void process_warn_about_system(void) {
                     (long long)options.tcp_backlog, backlog);
     read_line("/sys/kernel/mm/transparent_hugepage/enabled", line, sizeof line);
     if (strstr(line, "[always]"))
-        LOG_WARNING("Transparent huge pages are set to 'always', which costs memory: consider 'echo madvise > "
-                    "/sys/kernel/mm/transparent_hugepage/enabled'.");
+        LOG_WARNING(
+            "Transparent huge pages are set to 'always', which costs memory: consider 'echo madvise > "
+            "/sys/kernel/mm/transparent_hugepage/enabled'.");
 }
 
 void process_notify(const char *state) {

@@ -1,5 +1,5 @@
-/* setup.c: the one file that knows every layer. It fills the hooks through which lower layers reach higher ones,
- * registers the commands, and carries the settings to the modules that keep copies of them. */
+/* setup.c: the one file that knows every layer. It fills the hooks through which lower layers reach higher
+ * ones, registers the commands, and carries the settings to the modules that keep copies of them. */
 #include "trivet/server/setup.h"
 #include "trivet/base/background.h"
 #include "trivet/base/clock.h"
@@ -109,19 +109,22 @@ static void apply_keepalive(void) {
     }
 }
 
-/* CONFIG SET maxclients needs as many file descriptors: what they allow is put back by the caller if too few. */
+/* CONFIG SET maxclients needs as many file descriptors: what they allow is put back by the caller if too few.
+ */
 static bool apply_maxclients(struct buf *why) {
     int64_t wanted = options.maxclients;
     process_raise_file_limit();
     if (options.maxclients >= wanted) return true;
-    buf_printf(why, "The operating system is not able to handle the specified number of clients, try with %lld",
+    buf_printf(why,
+               "The operating system is not able to handle the specified number of clients, try with %lld",
                (long long)options.maxclients);
     return false;
 }
 
 /* ---- what each worker does now and then ---- */
 
-/* A quarter of a worker's time at most goes to expiry when much is stale; the cycle itself stops early when little is. */
+/* A quarter of a worker's time at most goes to expiry when much is stale; the cycle itself stops early when
+ * little is. */
 static int64_t expiry_budget_us(void) {
     int64_t hz = options.hz < 1 ? 1 : options.hz;
     return (25 + 2 * (options.active_expire_effort - 1)) * 10000 / hz;
@@ -173,7 +176,8 @@ static void progress(void *arg, uint64_t loaded, uint64_t total) {
     if (now < l->next_line_ms) return;
     if (l->next_line_ms)
         LOG_NOTICE("Loading the append only file: %llu%% of %llu MB",
-                   (unsigned long long)(total ? loaded * 100 / total : 100), (unsigned long long)(total >> 20));
+                   (unsigned long long)(total ? loaded * 100 / total : 100),
+                   (unsigned long long)(total >> 20));
     l->next_line_ms = now + 5000;
 }
 
@@ -189,7 +193,8 @@ static enum aof_loaded load_aof(bool gate_is_closed) {
     int64_t start = clock_steady_us();
     enum aof_loaded result = aof_load(&how);
     if (result == AOF_LOADED)
-        LOG_NOTICE("DB loaded from append only file: %.3f seconds", (double)(clock_steady_us() - start) / 1e6);
+        LOG_NOTICE("DB loaded from append only file: %.3f seconds",
+                   (double)(clock_steady_us() - start) / 1e6);
     loading_end();
     obstacle_set(OBSTACLE_LOADING, false);
     client_release(&l->client);
@@ -224,7 +229,9 @@ static bool reload_aof(struct buf *error) {
     if (!loaded) buf_append(error, LIT("ERR Error trying to load the AOF files, check server logs"));
     struct buf why = { 0 };
     bool opened = aof_open(&why);
-    if (!opened) buf_printf(error, "%sERR The append only file can't be opened: %.*s", loaded ? "" : "; ", SLICE_ARG(buf_slice(&why)));
+    if (!opened)
+        buf_printf(error, "%sERR The append only file can't be opened: %.*s", loaded ? "" : "; ",
+                   SLICE_ARG(buf_slice(&why)));
     buf_release(&why);
     return loaded && opened;
 }

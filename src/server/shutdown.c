@@ -1,7 +1,7 @@
 /* shutdown.c: how the server ends: SHUTDOWN, SIGTERM, SIGINT.
  *
- * All ways lead through begin_shutdown(): the journal's file is made whole and synced first; only if that worked, or the
- * operator forces it, the workers are asked to end. */
+ * All ways lead through begin_shutdown(): the journal's file is made whole and synced first; only if that
+ * worked, or the operator forces it, the workers are asked to end. */
 #include "trivet/base/log.h"
 #include "trivet/engine/change.h"
 #include "trivet/engine/locks.h"
@@ -23,11 +23,13 @@ bool shutdown_has_begun(void) { return ending; }
 static bool begin_shutdown(unsigned flags) {
     change_flush_quietly();
     if ((flags & SHUTDOWN_SAVE) && !journal_on) {
-        LOG_WARNING("A snapshot (RDB) can't be written by this version: only the append only file, if it is on, keeps data");
+        LOG_WARNING("A snapshot (RDB) can't be written by this version: only the append only file, if it is "
+                    "on, keeps data");
         if (!(flags & SHUTDOWN_FORCE)) return false;
     }
     if (journal_on && !aof_sync_now()) {
-        LOG_WARNING("The append only file can't be written to disk: not shutting down. SHUTDOWN FORCE ends all the same.");
+        LOG_WARNING("The append only file can't be written to disk: not shutting down. SHUTDOWN FORCE ends "
+                    "all the same.");
         if (!(flags & SHUTDOWN_FORCE)) return false;
     }
     LOG_NOTICE("User requested shutdown...");
@@ -73,13 +75,16 @@ static void on_signal(evutil_socket_t sig, short what, void *arg) {
     exclusive_begin();
     bool begun = begin_shutdown(flags_of_signal((int)sig));
     exclusive_end();
-    if (!begun) LOG_WARNING("Received %s but there are errors writing data: the server goes on. See the lines before.", name);
+    if (!begun)
+        LOG_WARNING(
+            "Received %s but there are errors writing data: the server goes on. See the lines before.", name);
 }
 
 void signals_install(void) {
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
-    /* A file at its size limit is a failed write, as a full disk is: answered with MISCONF, not with the end. */
+    /* A file at its size limit is a failed write, as a full disk is: answered with MISCONF, not with the end.
+     */
     signal(SIGXFSZ, SIG_IGN);
     static const int ends[] = { SIGTERM, SIGINT };
     for (size_t i = 0; i < COUNT_OF(ends); i++) {

@@ -1,7 +1,7 @@
 /* listpack.c: see listpack.h for the format.
  *
- * Everything rests on two pairs of functions: element_shape()/element_write() know how an element is put into bytes,
- * header_size()/data_size() how it is read back. */
+ * Everything rests on two pairs of functions: element_shape()/element_write() know how an element is put into
+ * bytes, header_size()/data_size() how it is read back. */
 #include "trivet/types/listpack.h"
 #include "trivet/base/mem.h"
 #include <assert.h>
@@ -157,9 +157,12 @@ static struct shape number_shape(int64_t n) {
         return finish_shape(s);
     }
     size_t bytes = 8;
-    if (n >= INT16_MIN && n <= INT16_MAX) bytes = 2;
-    else if (n >= -8388608 && n <= 8388607) bytes = 3;
-    else if (n >= INT32_MIN && n <= INT32_MAX) bytes = 4;
+    if (n >= INT16_MIN && n <= INT16_MAX)
+        bytes = 2;
+    else if (n >= -8388608 && n <= 8388607)
+        bytes = 3;
+    else if (n >= INT32_MIN && n <= INT32_MAX)
+        bytes = 4;
     s.header[0] = bytes == 8 ? NUMBER_64 : (unsigned char)(NUMBER_16 + bytes - 2);
     write_le(s.header + 1, (uint64_t)n, bytes);
     s.header_len = 1 + bytes;
@@ -194,7 +197,9 @@ size_t listpack_element_bytes(struct slice text) { return text_shape(text).size;
 
 /* ---- walking ---- */
 
-static unsigned char *or_end(const unsigned char *at) { return *at == END ? NULL : (unsigned char *)(uintptr_t)at; }
+static unsigned char *or_end(const unsigned char *at) {
+    return *at == END ? NULL : (unsigned char *)(uintptr_t)at;
+}
 
 unsigned char *listpack_first(const unsigned char *lp) { return or_end(lp + LISTPACK_HEADER); }
 
@@ -246,11 +251,13 @@ bool listpack_equals(const unsigned char *at, struct slice text) {
     return text.len > 0 && text.len < INT64_TEXT_MAX && int64_parse(text, &n) && n == item.number;
 }
 
-unsigned char *listpack_find(const unsigned char *lp, const unsigned char *from, struct slice text, size_t skip) {
+unsigned char *listpack_find(const unsigned char *lp, const unsigned char *from, struct slice text,
+                             size_t skip) {
     int64_t n = 0;
     bool number = text.len > 0 && text.len < INT64_TEXT_MAX && int64_parse(text, &n);
     for (const unsigned char *at = from; at;) {
-        if (is_string(at) ? !number && slice_equal(listpack_get(at).text, text) : number && read_number(at) == n)
+        if (is_string(at) ? !number && slice_equal(listpack_get(at).text, text)
+                          : number && read_number(at) == n)
             return (unsigned char *)(uintptr_t)at;
         at = listpack_next(lp, at);
         for (size_t i = 0; i < skip && at; i++) at = listpack_next(lp, at);
@@ -318,8 +325,12 @@ unsigned char *listpack_insert_number(unsigned char *lp, const unsigned char *at
     return insert_shape(lp, at, &s);
 }
 
-unsigned char *listpack_append(unsigned char *lp, struct slice text) { return listpack_insert(lp, NULL, text); }
-unsigned char *listpack_append_number(unsigned char *lp, int64_t n) { return listpack_insert_number(lp, NULL, n); }
+unsigned char *listpack_append(unsigned char *lp, struct slice text) {
+    return listpack_insert(lp, NULL, text);
+}
+unsigned char *listpack_append_number(unsigned char *lp, int64_t n) {
+    return listpack_insert_number(lp, NULL, n);
+}
 
 static unsigned char *replace_shape(unsigned char *lp, unsigned char **at, const struct shape *s) {
     size_t offset = (size_t)(*at - lp);

@@ -121,6 +121,7 @@ static const struct {
     enum compare compare;
 } value_readers[] = {
     { "string", "GET", "", COMPARE_EXACT },
+    { "zset", "ZRANGE", "0 -1 WITHSCORES", COMPARE_EXACT },
     { "list", "LRANGE", "0 -1", COMPARE_EXACT },
     { "set", "SMEMBERS", "", COMPARE_SORTED },
 };

@@ -71,8 +71,9 @@ struct generator {
 };
 
 extern const struct generator set_generators[], list_generators[];
+extern const struct generator hyperloglog_generators[];
 extern const struct generator connection_generators[], string_generators[], generic_generators[],
-    transaction_generators[], bitmap_generators[];
+    zset_generators[], transaction_generators[], bitmap_generators[];
 
 /* ---- the two sides ---- */
 
@@ -92,7 +93,7 @@ struct probe {
     void (*run)(struct pair *p, struct chance *c);
 };
 
-extern const struct probe generic_probes[], pubsub_probes[], set_probes[];
+extern const struct probe zset_probes[], generic_probes[], pubsub_probes[], set_probes[];
 
 /* A whole iteration with "SSCAN key" or its like on both sides; the same elements must come. */
 void probe_collection(struct pair *p, const char *command, const char *options);

@@ -22,7 +22,8 @@ static void make_getbit(struct chance *c, struct script *s) {
     add_bit_offset(c, w);
 }
 
-/* Always well-formed: where arguments are wrong Valkey and Redis 7.0 look at key and arguments in another order. */
+/* Always well-formed: where arguments are wrong Valkey and Redis 7.0 look at key and arguments in another
+ * order. */
 static void add_position(struct chance *c, struct words *w) {
     words_printf(w, "%lld", (long long)chance_below(c, 300) - 100);
 }
@@ -83,7 +84,8 @@ static void add_field(struct chance *c, struct words *w, bool may_write) {
     words_add_str(w, !writes ? "GET" : sets ? "SET" : "INCRBY");
     add_encoding(c, w);
     add_field_offset(c, w);
-    /* SAT SET of a number far below the field's lowest gives the highest in the reference: its sum overflows. */
+    /* SAT SET of a number far below the field's lowest gives the highest in the reference: its sum overflows.
+     */
     if (writes && sets)
         words_printf(w, "%lld", (long long)chance_below(c, (size_t)1 << 41) - (1LL << 40));
     else if (writes)
@@ -103,7 +105,12 @@ static void make_bitfield_ro(struct chance *c, struct script *s) {
 }
 
 const struct generator bitmap_generators[] = {
-    { "SETBIT", 10, make_setbit },     { "GETBIT", 5, make_getbit },     { "BITCOUNT", 5, make_bitcount },
-    { "BITPOS", 6, make_bitpos },      { "BITOP", 5, make_bitop },       { "BITFIELD", 10, make_bitfield },
-    { "BITFIELD_RO", 3, make_bitfield_ro }, { NULL, 0, NULL },
+    { "SETBIT", 10, make_setbit },
+    { "GETBIT", 5, make_getbit },
+    { "BITCOUNT", 5, make_bitcount },
+    { "BITPOS", 6, make_bitpos },
+    { "BITOP", 5, make_bitop },
+    { "BITFIELD", 10, make_bitfield },
+    { "BITFIELD_RO", 3, make_bitfield_ro },
+    { NULL, 0, NULL },
 };

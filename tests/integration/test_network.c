@@ -207,9 +207,9 @@ static const struct exchange strangers[] = {
     { "MULTI", NOAUTH },
     { "GET", "-ERR wrong number of arguments for 'get' command" },
     { "FOO", "-ERR unknown command 'FOO', with args beginning with: " },
-    { "HELLO 3", "-NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH "
-                 "<user> <pass> option can be used to authenticate the client and select the RESP protocol version at "
-                 "the same time" },
+    { "HELLO 3", "-NOAUTH HELLO must be called with the client already authenticated, otherwise the "
+                 "HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and "
+                 "select the RESP protocol version at the same time" },
     { "HELLO 3 AUTH default wrong", WRONGPASS },
     { "AUTH wrong", WRONGPASS },
     { "AUTH default wrong", WRONGPASS },

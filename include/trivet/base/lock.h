@@ -31,7 +31,8 @@ struct LOCKABLE lock {
     enum lock_rank rank;
 };
 
-#define LOCK_INIT(r) { PTHREAD_MUTEX_INITIALIZER, (r) }
+#define LOCK_INIT(r) \
+    { PTHREAD_MUTEX_INITIALIZER, (r) }
 void lock_init(struct lock *l, enum lock_rank rank);
 void lock_release(struct lock *l);
 void lock_take(struct lock *l) TAKES(*l);

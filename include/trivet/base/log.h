@@ -35,9 +35,9 @@ void log_line(enum log_level level, const char *format, ...) PRINTF_LIKE(2, 3);
 #define LOG_VERBOSE(...) log_at(LOG_LEVEL_VERBOSE, __VA_ARGS__)
 #define LOG_NOTICE(...) log_at(LOG_LEVEL_NOTICE, __VA_ARGS__)
 #define LOG_WARNING(...) log_at(LOG_LEVEL_WARNING, __VA_ARGS__)
-#define log_at(level, ...)                                     \
-    do {                                                       \
-        if (log_wants(level)) log_line((level), __VA_ARGS__);  \
+#define log_at(level, ...)                                    \
+    do {                                                      \
+        if (log_wants(level)) log_line((level), __VA_ARGS__); \
     } while (0)
 
 #endif

@@ -16,7 +16,8 @@ struct slice {
 };
 
 /* A literal as a slice, without its final NUL; LIT_INIT is the form for static initialisers. */
-#define LIT_INIT(text) { (text), sizeof(text) - 1 }
+#define LIT_INIT(text) \
+    { (text), sizeof(text) - 1 }
 #define LIT(text) ((struct slice)LIT_INIT(text))
 
 static inline struct slice slice_of(const char *text) { return (struct slice){ text, strlen(text) }; }

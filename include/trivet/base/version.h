@@ -1,4 +1,5 @@
-/* version.h: which Trivet this is, and which Redis and Valkey it says it is compatible with. Thread: constant. */
+/* version.h: which Trivet this is, and which Redis and Valkey it says it is compatible with. Thread:
+ * constant. */
 #ifndef TRIVET_BASE_VERSION_H
 #define TRIVET_BASE_VERSION_H
 

@@ -1,5 +1,6 @@
 /* change.h: THE call after a write: it tells the journal, the watchers, the tracking clients and the
- * keyspace notifications. A command that changed something calls changed() once for each key, and nothing else. */
+ * keyspace notifications. A command that changed something calls changed() once for each key, and nothing
+ * else. */
 #ifndef TRIVET_ENGINE_CHANGE_H
 #define TRIVET_ENGINE_CHANGE_H
 
@@ -23,16 +24,16 @@ enum notify_class {
     NOTIFY_NEW = 1 << 13,      /* n */
 };
 /* A: all but m and n. */
-#define NOTIFY_ALL \
-    (NOTIFY_GENERIC | NOTIFY_STRING | NOTIFY_LIST | NOTIFY_SET | NOTIFY_HASH | NOTIFY_ZSET | NOTIFY_EXPIRED | \
-     NOTIFY_EVICTED | NOTIFY_STREAM | NOTIFY_MODULE)
+#define NOTIFY_ALL                                                                           \
+    (NOTIFY_GENERIC | NOTIFY_STRING | NOTIFY_LIST | NOTIFY_SET | NOTIFY_HASH | NOTIFY_ZSET | \
+     NOTIFY_EXPIRED | NOTIFY_EVICTED | NOTIFY_STREAM | NOTIFY_MODULE)
 
 /* What the journal gets: a command that has the same effect whenever it is replayed. */
 struct effect {
     const struct slice *argv;
     size_t argc;
 };
-#define EFFECT(...) \
+#define EFFECT(...)                                          \
     ((struct effect){ (const struct slice[]){ __VA_ARGS__ }, \
                       sizeof((const struct slice[]){ __VA_ARGS__ }) / sizeof(struct slice) })
 /* The command as it came. */
@@ -41,7 +42,8 @@ struct effect {
 #define EFFECT_NONE ((struct effect){ NULL, 0 })
 
 /* `key` of the call's database changed; `event` is the notification's name ("set", "del"), NULL for none. */
-void changed(struct call *c, struct slice key, enum notify_class class, const char *event, struct effect effect);
+void changed(struct call *c, struct slice key, enum notify_class class, const char *event,
+             struct effect effect);
 /* The same for another database than the call's (MOVE, COPY DB). */
 void changed_in(struct call *c, uint32_t db, struct slice key, enum notify_class class, const char *event,
                 struct effect effect);
@@ -51,8 +53,8 @@ void changed_database(struct call *c, uint32_t db, struct effect effect);
 void journal_effect(struct call *c, struct effect effect);
 void notify(uint32_t db, enum notify_class class, const char *event, struct slice key);
 
-/* The effects gathered on this worker go to the journal; the dispatcher calls it before it lets go of the locks. Returns the
- * journal's offset that covers them, 0 if there were none. */
+/* The effects gathered on this worker go to the journal; the dispatcher calls it before it lets go of the
+ * locks. Returns the journal's offset that covers them, 0 if there were none. */
 uint64_t change_flush(void);
 /* For expiry and eviction, which need no offset. */
 void change_flush_quietly(void);

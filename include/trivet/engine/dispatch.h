@@ -1,7 +1,7 @@
 /* dispatch.h: from arguments to a run command: look-up, arity, permission, memory, locks, statistics.
  *
- * The connection parses a batch, prepares each command (look-up and hash, prefetching the bucket), prefetches the
- * entries, then runs them in order: memory latency overlaps instead of adding up. */
+ * The connection parses a batch, prepares each command (look-up and hash, prefetching the bucket), prefetches
+ * the entries, then runs them in order: memory latency overlaps instead of adding up. */
 #ifndef TRIVET_ENGINE_DISPATCH_H
 #define TRIVET_ENGINE_DISPATCH_H
 
@@ -27,17 +27,21 @@ void dispatch_prepare(struct client *c, const struct args *args, struct prepared
 void dispatch_prefetch(const struct client *c, const struct prepared *batch, size_t count);
 enum dispatched dispatch_run(struct client *c, struct args *args, const struct prepared *p);
 
-/* Replays one command of the journal for an internal client; false if there is no such command or it made an error reply,
- * which is left in c->reply. */
+/* Replays one command of the journal for an internal client; false if there is no such command or it made an
+ * error reply, which is left in c->reply. */
 bool dispatch_replay(struct client *c, const struct slice *argv, size_t argc, struct buf *error);
 /* Runs a queued command inside EXEC: locks are held, checks of queueing time are done. */
-void dispatch_nested(struct client *c, const struct command *command, const struct slice *argv, struct blob **blobs,
-                     size_t argc, struct keyref *refs, size_t ref_count);
+void dispatch_nested(struct client *c, const struct command *command, const struct slice *argv,
+                     struct blob **blobs, size_t argc, struct keyref *refs, size_t ref_count);
 
-/* What stands in the way of commands, a bit each, so that the hot path tests one word. Changed with the gate closed
- * or at start-up, except DISK, which any worker sets and clears. */
+/* What stands in the way of commands, a bit each, so that the hot path tests one word. Changed with the gate
+ * closed or at start-up, except DISK, which any worker sets and clears. */
 enum obstacle {
-    OBSTACLE_LOADING = 1, OBSTACLE_DISK = 2, OBSTACLE_MEMORY_LIMIT = 4, OBSTACLE_PAUSE = 8, OBSTACLE_MONITOR = 16,
+    OBSTACLE_LOADING = 1,
+    OBSTACLE_DISK = 2,
+    OBSTACLE_MEMORY_LIMIT = 4,
+    OBSTACLE_PAUSE = 8,
+    OBSTACLE_MONITOR = 16,
     OBSTACLE_SHUTDOWN = 32,
 };
 void obstacle_set(enum obstacle which, bool on);

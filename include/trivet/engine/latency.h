@@ -15,13 +15,15 @@ void latency_note(const char *event, int64_t ms);
 /* The same at a time given (unix seconds). */
 void latency_note_at(const char *event, int64_t ms, int64_t now_s);
 
-struct latency_sample { int64_t time_s, ms; };
+struct latency_sample {
+    int64_t time_s, ms;
+};
 struct latency_event {
     const char *name;
     struct latency_sample samples[LATENCY_SAMPLES]; /* oldest first */
     size_t count;
-    int64_t max_ms, sum_ms;  /* all time */
-    uint64_t total;          /* all time */
+    int64_t max_ms, sum_ms; /* all time */
+    uint64_t total;         /* all time */
 };
 /* Copies the event; false if it never happened. */
 bool latency_get(struct slice event, struct latency_event *out);

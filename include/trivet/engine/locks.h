@@ -1,10 +1,10 @@
 /* locks.h: gate and shard sets: who may run beside whom.
  *
- * Gate: each worker holds its own while it works on its connections (from the first event of a turn to the end of
- * the turn); exclusive_begin() takes all of them, so that everybody else is parked between two commands. Anything that
- * workers read and only exclusive commands change (options, the registry, users) needs no lock beyond that.
- * Order: exclusive, gates (rising), shards (rising), then the rest of enum lock_rank.
- * With one worker none of these touches a lock. */
+ * Gate: each worker holds its own while it works on its connections (from the first event of a turn to the
+ * end of the turn); exclusive_begin() takes all of them, so that everybody else is parked between two
+ * commands. Anything that workers read and only exclusive commands change (options, the registry, users)
+ * needs no lock beyond that. Order: exclusive, gates (rising), shards (rising), then the rest of enum
+ * lock_rank. With one worker none of these touches a lock. */
 #ifndef TRIVET_ENGINE_LOCKS_H
 #define TRIVET_ENGINE_LOCKS_H
 

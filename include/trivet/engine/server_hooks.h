@@ -55,7 +55,7 @@ void server_facts_ready(void);
 
 /* The progress of loading the data set, for INFO. The loader writes, any worker reads; relaxed. */
 struct loading_progress {
-    atomic_int_fast64_t started_s; /* wall clock; 0: nothing is being loaded */
+    atomic_int_fast64_t started_s;      /* wall clock; 0: nothing is being loaded */
     atomic_uint_fast64_t total, loaded; /* bytes */
 };
 extern struct loading_progress loading_progress;

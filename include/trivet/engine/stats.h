@@ -13,13 +13,13 @@
 #include <stdint.h>
 
 struct stats {
-    atomic_uint_fast64_t commands;       /* processed */
-    atomic_uint_fast64_t connections;    /* accepted */
-    atomic_uint_fast64_t rejected;       /* refused for maxclients */
+    atomic_uint_fast64_t commands;        /* processed */
+    atomic_uint_fast64_t connections;     /* accepted */
+    atomic_uint_fast64_t rejected;        /* refused for maxclients */
     atomic_uint_fast64_t net_in, net_out; /* bytes */
-    atomic_uint_fast64_t reads, writes;  /* read(2) and write(2) of connections */
+    atomic_uint_fast64_t reads, writes;   /* read(2) and write(2) of connections */
     atomic_uint_fast64_t error_replies, unexpected_errors;
-    atomic_uint_fast64_t auth_denied;    /* acl_access_denied_auth */
+    atomic_uint_fast64_t auth_denied; /* acl_access_denied_auth */
     atomic_uint_fast64_t query_limit_closed, output_limit_closed, evicted_clients;
     atomic_uint_fast64_t turns, turn_us; /* event loop cycles, and their time */
     atomic_uint_fast64_t prefetch_batches, prefetch_entries;
@@ -36,15 +36,19 @@ uint64_t stats_sum(size_t offset);
 /* Per command, on the calling worker: it ran for `ns`, with or without an error reply; or it was refused. */
 void stats_command_ran(const struct command *command, int64_t ns, bool failed);
 void stats_command_rejected(const struct command *command);
-struct command_stats { uint64_t calls, us, rejected, failed; };
+struct command_stats {
+    uint64_t calls, us, rejected, failed;
+};
 struct command_stats stats_command(const struct command *command); /* sums of all workers */
-uint64_t stats_command_us(void); /* time spent in commands of all names */
+uint64_t stats_command_us(void);                                   /* time spent in commands of all names */
 /* The latency at this percentile (0..100) of all its calls, in microseconds; 0 if it has none. */
 double stats_command_percentile(const struct command *command, double percentile);
 /* Cumulative counts at about powers of two of microseconds, only rows with something new (LATENCY HISTOGRAM);
  * returns how many. */
 #define HISTOGRAM_ROWS_MAX 41
-struct histogram_row { uint64_t us, count; };
+struct histogram_row {
+    uint64_t us, count;
+};
 size_t stats_command_histogram(const struct command *command, struct histogram_row *out, size_t max);
 void stats_command_reset(const struct command *command); /* gate closed */
 

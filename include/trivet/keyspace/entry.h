@@ -35,11 +35,11 @@ struct entry {
     uint32_t access : 28; /* LRU: tenths of a second; LFU: 16 bits of minutes, 8 of counter. See eviction.h */
     uint32_t type : 4;
     uint8_t encoding : 4;
-    uint8_t epoch : 1;      /* equals keyspace_epoch unless a running snapshot still has to save this entry */
+    uint8_t epoch : 1; /* equals keyspace_epoch unless a running snapshot still has to save this entry */
     uint8_t has_expiry : 1;
     uint8_t long_key : 1;
-    uint8_t raw : 1;        /* a short string that was changed in place: OBJECT ENCODING says raw */
-    uint8_t key_len;        /* 0 if long_key */
+    uint8_t raw : 1; /* a short string that was changed in place: OBJECT ENCODING says raw */
+    uint8_t key_len; /* 0 if long_key */
     char data[];
 };
 #define ENTRY_HEADER 6

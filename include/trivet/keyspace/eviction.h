@@ -14,11 +14,18 @@
 
 /* Bits, so that a policy is tested with one AND. */
 enum eviction_policy {
-    EVICT_LRU = 1, EVICT_LFU = 2, EVICT_TTL = 4, EVICT_RANDOM = 8, EVICT_ALLKEYS = 16,
+    EVICT_LRU = 1,
+    EVICT_LFU = 2,
+    EVICT_TTL = 4,
+    EVICT_RANDOM = 8,
+    EVICT_ALLKEYS = 16,
     POLICY_NOEVICTION = 0,
-    POLICY_VOLATILE_LRU = EVICT_LRU, POLICY_VOLATILE_LFU = EVICT_LFU,
-    POLICY_VOLATILE_TTL = EVICT_TTL, POLICY_VOLATILE_RANDOM = EVICT_RANDOM,
-    POLICY_ALLKEYS_LRU = EVICT_LRU | EVICT_ALLKEYS, POLICY_ALLKEYS_LFU = EVICT_LFU | EVICT_ALLKEYS,
+    POLICY_VOLATILE_LRU = EVICT_LRU,
+    POLICY_VOLATILE_LFU = EVICT_LFU,
+    POLICY_VOLATILE_TTL = EVICT_TTL,
+    POLICY_VOLATILE_RANDOM = EVICT_RANDOM,
+    POLICY_ALLKEYS_LRU = EVICT_LRU | EVICT_ALLKEYS,
+    POLICY_ALLKEYS_LFU = EVICT_LFU | EVICT_ALLKEYS,
     POLICY_ALLKEYS_RANDOM = EVICT_RANDOM | EVICT_ALLKEYS,
 };
 
@@ -27,10 +34,10 @@ struct eviction_settings {
     uint64_t maxmemory; /* bytes; 0: no limit */
     unsigned policy;
     int samples;
-    int tenacity;       /* 0..100: how long one call may go on */
+    int tenacity; /* 0..100: how long one call may go on */
     int lfu_log_factor;
     int lfu_decay_minutes;
-    bool lazily;        /* free evicted values on the background thread */
+    bool lazily; /* free evicted values on the background thread */
 };
 extern struct eviction_settings eviction_settings;
 
@@ -49,7 +56,7 @@ static inline bool eviction_has_limit(void) { return eviction_settings.maxmemory
 uint32_t eviction_access_new(int64_t now_ms);
 uint32_t eviction_access_used(uint32_t access, int64_t now_ms); /* after a use */
 int64_t eviction_idle_ms(uint32_t access, int64_t now_ms);
-uint8_t eviction_frequency(uint32_t access, int64_t now_ms);    /* decayed */
+uint8_t eviction_frequency(uint32_t access, int64_t now_ms); /* decayed */
 /* Setting it, as RESTORE's IDLETIME and FREQ do. */
 uint32_t eviction_access_idle(int64_t idle_ms, int64_t now_ms);
 uint32_t eviction_access_frequency(uint8_t frequency, int64_t now_ms);

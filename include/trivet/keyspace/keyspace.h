@@ -21,12 +21,12 @@ struct keyref {
 
 struct keyspace_view {
     uint32_t db;
-    bool no_touch;      /* CLIENT NO-TOUCH: reads leave the eviction clock alone */
-    bool keep_expired;  /* replaying a journal or importing: nothing expires by itself */
-    int64_t now_ms;     /* wall clock of this command */
+    bool no_touch;       /* CLIENT NO-TOUCH: reads leave the eviction clock alone */
+    bool keep_expired;   /* replaying a journal or importing: nothing expires by itself */
+    int64_t now_ms;      /* wall clock of this command */
     struct keyref *refs; /* the command's keys, hashed; found again by address */
     size_t ref_count;
-    size_t ref_hint;    /* where the last one was found */
+    size_t ref_hint; /* where the last one was found */
 };
 
 enum vanish_reason { VANISHED_EXPIRED, VANISHED_EVICTED };

@@ -32,8 +32,8 @@ struct interests; /* engine/interest.h: keys that clients watch or wait for */
 
 struct shard {
     struct lock lock;
-    struct keydb_list *others;   /* NULL while only database 0 is in use */
-    struct interests *interests; /* NULL while there are none */
+    struct keydb_list *others;        /* NULL while only database 0 is in use */
+    struct interests *interests;      /* NULL while there are none */
     struct keydb first CACHE_ALIGNED; /* database 0 */
 };
 static_assert(sizeof(struct lock) + 2 * sizeof(void *) <= CACHE_LINE, "lock and pointers share a line");

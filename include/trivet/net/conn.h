@@ -13,9 +13,9 @@ void conn_open(int fd, bool is_unix);
 void conn_fill_hooks(struct client_hooks *hooks);
 
 /* The steps of a worker's turn that concern its connections. */
-void conns_resume(void); /* those whose wait ended go on with their input */
-bool conns_have_output(void); /* some reply of this turn waits to go out */
-void conns_flush(uint64_t durable);  /* writes replies; those that need more than `durable` are held back */
+void conns_resume(void);            /* those whose wait ended go on with their input */
+bool conns_have_output(void);       /* some reply of this turn waits to go out */
+void conns_flush(uint64_t durable); /* writes replies; those that need more than `durable` are held back */
 void conns_close_marked(void);
 /* Once a second: idle timeouts, soft output limits. */
 void conns_cron(int64_t now_ms);

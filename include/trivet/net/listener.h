@@ -1,7 +1,8 @@
 /* listener.h: the sockets that wait for connections, and handing those out to workers.
  *
  * Worker 0 accepts, a bounded slice at the end of its turn, so that established clients come first; each new
- * connection goes to the worker with the fewest. When file descriptors run out, accepting pauses for a while. */
+ * connection goes to the worker with the fewest. When file descriptors run out, accepting pauses for a while.
+ */
 #ifndef TRIVET_NET_LISTENER_H
 #define TRIVET_NET_LISTENER_H
 

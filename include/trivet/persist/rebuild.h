@@ -5,7 +5,8 @@
 
 #include "trivet/persist/aof.h"
 
-/* Calls emit(arg, argv, argc) for SELECT and what follows, database by database; expired entries are left out. */
+/* Calls emit(arg, argv, argc) for SELECT and what follows, database by database; expired entries are left
+ * out. */
 void rebuild_all(aof_emit *emit, void *arg, int64_t now_ms);
 
 #endif

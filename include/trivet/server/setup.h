@@ -1,5 +1,5 @@
-/* setup.h: fitting the layers together. Main thread, once each, in this order: setup_modules before the workers
- * start, setup_data after. */
+/* setup.h: fitting the layers together. Main thread, once each, in this order: setup_modules before the
+ * workers start, setup_data after. */
 #ifndef TRIVET_SERVER_SETUP_H
 #define TRIVET_SERVER_SETUP_H
 
@@ -8,11 +8,11 @@
 
 /* Random secrets, clocks, commands, keyspace, hooks, all that options decide. */
 void setup_modules(void);
-/* Loads the data set (answering clients with LOADING meanwhile) and opens the journal's file. False with the reason
- * logged. */
+/* Loads the data set (answering clients with LOADING meanwhile) and opens the journal's file. False with the
+ * reason logged. */
 MUST_CHECK bool setup_data(void);
-/* Closes the journal's file and frees everything, so that a leak checker sees only leaks. False if data could not be
- * written. */
+/* Closes the journal's file and frees everything, so that a leak checker sees only leaks. False if data could
+ * not be written. */
 bool setup_end(void);
 
 /* ---- the end (shutdown.c) ---- */

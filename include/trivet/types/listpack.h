@@ -1,16 +1,16 @@
 /* listpack.h: a list of strings and integers in one run of bytes: the small form of hashes, lists, sets and
  * sorted sets, and the nodes of big lists and streams.
  *
- * The bytes are exactly the public listpack format (source: its specification, antirez/listpack), so that RDB files
- * and DUMP payloads hold them as they are:
+ * The bytes are exactly the public listpack format (source: its specification, antirez/listpack), so that RDB
+ * files and DUMP payloads hold them as they are:
  *
  *     total bytes (4, little endian) | elements (2; 65535: count them) | element ... | 0xff
  *     element: encoding and length | data | length of the two before, readable backwards (1 to 5 bytes)
  *
- * A listpack is a pointer to its bytes, allocated with mem.h. Calls that change one may move it and return the
- * address to use from then on; every position into it is invalid after. A position is a pointer to an element;
- * NULL is "beyond the end". Texts that are canonical int64s are stored as integers.
- * Thread: the owner's. Errors: a listpack cannot grow beyond LISTPACK_BYTES_MAX; callers keep well below. */
+ * A listpack is a pointer to its bytes, allocated with mem.h. Calls that change one may move it and return
+ * the address to use from then on; every position into it is invalid after. A position is a pointer to an
+ * element; NULL is "beyond the end". Texts that are canonical int64s are stored as integers. Thread: the
+ * owner's. Errors: a listpack cannot grow beyond LISTPACK_BYTES_MAX; callers keep well below. */
 #ifndef TRIVET_TYPES_LISTPACK_H
 #define TRIVET_TYPES_LISTPACK_H
 
@@ -47,8 +47,10 @@ struct listpack_item listpack_get(const unsigned char *at);
 /* The element as text; `scratch` (INT64_TEXT_MAX bytes) holds it if it is a number. */
 struct slice listpack_text(const unsigned char *at, char *scratch);
 bool listpack_equals(const unsigned char *at, struct slice text);
-/* The first element equal to `text` from `from` on, looking at each (skip 0), every second (skip 1), ...; NULL if none. */
-unsigned char *listpack_find(const unsigned char *lp, const unsigned char *from, struct slice text, size_t skip);
+/* The first element equal to `text` from `from` on, looking at each (skip 0), every second (skip 1), ...;
+ * NULL if none. */
+unsigned char *listpack_find(const unsigned char *lp, const unsigned char *from, struct slice text,
+                             size_t skip);
 
 /* Changing. `before` NULL means at the end. */
 unsigned char *listpack_insert(unsigned char *lp, const unsigned char *before, struct slice text);
@@ -72,8 +74,8 @@ static inline bool listpack_has_room(const unsigned char *lp, size_t add) {
     return listpack_bytes(lp) + add <= LISTPACK_BYTES_MAX;
 }
 
-/* Are these bytes a whole, well-formed listpack? For payloads from outside; reads nothing beyond `len`. If `visit` is not
- * NULL it is called for each element in turn and may refuse. */
+/* Are these bytes a whole, well-formed listpack? For payloads from outside; reads nothing beyond `len`. If
+ * `visit` is not NULL it is called for each element in turn and may refuse. */
 MUST_CHECK bool listpack_is_valid(const unsigned char *bytes, size_t len,
                                   bool (*visit)(void *arg, const unsigned char *at, size_t index), void *arg);
 

@@ -99,12 +99,13 @@ struct stream_walk {
     /* the walk's own */
     const struct stream *stream;
     struct stream_id start, end, master;
-    bool backwards, same_fields;
+    bool backwards, same_fields, open; /* open: there is a current entry */
     struct id_cursor node;
     const unsigned char *listpack;  /* of the node; NULL before the first */
     const unsigned char *next;      /* where the next entry begins (backwards: where it ends); NULL: another node */
-    const unsigned char *master_fields, *field, *at, *flags;
-    size_t master_count;
+    const unsigned char *flags, *at, *field; /* of the current entry: its first element, the next unread ones */
+    const unsigned char *master_fields;
+    size_t master_count, unread;
 };
 void stream_walk_begin(struct stream_walk *w, const struct stream *s, struct stream_id start, struct stream_id end,
                        bool backwards);
@@ -116,8 +117,8 @@ void stream_walk_pair(struct stream_walk *w, struct listpack_item *field, struct
 static inline const unsigned char *stream_node(const struct stream *s, struct id_cursor at) {
     return *(unsigned char **)id_map_payload(&s->nodes, at);
 }
-/* Are these bytes of a payload from outside a whole, consistent node with at least one entry? */
-MUST_CHECK bool stream_node_is_valid(const unsigned char *bytes, size_t len);
+/* Are these bytes of a payload from outside a whole, consistent node of that master id with at least one entry? */
+MUST_CHECK bool stream_node_is_valid(const unsigned char *bytes, size_t len, struct stream_id master);
 /* Adds a (valid) node behind all others and takes it over; false, and the node stays the caller's, if `master` is not greater
  * than theirs. length counts its entries; the other numbers are the loader's to set, first_id by stream_find_first. */
 MUST_CHECK bool stream_load_node(struct stream *s, struct stream_id master, unsigned char *listpack);

@@ -1,9 +1,10 @@
 /* value.h: what all values have in common: an encoding and a pointer.
  *
- * The structures of this layer know no keys and no clients. A value that may change its encoding (a small hash is a
- * listpack, a big one a table) is handed about as a struct value: functions that change it take a pointer to it and may
- * change both fields; the caller stores them back (entry_set_value). The limits at which encodings change are
- * settings; setup copies them here. Thread: the owner's; encoding_limits change with the gate closed. */
+ * The structures of this layer know no keys and no clients. A value that may change its encoding (a small
+ * hash is a listpack, a big one a table) is handed about as a struct value: functions that change it take a
+ * pointer to it and may change both fields; the caller stores them back (entry_set_value). The limits at
+ * which encodings change are settings; setup copies them here. Thread: the owner's; encoding_limits change
+ * with the gate closed. */
 #ifndef TRIVET_TYPES_VALUE_H
 #define TRIVET_TYPES_VALUE_H
 
@@ -12,7 +13,16 @@
 #include <stdint.h>
 
 /* The numbers are those of the RDB format's object types. */
-enum value_type { TYPE_STRING, TYPE_LIST, TYPE_SET, TYPE_ZSET, TYPE_HASH, TYPE_MODULE, TYPE_STREAM, TYPE_COUNT };
+enum value_type {
+    TYPE_STRING,
+    TYPE_LIST,
+    TYPE_SET,
+    TYPE_ZSET,
+    TYPE_HASH,
+    TYPE_MODULE,
+    TYPE_STREAM,
+    TYPE_COUNT
+};
 
 enum encoding {
     ENCODING_INT,      /* string: an int64 inside the entry */
@@ -32,6 +42,15 @@ struct value {
     enum encoding encoding;
 };
 
+/* Elements whose time had come and that are out of their value now; whoever got them frees the items
+ * (mem_free). */
+#define GONE_MAX 64
+struct gone {
+    size_t count;
+    struct slice names[GONE_MAX]; /* inside the items */
+    void *items[GONE_MAX];
+};
+
 /* What the keyspace asks of every type but strings. */
 struct value_ops {
     void (*free)(struct value v);
@@ -40,16 +59,20 @@ struct value_ops {
     size_t (*memory)(struct value v, size_t samples);
     /* About how many allocations freeing it gives back. */
     size_t (*effort)(struct value v);
+    /* Of types whose elements expire by themselves, else NULL: none does before this time (INT64_MAX: never);
+     * and some that have expired are taken out, few enough to be quick, none if there are none. */
+    int64_t (*due_ms)(struct value v);
+    void (*take_due)(struct value *v, int64_t now_ms, struct gone *out);
 };
 
 /* By type; NULL for strings and for types that do not exist. */
 extern const struct value_ops *const value_ops[TYPE_COUNT];
 
 struct encoding_limits {
-    size_t hash_entries, hash_value;       /* hash-max-listpack-* */
+    size_t hash_entries, hash_value;         /* hash-max-listpack-* */
     size_t set_ints, set_entries, set_value; /* set-max-intset-entries, set-max-listpack-* */
     size_t zset_entries, zset_value;
-    int64_t list_size;                     /* list-max-listpack-size: entries, or -1..-5 for 4..64 KiB */
+    int64_t list_size; /* list-max-listpack-size: entries, or -1..-5 for 4..64 KiB */
     size_t list_compress_depth;
     size_t stream_node_bytes, stream_node_entries;
     size_t hll_sparse_bytes;

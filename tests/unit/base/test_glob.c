@@ -121,7 +121,8 @@ static void random_patterns_agree_with_the_naive_model(void **state) {
         size_t pattern_len = random_below(sizeof pattern), text_len = random_below(sizeof text);
         for (size_t k = 0; k < pattern_len; k++) pattern[k] = alphabet[random_below(sizeof alphabet - 1)];
         for (size_t k = 0; k < text_len; k++) text[k] = alphabet[random_below(5)];
-        bool expected = model(pattern, pattern + pattern_len, text, text + text_len);
+        bool expected = text_len == 0 ? pattern_len == 0 /* Redis looks no further then */
+                                      : model(pattern, pattern + pattern_len, text, text + text_len);
         matches += expected;
         if (glob_match(slice_make(pattern, pattern_len), slice_make(text, text_len)) != expected)
             fail_msg("'%.*s' on '%.*s'", (int)pattern_len, pattern, (int)text_len, text);
