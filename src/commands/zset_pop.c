@@ -58,8 +58,7 @@ static void cmd_zpopmax(struct call *c) { pop_from_one(c, true); }
 
 enum found { FOUND_NONE, FOUND_ONE, FOUND_WRONG };
 
-/* The first of the keys that is there, in *e and *index. One of another type is an error, which is replied, except for
- * a client that waits on. */
+/* The first of the keys that is there, in *e and *index. One of another type is an error, which is replied. */
 static enum found find_first(struct call *c, size_t first, size_t count, struct entry **e, size_t *index) {
     for (size_t i = first; i < first + count; i++) {
         if (!call_may_touch(c, i)) continue;
@@ -67,7 +66,7 @@ static enum found find_first(struct call *c, size_t first, size_t count, struct 
         *index = i;
         if (!*e) continue;
         if ((*e)->type == TYPE_ZSET) return FOUND_ONE;
-        if (c->source != FROM_WAITER) reply_error(c->out, ERR_WRONGTYPE);
+        reply_error(c->out, ERR_WRONGTYPE);
         return FOUND_WRONG;
     }
     return FOUND_NONE;

@@ -12,7 +12,7 @@
 #include "trivet/keyspace/counters.h"
 
 #define BITE_BUCKETS 16
-#define GONE_MAX 128       /* taken out in one bite at most; what a freak chain holds beyond waits */
+#define BITE_GONE_MAX 128  /* taken out in one bite at most; what a freak chain holds beyond waits */
 #define MOVE_BUCKETS 128   /* of a table that is growing or shrinking, moved after each walk through it */
 #define ROUND_WORK 2000    /* shards, buckets and entries looked at */
 #define STALE_ACCEPTED 10  /* percent */
@@ -44,7 +44,7 @@ struct bite {
     int64_t ttl_sum;
     size_t alive;
     size_t stale; /* the first of which are in `gone` */
-    struct entry *gone[GONE_MAX];
+    struct entry *gone[BITE_GONE_MAX];
 };
 
 static enum table_verdict visit(void *arg, void *item) {
@@ -56,7 +56,7 @@ static enum table_verdict visit(void *arg, void *item) {
         b->ttl_sum += entry_expiry_ms(e) - b->now_ms;
         return TABLE_KEEP;
     }
-    if (b->stale == GONE_MAX) return TABLE_KEEP;
+    if (b->stale == BITE_GONE_MAX) return TABLE_KEEP;
     b->gone[b->stale++] = item;
     return TABLE_REMOVE;
 }
