@@ -7,6 +7,8 @@
 #include "commands/debug_private.h"
 #include "trivet/keyspace/scan.h"
 #include "trivet/types/list.h"
+#include "trivet/types/stream.h"
+#include "trivet/types/zset.h"
 #include <arpa/inet.h>
 #include <openssl/evp.h>
 #include <stdio.h>
@@ -53,11 +55,50 @@ static void chain_list(struct digest *d, const struct entry *e) {
     list_walk_end(&w);
 }
 
+static void chain_item(struct digest *d, struct listpack_item item) {
+    char scratch[INT64_TEXT_MAX];
+    struct slice text = item.text.ptr ? item.text : slice_make(scratch, int64_format(scratch, item.number));
+    chain(d, text.ptr, text.len);
+}
+
+/* Its entries only: two streams with other groups look the same. */
+static void chain_stream(struct digest *d, const struct entry *e) {
+    struct stream_walk w;
+    stream_walk_begin(&w, stream_of(entry_value(e)), STREAM_ID_MIN, STREAM_ID_MAX, false);
+    while (stream_walk_next(&w)) {
+        char id[STREAM_ID_TEXT_MAX];
+        size_t len = stream_id_format(id, w.id);
+        *(char *)memchr(id, '-', len) = '.';
+        chain(d, id, len);
+        for (size_t i = 0; i < w.pairs; i++) {
+            struct listpack_item field, value;
+            stream_walk_pair(&w, &field, &value);
+            chain_item(d, field);
+            chain_item(d, value);
+        }
+    }
+}
+
+/* Pairs in any order. */
+static void add_zset(struct digest *d, const struct entry *e) {
+    struct zset_walk w;
+    zset_walk_all(&w, entry_value(e));
+    while (zset_walk_next(&w)) {
+        struct digest pair = { { 0 } };
+        char score[DOUBLE_TEXT_MAX];
+        chain(&pair, w.member.ptr, w.member.len);
+        chain(&pair, score, double_format(score, w.score));
+        add(d, pair.bytes, DIGEST_BYTES);
+    }
+}
+
 static void chain_value(struct digest *d, const struct entry *e) {
     chain_number(d, e->type);
     switch (e->type) {
     case TYPE_STRING: chain_string(d, e); break;
     case TYPE_LIST: chain_list(d, e); break;
+    case TYPE_ZSET: add_zset(d, e); break;
+    case TYPE_STREAM: chain_stream(d, e); break;
     default: assert(!"DEBUG DIGEST knows every type of value");
     }
     if (e->has_expiry) add(d, "!!expire!!", 10);

@@ -1,75 +1,13 @@
 /* expire.c: the time to live of keys: setting it, asking for it, taking it away.
  *
  * Whatever the unit, the journal gets an instant in milliseconds (PEXPIREAT), or DEL if it is past. */
-#include "commands/expiry_option_private.h"
+#include "commands/expire_condition_private.h"
 #include "trivet/base/number.h"
 #include "trivet/commands/groups.h"
 #include "trivet/engine/change.h"
 #include "trivet/engine/options.h"
 
 /* ---- setting ---- */
-
-enum expire_condition {
-    ONLY_WITHOUT = 1 << 0, /* NX */
-    ONLY_WITH = 1 << 1,    /* XX */
-    ONLY_LATER = 1 << 2,   /* GT */
-    ONLY_EARLIER = 1 << 3, /* LT */
-};
-
-static bool read_conditions(struct call *c, unsigned *conditions) {
-    for (size_t i = 3; i < c->argc; i++) {
-        if (call_is(c, i, "NX")) {
-            *conditions |= ONLY_WITHOUT;
-        } else if (call_is(c, i, "XX")) {
-            *conditions |= ONLY_WITH;
-        } else if (call_is(c, i, "GT")) {
-            *conditions |= ONLY_LATER;
-        } else if (call_is(c, i, "LT")) {
-            *conditions |= ONLY_EARLIER;
-        } else {
-            reply_error_printf(c->out, "ERR Unsupported option %.*s", SLICE_ARG(c->argv[i]));
-            return false;
-        }
-    }
-    if ((*conditions & ONLY_WITHOUT) && *conditions != ONLY_WITHOUT) {
-        reply_error_text(c->out, LIT("ERR NX and XX, GT or LT options at the same time are not compatible"));
-        return false;
-    }
-    if ((*conditions & ONLY_LATER) && (*conditions & ONLY_EARLIER)) {
-        reply_error_text(c->out, LIT("ERR GT and LT options at the same time are not compatible"));
-        return false;
-    }
-    return true;
-}
-
-/* A key without expiry lives for ever: no time is later than that, every time is earlier. */
-static bool conditions_hold(unsigned conditions, int64_t old_ms, int64_t new_ms) {
-    bool has = old_ms != NO_EXPIRY;
-    if ((conditions & ONLY_WITHOUT) && has) return false;
-    if ((conditions & ONLY_WITH) && !has) return false;
-    if ((conditions & ONLY_LATER) && (!has || new_ms <= old_ms)) return false;
-    return !(conditions & ONLY_EARLIER) || !has || new_ms < old_ms;
-}
-
-struct expire_unit {
-    bool in_seconds, relative;
-};
-
-/* The instant that argument 2 means; false after replying that it is none. */
-static bool read_instant(struct call *c, struct expire_unit unit, int64_t *at_ms) {
-    int64_t n;
-    if (!int64_parse(c->argv[2], &n)) {
-        reply_error(c->out, ERR_NOT_INT);
-        return false;
-    }
-    if ((unit.in_seconds && __builtin_mul_overflow(n, 1000, &n)) ||
-        (unit.relative && __builtin_add_overflow(n, c->view.now_ms, &n))) {
-        reply_invalid_expiry(c);
-        return false;
-    }
-    *at_ms = n;
-    return true;
-}
 
 static void expire_key(struct call *c, struct entry *e, int64_t at_ms) {
     struct slice key = c->argv[1];
@@ -89,9 +27,10 @@ static void expire_key(struct call *c, struct entry *e, int64_t at_ms) {
 static void expire(struct call *c, struct expire_unit unit) {
     unsigned conditions = 0;
     int64_t at_ms;
-    if (!read_conditions(c, &conditions) || !read_instant(c, unit, &at_ms)) return;
+    if (!expire_conditions_read(c, 3, c->argc, &conditions)) return;
+    if (!expire_instant_read(c, c->argv[2], unit, &at_ms)) return;
     struct entry *e = keyspace_write(&c->view, c->argv[1]);
-    bool applies = e && conditions_hold(conditions, entry_expiry_ms(e), at_ms);
+    bool applies = e && expire_conditions_hold(conditions, entry_expiry_ms(e), at_ms);
     if (applies) expire_key(c, e, at_ms);
     reply_int(c->out, applies);
 }

@@ -223,6 +223,8 @@ static void cmd_pfdebug(struct call *c) {
         return;
     }
     if (!is_hll_or_missing(c, e)) return;
+    string_writable(c, e, hll_text(e).len); /* it counts as raw from now on, as clients know it */
+    e = keyspace_write(&c->view, c->argv[2]);
     for (size_t i = 0; i < COUNT_OF(subcommands); i++) {
         if (!call_is(c, 1, subcommands[i].name)) continue;
         subcommands[i].run(c, e);

@@ -32,6 +32,7 @@ static void write_traffic(struct buf *out) {
 
 static void write_keys(struct buf *out) {
     write_number(out, "expired_keys", COUNTER_SUM(expired));
+    write_number(out, "expired_fields", COUNTER_SUM(expired_fields));
     buf_printf(out, "expired_stale_perc:%.2f" CRLF, expiry_stale_percent());
     write_number(out, "expired_time_cap_reached_count", COUNTER_SUM(expiry_cap_reached));
     write_number(out, "expire_cycle_cpu_milliseconds", COUNTER_SUM(expiry_us) / 1000);

@@ -46,7 +46,8 @@ struct range {
     size_t index, count;
 };
 
-/* Takes them out; a list that would be empty goes with its key (in the background if it is long): true then. */
+/* Takes them out; a list that would be empty goes with its key (in the background if it is long): true then.
+ */
 static bool cut(struct call *c, struct entry *e, struct range r) {
     struct value v = entry_value(e);
     if (r.count == list_count(v)) {
@@ -58,7 +59,8 @@ static bool cut(struct call *c, struct entry *e, struct range r) {
     return false;
 }
 
-static void tell_taken(struct call *c, struct slice key, bool emptied, const char *event, struct effect effect) {
+static void tell_taken(struct call *c, struct slice key, bool emptied, const char *event,
+                       struct effect effect) {
     changed(c, key, NOTIFY_LIST, event, effect);
     if (emptied) notify(c->view.db, NOTIFY_GENERIC, "del", key);
 }
@@ -79,7 +81,8 @@ static void push(struct call *c, enum list_end end, bool only_if_there) {
     if (e)
         entry_set_value(e, v);
     else
-        create_key(c, key, entry_new_value(key, TYPE_LIST, v, NO_EXPIRY, eviction_access_new(c->view.now_ms)));
+        create_key(c, key,
+                   entry_new_value(key, TYPE_LIST, v, NO_EXPIRY, eviction_access_new(c->view.now_ms)));
     reply_int(c->out, (int64_t)list_count(v));
     changed(c, key, NOTIFY_LIST, push_event(end), EFFECT_SAME(c));
 }
@@ -130,7 +133,8 @@ static void cmd_linsert(struct call *c) {
 
 /* ---- popping ---- */
 
-void list_pop_one(struct call *c, struct slice key, struct entry *e, enum list_end end, struct effect effect) {
+void list_pop_one(struct call *c, struct slice key, struct entry *e, enum list_end end,
+                  struct effect effect) {
     struct value v = entry_value(e);
     size_t index = end == LIST_HEAD ? 0 : list_count(v) - 1;
     reply_items(c->out, v, index, 1, false);
@@ -340,7 +344,8 @@ static void cmd_lindex(struct call *c) {
     }
 }
 
-/* The elements that the arguments 2 and 3 mean, both included; false after replying that they are no numbers. */
+/* The elements that the arguments 2 and 3 mean, both included; false after replying that they are no numbers.
+ */
 static bool read_bounds(struct call *c, int64_t *start, int64_t *end) {
     if (int64_parse(c->argv[2], start) && int64_parse(c->argv[3], end)) return true;
     reply_error(c->out, ERR_NOT_INT);
@@ -368,7 +373,8 @@ static void cmd_lrange(struct call *c) {
     if (r.count > 0) reply_items(c->out, entry_value(e), r.index, r.count, false);
 }
 
-/* LPOS: the `rank`-th match (from the end if negative) and those after it, up to `count`, among `max_len` elements. */
+/* LPOS: the `rank`-th match (from the end if negative) and those after it, up to `count`, among `max_len`
+ * elements. */
 struct search {
     int64_t rank, count, max_len; /* count, max_len: 0 is no limit */
     bool many;                    /* COUNT was given: the reply is an array */
@@ -387,8 +393,9 @@ static bool read_rank(struct call *c, size_t index, int64_t *rank) {
         reply_error_text(c->out, LIT("ERR value is out of range, value must between -9223372036854775807 and "
                                      "9223372036854775807"));
     } else if (*rank == 0) {
-        reply_error_text(c->out, LIT("ERR RANK can't be zero: use 1 to start from the first match, 2 from the second "
-                                     "... or use negative to start from the end of the list"));
+        reply_error_text(c->out,
+                         LIT("ERR RANK can't be zero: use 1 to start from the first match, 2 from the second "
+                             "... or use negative to start from the end of the list"));
     } else {
         return true;
     }
@@ -525,67 +532,155 @@ static void cmd_ltrim(struct call *c) {
 
 #define LIST_FACTS .kind = KEYED, .categories = CAT_LIST
 #define TAKES_OUT KEY_RW | KEY_ACCESS | KEY_DELETE
-#define PUSHING LIST_FACTS, .arity = -3, .flags = WRITES | GROWS | FAST, .keys = { KEY(KEY_RW | KEY_INSERT) }, \
-    .complexity = "O(1) for every element.", .syntax = "key element [element ...]"
-#define POPPING LIST_FACTS, .arity = -2, .flags = WRITES | FAST, .keys = { KEY(TAKES_OUT) }, .syntax = "key [count]", \
-    .complexity = "O(N) where N is the number of elements returned."
+#define PUSHING                                                                                    \
+    LIST_FACTS, .arity = -3, .flags = WRITES | GROWS | FAST, .keys = { KEY(KEY_RW | KEY_INSERT) }, \
+                .complexity = "O(1) for every element.", .syntax = "key element [element ...]"
+#define POPPING                                                                                           \
+    LIST_FACTS, .arity = -2, .flags = WRITES | FAST, .keys = { KEY(TAKES_OUT) }, .syntax = "key [count]", \
+                .complexity = "O(N) where N is the number of elements returned."
 
 const struct command list_commands[] = {
-    { .name = "LINDEX", .run = cmd_lindex, .arity = 3, LIST_FACTS, .flags = READS,
-      .keys = { KEY(KEY_RO | KEY_ACCESS) }, .since = "1.0.0", .summary = "Returns the element at an index.",
-      .complexity = "O(1) at both ends; else the list's nodes up to the index are counted.", .syntax = "key index" },
-    { .name = "LINSERT", .run = cmd_linsert, .arity = 5, LIST_FACTS, .flags = WRITES | GROWS,
-      .keys = { KEY(KEY_RW | KEY_INSERT) }, .since = "2.2.0",
+    { .name = "LINDEX",
+      .run = cmd_lindex,
+      .arity = 3,
+      LIST_FACTS,
+      .flags = READS,
+      .keys = { KEY(KEY_RO | KEY_ACCESS) },
+      .since = "1.0.0",
+      .summary = "Returns the element at an index.",
+      .complexity = "O(1) at both ends; else the list's nodes up to the index are counted.",
+      .syntax = "key index" },
+    { .name = "LINSERT",
+      .run = cmd_linsert,
+      .arity = 5,
+      LIST_FACTS,
+      .flags = WRITES | GROWS,
+      .keys = { KEY(KEY_RW | KEY_INSERT) },
+      .since = "2.2.0",
       .summary = "Inserts an element before or after the first one that equals the pivot.",
       .complexity = "O(N) where N is the number of elements up to the pivot.",
       .syntax = "key <BEFORE | AFTER> pivot element" },
-    { .name = "LLEN", .run = cmd_llen, .arity = 2, LIST_FACTS, .flags = READS | FAST, .keys = { KEY(KEY_RO) },
-      .since = "1.0.0", .summary = "Returns the number of elements.", .complexity = "O(1)", .syntax = "key" },
-    { .name = "LMOVE", .run = cmd_lmove, .arity = 5, LIST_FACTS, .flags = WRITES | GROWS,
-      .keys = { KEY(TAKES_OUT), KEY_AT(2, KEY_RW | KEY_INSERT) }, .since = "6.2.0",
+    { .name = "LLEN",
+      .run = cmd_llen,
+      .arity = 2,
+      LIST_FACTS,
+      .flags = READS | FAST,
+      .keys = { KEY(KEY_RO) },
+      .since = "1.0.0",
+      .summary = "Returns the number of elements.",
+      .complexity = "O(1)",
+      .syntax = "key" },
+    { .name = "LMOVE",
+      .run = cmd_lmove,
+      .arity = 5,
+      LIST_FACTS,
+      .flags = WRITES | GROWS,
+      .keys = { KEY(TAKES_OUT), KEY_AT(2, KEY_RW | KEY_INSERT) },
+      .since = "6.2.0",
       .summary = "Moves an element from one end of a list to one end of another and returns it.",
-      .complexity = "O(1)", .syntax = "source destination <LEFT | RIGHT> <LEFT | RIGHT>" },
-    { .name = "LMPOP", .run = cmd_lmpop, .arity = -4, LIST_FACTS, .flags = WRITES | MOVABLE_KEYS,
-      .keys = { KEYNUM_AT(1, TAKES_OUT) }, .since = "7.0.0",
+      .complexity = "O(1)",
+      .syntax = "source destination <LEFT | RIGHT> <LEFT | RIGHT>" },
+    { .name = "LMPOP",
+      .run = cmd_lmpop,
+      .arity = -4,
+      LIST_FACTS,
+      .flags = WRITES | MOVABLE_KEYS,
+      .keys = { KEYNUM_AT(1, TAKES_OUT) },
+      .since = "7.0.0",
       .summary = "Takes elements from the first of several lists that has some.",
       .complexity = "O(N+M) where N is the number of keys and M the number of elements returned.",
       .syntax = "numkeys key [key ...] <LEFT | RIGHT> [COUNT count]" },
-    { .name = "LPOP", .run = cmd_lpop, POPPING, .since = "1.0.0",
+    { .name = "LPOP",
+      .run = cmd_lpop,
+      POPPING,
+      .since = "1.0.0",
       .summary = "Takes the first elements and returns them." },
-    { .name = "LPOS", .run = cmd_lpos, .arity = -3, LIST_FACTS, .flags = READS, .keys = { KEY(KEY_RO | KEY_ACCESS) },
-      .since = "6.0.6", .summary = "Returns the indexes of the elements that equal a value.",
+    { .name = "LPOS",
+      .run = cmd_lpos,
+      .arity = -3,
+      LIST_FACTS,
+      .flags = READS,
+      .keys = { KEY(KEY_RO | KEY_ACCESS) },
+      .since = "6.0.6",
+      .summary = "Returns the indexes of the elements that equal a value.",
       .complexity = "O(N) where N is the number of elements looked at.",
       .syntax = "key element [RANK rank] [COUNT num-matches] [MAXLEN len]" },
-    { .name = "LPUSH", .run = cmd_lpush, PUSHING, .since = "1.0.0",
+    { .name = "LPUSH",
+      .run = cmd_lpush,
+      PUSHING,
+      .since = "1.0.0",
       .summary = "Adds elements at the head; a missing key is created." },
-    { .name = "LPUSHX", .run = cmd_lpushx, PUSHING, .since = "2.2.0",
+    { .name = "LPUSHX",
+      .run = cmd_lpushx,
+      PUSHING,
+      .since = "2.2.0",
       .summary = "Adds elements at the head of a list that exists." },
-    { .name = "LRANGE", .run = cmd_lrange, .arity = 4, LIST_FACTS, .flags = READS,
-      .keys = { KEY(KEY_RO | KEY_ACCESS) }, .since = "1.0.0", .summary = "Returns the elements between two indexes.",
+    { .name = "LRANGE",
+      .run = cmd_lrange,
+      .arity = 4,
+      LIST_FACTS,
+      .flags = READS,
+      .keys = { KEY(KEY_RO | KEY_ACCESS) },
+      .since = "1.0.0",
+      .summary = "Returns the elements between two indexes.",
       .complexity = "O(S+N) where S is the way to the first of them and N their number.",
       .syntax = "key start stop" },
-    { .name = "LREM", .run = cmd_lrem, .arity = 4, LIST_FACTS, .flags = WRITES,
-      .keys = { KEY(KEY_RW | KEY_DELETE) }, .since = "1.0.0",
+    { .name = "LREM",
+      .run = cmd_lrem,
+      .arity = 4,
+      LIST_FACTS,
+      .flags = WRITES,
+      .keys = { KEY(KEY_RW | KEY_DELETE) },
+      .since = "1.0.0",
       .summary = "Removes elements that equal a value, from the end if the count is negative.",
-      .complexity = "O(N) where N is the list's length.", .syntax = "key count element" },
-    { .name = "LSET", .run = cmd_lset, .arity = 4, LIST_FACTS, .flags = WRITES | GROWS,
-      .keys = { KEY(KEY_RW | KEY_UPDATE) }, .since = "1.0.0", .summary = "Replaces the element at an index.",
+      .complexity = "O(N) where N is the list's length.",
+      .syntax = "key count element" },
+    { .name = "LSET",
+      .run = cmd_lset,
+      .arity = 4,
+      LIST_FACTS,
+      .flags = WRITES | GROWS,
+      .keys = { KEY(KEY_RW | KEY_UPDATE) },
+      .since = "1.0.0",
+      .summary = "Replaces the element at an index.",
       .complexity = "O(1) at both ends; else the list's nodes up to the index are counted.",
       .syntax = "key index element" },
-    { .name = "LTRIM", .run = cmd_ltrim, .arity = 4, LIST_FACTS, .flags = WRITES,
-      .keys = { KEY(KEY_RW | KEY_DELETE) }, .since = "1.0.0",
+    { .name = "LTRIM",
+      .run = cmd_ltrim,
+      .arity = 4,
+      LIST_FACTS,
+      .flags = WRITES,
+      .keys = { KEY(KEY_RW | KEY_DELETE) },
+      .since = "1.0.0",
       .summary = "Removes all elements but those between two indexes.",
-      .complexity = "O(N) where N is the number of elements removed.", .syntax = "key start stop" },
-    { .name = "RPOP", .run = cmd_rpop, POPPING, .since = "1.0.0",
+      .complexity = "O(N) where N is the number of elements removed.",
+      .syntax = "key start stop" },
+    { .name = "RPOP",
+      .run = cmd_rpop,
+      POPPING,
+      .since = "1.0.0",
       .summary = "Takes the last elements and returns them." },
-    { .name = "RPOPLPUSH", .run = cmd_rpoplpush, .arity = 3, LIST_FACTS, .flags = WRITES | GROWS | DEPRECATED,
-      .keys = { KEY(TAKES_OUT), KEY_AT(2, KEY_RW | KEY_INSERT) }, .since = "1.2.0",
-      .summary = "Moves the last element of a list to the head of another and returns it.", .complexity = "O(1)",
-      .syntax = "source destination", .deprecated_since = "6.2.0",
+    { .name = "RPOPLPUSH",
+      .run = cmd_rpoplpush,
+      .arity = 3,
+      LIST_FACTS,
+      .flags = WRITES | GROWS | DEPRECATED,
+      .keys = { KEY(TAKES_OUT), KEY_AT(2, KEY_RW | KEY_INSERT) },
+      .since = "1.2.0",
+      .summary = "Moves the last element of a list to the head of another and returns it.",
+      .complexity = "O(1)",
+      .syntax = "source destination",
+      .deprecated_since = "6.2.0",
       .replaced_by = "`LMOVE` with the `RIGHT` and `LEFT` arguments" },
-    { .name = "RPUSH", .run = cmd_rpush, PUSHING, .since = "1.0.0",
+    { .name = "RPUSH",
+      .run = cmd_rpush,
+      PUSHING,
+      .since = "1.0.0",
       .summary = "Adds elements at the tail; a missing key is created." },
-    { .name = "RPUSHX", .run = cmd_rpushx, PUSHING, .since = "2.2.0",
+    { .name = "RPUSHX",
+      .run = cmd_rpushx,
+      PUSHING,
+      .since = "2.2.0",
       .summary = "Adds elements at the tail of a list that exists." },
     { .name = NULL },
 };

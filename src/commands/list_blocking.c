@@ -1,7 +1,8 @@
 /* list_blocking.c: popping and moving that waits for an element if there is none.
  *
- * A command first does its work, as its sister in list.c does. Finding nothing it waits (blocking_on_keys); whoever
- * fills one of the keys runs it again for the waiting client. The journal knows only what was taken: LPOP, RPOP, LMOVE. */
+ * A command first does its work, as its sister in list.c does. Finding nothing it waits (blocking_on_keys);
+ * whoever fills one of the keys runs it again for the waiting client. The journal knows only what was taken:
+ * LPOP, RPOP, LMOVE. */
 #include "commands/list_private.h"
 #include "trivet/commands/groups.h"
 #include "trivet/engine/blocking.h"
@@ -79,28 +80,51 @@ static void cmd_brpoplpush(struct call *c) {
 
 #define LIST_FACTS .kind = KEYED, .categories = CAT_LIST
 #define TAKES_OUT KEY_RW | KEY_ACCESS | KEY_DELETE
-#define POPPING LIST_FACTS, .arity = -3, .flags = WRITES | BLOCKS, .keys = { KEYS(TAKES_OUT, -2, 1) }, \
-    .since = "2.0.0", .complexity = "O(N) where N is the number of keys.", .syntax = "key [key ...] timeout"
+#define POPPING                                                                                              \
+    LIST_FACTS, .arity = -3, .flags = WRITES | BLOCKS, .keys = { KEYS(TAKES_OUT, -2, 1) }, .since = "2.0.0", \
+                .complexity = "O(N) where N is the number of keys.", .syntax = "key [key ...] timeout"
 
 const struct command list_blocking_commands[] = {
-    { .name = "BLMOVE", .run = cmd_blmove, .arity = 6, LIST_FACTS, .flags = WRITES | GROWS | BLOCKS,
-      .keys = { KEY(TAKES_OUT), KEY_AT(2, KEY_RW | KEY_INSERT) }, .since = "6.2.0",
+    { .name = "BLMOVE",
+      .run = cmd_blmove,
+      .arity = 6,
+      LIST_FACTS,
+      .flags = WRITES | GROWS | BLOCKS,
+      .keys = { KEY(TAKES_OUT), KEY_AT(2, KEY_RW | KEY_INSERT) },
+      .since = "6.2.0",
       .summary = "Moves an element from one list to another and returns it; waits for one if there is none.",
-      .complexity = "O(1)", .syntax = "source destination <LEFT | RIGHT> <LEFT | RIGHT> timeout" },
-    { .name = "BLMPOP", .run = cmd_blmpop, .arity = -5, LIST_FACTS, .flags = WRITES | BLOCKS | MOVABLE_KEYS,
-      .keys = { KEYNUM_AT(2, TAKES_OUT) }, .since = "7.0.0",
-      .summary = "Takes elements from the first of several lists that has some; waits for one if there are none.",
+      .complexity = "O(1)",
+      .syntax = "source destination <LEFT | RIGHT> <LEFT | RIGHT> timeout" },
+    { .name = "BLMPOP",
+      .run = cmd_blmpop,
+      .arity = -5,
+      LIST_FACTS,
+      .flags = WRITES | BLOCKS | MOVABLE_KEYS,
+      .keys = { KEYNUM_AT(2, TAKES_OUT) },
+      .since = "7.0.0",
+      .summary =
+          "Takes elements from the first of several lists that has some; waits for one if there are none.",
       .complexity = "O(N+M) where N is the number of keys and M the number of elements returned.",
       .syntax = "timeout numkeys key [key ...] <LEFT | RIGHT> [COUNT count]" },
-    { .name = "BLPOP", .run = cmd_blpop, POPPING,
+    { .name = "BLPOP",
+      .run = cmd_blpop,
+      POPPING,
       .summary = "Takes the first element of the first list that has one; waits for one if there is none." },
-    { .name = "BRPOP", .run = cmd_brpop, POPPING,
+    { .name = "BRPOP",
+      .run = cmd_brpop,
+      POPPING,
       .summary = "Takes the last element of the first list that has one; waits for one if there is none." },
-    { .name = "BRPOPLPUSH", .run = cmd_brpoplpush, .arity = 4, LIST_FACTS,
-      .flags = WRITES | GROWS | BLOCKS | DEPRECATED, .keys = { KEY(TAKES_OUT), KEY_AT(2, KEY_RW | KEY_INSERT) },
+    { .name = "BRPOPLPUSH",
+      .run = cmd_brpoplpush,
+      .arity = 4,
+      LIST_FACTS,
+      .flags = WRITES | GROWS | BLOCKS | DEPRECATED,
+      .keys = { KEY(TAKES_OUT), KEY_AT(2, KEY_RW | KEY_INSERT) },
       .since = "2.2.0",
       .summary = "Moves the last element of a list to the head of another; waits for one if there is none.",
-      .complexity = "O(1)", .syntax = "source destination timeout", .deprecated_since = "6.2.0",
+      .complexity = "O(1)",
+      .syntax = "source destination timeout",
+      .deprecated_since = "6.2.0",
       .replaced_by = "`BLMOVE` with the `RIGHT` and `LEFT` arguments" },
     { .name = NULL },
 };

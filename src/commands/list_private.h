@@ -1,5 +1,5 @@
-/* list_private.h: what the commands on lists share: list.c, and list_blocking.c, which does the same after waiting.
- * Thread: as the running command (its keys' shards are locked). */
+/* list_private.h: what the commands on lists share: list.c, and list_blocking.c, which does the same after
+ * waiting. Thread: as the running command (its keys' shards are locked). */
 #ifndef COMMANDS_LIST_PRIVATE_H
 #define COMMANDS_LIST_PRIVATE_H
 
@@ -24,7 +24,9 @@ void list_pop_many(struct call *c, struct slice key, struct entry *e, enum list_
                    struct effect effect);
 
 /* The pop of one end as the journal knows it. */
-static inline struct slice list_pop_name(enum list_end end) { return end == LIST_HEAD ? LIT("LPOP") : LIT("RPOP"); }
+static inline struct slice list_pop_name(enum list_end end) {
+    return end == LIST_HEAD ? LIT("LPOP") : LIT("RPOP");
+}
 
 /* One element goes from the list of one key to that of another, or of the same. */
 struct list_move {

@@ -89,7 +89,8 @@ static bool read_options(struct call *c, struct read_plan *plan, int64_t *count,
     for (size_t i = 1; i < c->argc; i++) {
         switch (word_at(c->argv, c->argc, i)) {
         case WORD_BLOCK:
-            if (!blocking_parse_ms(c, c->argv[++i], timeout_ms)) return false;
+            i++;
+            if (c->source != FROM_WAITER && !blocking_parse_ms(c, c->argv[i], timeout_ms)) return false;
             plan->blocks = true;
             break;
         case WORD_COUNT:
@@ -151,8 +152,6 @@ static bool look_up(struct call *c, const struct reading *r, size_t i, struct as
     size_t key = plan->first + i;
     if (!call_may_touch(c, key)) return true;
     const struct entry *e = entry_of(c, plan, key);
-    /* Who waits without a group waits on when the key becomes something else. */
-    if (c->source == FROM_WAITER && !plan->for_group && e && e->type != TYPE_STREAM) return true;
     if (!stream_in_entry(c, e, &a->stream)) return false;
     if (plan->for_group) {
         a->group = a->stream ? stream_group_find(a->stream, c->argv[plan->group_at]) : NULL;
@@ -290,6 +289,7 @@ static bool serve(struct call *c, const struct reading *r) {
 /* Waits with what it was called with, but ids in place of "$". */
 static void wait_for_entries(struct call *c, const struct reading *r, int64_t timeout_ms) {
     const struct read_plan *plan = &r->plan;
+    if (c->source == FROM_WAITER) return;
     size_t ids_at = plan->first + plan->streams;
     struct slice *argv = mem_alloc(c->argc * sizeof *argv);
     struct id_text *texts = mem_alloc(plan->streams * sizeof *texts);
@@ -298,8 +298,10 @@ static void wait_for_entries(struct call *c, const struct reading *r, int64_t ti
         if (!r->asked[i].newest) argv[ids_at + i] = stream_id_text(&texts[i], r->asked[i].after);
     struct call resolved = *c;
     resolved.argv = argv;
-    blocking_on_keys(&resolved, (struct key_range){ plan->first, plan->streams, false }, timeout_ms,
-                     BLOCKED_NULL_ARRAY);
+    /* Who waits without a group waits on when the key becomes something else; with one, there is an error to tell. */
+    struct key_range keys = { .first = plan->first, .count = plan->streams,
+                              .only = plan->for_group ? TYPE_STRING : TYPE_STREAM };
+    blocking_on_keys(&resolved, keys, timeout_ms, BLOCKED_NULL_ARRAY);
     mem_free(texts);
     mem_free(argv);
 }

@@ -271,7 +271,8 @@ static void random_with_repetition(struct call *c, enum member_form form, struct
     for (size_t i = 0; i < count; i++) reply_at_rank(c, form, v, (size_t)random_below(all));
 }
 
-/* From many, few different ones: Floyd's choice, with the ranks chosen so far in a small hash table of open places. */
+/* From many, few different ones: Floyd's choice, with the ranks chosen so far in a small hash table of open
+ * places. */
 static void random_few(struct call *c, enum member_form form, struct value v, size_t count) {
     size_t all = zset_count(v), places = 4;
     while (places < 2 * count) places *= 2;

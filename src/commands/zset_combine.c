@@ -1,8 +1,9 @@
 /* zset_combine.c: the union, intersection and difference of sorted sets and sets; a set's members score 1.
  *
- * Results gather in a table of items (the union must find members again) or a list of them. A result to reply with
- * is sorted as an array; one to store goes into a sorted set in that order, which fills its nodes to the brim.
- * Scores are added up from the smallest source to the largest, so that sums round as clients know them. */
+ * Results gather in a table of items (the union must find members again) or a list of them. A result to reply
+ * with is sorted as an array; one to store goes into a sorted set in that order, which fills its nodes to the
+ * brim. Scores are added up from the smallest source to the largest, so that sums round as clients know them.
+ */
 #include "commands/zset_value_private.h"
 #include "trivet/base/hash.h"
 #include "trivet/base/mem.h"
@@ -23,9 +24,9 @@ struct source {
 
 struct combine_plan {
     enum combine_as as;
-    bool store;      /* into argument 1 */
-    bool only_count; /* ZINTERCARD */
-    size_t numkeys;  /* argument */
+    bool store;             /* into argument 1 */
+    bool only_count;        /* ZINTERCARD */
+    size_t numkeys;         /* argument */
     struct source *sources; /* as named, then by size */
     size_t count;
     enum aggregate aggregate;
@@ -55,7 +56,8 @@ static bool read_sources(struct call *c, struct combine_plan *plan) {
     int64_t count;
     if (!integer_argument(c, plan->numkeys, &count)) return false;
     if (count < 1) {
-        reply_error_printf(c->out, "ERR at least 1 input key is needed for '%s' command", c->command->full_name);
+        reply_error_printf(c->out, "ERR at least 1 input key is needed for '%s' command",
+                           c->command->full_name);
         return false;
     }
     size_t first = plan->numkeys + 1;
@@ -197,7 +199,7 @@ static double weighed(double score, double weight) {
 static double aggregated(enum aggregate how, double a, double b) {
     if (how == MIN) return b < a ? b : a;
     if (how == MAX) return b > a ? b : a;
-    return isnan(a + b) ? 0 : a + b; /* both infinities */
+    return isnan(a + b) ? 0 : a + b; /* opposite infinities */
 }
 
 struct combining {
@@ -245,7 +247,9 @@ static bool add_to_intersection(void *arg, struct slice member, double score) {
     for (size_t i = 1; i < n->plan->count; i++) {
         double other;
         if (!source_find(&sources[i], member, &other)) return true;
-        score = aggregated(n->plan->aggregate, score, weighed(other, sources[i].weight));
+        /* No number (infinity times zero) counts as zero in the first score alone: here it makes a sum zero
+         * and is neither less nor more than the rest, as clients know it. */
+        score = aggregated(n->plan->aggregate, score, other * sources[i].weight);
     }
     n->matches++;
     if (!n->plan->only_count) items_add(n->out, scored_new(member, score));
@@ -294,7 +298,8 @@ static int compare_items(const void *a, const void *b) {
 static void store_items(struct call *c, const struct items *items, const char *event) {
     struct value v = zset_new();
     zset_reserve(&v, items->count, 0);
-    for (size_t i = 0; i < items->count; i++) zset_add(&v, scored_text(items->list[i]), items->list[i]->score);
+    for (size_t i = 0; i < items->count; i++)
+        zset_add(&v, scored_text(items->list[i]), items->list[i]->score);
     zset_store(c, c->argv[1], v, event);
 }
 
@@ -334,16 +339,22 @@ static void cmd_zinter(struct call *c) { combine(c, (struct combine_plan){ .as =
 static void cmd_zdiff(struct call *c) { combine(c, (struct combine_plan){ .as = DIFF }); }
 
 /* ZUNIONSTORE destination numkeys key [key ...] [WEIGHTS weight ...] [AGGREGATE SUM | MIN | MAX] */
-static void cmd_zunionstore(struct call *c) { combine(c, (struct combine_plan){ .as = UNION, .store = true }); }
+static void cmd_zunionstore(struct call *c) {
+    combine(c, (struct combine_plan){ .as = UNION, .store = true });
+}
 
 /* ZINTERSTORE destination numkeys key [key ...] [WEIGHTS weight ...] [AGGREGATE SUM | MIN | MAX] */
-static void cmd_zinterstore(struct call *c) { combine(c, (struct combine_plan){ .as = INTER, .store = true }); }
+static void cmd_zinterstore(struct call *c) {
+    combine(c, (struct combine_plan){ .as = INTER, .store = true });
+}
 
 /* ZDIFFSTORE destination numkeys key [key ...] */
 static void cmd_zdiffstore(struct call *c) { combine(c, (struct combine_plan){ .as = DIFF, .store = true }); }
 
 /* ZINTERCARD numkeys key [key ...] [LIMIT limit] */
-static void cmd_zintercard(struct call *c) { combine(c, (struct combine_plan){ .as = INTER, .only_count = true }); }
+static void cmd_zintercard(struct call *c) {
+    combine(c, (struct combine_plan){ .as = INTER, .only_count = true });
+}
 
 /* ---- the table ---- */
 
@@ -354,10 +365,10 @@ static void cmd_zintercard(struct call *c) { combine(c, (struct combine_plan){ .
 #define WEIGHTS "[WEIGHTS weight [weight ...]] [AGGREGATE <SUM | MIN | MAX>]"
 #define UNION_COMPLEXITY \
     "O(N + M log M) where N is the number of members of all inputs and M that of the result."
-#define INTER_COMPLEXITY \
+#define INTER_COMPLEXITY                                                                                     \
     "O(N*K + M log M) where N is the number of members of the smallest input, K the number of inputs and M " \
     "the number of members of the result."
-#define DIFF_COMPLEXITY \
+#define DIFF_COMPLEXITY                                                                                   \
     "O(N*K + M log M) where N is the number of members of the first input, K the number of inputs and M " \
     "the number of members of the result."
 

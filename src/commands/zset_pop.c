@@ -1,13 +1,15 @@
-/* zset_pop.c: taking members from either end of a sorted set, of the first of several that is not empty, and waiting
- * for one.
+/* zset_pop.c: taking members from either end of a sorted set, of the first of several that is not empty, and
+ * waiting for one.
  *
- * The journal gets ZPOPMIN or ZPOPMAX with a count, whatever the command: what it takes follows from the set. */
+ * The journal gets ZPOPMIN or ZPOPMAX with a count, whatever the command: what it takes follows from the set.
+ */
 #include "commands/zset_value_private.h"
 #include "trivet/commands/groups.h"
 #include "trivet/engine/blocking.h"
 
 /* Takes `count` members (at most all) from the entry's set, and replies with them. */
-static void pop(struct call *c, size_t index, struct entry *e, bool highest, size_t count, enum member_form form) {
+static void pop(struct call *c, size_t index, struct entry *e, bool highest, size_t count,
+                enum member_form form) {
     struct value v = entry_value(e);
     size_t all = zset_count(v);
     if (count > all) count = all;
@@ -58,7 +60,8 @@ static void cmd_zpopmax(struct call *c) { pop_from_one(c, true); }
 
 enum found { FOUND_NONE, FOUND_ONE, FOUND_WRONG };
 
-/* The first of the keys that is there, in *e and *index. One of another type is an error, which is replied. */
+/* The first of the keys that is there, in *e and *index. One of another type is an error, which is replied.
+ */
 static enum found find_first(struct call *c, size_t first, size_t count, struct entry **e, size_t *index) {
     for (size_t i = first; i < first + count; i++) {
         if (!call_may_touch(c, i)) continue;
@@ -157,7 +160,8 @@ static void cmd_bzmpop(struct call *c) {
     int64_t timeout_ms;
     if (!blocking_parse_seconds(c, c->argv[1], &timeout_ms) || !read_mpop(c, 2, &plan)) return;
     if (mpop(c, &plan) != FOUND_NONE) return;
-    blocking_on_keys(c, (struct key_range){ plan.first, plan.keys, false, TYPE_ZSET }, timeout_ms, BLOCKED_NULL_ARRAY);
+    blocking_on_keys(c, (struct key_range){ plan.first, plan.keys, false, TYPE_ZSET }, timeout_ms,
+                     BLOCKED_NULL_ARRAY);
 }
 
 /* ---- the table ---- */

@@ -1,7 +1,7 @@
 /* zset_range.c: parts of a sorted set between two ends: by rank, by score, by the members' bytes.
  *
- * Whatever the ends are, they come down to a span of ranks: how many members are before each. Counting, replying,
- * storing and removing then are the same for all, and a LIMIT is arithmetic. */
+ * Whatever the ends are, they come down to a span of ranks: how many members are before each. Counting,
+ * replying, storing and removing then are the same for all, and a LIMIT is arithmetic. */
 #include "commands/zset_value_private.h"
 #include "trivet/commands/groups.h"
 
@@ -9,8 +9,8 @@
 
 enum range_by { BY_RANK, BY_SCORE, BY_LEX };
 
-/* One end of a range. By rank `number` counts, negative from the end; by score `score`; by lex `text`, unless it is
- * beyond all texts. */
+/* One end of a range. By rank `number` counts, negative from the end; by score `score`; by lex `text`, unless
+ * it is beyond all texts. */
 struct range_end {
     int64_t number;
     double score;
@@ -49,8 +49,9 @@ static bool read_lex_end(struct slice text, struct range_end *out) {
 /* The two ends from these arguments; false after replying what is wrong. */
 static bool read_range(struct call *c, enum range_by by, size_t min, size_t max, struct range *out) {
     *out = (struct range){ .by = by };
-    if (by == BY_RANK) return integer_argument(c, min, &out->min.number) && integer_argument(c, max, &out->max.number);
-    bool (*read)(struct slice text, struct range_end *end) = by == BY_SCORE ? read_score_end : read_lex_end;
+    if (by == BY_RANK)
+        return integer_argument(c, min, &out->min.number) && integer_argument(c, max, &out->max.number);
+    bool (*read)(struct slice text, struct range_end * end) = by == BY_SCORE ? read_score_end : read_lex_end;
     if (read(c->argv[min], &out->min) && read(c->argv[max], &out->max)) return true;
     reply_error_text(c->out, by == BY_SCORE ? LIT("ERR min or max is not a float")
                                             : LIT("ERR min or max not valid string range item"));
@@ -83,15 +84,16 @@ static struct span span_of(struct value v, const struct range *r, bool down) {
         if (down) s.first = all - s.first - s.count;
         return s;
     }
-    size_t first = before_end(v, r->by, &r->min, r->min.open), end = before_end(v, r->by, &r->max, !r->max.open);
+    size_t first = before_end(v, r->by, &r->min, r->min.open),
+           end = before_end(v, r->by, &r->max, !r->max.open);
     return end > first ? (struct span){ first, end - first } : (struct span){ 0, 0 };
 }
 
 /* ---- ZRANGE and its kin ---- */
 
 struct range_plan {
-    size_t source;        /* argument: the key; its two ends follow */
-    bool store;           /* ZRANGESTORE: into argument 1 */
+    size_t source;             /* argument: the key; its two ends follow */
+    bool store;                /* ZRANGESTORE: into argument 1 */
     bool by_given, down_given; /* the command's name says it */
     enum range_by by;
     bool down;
@@ -140,8 +142,9 @@ static bool read_range_words(struct call *c, struct range_plan *plan) {
 
 static bool range_words_agree(struct call *c, const struct range_plan *plan) {
     if (plan->limit != -1 && plan->by == BY_RANK) {
-        reply_error_text(c->out, LIT("ERR syntax error, LIMIT is only supported in combination with either BYSCORE "
-                                     "or BYLEX"));
+        reply_error_text(c->out,
+                         LIT("ERR syntax error, LIMIT is only supported in combination with either BYSCORE "
+                             "or BYLEX"));
         return false;
     }
     if (plan->with_scores && plan->by == BY_LEX) {
@@ -213,7 +216,8 @@ static void cmd_zrange(struct call *c) { range(c, (struct range_plan){ .source =
 static void cmd_zrangestore(struct call *c) { range(c, (struct range_plan){ .source = 2, .store = true }); }
 
 static void range_of_kind(struct call *c, enum range_by by, bool down) {
-    range(c, (struct range_plan){ .source = 1, .by_given = true, .by = by, .down_given = true, .down = down });
+    range(c,
+          (struct range_plan){ .source = 1, .by_given = true, .by = by, .down_given = true, .down = down });
 }
 
 /* ZREVRANGE key start stop [WITHSCORES] */
@@ -278,7 +282,8 @@ static void cmd_zremrangebylex(struct call *c) { remove_range(c, BY_LEX, "zremra
 #define RANGE_COMPLEXITY \
     "O(log N + M) where N is the number of members of the set and M the number of those returned."
 #define COUNT_COMPLEXITY "O(log N) where N is the number of members."
-#define REMOVE_COMPLEXITY "O(log N + M) where N is the number of members of the set and M that of those removed."
+#define REMOVE_COMPLEXITY \
+    "O(log N + M) where N is the number of members of the set and M that of those removed."
 
 const struct command zset_range_commands[] = {
     { .name = "ZCOUNT", .run = cmd_zcount, .arity = 4, ZSET_FACTS, .flags = READS | FAST, READ_KEY,

@@ -1,6 +1,6 @@
 /* zset_value.c: see zset_value_private.h. */
-#include "commands/zset_value_private.h"
 #include "commands/create_private.h"
+#include "commands/zset_value_private.h"
 #include "trivet/engine/options.h"
 #include "trivet/keyspace/eviction.h"
 
@@ -53,7 +53,9 @@ static struct entry *new_entry(struct call *c, struct slice key, struct value v)
     return entry_new_value(key, TYPE_ZSET, v, NO_EXPIRY, eviction_access_new(c->view.now_ms));
 }
 
-void zset_create(struct call *c, struct slice key, struct value v) { create_key(c, key, new_entry(c, key, v)); }
+void zset_create(struct call *c, struct slice key, struct value v) {
+    create_key(c, key, new_entry(c, key, v));
+}
 
 void zset_store(struct call *c, struct slice key, struct value v, const char *event) {
     size_t count = zset_count(v);

@@ -1,5 +1,5 @@
-/* zset_value_private.h: what all commands on sorted sets do with one: reply with members, store one back, store a
- * result. Thread: as the running command (its keys' shards are locked). */
+/* zset_value_private.h: what all commands on sorted sets do with one: reply with members, store one back,
+ * store a result. Thread: as the running command (its keys' shards are locked). */
 #ifndef COMMANDS_ZSET_VALUE_PRIVATE_H
 #define COMMANDS_ZSET_VALUE_PRIVATE_H
 
@@ -27,23 +27,25 @@ void reply_member(struct reply *out, enum member_form form, struct slice member,
 /* Both, for `count` members from `rank` on, upwards or downwards. */
 void reply_member_range(struct reply *out, enum member_form form, struct zset_walk *from);
 
-/* The sorted set of argument `index`, to read. False after replying: `missing_reply` writes the reply for a key
- * that is not there. */
-MUST_CHECK bool zset_argument(struct call *c, size_t index, struct value *v, void (*missing_reply)(struct call *c));
+/* The sorted set of argument `index`, to read. False after replying: `missing_reply` writes the reply for a
+ * key that is not there. */
+MUST_CHECK bool zset_argument(struct call *c, size_t index, struct value *v,
+                              void (*missing_reply)(struct call *c));
 void reply_zero(struct call *c);
-void reply_nothing(struct call *c);     /* null */
+void reply_nothing(struct call *c); /* null */
 void reply_empty_array(struct call *c);
 
 /* An integer argument; false after replying that it is none. */
 MUST_CHECK bool integer_argument(struct call *c, size_t index, int64_t *n);
 
-/* Stores `v` back into the entry, from which members were taken, or deletes the key if none is left; tells `event`. */
+/* Stores `v` back into the entry, from which members were taken, or deletes the key if none is left; tells
+ * `event`. */
 void zset_taken_from(struct call *c, struct slice key, struct entry *e, struct value v, const char *event,
                      struct effect effect);
 /* Makes a new key of `v`, which the keyspace owns from now on. The event is the caller's. */
 void zset_create(struct call *c, struct slice key, struct value v);
-/* The result of a command that stores: takes over `v`, puts it in the place of whatever the key has (an empty one:
- * deletes the key), tells `event`, and replies with the number of members. */
+/* The result of a command that stores: takes over `v`, puts it in the place of whatever the key has (an empty
+ * one: deletes the key), tells `event`, and replies with the number of members. */
 void zset_store(struct call *c, struct slice key, struct value v, const char *event);
 
 #endif

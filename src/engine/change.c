@@ -86,6 +86,15 @@ void change_vanished(struct keyspace_view *view, struct slice key, enum vanish_r
     gather(view->db, (struct effect){ argv, 2 });
 }
 
+void change_elements_vanished(struct keyspace_view *view, struct slice key, const struct gone *gone, bool emptied) {
+    struct slice argv[2 + GONE_MAX] = { LIT_INIT("HDEL"), key };
+    for (size_t i = 0; i < gone->count; i++) argv[2 + i] = gone->names[i];
+    key_changed(view, view->db, key);
+    notify(view->db, NOTIFY_HASH, "hexpired", key);
+    if (emptied) notify(view->db, NOTIFY_GENERIC, "del", key);
+    gather(view->db, (struct effect){ argv, 2 + gone->count });
+}
+
 void change_missed(struct keyspace_view *view, struct slice key) {
     notify(view->db, NOTIFY_KEY_MISS, "keymiss", key);
 }

@@ -261,6 +261,11 @@ struct entry *entry_copy(const struct entry *e, struct slice key, int64_t expiry
     return fresh;
 }
 
+int64_t entry_due_ms(const struct entry *e) {
+    const struct value_ops *ops = value_ops[e->type];
+    return ops && ops->due_ms ? ops->due_ms(entry_value(e)) : INT64_MAX;
+}
+
 void entry_free(struct entry *e) {
     if (e->type != TYPE_STRING)
         value_ops[e->type]->free(entry_value(e));

@@ -13,6 +13,7 @@
 
 #define BITE_BUCKETS 16
 #define BITE_GONE_MAX 128  /* taken out in one bite at most; what a freak chain holds beyond waits */
+#define DATED_MAX 16       /* values of which elements are taken out in one bite; the others wait likewise */
 #define MOVE_BUCKETS 128   /* of a table that is growing or shrinking, moved after each walk through it */
 #define ROUND_WORK 2000    /* shards, buckets and entries looked at */
 #define STALE_ACCEPTED 10  /* percent */
@@ -45,13 +46,24 @@ struct bite {
     size_t alive;
     size_t stale; /* the first of which are in `gone` */
     struct entry *gone[BITE_GONE_MAX];
+    size_t due; /* entries with elements that have expired, the first of which are in `dated` */
+    struct entry *dated[DATED_MAX];
 };
+
+/* Of an entry that stays: do elements of its value expire by themselves? Those that have are for later: the walk must not
+ * be disturbed. */
+static bool look_inside(struct bite *b, struct entry *e) {
+    int64_t due_ms = entry_due_ms(e);
+    if (due_ms < b->now_ms && b->due < DATED_MAX) b->dated[b->due++] = e;
+    return due_ms != INT64_MAX;
+}
 
 static enum table_verdict visit(void *arg, void *item) {
     struct bite *b = arg;
-    const struct entry *e = item;
-    if (!e->has_expiry) return TABLE_UNMARK;
+    struct entry *e = item;
+    if (!e->has_expiry) return look_inside(b, e) ? TABLE_KEEP : TABLE_UNMARK;
     if (!entry_is_expired(e, b->now_ms)) {
+        (void)look_inside(b, e);
         b->alive++;
         b->ttl_sum += entry_expiry_ms(e) - b->now_ms;
         return TABLE_KEEP;
@@ -77,27 +89,32 @@ static void note_ttl(uint32_t db, const struct bite *b) {
 static struct keydb *next_db(struct shard *s, struct watch *w) NEEDS(s->lock) {
     for (; w->db <= shard_last_db(s); w->db++) {
         struct keydb *kdb = shard_db(s, w->db);
-        if (kdb && kdb->expires > 0) return kdb;
+        if (kdb && (kdb->expires > 0 || kdb->dated)) return kdb;
     }
     return NULL;
 }
 
 static void take_bite(struct cycle *c, struct keydb *kdb) {
     struct bite b = { .now_ms = c->view.now_ms };
+    size_t cursor = kdb->expiry_cursor;
+    bool more = false;
     c->view.db = c->watch->db;
     kdb->expiry_cursor = table_walk_marked(&kdb->table, kdb->expiry_cursor, BITE_BUCKETS, visit, &b);
     for (size_t i = 0; i < b.stale; i++) keyspace_vanish(&c->view, kdb, b.gone[i], VANISHED_EXPIRED, true);
-    if (kdb->expiry_cursor == 0) {
+    for (size_t i = 0; i < b.due; i++) more |= keyspace_reclaim(&c->view, kdb, b.dated[i]);
+    if (more) {
+        kdb->expiry_cursor = cursor; /* the same bite again, if there is time */
+    } else if (kdb->expiry_cursor == 0) {
         /* Nobody else may come by to carry on what the removals began; before the end it would confuse
          * the walk. */
         (void)table_move_some(&kdb->table, MOVE_BUCKETS);
         c->watch->db++;
     }
     note_ttl(c->view.db, &b);
-    c->work += BITE_BUCKETS + b.alive + b.stale;
-    c->checked += b.alive + b.stale;
-    c->stale += b.stale;
-    if (b.stale > 0 && c->flush) c->flush();
+    c->work += BITE_BUCKETS + b.alive + b.stale + b.due;
+    c->checked += b.alive + b.stale + b.due;
+    c->stale += b.stale + b.due;
+    if (b.stale + b.due > 0 && c->flush) c->flush();
 }
 
 /* Looks at a bit of the shard where the watch is. False if there was nothing to look at. */
@@ -137,6 +154,7 @@ static bool run(struct cycle *c, int64_t deadline_us) {
 }
 
 static bool anything_expires(void) {
+    if (atomic_load_explicit(&keyspace_dated_tables, memory_order_relaxed) > 0) return true;
     for (uint32_t db = 0; db < keyspace_databases(); db++)
         if (keyspace_expires(db) > 0) return true;
     return false;

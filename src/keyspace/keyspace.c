@@ -15,6 +15,7 @@
 
 struct keyspace_hooks keyspace_hooks;
 bool keyspace_epoch;
+atomic_size_t keyspace_dated_tables;
 static uint32_t database_count;
 
 void keyspace_init(uint32_t databases) {
@@ -73,14 +74,30 @@ static void count_entry(uint32_t db, struct keydb *kdb, const struct entry *e, i
     kdb->expires = sign > 0 ? kdb->expires + 1 : kdb->expires - 1;
 }
 
+static void set_dated(struct keydb *kdb, bool dated) {
+    if (kdb->dated == dated) return;
+    kdb->dated = dated;
+    if (dated)
+        atomic_fetch_add_explicit(&keyspace_dated_tables, 1, memory_order_relaxed);
+    else
+        atomic_fetch_sub_explicit(&keyspace_dated_tables, 1, memory_order_relaxed);
+}
+
+/* Lets the expiry cycle find the entry if it, or what it holds, expires. */
+static void mark_if_expiring(struct keydb *kdb, struct entry *e, uint64_t hash) {
+    bool dated = e->type != TYPE_STRING && entry_due_ms(e) != INT64_MAX;
+    if (dated) set_dated(kdb, true);
+    if (dated || e->has_expiry) table_mark(&kdb->table, e, hash);
+}
+
 static void insert_at(uint32_t db, struct keydb *kdb, struct entry *e, uint64_t hash) {
     table_insert(&kdb->table, e, hash);
-    if (e->has_expiry) table_mark(&kdb->table, e, hash);
+    mark_if_expiring(kdb, e, hash);
     count_entry(db, kdb, e, +1);
 }
 
 static void expiry_changed(uint32_t db, struct keydb *kdb, struct entry *e, uint64_t hash, bool had) {
-    if (e->has_expiry) table_mark(&kdb->table, e, hash);
+    mark_if_expiring(kdb, e, hash);
     if (e->has_expiry == had) return;
     int sign = e->has_expiry ? +1 : -1;
     COUNTER_ADD(counters_mine()->expires[db], sign);
@@ -118,6 +135,25 @@ void keyspace_vanish(struct keyspace_view *view, struct keydb *kdb, struct entry
         entry_free_lazily(e);
     else
         entry_free(e);
+}
+
+bool keyspace_reclaim(struct keyspace_view *view, struct keydb *kdb, struct entry *e) {
+    const struct value_ops *ops = value_ops[e->type];
+    struct value v = entry_value(e);
+    struct gone gone;
+    if (ops->due_ms(v) >= view->now_ms) return false;
+    save_image(view->db, e);
+    ops->take_due(&v, view->now_ms, &gone);
+    entry_set_value(e, v);
+    bool emptied = ops->effort(v) == 0;
+    if (gone.count > 0 && keyspace_hooks.elements_vanished)
+        keyspace_hooks.elements_vanished(view, entry_key(e), &gone, emptied);
+    for (size_t i = 0; i < gone.count; i++) mem_free(gone.items[i]);
+    COUNTER_ADD(counters_mine()->expired_fields, gone.count);
+    if (!emptied) return ops->due_ms(v) < view->now_ms;
+    take_out(view->db, kdb, e, hash_bytes(entry_key(e)));
+    entry_free(e);
+    return false;
 }
 
 static struct entry *find(struct keyspace_view *view, struct slice key) {
@@ -213,6 +249,11 @@ struct entry *keyspace_set_expiry(struct keyspace_view *view, struct entry *e, i
     return fresh;
 }
 
+void keyspace_note_dated(struct keyspace_view *view, struct entry *e) {
+    uint64_t hash = hash_of(view, e);
+    mark_if_expiring(db_of(view, hash), e, hash);
+}
+
 /* ---- whole databases ---- */
 
 /* The tables of a flushed database, on their way to the background thread. */
@@ -242,6 +283,7 @@ size_t keyspace_flush(uint32_t db, bool lazily) {
         COUNTER_ADD(counters_mine()->expires[db], -(int_fast64_t)kdb->expires);
         kdb->expires = 0;
         kdb->expiry_cursor = 0;
+        set_dated(kdb, false);
     }
     COUNTER_ADD(counters_mine()->keys[db], -(int_fast64_t)count);
     if (lazily && count > 0)

@@ -4,11 +4,18 @@
 #define KEYSPACE_KEYSPACE_PRIVATE_H
 
 #include "trivet/keyspace/keyspace.h"
+#include <stdatomic.h>
 
 /* Ends an entry that the caller has just taken out of kdb's table: saves its image for a running
  * snapshot, counts it, reports it to the hook `vanished` and frees it (`lazily`: in the background if
  * big). */
 void keyspace_vanish(struct keyspace_view *view, struct keydb *kdb, struct entry *e,
                      enum vanish_reason reason, bool lazily);
+
+/* Takes some elements that have expired out of the entry's value, and the entry out of the table if none is left. True if
+ * more of them are due. */
+bool keyspace_reclaim(struct keyspace_view *view, struct keydb *kdb, struct entry *e);
+/* How many tables are marked as dated, in all databases. */
+extern atomic_size_t keyspace_dated_tables;
 
 #endif

@@ -1,5 +1,6 @@
 /* rebuild.c: see rebuild.h. */
 #include "trivet/persist/rebuild.h"
+#include "rebuild_private.h"
 #include "trivet/base/number.h"
 #include "trivet/keyspace/scan.h"
 #include "trivet/types/list.h"
@@ -70,6 +71,8 @@ static bool rebuild_entry(void *arg, struct entry *e) {
         list_nodes(entry_value(e), rebuild_list_node, &l);
         break;
     }
+    case TYPE_ZSET: rebuild_zset(r->emit, r->arg, e); break;
+    case TYPE_STREAM: rebuild_stream(r->emit, r->arg, e); break;
     default: assert(!"every type can be rebuilt");
     }
     rebuild_expiry(r, e);

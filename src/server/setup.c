@@ -239,7 +239,9 @@ static bool reload_aof(struct buf *error) {
 /* ---- hooks ---- */
 
 static void fill_hooks(void) {
-    keyspace_hooks = (struct keyspace_hooks){ .vanished = change_vanished, .missed = change_missed };
+    keyspace_hooks = (struct keyspace_hooks){ .vanished = change_vanished,
+                                              .elements_vanished = change_elements_vanished,
+                                              .missed = change_missed };
     conn_fill_hooks(&client_hooks);
     options_hooks = (struct options_hooks){
         .rebind = listeners_reopen,

@@ -1,12 +1,13 @@
 /* btree.c: see btree.h.
  *
- * Leaves are half a kilobyte and linked in order. An inner node holds for each child its first item (score and
- * pointer) and how many items are below it; both are exact at all times, so a descent compares with items that are
- * there, and a rank is a sum over the way down.
+ * Leaves are half a kilobyte and linked in order. An inner node holds for each child its first item (score
+ * and pointer) and how many items are below it; both are exact at all times, so a descent compares with items
+ * that are there, and a rank is a sum over the way down.
  *
- * Nodes split in halves when full; at both ends of the tree they split so that items that come in order leave full
- * leaves behind. A node that falls to a quarter is merged with a neighbour if the two fit well into one; an empty
- * node goes. Nothing is ever moved between neighbours just to balance them: the depth cannot grow by removing.
+ * Nodes split in halves when full; at both ends of the tree they split so that items that come in order leave
+ * full leaves behind. A node that falls to a quarter is merged with a neighbour if the two fit well into one;
+ * an empty node goes. Nothing is ever moved between neighbours just to balance them: the depth cannot grow by
+ * removing.
  *
  * Every change records the way from the root in a struct path, from the leaf's parent (level 0) upwards. */
 #include "trivet/types/btree.h"
@@ -29,8 +30,8 @@ static_assert(sizeof(struct btree_leaf) <= 512, "a leaf fits a size class of the
 
 struct inner {
     uint32_t count;
-    uint32_t below[INNER_MAX]; /* items under each child */
-    double scores[INNER_MAX];  /* of `firsts` */
+    uint32_t below[INNER_MAX];        /* items under each child */
+    double scores[INNER_MAX];         /* of `firsts` */
     struct scored *firsts[INNER_MAX]; /* the first item under each child */
     void *children[INNER_MAX];
 };
@@ -81,8 +82,8 @@ static inline bool is_before(const struct btree_bound *b, double score, const st
 }
 
 /* How many of a node's sorted items are before the bound. */
-static inline uint32_t count_before(const struct btree_bound *b, const double *scores, struct scored *const *items,
-                                    uint32_t count) {
+static inline uint32_t count_before(const struct btree_bound *b, const double *scores,
+                                    struct scored *const *items, uint32_t count) {
     uint32_t low = 0, high = count;
     if (LIKELY(b->by != BTREE_BY_TEXT)) {
         low = scores_below(scores, count, b->score);
@@ -110,9 +111,10 @@ static inline void prefetch_child(const void *child, uint32_t level) {
         prefetch_scores(child, ((const struct btree_leaf *)child)->scores, LEAF_MAX);
 }
 
-/* The leaf of the last item before the bound (the first leaf if there is none), and in *at its place plus one: so
- * many items of the leaf are before the bound. `path` may be NULL. */
-static struct btree_leaf *descend(const struct btree *t, const struct btree_bound *b, struct path *path, uint32_t *at) {
+/* The leaf of the last item before the bound (the first leaf if there is none), and in *at its place plus
+ * one: so many items of the leaf are before the bound. `path` may be NULL. */
+static struct btree_leaf *descend(const struct btree *t, const struct btree_bound *b, struct path *path,
+                                  uint32_t *at) {
     void *node = t->root;
     for (uint32_t level = t->depth; level-- > 0;) {
         struct inner *n = node;
@@ -129,7 +131,8 @@ static struct btree_leaf *descend(const struct btree *t, const struct btree_boun
 }
 
 /* The leaf of the item at this rank, which must be there. */
-static struct btree_leaf *descend_to_rank(const struct btree *t, size_t rank, struct path *path, uint32_t *at) {
+static struct btree_leaf *descend_to_rank(const struct btree *t, size_t rank, struct path *path,
+                                          uint32_t *at) {
     assert(rank < t->count);
     void *node = t->root;
     for (uint32_t level = t->depth; level-- > 0;) {
@@ -164,7 +167,9 @@ struct btree_place btree_at(const struct btree *t, size_t rank) {
     return (struct btree_place){ leaf, at };
 }
 
-struct scored *btree_item(struct btree_place p) { return p.leaf->items[p.at]; }
+struct scored *btree_item(struct btree_place p) {
+    return p.leaf->items[p.at];
+}
 
 static struct btree_place enter_leaf(struct btree_leaf *leaf, uint32_t at) {
     for (uint32_t i = 0; i < leaf->count; i++) __builtin_prefetch(leaf->items[i]);
@@ -196,8 +201,10 @@ static void count_on_path(const struct btree *t, const struct path *path, int64_
     }
 }
 
-/* The first item under the child on the path at `level` changed: there, and above as far as it is the first too. */
-static void first_changed(const struct btree *t, const struct path *path, uint32_t level, struct scored *first) {
+/* The first item under the child on the path at `level` changed: there, and above as far as it is the first
+ * too. */
+static void first_changed(const struct btree *t, const struct path *path, uint32_t level,
+                          struct scored *first) {
     for (; level < t->depth; level++) {
         uint32_t at = path->level[level].at;
         path->level[level].node->scores[at] = first->score;
@@ -272,8 +279,8 @@ static void grow_root(struct btree *t, struct scored *first, const struct newcom
     t->depth++;
 }
 
-/* Puts `child` behind the path's child at `level`, splitting upwards. The counts on the path include its items
- * already. */
+/* Puts `child` behind the path's child at `level`, splitting upwards. The counts on the path include its
+ * items already. */
 static void add_child(struct btree *t, const struct path *path, uint32_t level, struct newcomer child) {
     for (; level < t->depth; level++) {
         struct inner *n = path->level[level].node;
@@ -382,8 +389,8 @@ static void leaf_unlink(struct btree *t, struct btree_leaf *leaf) {
     mem_free(leaf);
 }
 
-/* Takes child `at` out of the parent, whose own place is path level `level`; the child's items are gone or moved to
- * its left neighbour, and it is freed. A parent that becomes too empty goes the same way. */
+/* Takes child `at` out of the parent, whose own place is path level `level`; the child's items are gone or
+ * moved to its left neighbour, and it is freed. A parent that becomes too empty goes the same way. */
 static void remove_child(struct btree *t, const struct path *path, uint32_t level, uint32_t at) {
     for (;; level++) {
         struct inner *n = path->level[level].node;
@@ -398,7 +405,8 @@ static void remove_child(struct btree *t, const struct path *path, uint32_t leve
         }
         if (at == 0) first_changed(t, path, level + 1, n->firsts[0]);
         uint32_t left;
-        if (place > 0 && should_merge(n->count, ((struct inner *)parent->children[place - 1])->count, INNER_MAX))
+        if (place > 0 &&
+            should_merge(n->count, ((struct inner *)parent->children[place - 1])->count, INNER_MAX))
             left = place - 1;
         else if (place + 1 < parent->count &&
                  should_merge(n->count, ((struct inner *)parent->children[place + 1])->count, INNER_MAX))
@@ -445,7 +453,8 @@ static void settle_leaf(struct btree *t, const struct path *path, struct btree_l
 }
 
 /* Takes items at..at+count out of the leaf, which the path leads to. */
-static void remove_at(struct btree *t, const struct path *path, struct btree_leaf *leaf, uint32_t at, uint32_t count) {
+static void remove_at(struct btree *t, const struct path *path, struct btree_leaf *leaf, uint32_t at,
+                      uint32_t count) {
     size_t behind = leaf->count - at - count;
     MOVE(leaf->scores, at, at + count, behind);
     MOVE(leaf->items, at, at + count, behind);
@@ -494,8 +503,8 @@ void btree_rescore(struct btree *t, struct scored *item, double score) {
     btree_insert(t, item);
 }
 
-void btree_remove_range(struct btree *t, size_t rank, size_t count, void (*gone)(void *arg, struct scored *item),
-                        void *arg) {
+void btree_remove_range(struct btree *t, size_t rank, size_t count,
+                        void (*gone)(void *arg, struct scored *item), void *arg) {
     while (count > 0) {
         struct path path;
         uint32_t at;
@@ -559,8 +568,8 @@ size_t btree_nodes(const struct btree *t) { return t->count / (LEAF_MAX / 2) + 1
 /* ---- checking ---- */
 
 /* Returns the items below; *first is the first of them. */
-static size_t check_node(const struct btree *t, const void *node, unsigned depth, const struct btree_leaf **leaf,
-                         struct scored **first) {
+static size_t check_node(const struct btree *t, const void *node, unsigned depth,
+                         const struct btree_leaf **leaf, struct scored **first) {
     if (depth == 0) {
         const struct btree_leaf *l = node;
         assert(l == *leaf && l->count > 0 && l->count <= LEAF_MAX);

@@ -1,7 +1,7 @@
 /* deque.c: see deque_private.h. First the nodes, each by itself; then the ring; then the elements. */
-#include "types/deque_private.h"
 #include "trivet/base/mem.h"
 #include "trivet/types/value.h"
+#include "types/deque_private.h"
 #include <assert.h>
 #include <liblzf/lzf.h>
 
@@ -55,7 +55,9 @@ static struct deque_node packed_node(unsigned char *lp) {
 /* A node with this one element. */
 static struct deque_node single_node(struct slice text) {
     if (!deque_is_big(text.len))
-        return (struct deque_node){ .data = listpack_append(listpack_new(), text), .count = 1, .kind = NODE_PACKED };
+        return (struct deque_node){ .data = listpack_append(listpack_new(), text),
+                                    .count = 1,
+                                    .kind = NODE_PACKED };
     struct deque_plain *p = mem_alloc(sizeof *p + text.len);
     p->len = text.len;
     memcpy(p->bytes, text.ptr, text.len);
@@ -268,8 +270,8 @@ static void settle_node(struct deque *d, uint32_t i) {
     if (i < d->length && is_inner(d, i)) compress(deque_at(d, i));
 }
 
-/* After nodes came or went: those near the ends are read and changed most; those that just left their neighbourhood
- * are compressed. */
+/* After nodes came or went: those near the ends are read and changed most; those that just left their
+ * neighbourhood are compressed. */
 static void settle_ends(struct deque *d) {
     size_t depth = encoding_limits.list_compress_depth;
     if (depth == 0) return;
@@ -413,14 +415,16 @@ void deque_delete(struct deque *d, size_t index, size_t count) {
         node_delete(n, 0, (uint32_t)count);
     }
     if (whole > 0) ring_remove(d, at.node, whole);
-    if (touched > 0 && touched + 1 < d->length) join_around(d, touched); /* at the ends it would be done at each pop */
+    if (touched > 0 && touched + 1 < d->length)
+        join_around(d, touched); /* at the ends it would be done at each pop */
     for (uint32_t k = touched > 0 ? touched - 1 : 0; k <= touched + 1; k++) settle_node(d, k);
     if (length != d->length) settle_ends(d);
 }
 
 /* ---- removing what equals a text ---- */
 
-unsigned char *deque_remove_packed(unsigned char *lp, struct slice text, size_t limit, bool backward, size_t *removed) {
+unsigned char *deque_remove_packed(unsigned char *lp, struct slice text, size_t limit, bool backward,
+                                   size_t *removed) {
     unsigned char *at = backward ? listpack_last(lp) : listpack_find(lp, listpack_first(lp), text, 0);
     *removed = 0;
     while (at && *removed < limit) {

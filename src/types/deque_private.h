@@ -2,18 +2,18 @@
  *
  *     nodes: [ listpack of 131 | listpack of 128 | big element | compressed listpack of 130 | listpack of 7 ]
  *
- * The ring is an array of 16-byte slots, each with a node's address and its number of elements, that can wrap around
- * its end. Why an array and not a linked list: finding an index adds up counts that lie side by side (a list of ten
- * million small elements has some ten thousand slots: 160 KB read in a row, where a chain costs a cache miss a node),
- * and a push allocates nothing but the listpack. The price is that a node that goes or comes inside moves the slots on
- * its shorter side: at worst, when every element is a node of its own, that is 8 bytes moved for each element passed on
- * the way, which is less work than the walk to the place. Removing many (LREM) marks nodes empty and closes the ring
- * once; ranges (LTRIM) go in one move.
+ * The ring is an array of 16-byte slots, each with a node's address and its number of elements, that can wrap
+ * around its end. Why an array and not a linked list: finding an index adds up counts that lie side by side
+ * (a list of ten million small elements has some ten thousand slots: 160 KB read in a row, where a chain
+ * costs a cache miss a node), and a push allocates nothing but the listpack. The price is that a node that
+ * goes or comes inside moves the slots on its shorter side: at worst, when every element is a node of its
+ * own, that is 8 bytes moved for each element passed on the way, which is less work than the walk to the
+ * place. Removing many (LREM) marks nodes empty and closes the ring once; ranges (LTRIM) go in one move.
  *
- * A node is as big as encoding_limits.list_size allows when it grows. If encoding_limits.list_compress_depth is not 0,
- * nodes further than that from both ends are compressed with LZF where it saves enough. Whether a node is compressed is
- * never more than a matter of memory: every function takes it as it finds it.
- * Thread: the list's owner. */
+ * A node is as big as encoding_limits.list_size allows when it grows. If encoding_limits.list_compress_depth
+ * is not 0, nodes further than that from both ends are compressed with LZF where it saves enough. Whether a
+ * node is compressed is never more than a matter of memory: every function takes it as it finds it. Thread:
+ * the list's owner. */
 #ifndef TYPES_DEQUE_PRIVATE_H
 #define TYPES_DEQUE_PRIVATE_H
 
@@ -87,11 +87,12 @@ void deque_replace(struct deque *d, size_t index, struct slice text);
 void deque_delete(struct deque *d, size_t index, size_t count);
 /* Removes up to `limit` elements equal to `text`, from the tail on if `backward`. Returns how many. */
 size_t deque_remove(struct deque *d, struct slice text, size_t limit, bool backward);
-/* If all is one listpack that is small enough (at most half a node if `half`): that, out of the deque, which is freed
- * then. Else NULL. */
+/* If all is one listpack that is small enough (at most half a node if `half`): that, out of the deque, which
+ * is freed then. Else NULL. */
 unsigned char *deque_detach_single(struct deque *d, bool half);
 /* deque_remove for one listpack; *removed is how many. */
-unsigned char *deque_remove_packed(unsigned char *lp, struct slice text, size_t limit, bool backward, size_t *removed);
+unsigned char *deque_remove_packed(unsigned char *lp, struct slice text, size_t limit, bool backward,
+                                   size_t *removed);
 
 /* May a node have so many bytes and elements? And is one element so big that it stands alone? */
 bool deque_node_fits(size_t bytes, size_t count);

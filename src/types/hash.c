@@ -173,8 +173,10 @@ static struct hash_field pair_at(unsigned char *lp, unsigned char *at, struct ha
 bool hash_find(struct value v, struct slice name, struct hash_field *out, struct hash_scratch *scratch) {
     if (v.encoding == ENCODING_LISTPACK) {
         unsigned char *at = find_name(v.ptr, name);
-        if (at) *out = pair_at(v.ptr, at, scratch);
-        return at != NULL;
+        if (!at) return false;
+        struct slice value = listpack_text(listpack_next(v.ptr, at), scratch->value);
+        *out = (struct hash_field){ name, value, HASH_NO_EXPIRY };
+        return true;
     }
     struct fields *h = v.ptr;
     void *item = table_find(&h->table, name, hash_bytes(name));

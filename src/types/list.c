@@ -9,7 +9,9 @@ static bool is_small(struct value v) {
     return v.encoding == ENCODING_LISTPACK;
 }
 
-struct value list_new(void) { return (struct value){ listpack_new(), ENCODING_LISTPACK }; }
+struct value list_new(void) {
+    return (struct value){ listpack_new(), ENCODING_LISTPACK };
+}
 
 size_t list_count(struct value v) {
     return is_small(v) ? listpack_count(v.ptr) : ((const struct deque *)v.ptr)->count;
@@ -65,7 +67,8 @@ static void shrink(struct value *v) { make_small(v, true); }
 void list_settle(struct value *v) { make_small(v, false); }
 
 static void expect(struct value *v, size_t bytes, size_t count) {
-    if (is_small(*v) && !deque_node_fits(listpack_bytes(v->ptr) + bytes, listpack_count(v->ptr) + count)) make_big(v);
+    if (is_small(*v) && !deque_node_fits(listpack_bytes(v->ptr) + bytes, listpack_count(v->ptr) + count))
+        make_big(v);
 }
 
 void list_expect(struct value *v, const struct slice *texts, size_t count) {

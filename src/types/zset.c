@@ -1,5 +1,5 @@
-/* zset.c: see zset.h. The first half is about pairs in a listpack, the second about table and tree; the calls of the
- * header choose between them. */
+/* zset.c: see zset.h. The first half is about pairs in a listpack, the second about table and tree; the calls
+ * of the header choose between them. */
 #include "trivet/types/zset.h"
 #include "trivet/base/hash.h"
 #include "trivet/base/mem.h"
@@ -18,9 +18,10 @@ static double read_score(const unsigned char *at) {
     return score;
 }
 
-/* As the text of the score, which the listpack keeps as an integer where it is one. */
+/* As text, of which the listpack makes an integer where it is one: so minus zero becomes zero (adding zero
+ * does it). */
 static struct slice score_text(double score, char *scratch) {
-    return slice_make(scratch, double_format(scratch, score));
+    return slice_make(scratch, double_format(scratch, score + 0.0));
 }
 
 static unsigned char *score_of(const unsigned char *lp, const unsigned char *member) {
@@ -148,7 +149,9 @@ static void forget_item(void *arg, struct scored *item) {
 
 /* ---- making and reading ---- */
 
-struct value zset_new(void) { return (struct value){ listpack_new(), ENCODING_LISTPACK }; }
+struct value zset_new(void) {
+    return (struct value){ listpack_new(), ENCODING_LISTPACK };
+}
 
 struct value zset_of_listpack(unsigned char *owned) {
     struct value v = { owned, ENCODING_LISTPACK };

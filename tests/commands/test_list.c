@@ -126,9 +126,9 @@ static void positions_are_found_by_rank_count_and_length(void **state) {
         { "LPOS l zz COUNT 1", "*[]" },
         { "LPOS none c", "$-1" },
         { "LPOS none c COUNT 1", "*[]" },
-        { "LPOS l c RANK 0",
-          "-ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to "
-          "start from the end of the list" },
+        { "LPOS l c RANK 0", "-ERR RANK can't be zero: use 1 to start from the first match, 2 from the "
+                             "second ... or use negative to "
+                             "start from the end of the list" },
         { "LPOS l c RANK -9223372036854775808",
           "-ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807" },
         { "LPOS l c RANK a", NOT_INT },
@@ -197,10 +197,10 @@ static void lmpop_takes_from_the_first_list_that_has_some(void **state) {
 
 static void other_types_are_refused(void **state) {
     static const char *const commands[] = {
-        "LPUSH s a",   "RPUSH s a",   "LPUSHX s a",        "RPUSHX s a",   "LPOP s",
-        "RPOP s 1",    "LLEN s",      "LINDEX s a",        "LRANGE s 0 1", "LINSERT s BEFORE a b",
-        "LSET s a b",  "LREM s 0 a",  "LTRIM s 0 1",       "LPOS s a",     "LMPOP 1 s LEFT",
-        "BLPOP s 0",   "BRPOP n s 0", "BLMPOP 0 1 s LEFT", "BRPOPLPUSH s n 0",
+        "LPUSH s a",  "RPUSH s a",   "LPUSHX s a",        "RPUSHX s a",       "LPOP s",
+        "RPOP s 1",   "LLEN s",      "LINDEX s a",        "LRANGE s 0 1",     "LINSERT s BEFORE a b",
+        "LSET s a b", "LREM s 0 a",  "LTRIM s 0 1",       "LPOS s a",         "LMPOP 1 s LEFT",
+        "BLPOP s 0",  "BRPOP n s 0", "BLMPOP 0 1 s LEFT", "BRPOPLPUSH s n 0",
     };
     struct client *c = fixture_client(state);
     assert_reply(c, "SET s x", "+OK");
@@ -288,12 +288,23 @@ static void events_are_told_as_clients_know_them(void **state) {
     static const struct {
         const char *command, *events;
     } rows[] = {
-        { "RPUSH l 1 2 3 4", "rpush:l" },    { "LPUSH l 0", "lpush:l" },        { "LPOP l", "lpop:l" },
-        { "RPOP l 1", "rpop:l" },            { "LSET l 0 x", "lset:l" },        { "LINSERT l BEFORE x y", "linsert:l" },
-        { "LREM l 0 y", "lrem:l" },          { "LTRIM l 0 1", "ltrim:l" },      { "LTRIM l 0 -1", "" },
-        { "LREM l 0 nothing", "" },          { "LPOP l 0", "" },                { "LMOVE l m LEFT RIGHT", "rpush:m lpop:l" },
-        { "RPOPLPUSH l m", "lpush:m rpop:l del:l" }, { "LMOVE m m LEFT RIGHT", "rpush:m lpop:m" },
-        { "LMPOP 1 m LEFT COUNT 9", "lpop:m del:m" }, { "RPUSH l 1", "rpush:l" }, { "LREM l 0 1", "lrem:l del:l" },
+        { "RPUSH l 1 2 3 4", "rpush:l" },
+        { "LPUSH l 0", "lpush:l" },
+        { "LPOP l", "lpop:l" },
+        { "RPOP l 1", "rpop:l" },
+        { "LSET l 0 x", "lset:l" },
+        { "LINSERT l BEFORE x y", "linsert:l" },
+        { "LREM l 0 y", "lrem:l" },
+        { "LTRIM l 0 1", "ltrim:l" },
+        { "LTRIM l 0 -1", "" },
+        { "LREM l 0 nothing", "" },
+        { "LPOP l 0", "" },
+        { "LMOVE l m LEFT RIGHT", "rpush:m lpop:l" },
+        { "RPOPLPUSH l m", "lpush:m rpop:l del:l" },
+        { "LMOVE m m LEFT RIGHT", "rpush:m lpop:m" },
+        { "LMPOP 1 m LEFT COUNT 9", "lpop:m del:m" },
+        { "RPUSH l 1", "rpush:l" },
+        { "LREM l 0 1", "lrem:l del:l" },
     };
     assert_reply(c, "CONFIG SET notify-keyspace-events Elg", "+OK");
     assert_reply(ear, "PSUBSCRIBE *", "*[$\"psubscribe\", $\"*\", :1]");
@@ -358,7 +369,8 @@ static char *digest(struct client *c) { return strdup(client_ask(c, "DEBUG DIGES
 
 static void a_replay_of_the_journal_gives_the_same_lists(void **state) {
     (void)state;
-    struct server *s = server_start("--appendonly", "yes", "--appendfsync", "no", "--list-compress-depth", "1", NULL);
+    struct server *s =
+        server_start("--appendonly", "yes", "--appendfsync", "no", "--list-compress-depth", "1", NULL);
     struct client *c = server_connect(s);
     fill(c);
     char *before = digest(c);

@@ -1,4 +1,5 @@
-/* test_list_blocking.c: commands on lists that wait, over the wire, with waiters and pushers on four workers. */
+/* test_list_blocking.c: commands on lists that wait, over the wire, with waiters and pushers on four workers.
+ */
 #include "../harness/fail.h"
 #include "../harness/fixture.h"
 #include <pthread.h>
@@ -16,14 +17,13 @@ static struct client *connect_another(void **state) {
 /* Sends the command and returns when the client waits. `c` is another one, to ask with. */
 static void send_and_wait(struct client *c, struct client *waiter, const char *command) {
     char list[64];
-    snprintf(list, sizeof list, "CLIENT LIST ID %lld FLAGS b", (long long)client_ask_int(waiter, "CLIENT ID"));
+    snprintf(list, sizeof list, "CLIENT LIST ID %lld FLAGS b",
+             (long long)client_ask_int(waiter, "CLIENT ID"));
     client_send(waiter, "%s", command);
     assert_reply_soon(c, list, "$\"id=...");
 }
 
-static void await_nobody_blocked(struct client *c) {
-    assert_reply_soon(c, "CLIENT LIST FLAGS b", "$\"\"");
-}
+static void await_nobody_blocked(struct client *c) { assert_reply_soon(c, "CLIENT LIST FLAGS b", "$\"\""); }
 
 /* ---- waiting and being served ---- */
 
@@ -99,8 +99,9 @@ static void one_of_many_keys_is_enough(void **state) {
 }
 
 static void a_chain_of_moves_is_followed_to_its_end(void **state) {
-    struct client *c = fixture_client(state), *first = connect_another(state), *second = connect_another(state),
-                  *third = connect_another(state), *last = connect_another(state);
+    struct client *c = fixture_client(state), *first = connect_another(state),
+                  *second = connect_another(state), *third = connect_another(state),
+                  *last = connect_another(state);
     send_and_wait(c, last, "BLPOP d 0");
     send_and_wait(c, third, "BRPOPLPUSH \"\" d 0");
     send_and_wait(c, second, "BLMOVE b \"\" LEFT LEFT 0");
@@ -133,8 +134,8 @@ static void a_ring_of_moves_ends(void **state) {
 
 static void a_wait_ends_with_its_timeout(void **state) {
     static const char *const commands[] = {
-        "BLPOP k 0.001", "BRPOP j k 0.01", "BLMPOP 0.001 1 k LEFT", "BLMOVE k j LEFT LEFT 0.001",
-        "BRPOPLPUSH k j 0.02", "BLPOP k 1e-9", "BLPOP k 0x0.1p-4",
+        "BLPOP k 0.001",       "BRPOP j k 0.01", "BLMPOP 0.001 1 k LEFT", "BLMOVE k j LEFT LEFT 0.001",
+        "BRPOPLPUSH k j 0.02", "BLPOP k 1e-9",   "BLPOP k 0x0.1p-4",
     };
     struct client *c = fixture_client(state);
     for (size_t i = 0; i < COUNT_OF(commands); i++) assert_reply(c, commands[i], "*-1");
@@ -191,9 +192,9 @@ static void what_a_transaction_took_away_again_serves_nobody(void **state) {
     struct client *c = fixture_client(state), *waiter = connect_another(state);
     send_and_wait(c, waiter, "BLPOP k 0");
     static const struct exchange rows[] = {
-        { "MULTI", "+OK" },      { "RPUSH k a", "+QUEUED" }, { "DEL k", "+QUEUED" }, { "EXEC", "*[:1, :1]" },
-        { "MULTI", "+OK" },      { "RPUSH k a", "+QUEUED" }, { "SET k x", "+QUEUED" }, { "EXEC", "*[:1, +OK]" },
-        { "GET k", "$\"x\"" },   { "DEL k", ":1" },          { "RPUSH k late", ":1" }, { NULL, NULL },
+        { "MULTI", "+OK" },    { "RPUSH k a", "+QUEUED" }, { "DEL k", "+QUEUED" },   { "EXEC", "*[:1, :1]" },
+        { "MULTI", "+OK" },    { "RPUSH k a", "+QUEUED" }, { "SET k x", "+QUEUED" }, { "EXEC", "*[:1, +OK]" },
+        { "GET k", "$\"x\"" }, { "DEL k", ":1" },          { "RPUSH k late", ":1" }, { NULL, NULL },
     };
     assert_exchanges(c, rows);
     assert_next(waiter, "*[$\"k\", $\"late\"]");
@@ -224,7 +225,8 @@ static void unblocking_ends_the_wait_and_takes_nothing(void **state) {
         int64_t id = client_ask_int(waiter, "CLIENT ID");
         bool by_error = w % 2;
         send_and_wait(c, waiter, w % 3 ? "BLPOP k 0" : "BLMOVE k j LEFT LEFT 0");
-        assert_int_equal(client_ask_int(c, "CLIENT UNBLOCK %lld%s", (long long)id, by_error ? " ERROR" : ""), 1);
+        assert_int_equal(client_ask_int(c, "CLIENT UNBLOCK %lld%s", (long long)id, by_error ? " ERROR" : ""),
+                         1);
         assert_reply(c, "RPUSH k x", ":1"); /* whether or not the waiter's worker has heard of it */
         assert_reply(c, "LPOP k", "$\"x\"");
         assert_next(waiter, by_error ? "-UNBLOCKED client unblocked via CLIENT UNBLOCK" : "*-1");
@@ -257,7 +259,8 @@ static void the_dead_take_no_elements(void **state) {
 }
 
 static void the_next_in_line_is_served_when_one_leaves(void **state) {
-    struct client *c = fixture_client(state), *first = connect_another(state), *second = connect_another(state);
+    struct client *c = fixture_client(state), *first = connect_another(state),
+                  *second = connect_another(state);
     int64_t id = client_ask_int(first, "CLIENT ID");
     send_and_wait(c, first, "BLPOP k 0");
     send_and_wait(c, second, "BLPOP k 0");
@@ -272,11 +275,13 @@ static void the_next_in_line_is_served_when_one_leaves(void **state) {
 /* ---- how a list can come ---- */
 
 static void a_key_of_another_type_leaves_clients_waiting(void **state) {
-    struct client *c = fixture_client(state), *waiter = connect_another(state), *mover = connect_another(state);
+    struct client *c = fixture_client(state), *waiter = connect_another(state),
+                  *mover = connect_another(state);
     send_and_wait(c, waiter, "BLPOP k 0");
     send_and_wait(c, mover, "BLMOVE k j LEFT LEFT 0");
     static const struct exchange rows[] = {
-        { "SET k x", "+OK" }, { "APPEND k y", ":2" }, { "DEL k", ":1" }, { "RPUSH k a b", ":2" }, { NULL, NULL },
+        { "SET k x", "+OK" },    { "APPEND k y", ":2" }, { "DEL k", ":1" },
+        { "RPUSH k a b", ":2" }, { NULL, NULL },
     };
     assert_exchanges(c, rows);
     assert_next(waiter, "*[$\"k\", $\"a\"]");
@@ -299,9 +304,9 @@ static void lists_that_come_by_other_ways_serve_too(void **state) {
     static const struct {
         const char *before, *command;
     } rows[] = {
-        { "RPUSH src a", "RENAME src k" },   { "RPUSH src a", "RENAMENX src k" }, { "RPUSH src a", "COPY src k" },
-        { "RPUSH src a", "LMOVE src k LEFT LEFT" }, { "RPUSH src a", "RPOPLPUSH src k" },
-        { "SET k x", "COPY list k REPLACE" },
+        { "RPUSH src a", "RENAME src k" },    { "RPUSH src a", "RENAMENX src k" },
+        { "RPUSH src a", "COPY src k" },      { "RPUSH src a", "LMOVE src k LEFT LEFT" },
+        { "RPUSH src a", "RPOPLPUSH src k" }, { "SET k x", "COPY list k REPLACE" },
     };
     struct client *c = fixture_client(state), *waiter = connect_another(state);
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -320,17 +325,17 @@ static void a_waiter_hears_of_its_own_database_only(void **state) {
     struct client *c = fixture_client(state), *waiter = connect_another(state);
     send_and_wait(c, waiter, "BLPOP k 0");
     static const struct exchange rows[] = {
-        { "SELECT 1", "+OK" },    { "RPUSH k one", ":1" }, { "LLEN k", ":1" }, { "MOVE k 2", ":1" },
-        { "SELECT 2", "+OK" },    { "MOVE k 0", ":1" },    { "SELECT 0", "+OK" }, { "EXISTS k", ":0" },
-        { NULL, NULL },
+        { "SELECT 1", "+OK" }, { "RPUSH k one", ":1" }, { "LLEN k", ":1" },
+        { "MOVE k 2", ":1" },  { "SELECT 2", "+OK" },   { "MOVE k 0", ":1" },
+        { "SELECT 0", "+OK" }, { "EXISTS k", ":0" },    { NULL, NULL },
     };
     assert_exchanges(c, rows);
     assert_next(waiter, "*[$\"k\", $\"one\"]");
     send_and_wait(c, waiter, "BLMOVE k j LEFT LEFT 0");
     static const struct exchange swap[] = {
-        { "SELECT 1", "+OK" }, { "RPUSH k two", ":1" },  { "SWAPDB 0 1", "+OK" }, { "EXISTS k", ":0" },
-        { "SELECT 0", "+OK" }, { "LLEN j", ":1" },       { "DEL j", ":1" },       { "COPY nothing k", ":0" },
-        { NULL, NULL },
+        { "SELECT 1", "+OK" }, { "RPUSH k two", ":1" },    { "SWAPDB 0 1", "+OK" },
+        { "EXISTS k", ":0" },  { "SELECT 0", "+OK" },      { "LLEN j", ":1" },
+        { "DEL j", ":1" },     { "COPY nothing k", ":0" }, { NULL, NULL },
     };
     assert_exchanges(c, swap);
     assert_next(waiter, "$\"two\"");
@@ -380,8 +385,8 @@ static void a_muted_client_waits_and_hears_nothing(void **state) {
 }
 
 static void a_pause_of_writes_holds_pushes_back_and_not_timeouts(void **state) {
-    struct client *c = fixture_client(state), *waiter = connect_another(state), *pusher = connect_another(state),
-                  *late = connect_another(state);
+    struct client *c = fixture_client(state), *waiter = connect_another(state),
+                  *pusher = connect_another(state), *late = connect_another(state);
     send_and_wait(c, waiter, "BLPOP k 0");
     send_and_wait(c, late, "BLPOP other 0.05");
     assert_reply(c, "CLIENT PAUSE 100000 WRITE", "+OK");
@@ -523,7 +528,8 @@ static void *unblock(void *arg) {
     struct client *c = server_connect(storm.server);
     unsigned seed = 1;
     while (atomic_load(&storm.received) < PRODUCERS * EACH)
-        (void)client_ask_int(c, "CLIENT UNBLOCK %lld TIMEOUT", (long long)storm.ids[rand_r(&seed) % CONSUMERS]);
+        (void)client_ask_int(c, "CLIENT UNBLOCK %lld TIMEOUT",
+                             (long long)storm.ids[rand_r(&seed) % CONSUMERS]);
     client_close(c);
     return NULL;
 }

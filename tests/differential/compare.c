@@ -21,6 +21,8 @@ static struct known_difference known[] = {
       "7.2 refuses a rank that has no positive counterpart", 0 },
     { "CLIENT LIST TYPE foo extra", "-ERR syntax error", "-ERR Unknown client type 'foo'",
       "Valkey 8.1 reads its many filters one by one", 0 },
+    { "Z...RANK ...", "-ERR wrong number of arguments for ...", "-ERR syntax error",
+      "7.0 has no WITHSCORE, so no fourth argument", 0 },
 };
 
 static bool matches_nocase(const char *pattern, const char *text) {
@@ -124,6 +126,8 @@ static const struct {
     { "zset", "ZRANGE", "0 -1 WITHSCORES", COMPARE_EXACT },
     { "list", "LRANGE", "0 -1", COMPARE_EXACT },
     { "set", "SMEMBERS", "", COMPARE_SORTED },
+    { "stream", "XRANGE", "- +", COMPARE_EXACT },
+    { "stream", "XINFO GROUPS", "", COMPARE_EXACT },
 };
 
 static struct node *ask_about_key(struct pair *p, enum compare compare, const char *before,

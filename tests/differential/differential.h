@@ -71,6 +71,7 @@ struct generator {
 };
 
 extern const struct generator set_generators[], list_generators[];
+extern const struct generator stream_generators[];
 extern const struct generator hyperloglog_generators[];
 extern const struct generator connection_generators[], string_generators[], generic_generators[],
     zset_generators[], transaction_generators[], bitmap_generators[];
@@ -93,6 +94,7 @@ struct probe {
     void (*run)(struct pair *p, struct chance *c);
 };
 
+extern const struct probe stream_probes[];
 extern const struct probe zset_probes[], generic_probes[], pubsub_probes[], set_probes[];
 
 /* A whole iteration with "SSCAN key" or its like on both sides; the same elements must come. */

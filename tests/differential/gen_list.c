@@ -1,4 +1,5 @@
-/* gen_list.c: random commands of group list. Mostly on keys of their own, so that lists grow beyond a node. */
+/* gen_list.c: random commands of group list. Mostly on keys of their own, so that lists grow beyond a node.
+ */
 #include "differential.h"
 
 static void add_list(struct chance *c, struct words *w) {

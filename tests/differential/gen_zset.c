@@ -1,6 +1,6 @@
-/* gen_zset.c: random commands of group sorted-set. Scores are few, so that members tie, and of the kind that all
- * versions print alike (no long decimals, no integers that 7.0 writes with an exponent). What chance decides is compared
- * by its kind alone. */
+/* gen_zset.c: random commands of group sorted-set. Scores are few, so that members tie, and of the kind that
+ * all versions print alike (no long decimals, no integers that 7.0 writes with an exponent). What chance
+ * decides is compared by its kind alone. */
 #include "differential.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,8 +24,9 @@ static void add_source_key(struct chance *c, struct words *w) {
 }
 
 static void add_score(struct chance *c, struct words *w) {
-    static const char *const some[] = { "0", "-1", "0.5", "-2.25", "inf", "-inf", "+inf", "1e3", "1e9", "-0.125",
-                                        "3.0", "0x10", "infinity", "1024", "123456789", NULL };
+    static const char *const some[] = { "0",        "-1",   "0.5",       "-2.25",  "inf", "-inf",
+                                        "+inf",     "1e3",  "1e9",       "-0.125", "3.0", "0x10",
+                                        "infinity", "1024", "123456789", NULL };
     static const char *const wrong[] = { "", "a", "nan", "1 ", "--1", "1e400", NULL };
     size_t roll = chance_below(c, 100);
     if (roll < 60)
@@ -47,7 +48,8 @@ static void add_member(struct chance *c, struct words *w) {
 }
 
 static void add_score_end(struct chance *c, struct words *w) {
-    static const char *const some[] = { "-inf", "+inf", "(-inf", "(inf", "(0", "0.5", "(", "", "a", "(a", "nan", NULL };
+    static const char *const some[] = { "-inf", "+inf", "(-inf", "(inf", "(0",  "0.5",
+                                        "(",    "",     "a",     "(a",   "nan", NULL };
     if (chance_of(c, 30))
         words_add_str(w, chance_pick(c, some));
     else
@@ -55,7 +57,9 @@ static void add_score_end(struct chance *c, struct words *w) {
 }
 
 static void add_lex_end(struct chance *c, struct words *w) {
-    static const char *const some[] = { "-", "+", "-", "+", "[", "(", "[m", "(m1", "[9", "a", "", "+a", NULL };
+    static const char *const some[] = {
+        "-", "+", "-", "+", "[", "(", "[m", "(m1", "[9", "a", "", "+a", NULL
+    };
     if (chance_of(c, 50))
         words_add_str(w, chance_pick(c, some));
     else
@@ -145,7 +149,8 @@ static void make_by_rank(struct chance *c, struct script *s) {
 }
 
 static void make_by_score(struct chance *c, struct script *s) {
-    static const char *const names[] = { "ZRANGEBYSCORE", "ZREVRANGEBYSCORE", "ZCOUNT", "ZREMRANGEBYSCORE", NULL };
+    static const char *const names[] = { "ZRANGEBYSCORE", "ZREVRANGEBYSCORE", "ZCOUNT", "ZREMRANGEBYSCORE",
+                                         NULL };
     const char *name = chance_pick(c, names);
     struct words *w = script_command(s, COMPARE_EXACT, name);
     add_zset_key(c, w);
@@ -157,7 +162,8 @@ static void make_by_score(struct chance *c, struct script *s) {
 }
 
 static void make_by_lex(struct chance *c, struct script *s) {
-    static const char *const names[] = { "ZRANGEBYLEX", "ZREVRANGEBYLEX", "ZLEXCOUNT", "ZREMRANGEBYLEX", NULL };
+    static const char *const names[] = { "ZRANGEBYLEX", "ZREVRANGEBYLEX", "ZLEXCOUNT", "ZREMRANGEBYLEX",
+                                         NULL };
     const char *name = chance_pick(c, names);
     struct words *w = script_command(s, COMPARE_EXACT, name);
     add_lex_key(c, w);
@@ -271,8 +277,18 @@ static void make_blocking(struct chance *c, struct script *s) {
 }
 
 static void make_zrandmember(struct chance *c, struct script *s) {
-    static const char *const counts[] = { "1", "-1", "3", "-7", "0", "100", "200", "a", "-9223372036854775808",
-                                          "9223372036854775807", "-4611686018427387904", NULL };
+    static const char *const counts[] = { "1",
+                                          "-1",
+                                          "3",
+                                          "-7",
+                                          "0",
+                                          "100",
+                                          "200",
+                                          "a",
+                                          "-9223372036854775808",
+                                          "9223372036854775807",
+                                          "-4611686018427387904",
+                                          NULL };
     struct words *w = script_command(s, COMPARE_KIND, "ZRANDMEMBER");
     words_printf(w, "z%zu", chance_below(c, 8));
     w = script_command(s, COMPARE_EXACT, "ZRANDMEMBER none");

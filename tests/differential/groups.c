@@ -3,7 +3,7 @@
 
 const struct generator *const all_generators[] = {
     connection_generators, string_generators, generic_generators, transaction_generators, zset_generators, hyperloglog_generators,
-    bitmap_generators, set_generators, list_generators, NULL,
+    bitmap_generators, set_generators, list_generators, stream_generators, NULL,
 };
 
-const struct probe *const all_probes[] = { zset_probes, set_probes, generic_probes, pubsub_probes, NULL };
+const struct probe *const all_probes[] = { stream_probes, zset_probes, set_probes, generic_probes, pubsub_probes, NULL };

@@ -60,6 +60,7 @@ uint64_t change_flush(void);
 void change_flush_quietly(void);
 /* The functions behind keyspace_hooks.vanished and .missed. */
 void change_vanished(struct keyspace_view *view, struct slice key, enum vanish_reason reason);
+void change_elements_vanished(struct keyspace_view *view, struct slice key, const struct gone *gone, bool emptied);
 void change_missed(struct keyspace_view *view, struct slice key);
 void change_thread_release(void);
 

@@ -76,6 +76,9 @@ static inline bool entry_is_expired(const struct entry *e, int64_t now_ms) {
     return e->has_expiry && entry_expiry_ms(e) < now_ms;
 }
 
+/* No element of the value expires by itself before this time; INT64_MAX: none ever does. */
+int64_t entry_due_ms(const struct entry *e);
+
 static inline void *entry_pointer(const struct entry *e) {
     void *p;
     memcpy(&p, entry_value_at(e), sizeof p);

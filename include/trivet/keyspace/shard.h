@@ -20,6 +20,7 @@ struct keydb {
     struct table table;
     size_t expires;       /* entries with an expiry */
     size_t expiry_cursor; /* where the expiry cycle goes on */
+    bool dated;           /* values whose elements expire by themselves are or were in the table */
 };
 
 /* Databases 1 and up, NULL where never used. */

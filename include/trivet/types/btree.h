@@ -1,11 +1,12 @@
-/* btree.h: the order of a big sorted set: a B+tree of items by score, then by member's bytes, that counts what is
- * below each node, so that ranks and the item at a rank are found in log n.
+/* btree.h: the order of a big sorted set: a B+tree of items by score, then by member's bytes, that counts
+ * what is below each node, so that ranks and the item at a rank are found in log n.
  *
- * An item is one allocation that the tree shares with the by-member table; the tree never owns it. Nodes keep the
- * scores beside the pointers, so that a search reads an item only where scores are equal.
+ * An item is one allocation that the tree shares with the by-member table; the tree never owns it. Nodes keep
+ * the scores beside the pointers, so that a search reads an item only where scores are equal.
  *
  * A struct btree_bound is a place between items: before or after all items that are equal to it in what it
- * compares. All ranges come down to two of them. Thread: the owner's. Places are valid until the tree changes. */
+ * compares. All ranges come down to two of them. Thread: the owner's. Places are valid until the tree
+ * changes. */
 #ifndef TRIVET_TYPES_BTREE_H
 #define TRIVET_TYPES_BTREE_H
 
@@ -31,10 +32,10 @@ int scored_compare(const struct scored *a, const struct scored *b);
 struct btree_leaf;
 
 struct btree {
-    void *root;      /* a leaf if depth is 0, else an inner node; NULL while empty */
+    void *root; /* a leaf if depth is 0, else an inner node; NULL while empty */
     struct btree_leaf *first, *last;
     size_t count;
-    unsigned depth;  /* levels of inner nodes */
+    unsigned depth; /* levels of inner nodes */
 };
 
 /* Item number `at` of a leaf; leaf NULL: beyond the end. */
@@ -46,8 +47,8 @@ struct btree_place {
 enum btree_by { BTREE_BY_BOTH, BTREE_BY_SCORE, BTREE_BY_TEXT };
 
 struct btree_bound {
-    enum btree_by by;  /* what is compared; BY_TEXT makes sense only if all scores are equal */
-    bool after;        /* equal items are before it */
+    enum btree_by by; /* what is compared; BY_TEXT makes sense only if all scores are equal */
+    bool after;       /* equal items are before it */
     double score;
     struct slice text;
 };
@@ -63,8 +64,8 @@ void btree_remove(struct btree *t, const struct scored *item);
 /* Gives an item of the tree another score. */
 void btree_rescore(struct btree *t, struct scored *item, double score);
 /* Takes out `count` items from `rank` on, calling `gone` with each, which then owns it. */
-void btree_remove_range(struct btree *t, size_t rank, size_t count, void (*gone)(void *arg, struct scored *item),
-                        void *arg);
+void btree_remove_range(struct btree *t, size_t rank, size_t count,
+                        void (*gone)(void *arg, struct scored *item), void *arg);
 
 /* How many items are before the bound. */
 size_t btree_before(const struct btree *t, const struct btree_bound *b);

@@ -1,11 +1,13 @@
 /* list.h: the list: strings in the order of their insertion, quick at both ends.
  *
- * Small it is one listpack (ENCODING_LISTPACK), big a deque of listpack nodes (ENCODING_DEQUE). It becomes big when
- * what is added would exceed the limit of one node (encoding_limits.list_size), and small again when removing leaves
- * one node that is at most half full. An element is a text, or a number if the text is a canonical int64.
+ * Small it is one listpack (ENCODING_LISTPACK), big a deque of listpack nodes (ENCODING_DEQUE). It becomes
+ * big when what is added would exceed the limit of one node (encoding_limits.list_size), and small again when
+ * removing leaves one node that is at most half full. An element is a text, or a number if the text is a
+ * canonical int64.
  *
- * Indexes count from 0; callers bring negative ones into range. Functions that take a pointer to the value may change
- * both its fields. Thread: the owner's; reading changes nothing, so it needs no more than a lock for reading. */
+ * Indexes count from 0; callers bring negative ones into range. Functions that take a pointer to the value
+ * may change both its fields. Thread: the owner's; reading changes nothing, so it needs no more than a lock
+ * for reading. */
 #ifndef TRIVET_TYPES_LIST_H
 #define TRIVET_TYPES_LIST_H
 
@@ -25,13 +27,13 @@ size_t list_count(struct value v);
 /* A way along the list, forward or backward. An item is valid until the next step. */
 struct list_walk {
     struct value list;
-    uint32_t node;           /* of a deque */
+    uint32_t node; /* of a deque */
     bool backward;
     const unsigned char *lp; /* the node's listpack, or NULL if it is a plain element */
     const unsigned char *at; /* the next element of it; NULL: the next node */
     struct listpack_item plain;
     bool plain_left;
-    struct buf scratch;      /* an uncompressed node */
+    struct buf scratch; /* an uncompressed node */
 };
 /* The first step arrives at `index`, which may be beyond the end. list_walk_end must follow. */
 void list_walk_begin(struct list_walk *w, struct value v, size_t index, bool backward);
@@ -64,7 +66,8 @@ size_t list_remove(struct value *v, struct slice text, size_t limit, bool backwa
 
 /* ---- for loaders and savers ---- */
 
-/* Appends a node as a file has it: a listpack, which is taken over and must not be empty. Call list_settle at the end. */
+/* Appends a node as a file has it: a listpack, which is taken over and must not be empty. Call list_settle at
+ * the end. */
 void list_append_packed(struct value *v, unsigned char *lp);
 /* Takes the form that fits the size. */
 void list_settle(struct value *v);
@@ -73,7 +76,8 @@ struct list_node {
     struct slice bytes; /* of a listpack, or of the one element if `plain` */
     bool plain;
 };
-/* All nodes in order (a small list is one), uncompressed; ends early when the callback returns false, and returns that. */
+/* All nodes in order (a small list is one), uncompressed; ends early when the callback returns false, and
+ * returns that. */
 bool list_nodes(struct value v, bool (*visit)(void *arg, const struct list_node *node), void *arg);
 size_t list_node_count(struct value v);
 

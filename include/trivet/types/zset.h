@@ -1,11 +1,11 @@
 /* zset.h: sorted sets: members with scores, in the order of score, then of the member's bytes.
  *
  * A small one is a listpack of member, score, member, score ... in that order (ENCODING_LISTPACK); above
- * encoding_limits.zset_entries members, or with a member longer than zset_value, it becomes a table of members
- * beside a B+tree (ENCODING_BTREE) and stays one. An empty one is allowed here; keys never hold it.
+ * encoding_limits.zset_entries members, or with a member longer than zset_value, it becomes a table of
+ * members beside a B+tree (ENCODING_BTREE) and stays one. An empty one is allowed here; keys never hold it.
  *
- * Places are ranks, counted from the lowest, from 0. Ranges are found by asking how many members are before their two
- * ends. Scores are never NaN. Thread: the owner's. */
+ * Places are ranks, counted from the lowest, from 0. Ranges are found by asking how many members are before
+ * their two ends. Scores are never NaN. Thread: the owner's. */
 #ifndef TRIVET_TYPES_ZSET_H
 #define TRIVET_TYPES_ZSET_H
 
@@ -17,8 +17,8 @@
 extern const struct value_ops zset_value_ops;
 
 struct value zset_new(void);
-/* Takes over a listpack of pairs in order, as an RDB file holds them; big ones are converted. Its form must have been
- * checked. */
+/* Takes over a listpack of pairs in order, as an RDB file holds them; big ones are converted. Its form must
+ * have been checked. */
 struct value zset_of_listpack(unsigned char *owned);
 
 size_t zset_count(struct value v);
@@ -41,11 +41,11 @@ enum zset_outcome {
     ZSET_SAME,    /* it has this score already */
     ZSET_UPDATED,
     ZSET_ADDED,
-    ZSET_NAN,     /* the sum would not be a number; nothing changed */
+    ZSET_NAN, /* the sum would not be a number; nothing changed */
 };
 
-/* Gives a member a score; `conditions` is a set of enum zset_condition. *score is what it has after, unless the
- * outcome is REFUSED or NAN. */
+/* Gives a member a score; `conditions` is a set of enum zset_condition. *score is what it has after, unless
+ * the outcome is REFUSED or NAN. */
 enum zset_outcome zset_put(struct value *v, struct slice member, double *score, unsigned conditions);
 /* For loaders and copies: a member that may be there already gets the score. Cheapest in order. */
 void zset_add(struct value *v, struct slice member, double score);
@@ -63,8 +63,8 @@ size_t zset_before_text(struct value v, struct slice text, bool equal_too);
 
 /* ---- walking ---- */
 
-/* Up to `count` members from `rank` on, upwards or downwards. The set must not change meanwhile, nor the struct
- * move. */
+/* Up to `count` members from `rank` on, upwards or downwards. The set must not change meanwhile, nor the
+ * struct move. */
 struct zset_walk {
     struct slice member; /* the current one; valid until the next step */
     double score;

@@ -1,4 +1,5 @@
-/* test_btree.c: the B+tree against a sorted array, with all its invariants checked after every random step. */
+/* test_btree.c: the B+tree against a sorted array, with all its invariants checked after every random step.
+ */
 #include "trivet/base/compiler.h"
 #include "trivet/base/hash.h"
 #include "trivet/base/mem.h"
@@ -69,7 +70,8 @@ static void check_order(const struct btree *t, const struct model *m) {
     assert_null(p.leaf);
     if (m->count == 0) return;
     p = btree_at(t, m->count - 1);
-    for (size_t i = m->count; i > 0; i--, p = btree_previous(p)) assert_ptr_equal(btree_item(p), m->items[i - 1]);
+    for (size_t i = m->count; i > 0; i--, p = btree_previous(p))
+        assert_ptr_equal(btree_item(p), m->items[i - 1]);
     assert_null(p.leaf);
 }
 

@@ -1,6 +1,6 @@
 /* test_list.c: lists of both forms beside a plain array of strings that knows what should be in them. */
-#include "trivet/types/list.h"
 #include "trivet/base/mem.h"
+#include "trivet/types/list.h"
 #include "types/deque_private.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -138,7 +138,8 @@ static void check_list(struct value v, const struct model *m) {
 
 /* ---- random steps ---- */
 
-/* Few different small ones, so that LREM finds some; numbers; now and then one that needs a node of its own. */
+/* Few different small ones, so that LREM finds some; numbers; now and then one that needs a node of its own.
+ */
 static struct slice random_text(char *room, size_t big) {
     size_t roll = chance_below(100), len;
     if (roll < 30) return slice_make(room, (size_t)sprintf(room, "%zu", chance_below(4)));
@@ -276,7 +277,8 @@ static void a_list_is_big_beyond_one_node_and_small_again_at_half_of_it(void **s
     list_delete(&v, 0, 1);
     assert_int_equal(list_count(v), 5);
     assert_int_equal(v.encoding, ENCODING_LISTPACK);
-    struct slice six[6] = { LIT_INIT("a"), LIT_INIT("a"), LIT_INIT("a"), LIT_INIT("a"), LIT_INIT("a"), LIT_INIT("a") };
+    struct slice six[6] = { LIT_INIT("a"), LIT_INIT("a"), LIT_INIT("a"),
+                            LIT_INIT("a"), LIT_INIT("a"), LIT_INIT("a") };
     list_expect(&v, six, 5);
     assert_int_equal(v.encoding, ENCODING_LISTPACK);
     list_expect(&v, six, 6);

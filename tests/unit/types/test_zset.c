@@ -1,4 +1,5 @@
-/* test_zset.c: sorted sets in both forms against a plain list of pairs, invariants checked after every random step. */
+/* test_zset.c: sorted sets in both forms against a plain list of pairs, invariants checked after every random
+ * step. */
 #include "trivet/base/hash.h"
 #include "trivet/base/mem.h"
 #include "trivet/types/listpack.h"
@@ -70,8 +71,16 @@ static enum zset_outcome expected_outcome(double old, double *score, unsigned co
 }
 
 static void put_random(struct value *v) {
-    static const unsigned choices[] = { 0, 0, 0, ZSET_IF_MISSING, ZSET_IF_PRESENT, ZSET_IF_GREATER, ZSET_IF_LESS,
-                                        ZSET_ADD_TO, ZSET_ADD_TO | ZSET_IF_GREATER, ZSET_IF_PRESENT | ZSET_IF_LESS };
+    static const unsigned choices[] = { 0,
+                                        0,
+                                        0,
+                                        ZSET_IF_MISSING,
+                                        ZSET_IF_PRESENT,
+                                        ZSET_IF_GREATER,
+                                        ZSET_IF_LESS,
+                                        ZSET_ADD_TO,
+                                        ZSET_ADD_TO | ZSET_IF_GREATER,
+                                        ZSET_IF_PRESENT | ZSET_IF_LESS };
     char name[32];
     size_t i = below(MEMBERS);
     unsigned conditions = choices[below(sizeof choices / sizeof choices[0])];
@@ -252,7 +261,8 @@ static void memory_is_what_was_allocated_and_all_comes_back(void **unused) {
     struct value v = zset_new();
     for (size_t i = 0; i < 3000; i++) {
         char name[32];
-        zset_add(&v, slice_make(name, (size_t)snprintf(name, sizeof name, "member:%zu", i)), (double)(i * 7919 % 3000));
+        zset_add(&v, slice_make(name, (size_t)snprintf(name, sizeof name, "member:%zu", i)),
+                 (double)(i * 7919 % 3000));
         if (i == 50 || i == 2999) assert_int_equal(zset_value_ops.memory(v, 0), mem_used_exact() - before);
     }
     assert_true(zset_value_ops.memory(v, 5) > 3000 * 40);

@@ -1,0 +1,498 @@
+/* hash_expire.c: the time to live of single fields.
+ *
+ * Whatever the unit, the journal gets an instant in milliseconds (HPEXPIREAT, HSETEX ... PXAT), or HDEL if it is past;
+ * only the fields that changed are named there. */
+#include "commands/create_private.h"
+#include "commands/expire_condition_private.h"
+#include "commands/expiry_option_private.h"
+#include "commands/hash_private.h"
+#include "trivet/base/mem.h"
+#include "trivet/commands/groups.h"
+
+/* ---- FIELDS count field ... ---- */
+
+/* The arguments at the end of each command here. */
+struct field_list {
+    size_t word;  /* the argument FIELDS; options stand before it */
+    size_t first; /* the first field */
+    size_t count;
+    size_t step;  /* 2 if values stand between the fields */
+};
+
+static bool refuse(struct call *c, const char *text) {
+    reply_error_text(c->out, slice_of(text));
+    return false;
+}
+
+/* Looks for the word from argument `from` on; false after replying that it or the count is wrong. */
+static bool find_fields(struct call *c, size_t from, size_t step, struct field_list *list) {
+    static const char wrong[] = "ERR numfields should be greater than 0 and match the provided number of fields";
+    size_t at = from;
+    while (at + 1 < c->argc && !call_is(c, at, "FIELDS")) at++;
+    if (at + 1 >= c->argc) return refuse(c, wrong);
+    *list = (struct field_list){ .word = at, .first = at + 2, .step = step };
+    return true;
+}
+
+/* The count behind the word; read after the options, as they are reported first. */
+static bool count_fields(struct call *c, struct field_list *list) {
+    static const char wrong[] = "ERR numfields should be greater than 0 and match the provided number of fields";
+    int64_t n;
+    if (!int64_parse(c->argv[list->word + 1], &n)) {
+        reply_error(c->out, ERR_NOT_INT);
+        return false;
+    }
+    size_t given = c->argc - list->first;
+    list->count = given / list->step;
+    if (n < 1 || given % list->step != 0 || (uint64_t)n != list->count) return refuse(c, wrong);
+    return true;
+}
+
+/* Of commands that take no options: the word must be argument 2. */
+static bool read_plain_fields(struct call *c, struct field_list *list) {
+    if (!find_fields(c, 2, 1, list)) return false;
+    if (list->word != 2) {
+        reply_error(c->out, ERR_SYNTAX);
+        return false;
+    }
+    return count_fields(c, list);
+}
+
+static struct slice field_at(const struct call *c, const struct field_list *list, size_t i) {
+    return c->argv[list->first + i * list->step];
+}
+
+static void settle(struct hash_change *h, const struct field_list *list) {
+    hash_settle(h, h->call->argv + list->first, list->count, list->step);
+}
+
+/* ---- what the journal gets ---- */
+
+/* A command about some of the fields, built as they turn out to change. */
+struct effect_builder {
+    struct slice *argv;
+    size_t argc, head; /* head: words before the fields */
+    char instant[INT64_TEXT_MAX], number[INT64_TEXT_MAX];
+};
+
+#define HEAD_MAX 5 /* HPEXPIREAT key time FIELDS count */
+
+static void effect_begin(struct effect_builder *b, const struct field_list *list) {
+    b->argv = mem_alloc((HEAD_MAX + list->count * list->step) * sizeof *b->argv);
+    b->head = b->argc = HEAD_MAX;
+}
+
+static void effect_add(struct effect_builder *b, struct slice word) { b->argv[b->argc++] = word; }
+
+/* The words before the fields, written right before them. */
+static struct effect effect_finish(struct effect_builder *b, const struct slice *words, size_t count) {
+    struct slice *at = b->argv + b->head - count;
+    for (size_t i = 0; i < count; i++) at[i] = words[i];
+    return (struct effect){ at, b->argc - b->head + count };
+}
+
+static struct slice digits_of(char *room, int64_t n) { return slice_make(room, int64_format(room, n)); }
+
+static struct effect effect_hdel(struct effect_builder *b, struct slice key) {
+    const struct slice words[] = { LIT_INIT("HDEL"), key };
+    return effect_finish(b, words, COUNT_OF(words));
+}
+
+static struct effect effect_hpexpireat(struct effect_builder *b, struct slice key, int64_t at_ms) {
+    const struct slice words[] = { LIT_INIT("HPEXPIREAT"), key, digits_of(b->instant, at_ms), LIT_INIT("FIELDS"),
+                                   digits_of(b->number, (int64_t)(b->argc - b->head)) };
+    return effect_finish(b, words, COUNT_OF(words));
+}
+
+static struct effect effect_hpersist(struct effect_builder *b, struct slice key) {
+    const struct slice words[] = { LIT_INIT("HPERSIST"), key, LIT_INIT("FIELDS"),
+                                   digits_of(b->number, (int64_t)(b->argc - b->head)) };
+    return effect_finish(b, words, COUNT_OF(words));
+}
+
+static bool effect_is_empty(const struct effect_builder *b) { return b->argc == b->head; }
+
+/* ---- setting ---- */
+
+enum { FIELD_MISSING = -2, FIELD_NO_EXPIRY = -1, FIELD_REFUSED = 0, FIELD_DONE = 1, FIELD_EXPIRED = 2 };
+
+/* Has come already; while a journal is replayed, the journal says so itself. */
+static bool is_past(const struct call *c, int64_t at_ms) {
+    return at_ms <= c->view.now_ms && !c->view.keep_expired;
+}
+
+static bool read_instant(struct call *c, struct slice text, struct expire_unit unit, int64_t *at_ms) {
+    int64_t n;
+    if (int64_parse(text, &n) && n < 0) {
+        reply_invalid_expiry(c);
+        return false;
+    }
+    return expire_instant_read(c, text, unit, at_ms);
+}
+
+/* Gives one field the time, or removes it if that is past. */
+static int expire_field(struct hash_change *h, struct slice name, int64_t at_ms, unsigned conditions) {
+    struct hash_field f;
+    struct hash_scratch scratch;
+    if (is_past(h->call, at_ms)) return hash_remove(&h->v, name) ? FIELD_EXPIRED : FIELD_MISSING;
+    if (!hash_find(h->v, name, &f, &scratch)) return FIELD_MISSING;
+    int64_t old_ms = f.expiry_ms == HASH_NO_EXPIRY ? NO_EXPIRY : f.expiry_ms;
+    if (!expire_conditions_hold(conditions, old_ms, at_ms)) return FIELD_REFUSED;
+    (void)hash_set_expiry(&h->v, name, at_ms);
+    return FIELD_DONE;
+}
+
+/* Ends a change in which the fields in `b`, if any, got this time. */
+static void end_expiring(struct hash_change *h, struct effect_builder *b, int64_t at_ms) {
+    if (effect_is_empty(b))
+        hash_end(h, NULL, EFFECT_NONE);
+    else if (is_past(h->call, at_ms))
+        hash_end(h, "hexpired", effect_hdel(b, h->key));
+    else
+        hash_end(h, "hexpire", effect_hpexpireat(b, h->key, at_ms));
+    mem_free(b->argv);
+}
+
+static void hash_expire(struct call *c, struct expire_unit unit) {
+    struct field_list list;
+    struct hash_change h;
+    struct effect_builder b;
+    unsigned conditions = 0;
+    int64_t at_ms;
+    if (!find_fields(c, 3, 1, &list) || !expire_conditions_read(c, 3, list.word, &conditions)) return;
+    if (!count_fields(c, &list) || !read_instant(c, c->argv[2], unit, &at_ms) || !hash_begin(c, &h)) return;
+    settle(&h, &list);
+    effect_begin(&b, &list);
+    reply_array(c->out, list.count);
+    for (size_t i = 0; i < list.count; i++) {
+        struct slice name = field_at(c, &list, i);
+        int result = expire_field(&h, name, at_ms, conditions);
+        reply_int(c->out, result);
+        if (result > FIELD_REFUSED) effect_add(&b, name);
+    }
+    end_expiring(&h, &b, at_ms);
+}
+
+/* HEXPIRE key seconds [NX | XX | GT | LT] FIELDS count field [field ...] */
+static void cmd_hexpire(struct call *c) { hash_expire(c, (struct expire_unit){ true, true }); }
+
+/* HPEXPIRE key milliseconds [NX | XX | GT | LT] FIELDS count field [field ...] */
+static void cmd_hpexpire(struct call *c) { hash_expire(c, (struct expire_unit){ false, true }); }
+
+/* HEXPIREAT key unix-time-seconds [NX | XX | GT | LT] FIELDS count field [field ...] */
+static void cmd_hexpireat(struct call *c) { hash_expire(c, (struct expire_unit){ true, false }); }
+
+/* HPEXPIREAT key unix-time-milliseconds [NX | XX | GT | LT] FIELDS count field [field ...] */
+static void cmd_hpexpireat(struct call *c) { hash_expire(c, (struct expire_unit){ false, false }); }
+
+/* Takes one field's time away. */
+static int persist_field(struct hash_change *h, struct slice name) {
+    struct hash_field f;
+    struct hash_scratch scratch;
+    if (!hash_find(h->v, name, &f, &scratch)) return FIELD_MISSING;
+    if (f.expiry_ms == HASH_NO_EXPIRY) return FIELD_NO_EXPIRY;
+    (void)hash_set_expiry(&h->v, name, HASH_NO_EXPIRY);
+    return FIELD_DONE;
+}
+
+static void end_persisting(struct hash_change *h, struct effect_builder *b) {
+    if (effect_is_empty(b))
+        hash_end(h, NULL, EFFECT_NONE);
+    else
+        hash_end(h, "hpersist", effect_hpersist(b, h->key));
+    mem_free(b->argv);
+}
+
+/* HPERSIST key FIELDS count field [field ...] */
+static void cmd_hpersist(struct call *c) {
+    struct field_list list;
+    struct hash_change h;
+    struct effect_builder b;
+    if (!read_plain_fields(c, &list) || !hash_begin(c, &h)) return;
+    settle(&h, &list);
+    effect_begin(&b, &list);
+    reply_array(c->out, list.count);
+    for (size_t i = 0; i < list.count; i++) {
+        struct slice name = field_at(c, &list, i);
+        int result = persist_field(&h, name);
+        reply_int(c->out, result);
+        if (result == FIELD_DONE) effect_add(&b, name);
+    }
+    end_persisting(&h, &b);
+}
+
+/* ---- asking ---- */
+
+static int64_t in_unit(const struct call *c, int64_t ms, struct expire_unit unit) {
+    if (unit.relative) ms = ms > c->view.now_ms ? ms - c->view.now_ms : 0;
+    return unit.in_seconds ? ms / 1000 + (ms % 1000 >= 500) : ms;
+}
+
+static void reply_times(struct call *c, struct expire_unit unit) {
+    struct field_list list;
+    struct value v;
+    bool missing;
+    if (!read_plain_fields(c, &list)) return;
+    if (!hash_read(c, &v, &missing) && !missing) return;
+    reply_array(c->out, list.count);
+    for (size_t i = 0; i < list.count; i++) {
+        struct hash_field f;
+        struct hash_scratch scratch;
+        if (missing || !hash_find_live(c, v, field_at(c, &list, i), &f, &scratch))
+            reply_int(c->out, FIELD_MISSING);
+        else if (f.expiry_ms == HASH_NO_EXPIRY)
+            reply_int(c->out, FIELD_NO_EXPIRY);
+        else
+            reply_int(c->out, in_unit(c, f.expiry_ms, unit));
+    }
+}
+
+/* HTTL key FIELDS count field [field ...] */
+static void cmd_httl(struct call *c) { reply_times(c, (struct expire_unit){ true, true }); }
+
+/* HPTTL key FIELDS count field [field ...] */
+static void cmd_hpttl(struct call *c) { reply_times(c, (struct expire_unit){ false, true }); }
+
+/* HEXPIRETIME key FIELDS count field [field ...] */
+static void cmd_hexpiretime(struct call *c) { reply_times(c, (struct expire_unit){ true, false }); }
+
+/* HPEXPIRETIME key FIELDS count field [field ...] */
+static void cmd_hpexpiretime(struct call *c) { reply_times(c, (struct expire_unit){ false, false }); }
+
+/* ---- with values ---- */
+
+/* The instant that EX, PX, EXAT or PXAT gives; past ones are fine. */
+static bool option_instant(struct call *c, struct expiry_option *o) {
+    o->at_ms = NO_EXPIRY;
+    if (!expiry_option_has_time(o)) return true;
+    struct expire_unit unit = { .in_seconds = o->word == EXPIRY_EX || o->word == EXPIRY_EXAT,
+                                .relative = o->word == EXPIRY_EX || o->word == EXPIRY_PX };
+    return read_instant(c, o->amount, unit, &o->at_ms);
+}
+
+/* HGETDEL key FIELDS count field [field ...] */
+static void cmd_hgetdel(struct call *c) {
+    struct field_list list;
+    struct hash_change h;
+    struct effect_builder b;
+    if (!read_plain_fields(c, &list) || !hash_begin(c, &h)) return;
+    settle(&h, &list);
+    effect_begin(&b, &list);
+    reply_array(c->out, list.count);
+    for (size_t i = 0; i < list.count; i++) {
+        struct slice name = field_at(c, &list, i);
+        hash_reply_value(c, &h.v, name);
+        if (hash_remove(&h.v, name)) effect_add(&b, name);
+    }
+    if (effect_is_empty(&b))
+        hash_end(&h, NULL, EFFECT_NONE);
+    else
+        hash_end(&h, "hdel", effect_hdel(&b, h.key));
+    mem_free(b.argv);
+}
+
+/* HGETEX key [EX s | PX ms | EXAT s | PXAT ms | PERSIST] FIELDS count field [field ...] */
+static void cmd_hgetex(struct call *c) {
+    struct field_list list;
+    struct hash_change h;
+    struct effect_builder b;
+    struct expiry_option expiry = { .word = EXPIRY_NONE };
+    if (!find_fields(c, 2, 1, &list)) return;
+    for (size_t at = 2; at < list.word;) {
+        if (expiry_option_read(c, &at, EXPIRY_KEEPTTL, &expiry) == EXPIRY_READ && at <= list.word) continue;
+        reply_error(c->out, ERR_SYNTAX);
+        return;
+    }
+    if (!count_fields(c, &list) || !hash_begin(c, &h)) return;
+    bool ok = option_instant(c, &expiry), persist = expiry.word == EXPIRY_PERSIST;
+    if (!ok) {
+        hash_end(&h, NULL, EFFECT_NONE);
+        return;
+    }
+    settle(&h, &list);
+    effect_begin(&b, &list);
+    reply_array(c->out, list.count);
+    for (size_t i = 0; i < list.count; i++) {
+        struct slice name = field_at(c, &list, i);
+        int result = FIELD_REFUSED;
+        hash_reply_value(c, &h.v, name);
+        if (persist)
+            result = persist_field(&h, name);
+        else if (expiry.word != EXPIRY_NONE)
+            result = expire_field(&h, name, expiry.at_ms, 0);
+        if (result > FIELD_REFUSED) effect_add(&b, name);
+    }
+    if (persist)
+        end_persisting(&h, &b);
+    else
+        end_expiring(&h, &b, expiry.at_ms);
+}
+
+struct hsetex_plan {
+    struct field_list list;
+    struct expiry_option expiry;
+    bool key_missing, key_present;     /* NX, XX */
+    bool fields_missing, fields_present; /* FNX: none of them is there; FXX: all are */
+};
+
+static bool read_hsetex_options(struct call *c, struct hsetex_plan *plan) {
+    const struct {
+        const char *word;
+        bool *flag;
+    } words[] = { { "NX", &plan->key_missing },
+                  { "XX", &plan->key_present },
+                  { "FNX", &plan->fields_missing },
+                  { "FXX", &plan->fields_present } };
+    for (size_t at = 2; at < plan->list.word;) {
+        enum expiry_read read = expiry_option_read(c, &at, EXPIRY_PERSIST, &plan->expiry);
+        if (read == EXPIRY_REFUSED || at > plan->list.word) return false;
+        if (read == EXPIRY_READ) continue;
+        size_t i = 0;
+        while (i < COUNT_OF(words) && !call_is(c, at, words[i].word)) i++;
+        if (i == COUNT_OF(words)) return false;
+        *words[i].flag = true;
+        at++;
+    }
+    return !(plan->key_missing && plan->key_present) && !(plan->fields_missing && plan->fields_present);
+}
+
+static bool hsetex_may_go_on(const struct hsetex_plan *plan, const struct hash_change *h) {
+    if ((plan->key_missing && h->entry) || (plan->key_present && !h->entry)) return false;
+    if (!plan->fields_missing && !plan->fields_present) return true;
+    for (size_t i = 0; i < plan->list.count; i++) {
+        struct hash_field f;
+        struct hash_scratch scratch;
+        bool found = hash_find_live(h->call, h->v, field_at(h->call, &plan->list, i), &f, &scratch);
+        if (found ? plan->fields_missing : plan->fields_present) return false;
+    }
+    return true;
+}
+
+/* The time is past: so the fields go, those that are there. Returns how many. */
+static size_t hsetex_remove(struct hash_change *h, const struct field_list *list) {
+    struct effect_builder b;
+    effect_begin(&b, list);
+    for (size_t i = 0; i < list->count; i++) {
+        struct slice name = field_at(h->call, list, i);
+        if (hash_remove(&h->v, name)) effect_add(&b, name);
+    }
+    size_t removed = b.argc - b.head;
+    if (removed > 0)
+        hash_end(h, "hexpired", effect_hdel(&b, h->key));
+    else
+        hash_end(h, NULL, EFFECT_NONE);
+    mem_free(b.argv);
+    return removed;
+}
+
+/* Without the conditions, and with an absolute time. Without any time it is a plain HSET. */
+static struct effect hsetex_effect(struct effect_builder *b, const struct hash_change *h,
+                                   const struct hsetex_plan *plan) {
+    struct slice words[6] = { LIT_INIT("HSET"), h->key };
+    size_t count = 2;
+    if (plan->expiry.word != EXPIRY_NONE) {
+        words[0] = LIT("HSETEX");
+        if (plan->expiry.word == EXPIRY_KEEPTTL) {
+            words[count++] = LIT("KEEPTTL");
+        } else {
+            words[count++] = LIT("PXAT");
+            words[count++] = digits_of(b->instant, plan->expiry.at_ms);
+        }
+        words[count++] = LIT("FIELDS");
+        words[count++] = digits_of(b->number, (int64_t)plan->list.count);
+    }
+    return effect_finish(b, words, count);
+}
+
+static void hsetex_set(struct hash_change *h, const struct hsetex_plan *plan) {
+    struct call *c = h->call;
+    const struct slice *pairs = c->argv + plan->list.first;
+    int64_t expiry_ms = plan->expiry.at_ms;
+    if (plan->expiry.word == EXPIRY_KEEPTTL) expiry_ms = HASH_KEEP_EXPIRY;
+    if (plan->expiry.word == EXPIRY_NONE) expiry_ms = HASH_NO_EXPIRY;
+    hash_expect(&h->v, pairs, plan->list.count);
+    struct effect_builder b;
+    b.argv = mem_alloc((HEAD_MAX + 1 + 2 * plan->list.count) * sizeof *b.argv);
+    b.head = b.argc = HEAD_MAX + 1;
+    for (size_t i = 0; i < 2 * plan->list.count; i += 2) {
+        (void)hash_set(&h->v, pairs[i], pairs[i + 1], expiry_ms);
+        effect_add(&b, pairs[i]);
+        effect_add(&b, pairs[i + 1]);
+    }
+    hash_end(h, "hset", hsetex_effect(&b, h, plan));
+    if (expiry_option_has_time(&plan->expiry)) notify(c->view.db, NOTIFY_HASH, "hexpire", h->key);
+    mem_free(b.argv);
+}
+
+/* HSETEX key [NX | XX] [FNX | FXX] [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL] FIELDS count field value ... */
+static void cmd_hsetex(struct call *c) {
+    struct hsetex_plan plan = { .expiry = { .word = EXPIRY_NONE } };
+    struct hash_change h;
+    if (!find_fields(c, 2, 2, &plan.list)) return;
+    if (!read_hsetex_options(c, &plan)) {
+        reply_error(c->out, ERR_SYNTAX);
+        return;
+    }
+    if (!count_fields(c, &plan.list) || !hash_begin(c, &h)) return;
+    bool ok = option_instant(c, &plan.expiry);
+    if (!ok || !hsetex_may_go_on(&plan, &h)) {
+        if (ok) reply_int(c->out, 0);
+        hash_end(&h, NULL, EFFECT_NONE);
+        return;
+    }
+    settle(&h, &plan.list);
+    bool done = true;
+    if (expiry_option_has_time(&plan.expiry) && is_past(c, plan.expiry.at_ms))
+        done = hsetex_remove(&h, &plan.list) == plan.list.count;
+    else
+        hsetex_set(&h, &plan);
+    reply_int(c->out, done);
+}
+
+/* ---- the table ---- */
+
+#define FIELD_FACTS \
+    .kind = KEYED, .categories = CAT_HASH, .complexity = "O(N) where N is the number of fields named."
+#define EXPIRING FIELD_FACTS, .arity = -6, .flags = WRITES | FAST, .keys = { KEY(KEY_RW | KEY_UPDATE) }, .since = "9.0.0"
+#define ASKING \
+    FIELD_FACTS, .arity = -5, .flags = READS | FAST, .keys = { KEY(KEY_RO | KEY_ACCESS) }, .since = "9.0.0"
+#define FIELDS "FIELDS numfields field [field ...]"
+
+const struct command hash_expire_commands[] = {
+    { .name = "HEXPIRE", .run = cmd_hexpire, EXPIRING, .summary = "Sets after how many seconds fields expire.",
+      .syntax = "key seconds [NX | XX | GT | LT] " FIELDS },
+    { .name = "HEXPIREAT", .run = cmd_hexpireat, EXPIRING,
+      .summary = "Sets the time, in seconds since 1970, at which fields expire.",
+      .syntax = "key unix-time-seconds [NX | XX | GT | LT] " FIELDS },
+    { .name = "HEXPIRETIME", .run = cmd_hexpiretime, ASKING,
+      .summary = "Returns the times, in seconds since 1970, at which fields expire.", .syntax = "key " FIELDS },
+    { .name = "HGETDEL", .run = cmd_hgetdel, .arity = -5, FIELD_FACTS, .flags = WRITES | FAST,
+      .keys = { KEY(KEY_RW | KEY_ACCESS | KEY_DELETE) }, .since = "9.1.0",
+      .summary = "Returns the values of fields and deletes them.", .syntax = "key " FIELDS },
+    { .name = "HGETEX", .run = cmd_hgetex, .arity = -5, FIELD_FACTS, .flags = WRITES | FAST,
+      .keys = { KEY(KEY_RW | KEY_ACCESS) }, .since = "9.0.0",
+      .summary = "Returns the values of fields and sets or removes their expiration time.",
+      .syntax = "key [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | "
+                "PERSIST] " FIELDS },
+    { .name = "HPERSIST", .run = cmd_hpersist, .arity = -5, FIELD_FACTS, .flags = WRITES | FAST,
+      .keys = { KEY(KEY_RW | KEY_UPDATE) }, .since = "9.0.0", .summary = "Takes the expiration time of fields away.",
+      .syntax = "key " FIELDS },
+    { .name = "HPEXPIRE", .run = cmd_hpexpire, EXPIRING,
+      .summary = "Sets after how many milliseconds fields expire.",
+      .syntax = "key milliseconds [NX | XX | GT | LT] " FIELDS },
+    { .name = "HPEXPIREAT", .run = cmd_hpexpireat, EXPIRING,
+      .summary = "Sets the time, in milliseconds since 1970, at which fields expire.",
+      .syntax = "key unix-time-milliseconds [NX | XX | GT | LT] " FIELDS },
+    { .name = "HPEXPIRETIME", .run = cmd_hpexpiretime, ASKING,
+      .summary = "Returns the times, in milliseconds since 1970, at which fields expire.", .syntax = "key " FIELDS },
+    { .name = "HPTTL", .run = cmd_hpttl, ASKING, .summary = "Returns the milliseconds until fields expire.",
+      .syntax = "key " FIELDS },
+    { .name = "HSETEX", .run = cmd_hsetex, .arity = -6, FIELD_FACTS, .flags = WRITES | GROWS | FAST,
+      .keys = { KEY(KEY_RW | KEY_INSERT) }, .since = "9.0.0",
+      .summary = "Sets the values of fields and their expiration time.",
+      .syntax = "key [NX | XX] [FNX | FXX] [EX seconds | PX milliseconds | EXAT unix-time-seconds | "
+                "PXAT unix-time-milliseconds | KEEPTTL] FIELDS numfields field value [field value ...]" },
+    { .name = "HTTL", .run = cmd_httl, ASKING, .summary = "Returns the seconds until fields expire.",
+      .syntax = "key " FIELDS },
+    { .name = NULL },
+};
