@@ -11,6 +11,7 @@
 #include "trivet/engine/server_hooks.h"
 #include "trivet/keyspace/eviction.h"
 #include "trivet/keyspace/expiry.h"
+#include "trivet/persist/rdb_values.h"
 #include <errno.h>
 #include <time.h>
 
@@ -30,17 +31,20 @@ static void debug_sleep(struct call *c) {
     reply_ok(c->out);
 }
 
-/* Bytes that the string takes in a snapshot file, uncompressed: a number in 2, 3 or 5, else its length and
- * its bytes. */
-static size_t serialized_length(struct slice text) {
-    int64_t n;
-    if (text.len <= 11 && int64_parse(text, &n)) {
-        if (n >= INT8_MIN && n <= INT8_MAX) return 2;
-        if (n >= INT16_MIN && n <= INT16_MAX) return 3;
-        if (n >= INT32_MIN && n <= INT32_MAX) return 5;
-    }
-    size_t length_bytes = text.len < 1 << 6 ? 1 : text.len < 1 << 14 ? 2 : text.len <= UINT32_MAX ? 5 : 9;
-    return length_bytes + text.len;
+static void count_drained(void *arg, struct buf *bytes) {
+    *(size_t *)arg += bytes->len;
+    buf_clear(bytes);
+}
+
+/* Bytes that the value takes in a snapshot file. */
+static size_t serialized_length(struct call *c, const struct entry *e) {
+    struct rdb_out out = { .compress = options.rdbcompression, .drain = count_drained };
+    size_t drained = 0;
+    out.drain_arg = &drained;
+    rdb_put_value(&out, e, rdb_version_of(e), c->view.now_ms);
+    drained += out.bytes.len;
+    buf_release(&out.bytes);
+    return drained;
 }
 
 /* DEBUG OBJECT key */
@@ -52,10 +56,7 @@ static void debug_object(struct call *c) {
     }
     struct buf text = { 0 };
     buf_printf(&text, "Value at:%p refcount:1 encoding:%s", (const void *)e, entry_encoding_name(e));
-    if (e->type == TYPE_STRING) {
-        char scratch[INT64_TEXT_MAX];
-        buf_printf(&text, " serializedlength:%zu", serialized_length(entry_text(e, scratch)));
-    }
+    buf_printf(&text, " serializedlength:%zu", serialized_length(c, e));
     int64_t idle_s = eviction_idle_ms(e->access, c->view.now_ms) / 1000;
     buf_printf(&text, " lru:%u lru_seconds_idle:%lld", (unsigned)e->access, (long long)idle_s);
     reply_simple(c->out, buf_slice(&text));

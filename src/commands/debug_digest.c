@@ -6,7 +6,9 @@
  * running server. */
 #include "commands/debug_private.h"
 #include "trivet/keyspace/scan.h"
+#include "trivet/types/hash.h"
 #include "trivet/types/list.h"
+#include "trivet/types/set.h"
 #include "trivet/types/stream.h"
 #include "trivet/types/zset.h"
 #include <arpa/inet.h>
@@ -79,7 +81,7 @@ static void chain_stream(struct digest *d, const struct entry *e) {
     }
 }
 
-/* Pairs in any order. */
+/* Pairs in any order, scores as Redis 7.0 writes them for this. */
 static void add_zset(struct digest *d, const struct entry *e) {
     struct zset_walk w;
     zset_walk_all(&w, entry_value(e));
@@ -87,9 +89,23 @@ static void add_zset(struct digest *d, const struct entry *e) {
         struct digest pair = { { 0 } };
         char score[DOUBLE_TEXT_MAX];
         chain(&pair, w.member.ptr, w.member.len);
-        chain(&pair, score, double_format(score, w.score));
+        chain(&pair, score, (size_t)snprintf(score, sizeof score, "%.17g", w.score));
         add(d, pair.bytes, DIGEST_BYTES);
     }
+}
+
+static bool add_member(void *arg, struct slice member) {
+    add(arg, member.ptr, member.len);
+    return true;
+}
+
+static bool add_field(void *arg, const struct hash_field *f) {
+    struct digest pair = { { 0 } };
+    chain(&pair, f->name.ptr, f->name.len);
+    chain(&pair, f->value.ptr, f->value.len);
+    if (f->expiry_ms != HASH_NO_EXPIRY) add(&pair, &f->expiry_ms, sizeof f->expiry_ms);
+    add(arg, pair.bytes, DIGEST_BYTES);
+    return true;
 }
 
 static void chain_value(struct digest *d, const struct entry *e) {
@@ -98,6 +114,8 @@ static void chain_value(struct digest *d, const struct entry *e) {
     case TYPE_STRING: chain_string(d, e); break;
     case TYPE_LIST: chain_list(d, e); break;
     case TYPE_ZSET: add_zset(d, e); break;
+    case TYPE_SET: set_each(entry_value(e), add_member, d); break;
+    case TYPE_HASH: hash_each(entry_value(e), add_field, d); break;
     case TYPE_STREAM: chain_stream(d, e); break;
     default: assert(!"DEBUG DIGEST knows every type of value");
     }

@@ -384,7 +384,8 @@ const struct command zset_combine_commands[] = {
       .complexity = INTER_COMPLEXITY, .syntax = "numkeys key [key ...] " WEIGHTS " [WITHSCORES]" },
     { .name = "ZINTERCARD", .run = cmd_zintercard, .arity = -3, ZSET_FACTS, READ_KEYS, .since = "7.0.0",
       .summary = "Counts the members that several sorted sets have in common.",
-      .complexity = "O(N*K) where N is the number of members of the smallest input and K the number of inputs.",
+      .complexity =
+          "O(N*K) where N is the number of members of the smallest input and K the number of inputs.",
       .syntax = "numkeys key [key ...] [LIMIT limit]" },
     { .name = "ZINTERSTORE", .run = cmd_zinterstore, .arity = -4, ZSET_FACTS, STORE_KEYS, .since = "2.0.0",
       .summary = "Stores the members that several sorted sets have in common.",

@@ -335,3 +335,10 @@ void blocking_deliver(uint64_t journal_offset) {
     }
     work.last_served = NULL;
 }
+
+void blocking_thread_release(void) {
+    assert(!blocking_has_work());
+    mem_free(work.ready);
+    work.ready = NULL;
+    work.room = 0;
+}

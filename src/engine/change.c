@@ -109,4 +109,7 @@ void change_flush_quietly(void) {
     blocking_deliver(change_flush());
 }
 
-void change_thread_release(void) { effects_release(&gathered); }
+void change_thread_release(void) {
+    effects_release(&gathered);
+    blocking_thread_release();
+}

@@ -72,6 +72,8 @@ static bool rebuild_entry(void *arg, struct entry *e) {
         break;
     }
     case TYPE_ZSET: rebuild_zset(r->emit, r->arg, e); break;
+    case TYPE_SET: rebuild_set(r->emit, r->arg, e); break;
+    case TYPE_HASH: rebuild_hash(r->emit, r->arg, e); break;
     case TYPE_STREAM: rebuild_stream(r->emit, r->arg, e); break;
     default: assert(!"every type can be rebuilt");
     }

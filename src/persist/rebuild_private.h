@@ -7,6 +7,8 @@
 
 /* Without the expiry. */
 void rebuild_zset(aof_emit *emit, void *arg, const struct entry *entry);
+void rebuild_set(aof_emit *emit, void *arg, const struct entry *entry);
+void rebuild_hash(aof_emit *emit, void *arg, const struct entry *entry);
 void rebuild_stream(aof_emit *emit, void *arg, const struct entry *entry);
 
 #endif

@@ -150,7 +150,8 @@ void stream_group_delete(struct stream *s, struct stream_group *g) {
 /* Was an entry at or behind `start` deleted, so that counting by the stream's totals would be wrong? */
 static bool has_holes_from(const struct stream *s, struct stream_id start) {
     if (s->length == 0 || stream_id_equal(s->max_deleted_id, STREAM_ID_MIN)) return false;
-    return stream_id_compare(start, s->max_deleted_id) <= 0;
+    bool gone = stream_id_compare(s->first_id, s->max_deleted_id) > 0; /* all before it is trimmed as well */
+    return !gone && stream_id_compare(start, s->max_deleted_id) <= 0;
 }
 
 /* How many entries were ever added up to `id`, where that can be told from the stream's totals. */
@@ -158,8 +159,6 @@ static int64_t count_up_to(const struct stream *s, struct stream_id id) {
     if (s->entries_added == 0) return 0;
     int order = stream_id_compare(id, s->last_id);
     if (s->length == 0 && order <= 0) return (int64_t)s->entries_added;
-    bool is_zero = stream_id_equal(id, STREAM_ID_MIN);
-    if (!is_zero && stream_id_compare(id, s->max_deleted_id) < 0) return ENTRIES_READ_UNKNOWN;
     if (order == 0) return (int64_t)s->entries_added;
     if (order > 0) return ENTRIES_READ_UNKNOWN;
     bool whole = stream_id_equal(s->max_deleted_id, STREAM_ID_MIN) ||

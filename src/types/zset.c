@@ -45,9 +45,11 @@ static unsigned char *find_pair(const unsigned char *lp, struct slice member) {
 static unsigned char *small_seek(const unsigned char *lp, const struct btree_bound *b, size_t *rank) {
     char scratch[INT64_TEXT_MAX];
     *rank = 0;
-    unsigned char *at = listpack_first(lp);
-    for (; at; at = pair_after(lp, at), ++*rank) {
-        double score = b->by == BTREE_BY_TEXT ? 0 : read_score(score_of(lp, at));
+    unsigned char *at = listpack_first(lp), *next;
+    for (; at; at = next, ++*rank) {
+        const unsigned char *score_at = score_of(lp, at);
+        next = listpack_next(lp, score_at);
+        double score = b->by == BTREE_BY_TEXT ? 0 : read_score(score_at);
         if (b->by != BTREE_BY_TEXT && score != b->score) {
             if (score > b->score) break;
             continue;
@@ -324,8 +326,9 @@ bool zset_walk_next(struct zset_walk *w) {
     }
     const unsigned char *lp = w->of.ptr;
     w->member = listpack_text(w->at, w->scratch);
-    w->score = read_score(score_of(lp, w->at));
-    if (w->left > 0) w->at = w->down ? pair_before(lp, w->at) : pair_after(lp, w->at);
+    const unsigned char *score = score_of(lp, w->at);
+    w->score = read_score(score);
+    if (w->left > 0) w->at = w->down ? pair_before(lp, w->at) : listpack_next(lp, score);
     return true;
 }
 

@@ -85,7 +85,8 @@ static void every_command_refuses_another_type(void **state) {
         "ZREVRANK k a WITHSCORE", "ZSCAN k 0", "ZRANDMEMBER k", "ZRANDMEMBER k 2", "ZPOPMIN k", "ZPOPMAX k 2",
         "ZMPOP 2 none k MIN", "BZPOPMIN none k 0", "BZPOPMAX k 0", "BZMPOP 0 1 k MAX", "ZRANGE k 0 1",
         "ZRANGESTORE d k 0 1", "ZREVRANGE k 0 1", "ZRANGEBYSCORE k 0 1", "ZREVRANGEBYSCORE k 0 1",
-        "ZRANGEBYLEX k - +", "ZREVRANGEBYLEX k + -", "ZCOUNT k 0 1", "ZLEXCOUNT k - +", "ZREMRANGEBYRANK k 0 1",
+        "ZRANGEBYLEX k - +", "ZREVRANGEBYLEX k + -", "ZCOUNT k 0 1", "ZLEXCOUNT k - +",
+        "ZREMRANGEBYRANK k 0 1",
         "ZREMRANGEBYSCORE k 0 1", "ZREMRANGEBYLEX k - +", "ZUNION 1 k", "ZINTER 2 none k", "ZDIFF 1 k",
         "ZUNIONSTORE d 1 k", "ZINTERSTORE d 1 k", "ZDIFFSTORE d 1 k", "ZINTERCARD 1 k",
     };

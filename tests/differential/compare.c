@@ -21,6 +21,8 @@ static struct known_difference known[] = {
       "7.2 refuses a rank that has no positive counterpart", 0 },
     { "CLIENT LIST TYPE foo extra", "-ERR syntax error", "-ERR Unknown client type 'foo'",
       "Valkey 8.1 reads its many filters one by one", 0 },
+    { "XREAD...", "-ERR Unbalanced XREAD list of streams: ...", "-ERR Unbalanced 'xread... list of streams: ...",
+      "7.2 names the command as it was called", 0 },
     { "Z...RANK ...", "-ERR wrong number of arguments for ...", "-ERR syntax error",
       "7.0 has no WITHSCORE, so no fourth argument", 0 },
 };
@@ -126,6 +128,7 @@ static const struct {
     { "zset", "ZRANGE", "0 -1 WITHSCORES", COMPARE_EXACT },
     { "list", "LRANGE", "0 -1", COMPARE_EXACT },
     { "set", "SMEMBERS", "", COMPARE_SORTED },
+    { "hash", "HGETALL", "", COMPARE_SORTED },
     { "stream", "XRANGE", "- +", COMPARE_EXACT },
     { "stream", "XINFO GROUPS", "", COMPARE_EXACT },
 };

@@ -70,9 +70,9 @@ struct generator {
     void (*make)(struct chance *c, struct script *s);
 };
 
-extern const struct generator set_generators[], list_generators[];
+extern const struct generator set_generators[], hash_generators[], list_generators[];
 extern const struct generator stream_generators[];
-extern const struct generator hyperloglog_generators[];
+extern const struct generator hyperloglog_generators[], sort_generators[];
 extern const struct generator connection_generators[], string_generators[], generic_generators[],
     zset_generators[], transaction_generators[], bitmap_generators[];
 
@@ -95,7 +95,7 @@ struct probe {
 };
 
 extern const struct probe stream_probes[];
-extern const struct probe zset_probes[], generic_probes[], pubsub_probes[], set_probes[];
+extern const struct probe zset_probes[], generic_probes[], pubsub_probes[], set_probes[], hash_probes[];
 
 /* A whole iteration with "SSCAN key" or its like on both sides; the same elements must come. */
 void probe_collection(struct pair *p, const char *command, const char *options);

@@ -22,20 +22,23 @@ static const char *const consumer_names[] = { "a", "a", "b", "c", "nobody", NULL
 static void add_group(struct chance *c, struct words *w) { words_add_str(w, chance_pick(c, group_names)); }
 static void add_consumer(struct chance *c, struct words *w) { words_add_str(w, chance_pick(c, consumer_names)); }
 
-static void add_id(struct chance *c, struct words *w) {
-    static const char *const odd[] = { "0",   "0-0", "-1",    "a",    "1-2-3",           "007-01",
-                                       "5-",  "",    "1-a",   "-",    "+",               "18446744073709551615",
-                                       "$",   ">",   "0-1",   "1-*",  "18446744073709551616-1", NULL };
-    if (chance_of(c, 4)) {
-        words_add_str(w, chance_pick(c, odd));
-        return;
-    }
+static void add_near_id(struct chance *c, struct words *w) {
     uint64_t back = chance_below(c, chance_of(c, 70) ? 15 : 200);
     uint64_t ms = ticks > back ? ticks - back : 0;
     if (chance_of(c, 20))
         words_printf(w, "%llu", (unsigned long long)ms);
     else
         words_printf(w, "%llu-%zu", (unsigned long long)ms, chance_below(c, 4));
+}
+
+static void add_id(struct chance *c, struct words *w) {
+    static const char *const odd[] = { "0",   "0-0", "-1",    "a",    "1-2-3",           "007-01",
+                                       "5-",  "",    "1-a",   "-",    "+",               "18446744073709551615",
+                                       "$",   ">",   "0-1",   "1-*",  "18446744073709551616-1", NULL };
+    if (chance_of(c, 4))
+        words_add_str(w, chance_pick(c, odd));
+    else
+        add_near_id(c, w);
 }
 
 static void add_end(struct chance *c, struct words *w, const char *outermost) {
@@ -90,8 +93,12 @@ static void add_fields(struct chance *c, struct words *w) {
 }
 
 static void add_new_id(struct chance *c, struct words *w) {
+    static const char *const odd[] = { "0", "0-0", "-1", "a", "5-", "-", "0-*", "18446744073709551616-1", NULL };
     if (chance_of(c, 10)) {
-        add_id(c, w);
+        if (chance_of(c, 20))
+            words_add_str(w, chance_pick(c, odd));
+        else
+            add_near_id(c, w);
         return;
     }
     ticks += chance_below(c, 3);
@@ -140,7 +147,7 @@ static void make_xdel(struct chance *c, struct script *s) {
 static void make_xsetid(struct chance *c, struct script *s) {
     struct words *w = script_command(s, COMPARE_EXACT, "XSETID");
     add_stream_key(c, w);
-    add_new_id(c, w);
+    words_printf(w, "%llu", (unsigned long long)++ticks); /* 7.0 lets it fall below the greatest deleted id */
     if (chance_of(c, 30)) {
         words_add_str(w, "ENTRIESADDED");
         words_printf(w, "%zu", chance_below(c, 300));

@@ -35,6 +35,7 @@ extern const struct command key_commands[];
 extern const struct command expire_commands[];
 extern const struct command scan_commands[];
 extern const struct command dump_commands[];
+extern const struct command sort_commands[];
 extern const struct command restore_asking_commands[];
 extern const struct command stream_commands[];
 extern const struct command stream_read_commands[];

@@ -62,6 +62,7 @@ void blocking_serve(int64_t now_ms);
 void blocking_deliver(uint64_t journal_offset);
 /* True if a client waits in this shard that can only be served with the gate closed. Under its lock. */
 bool blocking_needs_gate(const struct shard *s);
+void blocking_thread_release(void);
 size_t blocking_keys_count(void); /* keys that clients wait for, any thread */
 
 /* "<seconds>" with a fraction, as BLPOP and its like take it, or milliseconds as an integer (WAIT): the

@@ -3,8 +3,23 @@
 
 const assert = require('node:assert/strict');
 
+const NOT_FOR_THIS_NODE = 77; // the exit status that tests/clients/run takes for "skipped"
 const PATIENCE_MS = 60_000; // only a hung server is that slow
 const checks = [];
+let libraryName = '';
+
+// The client library that the command line names, one of package.json. Ends the program if it is for a newer Node.
+function library(args) {
+  const [name] = args;
+  const { version, engines } = require(`${name}/package.json`);
+  const needed = Number(/\d+/.exec(engines.node)[0]);
+  if (Number(process.versions.node.split('.')[0]) < needed) {
+    console.log(`${name} ${version} needs Node ${needed}; this is ${process.versions.node}`);
+    process.exit(NOT_FOR_THIS_NODE);
+  }
+  libraryName = `${name} ${version}`;
+  return { major: Number(version.split('.')[0]), ...require(name) };
+}
 
 function check(name, run) {
   checks.push({ name, run });
@@ -62,8 +77,8 @@ async function main(finish) {
     failed++;
     console.error(`FAILED: closing the connections\n  ${error.stack}`);
   });
-  console.log(`${checks.length} checks, ${failed} failed`);
+  console.log(`${libraryName}: ${checks.length} checks, ${failed} failed`);
   process.exit(failed === 0 && checks.length > 0 ? 0 : 1);
 }
 
-module.exports = { assert, check, eventually, Inbox, main };
+module.exports = { assert, check, eventually, Inbox, library, main };

@@ -1,8 +1,9 @@
-// ioredis.js: ioredis as applications use it, in its default protocol (RESP3) and in RESP2.
+// ioredis.js MODULE: ioredis as applications use it: version 6 in RESP3, its default, and in RESP2; version 5 knows RESP2
+// only.
 'use strict';
 
-const { assert, check, eventually, Inbox, main } = require('./checks');
-const { Redis } = require('ioredis');
+const { assert, check, eventually, Inbox, library, main } = require('./checks');
+const { Redis, major } = library(process.argv.slice(2));
 
 const port = Number(process.env.CACHE_PORT);
 const clients = [];
@@ -14,7 +15,7 @@ function connect(options = {}) {
   return client;
 }
 
-for (const protocol of [3, 2]) {
+for (const protocol of major < 6 ? [2] : [3, 2]) {
   const label = `RESP${protocol}`;
   const redis = connect({ protocol, connectionName: `ioredis-${protocol}` });
 

@@ -1,8 +1,8 @@
-// node_redis.js: node-redis in RESP3 (with client-side caching) and RESP2.
+// node_redis.js MODULE: node-redis, version 5 or 6, in RESP3 (with client-side caching) and RESP2.
 'use strict';
 
-const { assert, check, eventually, Inbox, main } = require('./checks');
-const { createClient, createClientPool, WatchError, RESP_TYPES } = require('redis');
+const { assert, check, eventually, Inbox, library, main } = require('./checks');
+const { createClient, createClientPool, BasicClientSideCache, WatchError, RESP_TYPES } = library(process.argv.slice(2));
 
 const url = process.env.CACHE_URL;
 const clients = [];
@@ -121,7 +121,6 @@ for (const RESP of [3, 2]) {
 }
 
 check('client-side caching serves repeated reads and drops what another client changes', async () => {
-  const { BasicClientSideCache } = require('@redis/client');
   const cache = new BasicClientSideCache({ ttl: 0, maxEntries: 0, evictPolicy: 'LRU' });
   const reader = await connect({ RESP: 3, clientSideCache: cache });
   const writer = await connect({ RESP: 3 });

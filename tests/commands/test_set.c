@@ -1,0 +1,371 @@
+/* test_set.c: the commands of group set over the wire. */
+#include "../harness/fixture.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+#define WRONGTYPE "-WRONGTYPE Operation against a key holding the wrong kind of value"
+#define NOT_INT "-ERR value is not an integer or out of range"
+#define SYNTAX "-ERR syntax error"
+#define NOT_POSITIVE "-ERR value is out of range, must be positive"
+
+static void members_come_and_go(void **state) {
+    static const struct exchange rows[] = {
+        { "SADD s a b a", ":2" },
+        { "SADD s b c", ":1" },
+        { "SCARD s", ":3" },
+        { "SISMEMBER s a", ":1" },
+        { "SISMEMBER s x", ":0" },
+        { "SMISMEMBER s a x c a", "*[:1, :0, :1, :1]" },
+        { "SREM s a x a", ":1" },
+        { "SREM s x", ":0" },
+        { "SREM s b c", ":2" },
+        { "EXISTS s", ":0" },
+        { "SREM s b", ":0" },
+        { "SCARD s", ":0" },
+        { "SISMEMBER s a", ":0" },
+        { "SMISMEMBER s a b", "*[:0, :0]" },
+        { "SMEMBERS s", "*[]" },
+        { NULL, NULL },
+    };
+    assert_exchanges(fixture_client(state), rows);
+}
+
+static void members_are_compared_byte_for_byte(void **state) {
+    static const struct exchange rows[] = {
+        { "SADD s 1 01 \"1\\x00\" \"\" +1 1.0 9223372036854775807 9223372036854775808", ":8" },
+        { "SISMEMBER s 1", ":1" },
+        { "SISMEMBER s 001", ":0" },
+        { "SISMEMBER s \"\"", ":1" },
+        { "SREM s 01", ":1" },
+        { "SISMEMBER s 1", ":1" },
+        { "SISMEMBER s 9223372036854775808", ":1" },
+        { NULL, NULL },
+    };
+    assert_exchanges(fixture_client(state), rows);
+    assert_reply_sorted(fixture_client(state), "SMEMBERS s",
+                        "*[$\"\", $\"+1\", $\"1\", $\"1.0\", $\"1\\x00\", $\"9223372036854775807\", "
+                        "$\"9223372036854775808\"]");
+}
+
+static void other_types_are_refused(void **state) {
+    static const char *const commands[] = {
+        "SADD k a",         "SREM k a",          "SCARD k",           "SISMEMBER k a", "SMISMEMBER k a b",
+        "SMEMBERS k",       "SMOVE k s a",       "SMOVE s k a",       "SPOP k",        "SPOP k 2",
+        "SRANDMEMBER k",    "SRANDMEMBER k 2",   "SSCAN k 0",         "SINTER k",      "SINTER none k",
+        "SINTER s k",       "SUNION s k",        "SDIFF s k",         "SDIFF k",       "SINTERCARD 2 s k",
+        "SINTERSTORE d k",  "SUNIONSTORE d s k", "SDIFFSTORE d none k", NULL,
+    };
+    assert_reply(fixture_client(state), "SET k v", "+OK");
+    assert_reply(fixture_client(state), "SADD s a", ":1");
+    for (size_t i = 0; commands[i]; i++) assert_reply(fixture_client(state), commands[i], WRONGTYPE);
+    assert_reply(fixture_client(state), "SMOVE none k a", ":0");
+    assert_reply(fixture_client(state), "EXISTS d", ":0");
+    assert_reply(fixture_client(state), "GET k", "$\"v\"");
+}
+
+static void smove_moves_one_member(void **state) {
+    static const struct exchange rows[] = {
+        { "SADD a 1 2", ":2" },
+        { "SADD b 2 x", ":2" },
+        { "SMOVE a b 9", ":0" },
+        { "SMOVE a a 1", ":1" },
+        { "SMOVE a a 9", ":0" },
+        { "SCARD a", ":2" },
+        { "SMOVE a b 2", ":1" },
+        { "SCARD b", ":2" },
+        { "SMOVE a c 1", ":1" },
+        { "EXISTS a", ":0" },
+        { "SMEMBERS c", "*[$\"1\"]" },
+        { "SMOVE none c 1", ":0" },
+        { NULL, NULL },
+    };
+    assert_exchanges(fixture_client(state), rows);
+}
+
+static void add_range(struct client *c, const char *key, const char *prefix, int from, int to) {
+    struct words w = { 0 };
+    words_add_str(&w, "SADD");
+    words_add_str(&w, key);
+    for (int i = from; i < to; i++) words_printf(&w, "%s%d", prefix, i);
+    client_queue_words(c, &w);
+    client_flush(c);
+    client_skip(c, 1);
+    words_release(&w);
+}
+
+static void encodings_follow_size_and_contents(void **state) {
+    struct client *c = fixture_client(state);
+    add_range(c, "i", "", 0, 512);
+    assert_reply(c, "OBJECT ENCODING i", "$\"intset\"");
+    add_range(c, "i", "", 512, 513);
+    assert_reply(c, "OBJECT ENCODING i", "$\"hashtable\"");
+    add_range(c, "l", "m", 0, 128);
+    assert_reply(c, "OBJECT ENCODING l", "$\"listpack\"");
+    add_range(c, "l", "m", 128, 129);
+    assert_reply(c, "OBJECT ENCODING l", "$\"hashtable\"");
+    add_range(c, "m", "", 0, 127);
+    assert_reply(c, "SADD m text", ":1");
+    assert_reply(c, "OBJECT ENCODING m", "$\"listpack\"");
+    assert_reply(c, "SADD m 1000", ":1");
+    assert_reply(c, "OBJECT ENCODING m", "$\"hashtable\"");
+    assert_reply(c, "SADD w 12345678901234567890123456789012345678901234567890123456789012345", ":1");
+    assert_reply(c, "OBJECT ENCODING w", "$\"hashtable\"");
+    assert_reply(c, "SREM i 512", ":1");
+    assert_reply(c, "OBJECT ENCODING i", "$\"hashtable\"");
+    assert_reply(c, "CONFIG SET set-max-intset-entries 2 set-max-listpack-entries 3 set-max-listpack-value 4", "+OK");
+    assert_reply(c, "SADD x 1 2", ":2");
+    assert_reply(c, "OBJECT ENCODING x", "$\"intset\"");
+    assert_reply(c, "SADD x a", ":1");
+    assert_reply(c, "OBJECT ENCODING x", "$\"listpack\"");
+    assert_reply(c, "SADD x abcde", ":1");
+    assert_reply(c, "OBJECT ENCODING x", "$\"hashtable\"");
+    assert_reply(c, "SADD y 1 2 3", ":3");
+    assert_reply(c, "OBJECT ENCODING y", "$\"hashtable\"");
+    assert_reply(c, "CONFIG SET set-max-intset-entries 512 set-max-listpack-entries 128 set-max-listpack-value 64",
+                 "+OK");
+}
+
+static void spop_takes_what_it_replies(void **state) {
+    static const struct exchange rows[] = {
+        { "SPOP none", "$-1" },
+        { "SPOP none 3", "*[]" },
+        { "SPOP none 0", "*[]" },
+        { "SPOP none -1", NOT_POSITIVE },
+        { "SPOP none a", NOT_POSITIVE },
+        { "SPOP none 1 2", SYNTAX },
+        { "SADD s a", ":1" },
+        { "SPOP s 0", "*[]" },
+        { "SPOP s", "$\"a\"" },
+        { "EXISTS s", ":0" },
+        { "SADD s a", ":1" },
+        { "SPOP s 2", "*[$\"a\"]" },
+        { "EXISTS s", ":0" },
+        { NULL, NULL },
+    };
+    struct client *c = fixture_client(state);
+    assert_exchanges(c, rows);
+    static const char *const prefixes[] = { "", "m" };
+    for (int p = 0; p < 2; p++) {
+        for (int count = 1; count <= 1000; count = count * 3 + 7) {
+            add_range(c, "s", prefixes[p], 0, 1000);
+            struct node *popped = client_ask_node(c, "SPOP s %d", count);
+            assert_int_equal(popped->count, count);
+            for (size_t i = 0; i < popped->count; i++)
+                assert_int_equal(client_ask_int(c, "SISMEMBER s %s", text_str(&popped->items[i]->bytes)), 0);
+            assert_int_equal(client_ask_int(c, "SCARD s"), 1000 - count);
+            node_free(popped);
+        }
+        assert_int_equal(client_ask_int(c, "DEL s"), 1);
+    }
+}
+
+static void srandmember_leaves_the_set_alone(void **state) {
+    static const struct exchange rows[] = {
+        { "SRANDMEMBER none", "$-1" },
+        { "SRANDMEMBER none 3", "*[]" },
+        { "SRANDMEMBER none a", NOT_INT },
+        { "SRANDMEMBER none -9223372036854775808",
+          "-ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807" },
+        { "SRANDMEMBER none 1 2", SYNTAX },
+        { "SADD s a", ":1" },
+        { "SRANDMEMBER s", "$\"a\"" },
+        { "SRANDMEMBER s 5", "*[$\"a\"]" },
+        { "SRANDMEMBER s 0", "*[]" },
+        { "SRANDMEMBER s -3", "*[$\"a\", $\"a\", $\"a\"]" },
+        { "SCARD s", ":1" },
+        { NULL, NULL },
+    };
+    assert_exchanges(fixture_client(state), rows);
+}
+
+static void sets_combine(void **state) {
+    static const struct exchange rows[] = {
+        { "SADD a 1 2 3 x", ":4" },
+        { "SADD b 2 3 4 x", ":4" },
+        { "SADD c 3 x y", ":3" },
+        { "SINTER a none", "*[]" },
+        { "SDIFF none a", "*[]" },
+        { "SDIFF a a", "*[]" },
+        { "SUNION none", "*[]" },
+        { "SINTERCARD 3 a b c", ":2" },
+        { "SINTERCARD 3 a b c LIMIT 1", ":1" },
+        { "SINTERCARD 2 a b LIMIT 0", ":3" },
+        { "SINTERCARD 2 a b limit 100", ":3" },
+        { "SINTERCARD 2 a none", ":0" },
+        { "SINTERCARD 0 a", "-ERR numkeys should be greater than 0" },
+        { "SINTERCARD a a", "-ERR numkeys should be greater than 0" },
+        { "SINTERCARD 2 a", "-ERR Number of keys can't be greater than number of args" },
+        { "SINTERCARD 1 a LIMIT -1", "-ERR LIMIT can't be negative" },
+        { "SINTERCARD 1 a LIMIT x", "-ERR LIMIT can't be negative" },
+        { "SINTERCARD 1 a LIMIT", SYNTAX },
+        { "SINTERCARD 1 a FOO 1", SYNTAX },
+        { "SINTERSTORE d a b c", ":2" },
+        { "SUNIONSTORE e a b", ":5" },
+        { "SDIFFSTORE f b a", ":1" },
+        { "SMEMBERS f", "*[$\"4\"]" },
+        { "OBJECT ENCODING f", "$\"intset\"" },
+        { "SDIFFSTORE f a a", ":0" },
+        { "EXISTS f", ":0" },
+        { "SINTERSTORE f a none", ":0" },
+        { "SET str v EX 100", "+OK" },
+        { "SUNIONSTORE str a", ":4" },
+        { "TTL str", ":-1" },
+        { "SUNIONSTORE a a b", ":5" },
+        { "SDIFFSTORE a a b", ":1" },
+        { "SMEMBERS a", "*[$\"1\"]" },
+        { NULL, NULL },
+    };
+    struct client *c = fixture_client(state);
+    assert_exchanges(c, rows);
+    assert_reply_sorted(c, "SMEMBERS d", "*[$\"3\", $\"x\"]");
+    assert_reply_sorted(c, "SMEMBERS e", "*[$\"1\", $\"2\", $\"3\", $\"4\", $\"x\"]");
+    assert_reply_sorted(c, "SINTER b c", "*[$\"3\", $\"x\"]");
+    assert_reply_sorted(c, "SUNION b c", "*[$\"2\", $\"3\", $\"4\", $\"x\", $\"y\"]");
+    assert_reply_sorted(c, "SDIFF b c none", "*[$\"2\", $\"4\"]");
+}
+
+static void sscan_walks_over_all_members(void **state) {
+    static const struct exchange rows[] = {
+        { "SSCAN none 0", "*[$\"0\", *[]]" },
+        { "SSCAN none x", "-ERR invalid cursor" },
+        { "SSCAN none 0 FOO", "*[$\"0\", *[]]" },
+        { "SADD s 1 2 3", ":3" },
+        { "SSCAN s 0", "*[$\"0\", *[$\"1\", $\"2\", $\"3\"]]" },
+        { "SSCAN s 0 MATCH [12] COUNT 1", "*[$\"0\", *[$\"1\", $\"2\"]]" },
+        { "SSCAN s 0 COUNT 0", SYNTAX },
+        { "SSCAN s 0 COUNT a", NOT_INT },
+        { "SSCAN s 0 FOO", SYNTAX },
+        { "SSCAN s 0 MATCH", SYNTAX },
+        { "SSCAN s 0 NOVALUES", "-ERR NOVALUES option can only be used in HSCAN" },
+        { "SSCAN s 0 NOSCORES", "-ERR NOSCORES option can only be used in ZSCAN" },
+        { "SSCAN s 0 TYPE set", SYNTAX },
+        { NULL, NULL },
+    };
+    struct client *c = fixture_client(state);
+    assert_exchanges(c, rows);
+    add_range(c, "big", "m", 0, 1000);
+    struct text cursor = { 0 };
+    text_append_str(&cursor, "0");
+    bool seen[1000] = { false };
+    do {
+        struct node *page = client_ask_node(c, "SSCAN big %s COUNT 20", text_str(&cursor));
+        text_clear(&cursor);
+        text_append_str(&cursor, text_str(&page->items[0]->bytes));
+        for (size_t i = 0; i < page->items[1]->count; i++)
+            seen[atoi(text_str(&page->items[1]->items[i]->bytes) + 1)] = true;
+        node_free(page);
+    } while (strcmp(text_str(&cursor), "0") != 0);
+    for (int i = 0; i < 1000; i++) assert_true(seen[i]);
+    text_release(&cursor);
+}
+
+static void resp3_has_sets(void **state) {
+    static const struct exchange rows[] = {
+        { "SADD s a", ":1" },
+        { "HELLO 3", "%{...}" },
+        { "SMEMBERS s", "~[$\"a\"]" },
+        { "SMEMBERS none", "~[]" },
+        { "SINTER s", "~[$\"a\"]" },
+        { "SUNION s", "~[$\"a\"]" },
+        { "SDIFF s", "~[$\"a\"]" },
+        { "SDIFF none", "~[]" },
+        { "SRANDMEMBER s 1", "*[$\"a\"]" },
+        { "SRANDMEMBER none", "_" },
+        { "SPOP none 1", "~[]" },
+        { "SPOP none", "_" },
+        { "SMISMEMBER s a", "*[:1]" },
+        { "SSCAN s 0", "*[$\"0\", *[$\"a\"]]" },
+        { "SPOP s 1", "~[$\"a\"]" },
+        { NULL, NULL },
+    };
+    assert_exchanges(fixture_client(state), rows);
+}
+
+static void events_tell_of_each_change(void **state) {
+    struct client *c = fixture_client(state), *ear = server_connect(((struct fixture *)*state)->server);
+    static const char *const wanted[] = { "sadd a", "srem a",        "srem a",        "del a",         "sadd b",
+                                          "srem b", "del b",         "sadd c",        "spop c",        "del c",
+                                          "sadd d", "sunionstore e", "sinterstore e", "sdiffstore e",  "del e",
+                                          "spop d", "del d" };
+    static const char *const commands[] = { "SADD a 1 2",      "SREM a 1",        "SREM a 9",       "SREM a 2",
+                                            "SADD b 1",        "SMOVE b c 1",     "SPOP c",         "SADD d 1",
+                                            "SUNIONSTORE e d", "SINTERSTORE e d", "SDIFFSTORE e d none",
+                                            "SDIFFSTORE e d d", "SPOP d 5" };
+    assert_reply(c, "CONFIG SET notify-keyspace-events Egs", "+OK");
+    assert_reply(ear, "PSUBSCRIBE __keyevent@0__:*", "*[$\"psubscribe\", ...");
+    for (size_t i = 0; i < COUNT_OF(commands); i++) client_ask(c, "%s", commands[i]);
+    for (size_t i = 0; i < COUNT_OF(wanted); i++) {
+        struct node *n = client_read(ear);
+        char got[100];
+        snprintf(got, sizeof got, "%s %s", text_str(&n->items[2]->bytes) + strlen("__keyevent@0__:"),
+                 text_str(&n->items[3]->bytes));
+        assert_string_equal(got, wanted[i]);
+        node_free(n);
+    }
+    assert_reply(c, "CONFIG SET notify-keyspace-events \"\"", "+OK");
+    client_close(ear);
+}
+
+/* Random changes, then SIGKILL: the same members must come back. */
+static void the_journal_replays_to_the_same_sets(void **state) {
+    (void)state;
+    struct server *s = server_start("--appendonly", "yes", NULL);
+    struct client *c = server_connect(s);
+    unsigned seed = 12345;
+    for (int i = 0; i < 3000; i++) {
+        static const char *const commands[] = {
+            "SADD s%u m%u %u",  "SADD s%u %u %u",  "SREM s%u m%u %u", "SPOP s%u",         "SPOP s%u %u",
+            "SMOVE s%u s%u %u", "SADD s%u %u m%u", "SADD s%u m%u %u", "SUNIONSTORE s%u s%u s2",
+            "SDIFFSTORE s%u s%u s3",
+        };
+        seed = seed * 1103515245 + 12345;
+        unsigned roll = seed >> 8;
+        char line[100];
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+        snprintf(line, sizeof line, commands[roll % COUNT_OF(commands)], roll / 16 % 6, roll / 128 % 40, roll / 512 % 6);
+#pragma GCC diagnostic pop
+        client_queue_line(c, line);
+    }
+    client_flush(c);
+    for (int i = 0; i < 3000; i++) node_free(client_read(c));
+    struct text before = { 0 }, after = { 0 };
+    for (int round = 0; round < 2; round++) {
+        struct text *out = round ? &after : &before;
+        for (int i = 0; i < 6; i++) {
+            struct node *n = client_ask_node(c, "SMEMBERS s%d", i);
+            node_sort(n);
+            node_describe(n, out);
+            node_free(n);
+        }
+        if (round) break;
+        client_close(c);
+        server_kill(s);
+        server_restart(s);
+        c = server_connect(s);
+    }
+    assert_string_equal(text_str(&after), text_str(&before));
+    assert_true(before.len > 100);
+    text_release(&before);
+    text_release(&after);
+    client_close(c);
+    server_free(s);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        FIXTURE_TEST(members_come_and_go),
+        FIXTURE_TEST(members_are_compared_byte_for_byte),
+        FIXTURE_TEST(other_types_are_refused),
+        FIXTURE_TEST(smove_moves_one_member),
+        FIXTURE_TEST(encodings_follow_size_and_contents),
+        FIXTURE_TEST(spop_takes_what_it_replies),
+        FIXTURE_TEST(srandmember_leaves_the_set_alone),
+        FIXTURE_TEST(sets_combine),
+        FIXTURE_TEST(sscan_walks_over_all_members),
+        FIXTURE_TEST(resp3_has_sets),
+        FIXTURE_TEST(events_tell_of_each_change),
+        cmocka_unit_test(the_journal_replays_to_the_same_sets),
+    };
+    return cmocka_run_group_tests(tests, fixture_start, fixture_stop);
+}

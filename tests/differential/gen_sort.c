@@ -1,0 +1,82 @@
+/* gen_sort.c: random commands of SORT, SORT_RO, DUMP and RESTORE, on keys that the other groups make. Weights are often
+ * equal, but never where the elements' order would depend on a table. */
+#include "differential.h"
+
+static void add_sort_key(struct chance *c, struct words *w) {
+    static const char *const kinds[] = { "list", "set", "sort", NULL };
+    size_t roll = chance_below(c, 100);
+    if (roll < 15)
+        add_key(c, w);
+    else if (roll < 30)
+        words_printf(w, "z%zu", chance_below(c, 6));
+    else
+        words_printf(w, "%s:%zu", chance_pick(c, kinds), chance_below(c, 5));
+}
+
+static void add_pattern(struct chance *c, struct words *w) {
+    static const char *const patterns[] = { "#", "weight:*", "weight:*", "weight:*->f", "weights:*->f", "k*", "none:*",
+                                            "*", "weight:*->", "weight", "weight:*-", "->*", NULL };
+    words_add_str(w, chance_pick(c, patterns));
+}
+
+static void make_numbers(struct chance *c, struct script *s) {
+    struct words *w = script_command(s, COMPARE_EXACT, chance_of(c, 50) ? "RPUSH" : "LPUSH");
+    words_printf(w, "sort:%zu", chance_below(c, 5));
+    for (size_t i = 1 + chance_below(c, 12); i > 0; i--) words_printf(w, "%zu", chance_below(c, 40));
+}
+
+static void make_weight(struct chance *c, struct script *s) {
+    struct words *w = script_command(s, COMPARE_EXACT, chance_of(c, 50) ? "SET" : "HSET");
+    bool hash = w->items[0].len == 4;
+    words_printf(w, hash ? "weights:%zu" : "weight:%zu", chance_below(c, 40));
+    if (hash) words_add_str(w, "f");
+    if (chance_of(c, 10))
+        add_small_value(c, w);
+    else
+        words_printf(w, "%zu", chance_below(c, 30));
+}
+
+static void make_trim(struct chance *c, struct script *s) {
+    struct words *w = script_command(s, COMPARE_EXACT, "LTRIM");
+    words_printf(w, "sort:%zu", chance_below(c, 5));
+    words_add_str(w, "0");
+    words_add_str(w, "30");
+}
+
+static void add_options(struct chance *c, struct words *w, bool sorts) {
+    if (sorts && chance_of(c, 40)) {
+        words_add_str(w, "BY");
+        add_pattern(c, w);
+    }
+    if (chance_of(c, 30)) {
+        words_add_str(w, "limit");
+        add_index(c, w);
+        add_index(c, w);
+    }
+    for (size_t i = chance_of(c, 30) ? 1 + chance_below(c, 3) : 0; i > 0; i--) {
+        words_add_str(w, "GET");
+        add_pattern(c, w);
+    }
+    if (chance_of(c, 40)) words_add_str(w, chance_of(c, 60) ? "DESC" : "asc");
+    if (chance_of(c, 2)) words_add_str(w, "FOO");
+}
+
+/* ALPHA only where no two weights can be equal: without BY. */
+static void make_sort(struct chance *c, struct script *s) {
+    struct words *w = script_command(s, COMPARE_EXACT, chance_of(c, 70) ? "SORT" : "SORT_RO");
+    bool stores = w->items[0].len == 4 && chance_of(c, 30), alpha = chance_of(c, 30);
+    if (chance_of(c, 60))
+        words_printf(w, "sort:%zu", chance_below(c, 5));
+    else
+        add_sort_key(c, w);
+    if (alpha) words_add_str(w, "ALPHA");
+    add_options(c, w, !alpha && w->items[1].ptr[0] == 's' && w->items[1].ptr[1] == 'o');
+    if (!stores) return;
+    words_add_str(w, "STORE");
+    words_printf(w, "sort:%zu", chance_below(c, 5));
+}
+
+const struct generator sort_generators[] = {
+    { "sort-push", 8, make_numbers }, { "sort-weight", 6, make_weight }, { "sort-trim", 2, make_trim },
+    { "SORT", 14, make_sort },        { NULL, 0, NULL },
+};
