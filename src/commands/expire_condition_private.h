@@ -1,12 +1,13 @@
-/* expire_condition_private.h: what EXPIRE and HEXPIRE, in their four units each, have in common: the time, and the words
- * that say when it applies (NX, XX, GT, LT). */
+/* expire_condition_private.h: what EXPIRE and HEXPIRE, in their four units each, have in common: the time,
+ * and the words that say when it applies (NX, XX, GT, LT). */
 #ifndef COMMANDS_EXPIRE_CONDITION_PRIVATE_H
 #define COMMANDS_EXPIRE_CONDITION_PRIVATE_H
 
 #include "trivet/base/compiler.h"
 #include "trivet/engine/call.h"
 
-/* Reads the arguments from `first` to before `end` into a set of conditions; false after replying what is wrong. */
+/* Reads the arguments from `first` to before `end` into a set of conditions; false after replying what is
+ * wrong. */
 MUST_CHECK bool expire_conditions_read(struct call *c, size_t first, size_t end, unsigned *conditions);
 /* `old_ms` is NO_EXPIRY if there is none: that is later than every time. */
 MUST_CHECK bool expire_conditions_hold(unsigned conditions, int64_t old_ms, int64_t new_ms);
@@ -16,6 +17,7 @@ struct expire_unit {
 };
 
 /* The instant, in ms since 1970, that the text means; false after replying that it is none. */
-MUST_CHECK bool expire_instant_read(struct call *c, struct slice text, struct expire_unit unit, int64_t *at_ms);
+MUST_CHECK bool expire_instant_read(struct call *c, struct slice text, struct expire_unit unit,
+                                    int64_t *at_ms);
 
 #endif

@@ -190,7 +190,8 @@ static bool read_fraction(struct call *c, long double *step) {
     return false;
 }
 
-/* HINCRBYFLOAT key field increment. The journal gets the result: sums of fractions need not come out the same elsewhere. */
+/* HINCRBYFLOAT key field increment. The journal gets the result: sums of fractions need not come out the same
+ * elsewhere. */
 static void cmd_hincrbyfloat(struct call *c) {
     struct hash_change h;
     struct slice key = c->argv[1], name = c->argv[2];
@@ -299,12 +300,15 @@ const struct command hash_commands[] = {
     { .name = "HDEL", .run = cmd_hdel, .arity = -3, HASH_FACTS, .flags = WRITES | FAST,
       .keys = { KEY(KEY_RW | KEY_DELETE) }, .since = "2.0.0",
       .summary = "Deletes fields of a hash; an emptied hash is deleted.",
-      .complexity = "O(N) where N is the number of fields to be deleted.", .syntax = "key field [field ...]" },
+      .complexity = "O(N) where N is the number of fields to be deleted.",
+      .syntax = "key field [field ...]" },
     { .name = "HEXISTS", .run = cmd_hexists, .arity = 3, ASKS, .keys = { KEY(KEY_RO) }, .since = "2.0.0",
       .summary = "Tells whether a hash has a field.", .complexity = "O(1)", .syntax = "key field" },
-    { .name = "HGET", .run = cmd_hget, .arity = 3, ASKS, .keys = { KEY(KEY_RO | KEY_ACCESS) }, .since = "2.0.0",
+    { .name = "HGET", .run = cmd_hget, .arity = 3, ASKS, .keys = { KEY(KEY_RO | KEY_ACCESS) },
+      .since = "2.0.0",
       .summary = "Returns the value of a field.", .complexity = "O(1)", .syntax = "key field" },
-    { .name = "HINCRBY", .run = cmd_hincrby, .arity = 4, SETS, .keys = { KEY(KEY_RW | KEY_ACCESS | KEY_UPDATE) },
+    { .name = "HINCRBY", .run = cmd_hincrby, .arity = 4, SETS,
+      .keys = { KEY(KEY_RW | KEY_ACCESS | KEY_UPDATE) },
       .since = "2.0.0", .summary = "Adds a number to the integer of a field; a missing field counts as 0.",
       .complexity = "O(1)", .syntax = "key field increment" },
     { .name = "HINCRBYFLOAT", .run = cmd_hincrbyfloat, .arity = 4, SETS,
@@ -320,7 +324,8 @@ const struct command hash_commands[] = {
       .keys = { KEY(KEY_RW | KEY_UPDATE) }, .since = "2.0.0", .summary = "Sets the values of several fields.",
       .complexity = "O(N) where N is the number of fields.", .syntax = "key field value [field value ...]",
       .deprecated_since = "4.0.0", .replaced_by = "`HSET` with several fields" },
-    { .name = "HSET", .run = cmd_hset, .arity = -4, SETS, .keys = { KEY(KEY_RW | KEY_UPDATE) }, .since = "2.0.0",
+    { .name = "HSET", .run = cmd_hset, .arity = -4, SETS, .keys = { KEY(KEY_RW | KEY_UPDATE) },
+      .since = "2.0.0",
       .summary = "Sets the values of fields; a missing key is created.", .complexity = "O(1) for each field.",
       .syntax = "key field value [field value ...]" },
     { .name = "HSETNX", .run = cmd_hsetnx, .arity = 4, SETS, .keys = { KEY(KEY_RW | KEY_INSERT) },

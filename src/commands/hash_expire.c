@@ -1,7 +1,7 @@
 /* hash_expire.c: the time to live of single fields.
  *
- * Whatever the unit, the journal gets an instant in milliseconds (HPEXPIREAT, HSETEX ... PXAT), or HDEL if it is past;
- * only the fields that changed are named there. */
+ * Whatever the unit, the journal gets an instant in milliseconds (HPEXPIREAT, HSETEX ... PXAT), or HDEL if it
+ * is past; only the fields that changed are named there. */
 #include "commands/create_private.h"
 #include "commands/expire_condition_private.h"
 #include "commands/expiry_option_private.h"
@@ -16,7 +16,7 @@ struct field_list {
     size_t word;  /* the argument FIELDS; options stand before it */
     size_t first; /* the first field */
     size_t count;
-    size_t step;  /* 2 if values stand between the fields */
+    size_t step; /* 2 if values stand between the fields */
 };
 
 static bool refuse(struct call *c, const char *text) {
@@ -26,7 +26,8 @@ static bool refuse(struct call *c, const char *text) {
 
 /* Looks for the word from argument `from` on; false after replying that it or the count is wrong. */
 static bool find_fields(struct call *c, size_t from, size_t step, struct field_list *list) {
-    static const char wrong[] = "ERR numfields should be greater than 0 and match the provided number of fields";
+    static const char wrong[] =
+        "ERR numfields should be greater than 0 and match the provided number of fields";
     size_t at = from;
     while (at + 1 < c->argc && !call_is(c, at, "FIELDS")) at++;
     if (at + 1 >= c->argc) return refuse(c, wrong);
@@ -36,7 +37,8 @@ static bool find_fields(struct call *c, size_t from, size_t step, struct field_l
 
 /* The count behind the word; read after the options, as they are reported first. */
 static bool count_fields(struct call *c, struct field_list *list) {
-    static const char wrong[] = "ERR numfields should be greater than 0 and match the provided number of fields";
+    static const char wrong[] =
+        "ERR numfields should be greater than 0 and match the provided number of fields";
     int64_t n;
     if (!int64_parse(c->argv[list->word + 1], &n)) {
         reply_error(c->out, ERR_NOT_INT);
@@ -99,8 +101,8 @@ static struct effect effect_hdel(struct effect_builder *b, struct slice key) {
 }
 
 static struct effect effect_hpexpireat(struct effect_builder *b, struct slice key, int64_t at_ms) {
-    const struct slice words[] = { LIT_INIT("HPEXPIREAT"), key, digits_of(b->instant, at_ms), LIT_INIT("FIELDS"),
-                                   digits_of(b->number, (int64_t)(b->argc - b->head)) };
+    const struct slice words[] = { LIT_INIT("HPEXPIREAT"), key, digits_of(b->instant, at_ms),
+                                   LIT_INIT("FIELDS"), digits_of(b->number, (int64_t)(b->argc - b->head)) };
     return effect_finish(b, words, COUNT_OF(words));
 }
 
@@ -331,7 +333,7 @@ static void cmd_hgetex(struct call *c) {
 struct hsetex_plan {
     struct field_list list;
     struct expiry_option expiry;
-    bool key_missing, key_present;     /* NX, XX */
+    bool key_missing, key_present;       /* NX, XX */
     bool fields_missing, fields_present; /* FNX: none of them is there; FXX: all are */
 };
 
@@ -424,7 +426,8 @@ static void hsetex_set(struct hash_change *h, const struct hsetex_plan *plan) {
     mem_free(b.argv);
 }
 
-/* HSETEX key [NX | XX] [FNX | FXX] [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL] FIELDS count field value ... */
+/* HSETEX key [NX | XX] [FNX | FXX] [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL] FIELDS count field value ...
+ */
 static void cmd_hsetex(struct call *c) {
     struct hsetex_plan plan = { .expiry = { .word = EXPIRY_NONE } };
     struct hash_change h;
@@ -453,19 +456,22 @@ static void cmd_hsetex(struct call *c) {
 
 #define FIELD_FACTS \
     .kind = KEYED, .categories = CAT_HASH, .complexity = "O(N) where N is the number of fields named."
-#define EXPIRING FIELD_FACTS, .arity = -6, .flags = WRITES | FAST, .keys = { KEY(KEY_RW | KEY_UPDATE) }, .since = "9.0.0"
+#define EXPIRING \
+    FIELD_FACTS, .arity = -6, .flags = WRITES | FAST, .keys = { KEY(KEY_RW | KEY_UPDATE) }, .since = "9.0.0"
 #define ASKING \
     FIELD_FACTS, .arity = -5, .flags = READS | FAST, .keys = { KEY(KEY_RO | KEY_ACCESS) }, .since = "9.0.0"
 #define FIELDS "FIELDS numfields field [field ...]"
 
 const struct command hash_expire_commands[] = {
-    { .name = "HEXPIRE", .run = cmd_hexpire, EXPIRING, .summary = "Sets after how many seconds fields expire.",
+    { .name = "HEXPIRE", .run = cmd_hexpire, EXPIRING,
+      .summary = "Sets after how many seconds fields expire.",
       .syntax = "key seconds [NX | XX | GT | LT] " FIELDS },
     { .name = "HEXPIREAT", .run = cmd_hexpireat, EXPIRING,
       .summary = "Sets the time, in seconds since 1970, at which fields expire.",
       .syntax = "key unix-time-seconds [NX | XX | GT | LT] " FIELDS },
     { .name = "HEXPIRETIME", .run = cmd_hexpiretime, ASKING,
-      .summary = "Returns the times, in seconds since 1970, at which fields expire.", .syntax = "key " FIELDS },
+      .summary = "Returns the times, in seconds since 1970, at which fields expire.",
+      .syntax = "key " FIELDS },
     { .name = "HGETDEL", .run = cmd_hgetdel, .arity = -5, FIELD_FACTS, .flags = WRITES | FAST,
       .keys = { KEY(KEY_RW | KEY_ACCESS | KEY_DELETE) }, .since = "9.1.0",
       .summary = "Returns the values of fields and deletes them.", .syntax = "key " FIELDS },
@@ -475,7 +481,8 @@ const struct command hash_expire_commands[] = {
       .syntax = "key [EX seconds | PX milliseconds | EXAT unix-time-seconds | PXAT unix-time-milliseconds | "
                 "PERSIST] " FIELDS },
     { .name = "HPERSIST", .run = cmd_hpersist, .arity = -5, FIELD_FACTS, .flags = WRITES | FAST,
-      .keys = { KEY(KEY_RW | KEY_UPDATE) }, .since = "9.0.0", .summary = "Takes the expiration time of fields away.",
+      .keys = { KEY(KEY_RW | KEY_UPDATE) }, .since = "9.0.0",
+      .summary = "Takes the expiration time of fields away.",
       .syntax = "key " FIELDS },
     { .name = "HPEXPIRE", .run = cmd_hpexpire, EXPIRING,
       .summary = "Sets after how many milliseconds fields expire.",
@@ -484,7 +491,8 @@ const struct command hash_expire_commands[] = {
       .summary = "Sets the time, in milliseconds since 1970, at which fields expire.",
       .syntax = "key unix-time-milliseconds [NX | XX | GT | LT] " FIELDS },
     { .name = "HPEXPIRETIME", .run = cmd_hpexpiretime, ASKING,
-      .summary = "Returns the times, in milliseconds since 1970, at which fields expire.", .syntax = "key " FIELDS },
+      .summary = "Returns the times, in milliseconds since 1970, at which fields expire.",
+      .syntax = "key " FIELDS },
     { .name = "HPTTL", .run = cmd_hpttl, ASKING, .summary = "Returns the milliseconds until fields expire.",
       .syntax = "key " FIELDS },
     { .name = "HSETEX", .run = cmd_hsetex, .arity = -6, FIELD_FACTS, .flags = WRITES | GROWS | FAST,

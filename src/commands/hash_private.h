@@ -1,7 +1,7 @@
 /* hash_private.h: what the files of the hash commands share: reading a hash as of now, and changing one.
  *
- * A field whose time has come is invisible from that moment on, though it may stay for a while. While a journal is
- * replayed nothing expires by itself: there the journal says when. */
+ * A field whose time has come is invisible from that moment on, though it may stay for a while. While a
+ * journal is replayed nothing expires by itself: there the journal says when. */
 #ifndef COMMANDS_HASH_PRIVATE_H
 #define COMMANDS_HASH_PRIVATE_H
 
@@ -15,14 +15,16 @@ static inline int64_t hash_now(const struct call *c) {
 }
 
 /* Are there, possibly, fields that must not be seen? */
-static inline bool hash_may_hide(const struct call *c, struct value v) { return hash_due_ms(v) < hash_now(c); }
+static inline bool hash_may_hide(const struct call *c, struct value v) {
+    return hash_due_ms(v) < hash_now(c);
+}
 
-/* The hash at argument 1, to read. False if there is none: missing, which is the caller's to reply, or no hash, which is
- * replied. */
+/* The hash at argument 1, to read. False if there is none: missing, which is the caller's to reply, or no
+ * hash, which is replied. */
 MUST_CHECK bool hash_read(struct call *c, struct value *v, bool *missing);
 /* The field, if it is there and has not expired. */
-MUST_CHECK bool hash_find_live(const struct call *c, struct value v, struct slice name, struct hash_field *out,
-                               struct hash_scratch *scratch);
+MUST_CHECK bool hash_find_live(const struct call *c, struct value v, struct slice name,
+                               struct hash_field *out, struct hash_scratch *scratch);
 /* The value, or null. */
 void hash_reply_value(struct call *c, const struct value *v, struct slice name);
 
@@ -36,10 +38,11 @@ struct hash_change {
 
 /* The hash at argument 1, to change. False after replying that it is none. */
 MUST_CHECK bool hash_begin(struct call *c, struct hash_change *h);
-/* Takes those of these fields that have expired out for good, with a DEL of theirs in the journal, so that what follows does
- * the same when it is replayed. The names are every `step`th of the slices. */
+/* Takes those of these fields that have expired out for good, with a DEL of theirs in the journal, so that
+ * what follows does the same when it is replayed. The names are every `step`th of the slices. */
 void hash_settle(struct hash_change *h, const struct slice *names, size_t count, size_t step);
-/* Stores the value: makes the key, or deletes it if nothing is left. If `event` is not NULL the change is told. */
+/* Stores the value: makes the key, or deletes it if nothing is left. If `event` is not NULL the change is
+ * told. */
 void hash_end(struct hash_change *h, const char *event, struct effect effect);
 
 #endif

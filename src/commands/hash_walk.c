@@ -89,7 +89,8 @@ static void cmd_hscan(struct call *c) {
 
 /* ---- chance ---- */
 
-/* What HRANDFIELD chooses from: the hash itself, or, while some of its fields are hidden, a list of the others. */
+/* What HRANDFIELD chooses from: the hash itself, or, while some of its fields are hidden, a list of the
+ * others. */
 struct pool {
     struct value v;
     struct hash_field *live; /* NULL: all fields of v */
@@ -177,8 +178,8 @@ static bool read_random_options(struct call *c, int64_t *count, bool *with_value
         return false;
     }
     if (*count < -most) {
-        reply_error_printf(c->out, "ERR value is out of range, value must between -%lld and %lld", (long long)most,
-                           (long long)most);
+        reply_error_printf(c->out, "ERR value is out of range, value must between -%lld and %lld",
+                           (long long)most, (long long)most);
         return false;
     }
     *with_values = c->argc == 4;
@@ -224,17 +225,18 @@ static void cmd_hrandfield(struct call *c) {
 
 /* ---- the table ---- */
 
-#define WALKS                                                                             \
-    .kind = KEYED, .categories = CAT_HASH, .flags = READS, .keys = { KEY(KEY_RO | KEY_ACCESS) }
-#define LISTS \
-    WALKS, .arity = 2, .since = "2.0.0", .complexity = "O(N) where N is the number of fields.", .syntax = "key", \
-    .tips = "nondeterministic_output_order"
+#define WALKS .kind = KEYED, .categories = CAT_HASH, .flags = READS, .keys = { KEY(KEY_RO | KEY_ACCESS) }
+#define LISTS                                                                                   \
+    WALKS, .arity = 2, .since = "2.0.0", .complexity = "O(N) where N is the number of fields.", \
+           .syntax = "key", .tips = "nondeterministic_output_order"
 
 const struct command hash_walk_commands[] = {
-    { .name = "HGETALL", .run = cmd_hgetall, LISTS, .summary = "Returns all fields of a hash and their values." },
+    { .name = "HGETALL", .run = cmd_hgetall, LISTS,
+      .summary = "Returns all fields of a hash and their values." },
     { .name = "HKEYS", .run = cmd_hkeys, LISTS, .summary = "Returns all fields of a hash." },
     { .name = "HRANDFIELD", .run = cmd_hrandfield, .arity = -2, WALKS, .since = "6.2.0",
-      .summary = "Returns random fields of a hash.", .complexity = "O(N) where N is the number of fields returned.",
+      .summary = "Returns random fields of a hash.",
+      .complexity = "O(N) where N is the number of fields returned.",
       .syntax = "key [count [WITHVALUES]]", .tips = "nondeterministic_output" },
     { .name = "HSCAN", .run = cmd_hscan, .arity = -3, WALKS, .since = "2.8.0",
       .summary = "Walks over the fields of a hash.",

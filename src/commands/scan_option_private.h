@@ -1,5 +1,5 @@
-/* scan_option_private.h: what SSCAN, HSCAN and ZSCAN have in common: the cursor, the options behind it, and a reply
- * whose second half must be written first. */
+/* scan_option_private.h: what SSCAN, HSCAN and ZSCAN have in common: the cursor, the options behind it, and a
+ * reply whose second half must be written first. */
 #ifndef COMMANDS_SCAN_OPTION_PRIVATE_H
 #define COMMANDS_SCAN_OPTION_PRIVATE_H
 
@@ -9,13 +9,13 @@
 
 struct collection_scan {
     uint64_t cursor;
-    size_t count;        /* how many elements a call should look at */
+    size_t count; /* how many elements a call should look at */
     bool has_pattern;
-    bool only_names;     /* NOVALUES of HSCAN, NOSCORES of ZSCAN */
+    bool only_names; /* NOVALUES of HSCAN, NOSCORES of ZSCAN */
     struct slice pattern;
     struct reply elements; /* between begin and end */
     struct chunk *header;
-    size_t found;        /* bulks in `elements` */
+    size_t found; /* bulks in `elements` */
 };
 
 /* Argument 2 as a cursor; false after replying that it is none. */

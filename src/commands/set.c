@@ -91,7 +91,8 @@ static void cmd_smove(struct call *c) {
 
 /* ---- asking ---- */
 
-/* The set to read; *v is it. False if there is none: missing, which is the caller's to reply, or no set, which is replied. */
+/* The set to read; *v is it. False if there is none: missing, which is the caller's to reply, or no set,
+ * which is replied. */
 static bool read_set(struct call *c, struct value *v, bool *missing) {
     struct entry *e = keyspace_read(&c->view, c->argv[1]);
     *missing = !e;
@@ -352,7 +353,8 @@ const struct command set_commands[] = {
     { .name = "SREM", .run = cmd_srem, .arity = -3, SET_FACTS, .flags = WRITES | FAST,
       .keys = { KEY(KEY_RW | KEY_DELETE) }, .since = "1.0.0",
       .summary = "Removes members from a set; an emptied set is deleted.",
-      .complexity = "O(N) where N is the number of members to be removed.", .syntax = "key member [member ...]" },
+      .complexity = "O(N) where N is the number of members to be removed.",
+      .syntax = "key member [member ...]" },
     { .name = "SSCAN", .run = cmd_sscan, .arity = -3, SET_FACTS, .flags = READS,
       .keys = { KEY(KEY_RO | KEY_ACCESS) }, .since = "2.8.0", .summary = "Walks over the members of a set.",
       .complexity = "O(1) a call, O(N) for the whole walk, where N is the number of members.",

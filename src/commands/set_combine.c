@@ -102,8 +102,8 @@ static bool first_is_repeated(const struct sources *s) {
     return false;
 }
 
-/* Asking the others for each member of the first costs up to its size times their number; taking all their members out of a
- * copy costs the sum of their sizes. The first is favoured, because it often stops early. */
+/* Asking the others for each member of the first costs up to its size times their number; taking all their
+ * members out of a copy costs the sum of their sizes. The first is favoured, because it often stops early. */
 static bool asking_is_cheaper(const struct sources *s) {
     uint64_t asking = 0, taking = 0;
     for (size_t i = 0; i < s->count; i++) {
@@ -200,7 +200,8 @@ static bool refuse(struct call *c, const char *text) {
 static bool read_sintercard(struct call *c, size_t *keys, uint64_t *limit) {
     int64_t n;
     if (!int64_parse(c->argv[1], &n) || n < 1) return refuse(c, "ERR numkeys should be greater than 0");
-    if ((uint64_t)n > c->argc - 2) return refuse(c, "ERR Number of keys can't be greater than number of args");
+    if ((uint64_t)n > c->argc - 2)
+        return refuse(c, "ERR Number of keys can't be greater than number of args");
     *keys = (size_t)n;
     *limit = 0;
     for (size_t i = 2 + *keys; i < c->argc; i += 2) {
@@ -216,7 +217,7 @@ static bool read_sintercard(struct call *c, size_t *keys, uint64_t *limit) {
 
 /* SINTERCARD numkeys key [key ...] [LIMIT limit] */
 static void cmd_sintercard(struct call *c) {
-    size_t keys;
+    size_t keys = 0;
     struct sources s;
     struct counting k = { 0, 0 };
     if (!read_sintercard(c, &keys, &k.limit) || !sources_read(c, 2, keys, &s)) return;
@@ -291,13 +292,13 @@ static void cmd_sdiffstore(struct call *c) {
 
 /* ---- the table ---- */
 
-#define COMBINES                                                                            \
-    .arity = -2, .kind = KEYED, .categories = CAT_SET, .flags = READS, .since = "1.0.0",     \
-    .keys = { KEYS(KEY_RO | KEY_ACCESS, -1, 1) }, .syntax = "key [key ...]",                 \
+#define COMBINES                                                                         \
+    .arity = -2, .kind = KEYED, .categories = CAT_SET, .flags = READS, .since = "1.0.0", \
+    .keys = { KEYS(KEY_RO | KEY_ACCESS, -1, 1) }, .syntax = "key [key ...]",             \
     .tips = "nondeterministic_output_order"
-#define STORES                                                                              \
+#define STORES                                                                                    \
     .arity = -3, .kind = KEYED, .categories = CAT_SET, .flags = WRITES | GROWS, .since = "1.0.0", \
-    .keys = { KEY(KEY_OW | KEY_UPDATE), KEYS_FROM(2, KEY_RO | KEY_ACCESS, -1, 1) },          \
+    .keys = { KEY(KEY_OW | KEY_UPDATE), KEYS_FROM(2, KEY_RO | KEY_ACCESS, -1, 1) },               \
     .syntax = "destination key [key ...]"
 #define OF_ALL_MEMBERS "O(N) where N is the number of members of all sets."
 #define OF_SMALLEST "O(N*M) at most, where N is the size of the smallest set and M the number of sets."

@@ -212,14 +212,24 @@ static bool weigh(struct sort *s) {
 
 /* ---- sorting ---- */
 
+/* Two texts. What is returned to a client, and not stored, is compared up to the first zero byte, as Valkey does. */
+static int compare_texts(const struct sort *s, struct span left, struct span right) {
+    struct slice a = text_at(s, left), b = text_at(s, right);
+    if (!s->store.ptr) {
+        a.len = strnlen(a.ptr, a.len);
+        b.len = strnlen(b.ptr, b.len);
+    }
+    return slice_compare(a, b);
+}
+
 static int compare_weights(const struct sort *s, const struct sorted *a, const struct sorted *b) {
     if (!s->alpha) {
         if (a->score != b->score) return a->score < b->score ? -1 : 1;
         return slice_compare(text_at(s, a->text), text_at(s, b->text));
     }
-    if (!s->by.ptr) return slice_compare(text_at(s, a->text), text_at(s, b->text));
+    if (!s->by.ptr) return compare_texts(s, a->text, b->text);
     if (!a->has_by || !b->has_by) return (int)a->has_by - (int)b->has_by;
-    return slice_compare(text_at(s, a->by), text_at(s, b->by));
+    return compare_texts(s, a->by, b->by);
 }
 
 static int compare_items(const void *left, const void *right, void *arg) {

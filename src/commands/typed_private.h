@@ -6,7 +6,8 @@
 #include "trivet/engine/call.h"
 
 /* True for a value of this type and for NULL; else replies WRONGTYPE. */
-MUST_CHECK static inline bool is_type_or_missing(struct call *c, const struct entry *e, enum value_type type) {
+MUST_CHECK static inline bool is_type_or_missing(struct call *c, const struct entry *e,
+                                                 enum value_type type) {
     if (LIKELY(!e || e->type == type)) return true;
     reply_error(c->out, ERR_WRONGTYPE);
     return false;

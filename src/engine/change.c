@@ -86,7 +86,8 @@ void change_vanished(struct keyspace_view *view, struct slice key, enum vanish_r
     gather(view->db, (struct effect){ argv, 2 });
 }
 
-void change_elements_vanished(struct keyspace_view *view, struct slice key, const struct gone *gone, bool emptied) {
+void change_elements_vanished(struct keyspace_view *view, struct slice key, const struct gone *gone,
+                              bool emptied) {
     struct slice argv[2 + GONE_MAX] = { LIT_INIT("HDEL"), key };
     for (size_t i = 0; i < gone->count; i++) argv[2 + i] = gone->names[i];
     key_changed(view, view->db, key);

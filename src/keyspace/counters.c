@@ -17,8 +17,8 @@ void counters_reset(void) {
     for (int i = 0; i < WORKERS_MAX; i++) {
         struct keyspace_counters *c = &keyspace_counters[i];
         atomic_uint_fast64_t *all[] = {
-            &c->hits,      &c->misses,     &c->expired, &c->expired_fields, &c->evicted, &c->expiry_cap_reached,
-            &c->expiry_us, &c->eviction_us
+            &c->hits,      &c->misses,     &c->expired,   &c->expired_fields, &c->evicted,
+            &c->expiry_us, &c->eviction_us, &c->expiry_cap_reached
         };
         for (size_t f = 0; f < COUNT_OF(all); f++) atomic_store_explicit(all[f], 0, memory_order_relaxed);
     }

@@ -50,8 +50,8 @@ struct bite {
     struct entry *dated[DATED_MAX];
 };
 
-/* Of an entry that stays: do elements of its value expire by themselves? Those that have are for later: the walk must not
- * be disturbed. */
+/* Of an entry that stays: do elements of its value expire by themselves? Those that have are for later:
+ * the walk must not be disturbed. */
 static bool look_inside(struct bite *b, struct entry *e) {
     int64_t due_ms = entry_due_ms(e);
     if (due_ms < b->now_ms && b->due < DATED_MAX) b->dated[b->due++] = e;

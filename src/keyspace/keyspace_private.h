@@ -12,8 +12,8 @@
 void keyspace_vanish(struct keyspace_view *view, struct keydb *kdb, struct entry *e,
                      enum vanish_reason reason, bool lazily);
 
-/* Takes some elements that have expired out of the entry's value, and the entry out of the table if none is left. True if
- * more of them are due. */
+/* Takes some elements that have expired out of the entry's value, and the entry out of the table if none is
+ * left. True if more of them are due. */
 bool keyspace_reclaim(struct keyspace_view *view, struct keydb *kdb, struct entry *e);
 /* How many tables are marked as dated, in all databases. */
 extern atomic_size_t keyspace_dated_tables;

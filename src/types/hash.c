@@ -4,8 +4,9 @@
  *
  *     marks (1) | name, packed | value, packed | expiry_ms (8, if DATED)
  *
- * The name stands at a fixed place, because look-ups read it. The time stands last, so a hash without expiries pays
- * nothing for it. Buckets that hold a dated field are marked, so the search for expired ones skips the rest. */
+ * The name stands at a fixed place, because look-ups read it. The time stands last, so a hash without
+ * expiries pays nothing for it. Buckets that hold a dated field are marked, so the search for expired ones
+ * skips the rest. */
 #include "trivet/types/hash.h"
 #include "trivet/base/hash.h"
 #include "trivet/base/mem.h"
@@ -24,9 +25,9 @@ struct fields {
     int64_t due_ms; /* no field expires earlier; NEVER if dated is 0 */
     /* The search for expired fields goes round in passes; what it learns becomes due_ms at the end of one. */
     size_t cursor;
-    int64_t kept_ms;        /* the earliest time that this pass has met or that was set since it began */
-    const void *pass_row;   /* the table's array when it began */
-    bool pass_is_sound;     /* the array is still the same, so nothing was missed */
+    int64_t kept_ms;      /* the earliest time that this pass has met or that was set since it began */
+    const void *pass_row; /* the table's array when it began */
+    bool pass_is_sound;   /* the array is still the same, so nothing was missed */
 };
 
 /* ---- fields ---- */
@@ -84,14 +85,17 @@ static void forget_date(struct fields *h, bool was_dated) {
     if (--h->dated == 0) h->due_ms = h->kept_ms = NEVER;
 }
 
-static void fields_add(struct fields *h, struct slice name, struct slice value, int64_t expiry_ms, uint64_t hash) {
+static void fields_add(struct fields *h, struct slice name, struct slice value, int64_t expiry_ms,
+                       uint64_t hash) {
     void *item = field_new(name, value, expiry_ms);
     table_insert(&h->table, item, hash);
     note_date(h, item, hash, expiry_ms);
 }
 
-/* Gives the field in the slot another value and time, in its place if it fits there well. `value` may be its own. */
-static void fields_change(struct fields *h, void **slot, struct slice value, int64_t expiry_ms, uint64_t hash) {
+/* Gives the field in the slot another value and time, in its place if it fits there well. `value` may be its
+ * own. */
+static void fields_change(struct fields *h, void **slot, struct slice value, int64_t expiry_ms,
+                          uint64_t hash) {
     char *item = *slot;
     struct slice name = field_name(item);
     bool was_dated = field_is_dated(item);
@@ -110,7 +114,9 @@ static void fields_change(struct fields *h, void **slot, struct slice value, int
 
 /* ---- making and changing forms ---- */
 
-struct value hash_new(void) { return (struct value){ listpack_new(), ENCODING_LISTPACK }; }
+struct value hash_new(void) {
+    return (struct value){ listpack_new(), ENCODING_LISTPACK };
+}
 
 static bool add_copy(void *arg, const struct hash_field *f) {
     fields_add(arg, f->name, f->value, f->expiry_ms, hash_bytes(f->name));
@@ -374,7 +380,8 @@ static void sample_by_dice(const struct table *t, struct choice *c) {
 /* A share of a table below one in FEW is found by dice; above, going through it all is cheaper. */
 #define FEW 4
 
-void hash_sample(struct value v, size_t count, void (*visit)(void *arg, const struct hash_field *f), void *arg) {
+void hash_sample(struct value v, size_t count, void (*visit)(void *arg, const struct hash_field *f),
+                 void *arg) {
     size_t all = hash_count(v);
     struct choice c = { count < all ? count : all, all, visit, arg };
     if (v.encoding == ENCODING_TABLE && c.wanted <= all / FEW)
@@ -414,7 +421,8 @@ static void begin_pass(struct fields *h) {
     h->pass_is_sound = !table_is_moving(&h->table);
 }
 
-/* A table that moved meanwhile may have carried a field past the search; then due_ms stays and the next pass tells. */
+/* A table that moved meanwhile may have carried a field past the search; then due_ms stays and the next pass
+ * tells. */
 static void end_pass(struct fields *h) {
     bool sound = h->pass_is_sound && h->pass_row == row_of(h) && !table_is_moving(&h->table);
     if (h->dated == 0)

@@ -100,7 +100,11 @@ static size_t read_back(const unsigned char *last) {
 
 static size_t body_size(const unsigned char *at) { return header_size(at) + data_size(at); }
 
-static size_t element_size(const unsigned char *at) {
+/* The short elements first: most are, and walking a listpack is nothing but this. */
+static inline size_t element_size(const unsigned char *at) {
+    if (at[0] < STRING_6) return 2;
+    if (at[0] < NUMBER_13) return (size_t)(at[0] & 0x3f) + 2;
+    if (at[0] < STRING_12) return 3;
     size_t body = body_size(at);
     return body + back_size(body);
 }

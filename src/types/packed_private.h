@@ -10,9 +10,7 @@
 
 #define PACKED_LONG 0xff
 
-static inline size_t packed_size(size_t len) {
-    return (len < PACKED_LONG ? 1 : 1 + sizeof(uint64_t)) + len;
-}
+static inline size_t packed_size(size_t len) { return (len < PACKED_LONG ? 1 : 1 + sizeof(uint64_t)) + len; }
 
 /* Returns the address behind what was written. */
 static inline char *packed_write(char *at, struct slice text) {

@@ -1,6 +1,7 @@
 /* set.c: the three forms of a set behind one face.
  *
- * Each function has a branch for each form. A member of a table is one allocation: its length and its bytes. */
+ * Each function has a branch for each form. A member of a table is one allocation: its length and its bytes.
+ */
 #include "trivet/types/set.h"
 #include "trivet/base/hash.h"
 #include "trivet/base/mem.h"
@@ -36,7 +37,9 @@ static struct table *table_new(size_t expected) {
     return t;
 }
 
-struct value set_new_empty(void) { return (struct value){ intset_new(), ENCODING_INTSET }; }
+struct value set_new_empty(void) {
+    return (struct value){ intset_new(), ENCODING_INTSET };
+}
 
 static size_t int_limit(void) {
     return encoding_limits.set_ints < INTSET_COUNT_MAX ? encoding_limits.set_ints : INTSET_COUNT_MAX;
@@ -236,8 +239,8 @@ static bool scan_member(void *arg, struct slice member) {
 
 #define SCAN_CALLS_A_MEMBER 10 /* a sparse table is not searched further than that */
 
-uint64_t set_scan(struct value v, uint64_t cursor, size_t count, void (*visit)(void *arg, struct slice member),
-                  void *arg) {
+uint64_t set_scan(struct value v, uint64_t cursor, size_t count,
+                  void (*visit)(void *arg, struct slice member), void *arg) {
     struct scanning s = { visit, arg, 0 };
     if (v.encoding != ENCODING_TABLE) {
         (void)set_each(v, scan_member, &s);
@@ -426,6 +429,7 @@ void set_check(struct value v) {
     else if (v.encoding == ENCODING_INTSET)
         assert(intset_is_valid(v.ptr, intset_bytes(v.ptr)) && intset_count(v.ptr) <= int_limit());
     else
-        assert(v.encoding == ENCODING_LISTPACK && listpack_is_valid(v.ptr, listpack_bytes(v.ptr), NULL, NULL) &&
+        assert(v.encoding == ENCODING_LISTPACK &&
+               listpack_is_valid(v.ptr, listpack_bytes(v.ptr), NULL, NULL) &&
                (listpack_count(v.ptr) == 0 || set_listpack_is_valid(v.ptr, listpack_bytes(v.ptr))));
 }

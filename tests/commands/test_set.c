@@ -112,7 +112,8 @@ static void encodings_follow_size_and_contents(void **state) {
     assert_reply(c, "OBJECT ENCODING w", "$\"hashtable\"");
     assert_reply(c, "SREM i 512", ":1");
     assert_reply(c, "OBJECT ENCODING i", "$\"hashtable\"");
-    assert_reply(c, "CONFIG SET set-max-intset-entries 2 set-max-listpack-entries 3 set-max-listpack-value 4", "+OK");
+    assert_reply(c, "CONFIG SET set-max-intset-entries 2 set-max-listpack-entries 3 set-max-listpack-value 4",
+                 "+OK");
     assert_reply(c, "SADD x 1 2", ":2");
     assert_reply(c, "OBJECT ENCODING x", "$\"intset\"");
     assert_reply(c, "SADD x a", ":1");
@@ -120,9 +121,12 @@ static void encodings_follow_size_and_contents(void **state) {
     assert_reply(c, "SADD x abcde", ":1");
     assert_reply(c, "OBJECT ENCODING x", "$\"hashtable\"");
     assert_reply(c, "SADD y 1 2 3", ":3");
-    assert_reply(c, "OBJECT ENCODING y", "$\"hashtable\"");
-    assert_reply(c, "CONFIG SET set-max-intset-entries 512 set-max-listpack-entries 128 set-max-listpack-value 64",
-                 "+OK");
+    assert_reply(c, "OBJECT ENCODING y", "$\"listpack\"");
+    assert_reply(c, "SADD z 1 2 3 4", ":4");
+    assert_reply(c, "OBJECT ENCODING z", "$\"hashtable\"");
+    assert_reply(
+        c, "CONFIG SET set-max-intset-entries 512 set-max-listpack-entries 128 set-max-listpack-value 64",
+        "+OK");
 }
 
 static void spop_takes_what_it_replies(void **state) {
@@ -283,14 +287,16 @@ static void resp3_has_sets(void **state) {
 
 static void events_tell_of_each_change(void **state) {
     struct client *c = fixture_client(state), *ear = server_connect(((struct fixture *)*state)->server);
-    static const char *const wanted[] = { "sadd a", "srem a",        "srem a",        "del a",         "sadd b",
-                                          "srem b", "del b",         "sadd c",        "spop c",        "del c",
-                                          "sadd d", "sunionstore e", "sinterstore e", "sdiffstore e",  "del e",
-                                          "spop d", "del d" };
-    static const char *const commands[] = { "SADD a 1 2",      "SREM a 1",        "SREM a 9",       "SREM a 2",
-                                            "SADD b 1",        "SMOVE b c 1",     "SPOP c",         "SADD d 1",
-                                            "SUNIONSTORE e d", "SINTERSTORE e d", "SDIFFSTORE e d none",
-                                            "SDIFFSTORE e d d", "SPOP d 5" };
+    static const char *const wanted[] = { "sadd a",        "srem a",       "srem a", "del a",
+                                          "sadd b",        "srem b",       "del b",  "sadd c",
+                                          "spop c",        "del c",        "sadd d", "sunionstore e",
+                                          "sinterstore e", "sdiffstore e", "del e",  "spop d",
+                                          "del d" };
+    static const char *const commands[] = {
+        "SADD a 1 2",          "SREM a 1",         "SREM a 9", "SREM a 2",        "SADD b 1",
+        "SMOVE b c 1",         "SPOP c",           "SADD d 1", "SUNIONSTORE e d", "SINTERSTORE e d",
+        "SDIFFSTORE e d none", "SDIFFSTORE e d d", "SPOP d 5"
+    };
     assert_reply(c, "CONFIG SET notify-keyspace-events Egs", "+OK");
     assert_reply(ear, "PSUBSCRIBE __keyevent@0__:*", "*[$\"psubscribe\", ...");
     for (size_t i = 0; i < COUNT_OF(commands); i++) client_ask(c, "%s", commands[i]);
@@ -323,7 +329,8 @@ static void the_journal_replays_to_the_same_sets(void **state) {
         char line[100];
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-        snprintf(line, sizeof line, commands[roll % COUNT_OF(commands)], roll / 16 % 6, roll / 128 % 40, roll / 512 % 6);
+        snprintf(line, sizeof line, commands[roll % COUNT_OF(commands)], roll / 16 % 6, roll / 128 % 40,
+                 roll / 512 % 6);
 #pragma GCC diagnostic pop
         client_queue_line(c, line);
     }

@@ -1,5 +1,5 @@
-/* gen_hash.c: random commands of group hash, as far as 7.0 knows them: fields with a time of their own are newer. What
- * chance decides (HRANDFIELD) is compared by its kind, or asked of hashes of one field. */
+/* gen_hash.c: random commands of group hash, as far as 7.0 knows them: fields with a time of their own are
+ * newer. What chance decides (HRANDFIELD) is compared by its kind, or asked of hashes of one field. */
 #include "differential.h"
 #include <stdlib.h>
 
@@ -77,8 +77,10 @@ static void make_hincrbyfloat(struct chance *c, struct script *s) {
 }
 
 static void make_hrandfield(struct chance *c, struct script *s) {
-    static const char *const counts[] = { "1", "-1", "3", "-7", "0", "a", "9223372036854775807", "4611686018427387904",
-                                          "-9223372036854775808", NULL };
+    static const char *const counts[] = {
+        "1", "-1", "3", "-7", "0", "a", "9223372036854775807", "4611686018427387904", "-9223372036854775808",
+        NULL
+    };
     struct words *w = script_command(s, COMPARE_KIND, "HRANDFIELD");
     words_printf(w, "hash:%zu", chance_below(c, 8));
     w = script_command(s, COMPARE_EXACT, "HRANDFIELD none");
@@ -122,7 +124,8 @@ static void ask_words(struct pair *p, enum compare compare, const char *line) {
 }
 
 static void probe_hscan(struct pair *p, struct chance *c) {
-    static const char *const options[] = { "", "COUNT 1", "COUNT 1000", "MATCH f*", "MATCH *[0-3] COUNT 50", NULL };
+    static const char *const options[] = { "",  "COUNT 1", "COUNT 1000", "MATCH f*", "MATCH *[0-3] COUNT 50",
+                                           NULL };
     struct text line = { 0 };
     text_printf(&line, "SELECT %zu", chance_below(c, DATABASES));
     ask_words(p, COMPARE_EXACT, text_str(&line));

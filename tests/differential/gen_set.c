@@ -1,5 +1,5 @@
-/* gen_set.c: random commands of group set. What chance decides (SPOP, SRANDMEMBER) is compared by its kind alone or
- * done by probes, which leave it no choice, so that both sides stay equal. */
+/* gen_set.c: random commands of group set. What chance decides (SPOP, SRANDMEMBER) is compared by its kind
+ * alone or done by probes, which leave it no choice, so that both sides stay equal. */
 #include "differential.h"
 #include <stdlib.h>
 
@@ -95,8 +95,9 @@ static void make_sintercard(struct chance *c, struct script *s) {
 }
 
 static void make_srandmember(struct chance *c, struct script *s) {
-    static const char *const counts[] = { "1", "-1", "3", "-7", "0", "100", "200", "a", "9223372036854775807",
-                                          "-9223372036854775808", NULL };
+    static const char *const counts[] = {
+        "1", "-1", "3", "-7", "0", "100", "200", "a", "9223372036854775807", "-9223372036854775808", NULL
+    };
     struct words *w = script_command(s, COMPARE_KIND, "SRANDMEMBER");
     words_printf(w, "set:%zu", chance_below(c, 8));
     if (chance_of(c, 70)) {
@@ -166,14 +167,16 @@ void probe_collection(struct pair *p, const char *command, const char *options) 
     if (!words_split(&words, command)) abort();
     words_add_str(&words, "(all)");
     words_add_str(&words, options);
-    if (!replies_match(&words, COMPARE_EXACT, all[0], all[1])) report_difference(&words, all[0], all[1], "probe");
+    if (!replies_match(&words, COMPARE_EXACT, all[0], all[1]))
+        report_difference(&words, all[0], all[1], "probe");
     node_free(all[0]);
     node_free(all[1]);
     words_release(&words);
 }
 
 static void probe_sscan(struct pair *p, struct chance *c) {
-    static const char *const options[] = { "", "COUNT 1", "COUNT 1000", "MATCH m*", "MATCH *[0-3] COUNT 50", NULL };
+    static const char *const options[] = { "",  "COUNT 1", "COUNT 1000", "MATCH m*", "MATCH *[0-3] COUNT 50",
+                                           NULL };
     struct text command = { 0 };
     struct words select = { 0 };
     words_add_str(&select, "SELECT");
@@ -187,11 +190,17 @@ static void probe_sscan(struct pair *p, struct chance *c) {
 
 /* Sets of one member, where chance has no choice. */
 static void probe_single(struct pair *p, struct chance *c) {
-    static const char *const asks[] = { "SPOP single",   "SRANDMEMBER single",    "SRANDMEMBER single 3",
-                                        "SPOP single 1", "SRANDMEMBER single -3", "SPOP single 2", NULL };
+    static const char *const asks[] = { "SPOP single",
+                                        "SRANDMEMBER single",
+                                        "SRANDMEMBER single 3",
+                                        "SPOP single 1",
+                                        "SRANDMEMBER single -3",
+                                        "SPOP single 2",
+                                        NULL };
     for (int i = 0; i < 6; i++) {
         struct words words = { 0 };
-        if (!words_split(&words, i % 3 == 0 ? "SADD single" : i == 5 ? "DEL single" : chance_pick(c, asks))) abort();
+        if (!words_split(&words, i % 3 == 0 ? "SADD single" : i == 5 ? "DEL single" : chance_pick(c, asks)))
+            abort();
         if (i % 3 == 0) words_add_str(&words, chance_of(c, 50) ? "17" : "text");
         node_free(ask_both(p, COMPARE_EXACT, &words));
         if (i % 3 == 2 && words_split(&words, "DEL single")) node_free(ask_both(p, COMPARE_EXACT, &words));
@@ -201,7 +210,7 @@ static void probe_single(struct pair *p, struct chance *c) {
 
 /* A count that takes whole sets, or none, or is wrong: never one that leaves chance a choice. */
 static void probe_spop(struct pair *p, struct chance *c) {
-    static const char *const counts[] = { "100000", "100000", "0", "-1", "a", "\"\"", "9223372036854775807",
+    static const char *const counts[] = { "100000",  "100000", "0", "-1", "a", "\"\"", "9223372036854775807",
                                           "5 extra", NULL };
     struct text line = { 0 };
     struct words words = { 0 };
@@ -212,4 +221,6 @@ static void probe_spop(struct pair *p, struct chance *c) {
     text_release(&line);
 }
 
-const struct probe set_probes[] = { { "SSCAN", probe_sscan }, { "SPOP", probe_spop }, { "SPOP of one", probe_single }, { NULL, NULL } };
+const struct probe set_probes[] = {
+    { "SSCAN", probe_sscan }, { "SPOP", probe_spop }, { "SPOP of one", probe_single }, { NULL, NULL }
+};

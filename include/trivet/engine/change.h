@@ -58,9 +58,10 @@ void notify(uint32_t db, enum notify_class class, const char *event, struct slic
 uint64_t change_flush(void);
 /* For expiry and eviction, which need no offset. */
 void change_flush_quietly(void);
-/* The functions behind keyspace_hooks.vanished and .missed. */
+/* The functions behind keyspace_hooks.vanished, .elements_vanished and .missed. */
 void change_vanished(struct keyspace_view *view, struct slice key, enum vanish_reason reason);
-void change_elements_vanished(struct keyspace_view *view, struct slice key, const struct gone *gone, bool emptied);
+void change_elements_vanished(struct keyspace_view *view, struct slice key, const struct gone *gone,
+                              bool emptied);
 void change_missed(struct keyspace_view *view, struct slice key);
 void change_thread_release(void);
 

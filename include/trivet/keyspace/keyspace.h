@@ -39,7 +39,8 @@ struct keyspace_hooks {
     /* An entry expired or was evicted and is about to be freed. A command's own delete is not reported
      * here. */
     void (*vanished)(struct keyspace_view *view, struct slice key, enum vanish_reason reason);
-    /* Elements of an entry's value (fields of a hash) expired and are out of it; `emptied`: the entry goes with them. */
+    /* Elements of an entry's value (fields of a hash) expired and are out of it; `emptied`: the entry goes
+     * with them. */
     void (*elements_vanished)(struct keyspace_view *view, struct slice key, const struct gone *gone,
                               bool emptied);
     /* keyspace_read() found nothing (for the keymiss event). */
@@ -82,8 +83,8 @@ void keyspace_detach(struct keyspace_view *view, struct entry *e);
 /* Gives the entry (from keyspace_write) another expiry; returns the entry to use from now on. */
 struct entry *keyspace_set_expiry(struct keyspace_view *view, struct entry *e, int64_t expiry_ms);
 
-/* The entry's value, changed in place, may have elements now that expire by themselves: the expiry cycle is to see to
- * them. (For entries that are inserted it does so anyway.) */
+/* The entry's value, changed in place, may have elements now that expire by themselves: the expiry cycle is
+ * to see to them. (For entries that are inserted it does so anyway.) */
 void keyspace_note_dated(struct keyspace_view *view, struct entry *e);
 
 /* Whole databases; the gate is closed. Flushing frees in the background if `lazily`. Returns the entries

@@ -1,9 +1,9 @@
-/* set.h: the value of a set: an intset while all members are integers and few, a listpack while they are few and
- * short, else a table in which each member is one allocation.
+/* set.h: the value of a set: an intset while all members are integers and few, a listpack while they are few
+ * and short, else a table in which each member is one allocation.
  *
- * The limits are those of encoding_limits; a set never goes back to a smaller form. Members are handed out as text,
- * borrowed for the time of the call; integers are written out for it. Calls that take a pointer to the value may
- * change its encoding and address. Chance comes from base/random.h. Thread: the owner's. */
+ * The limits are those of encoding_limits; a set never goes back to a smaller form. Members are handed out as
+ * text, borrowed for the time of the call; integers are written out for it. Calls that take a pointer to the
+ * value may change its encoding and address. Chance comes from base/random.h. Thread: the owner's. */
 #ifndef TRIVET_TYPES_SET_H
 #define TRIVET_TYPES_SET_H
 
@@ -28,12 +28,13 @@ bool set_remove(struct value *v, struct slice member); /* false: it was not; `me
 /* Gives back memory that is not needed, after a set was built. */
 void set_shrink(struct value *v);
 
-/* Every member once, integers in rising order, a listpack's in order of arrival. False if the visit stopped it. */
+/* Every member once, integers in rising order, a listpack's in order of arrival. False if the visit stopped
+ * it. */
 bool set_each(struct value v, bool (*visit)(void *arg, struct slice member), void *arg);
-/* SCAN: visits about `count` members (all of a small form) and returns the next cursor, 0 at the end. The visit must not
- * change the set. */
-uint64_t set_scan(struct value v, uint64_t cursor, size_t count, void (*visit)(void *arg, struct slice member),
-                  void *arg);
+/* SCAN: visits about `count` members (all of a small form) and returns the next cursor, 0 at the end. The
+ * visit must not change the set. */
+uint64_t set_scan(struct value v, uint64_t cursor, size_t count,
+                  void (*visit)(void *arg, struct slice member), void *arg);
 
 /* A random member of a set that is not empty; `scratch` (INT64_TEXT_MAX bytes) may hold it. */
 struct slice set_random(struct value v, char *scratch);

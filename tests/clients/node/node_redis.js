@@ -2,7 +2,9 @@
 'use strict';
 
 const { assert, check, eventually, Inbox, library, main } = require('./checks');
-const { createClient, createClientPool, BasicClientSideCache, WatchError, RESP_TYPES } = library(process.argv.slice(2));
+const { createClient, createClientPool, BasicClientSideCache, WatchError, RESP_TYPES, major } = library(
+  process.argv.slice(2),
+);
 
 const url = process.env.CACHE_URL;
 const clients = [];
@@ -75,25 +77,29 @@ for (const RESP of [3, 2]) {
   });
 
   check(`${label}: pub/sub with patterns, shards and unsubscribing`, async () => {
+    // In RESP3 version 5 waits for ever when it unsubscribes from one kind and is still subscribed to another.
+    const shared = major >= 6 || RESP === 2;
     const subscriber = await connect({ RESP });
+    const patternSubscriber = shared ? subscriber : await connect({ RESP });
+    const shardSubscriber = shared ? subscriber : await connect({ RESP });
     const inbox = new Inbox();
     const listener = (message, channel) => inbox.push([channel, message]);
     await subscriber.subscribe(['news', 'sport'], listener);
-    await subscriber.pSubscribe('log.*', listener);
-    await subscriber.sSubscribe('shard', listener);
+    await patternSubscriber.pSubscribe('log.*', listener);
+    await shardSubscriber.sSubscribe('shard', listener);
     assert.equal(await redis.publish('news', 'hello'), 1);
-    assert.equal(await redis.publish('log.web', 'hit'), 1);
-    assert.equal(await redis.sPublish('shard', 'sharded'), 1);
     assert.deepEqual(await inbox.next(), ['news', 'hello']);
+    assert.equal(await redis.publish('log.web', 'hit'), 1);
     assert.deepEqual(await inbox.next(), ['log.web', 'hit']);
+    assert.equal(await redis.sPublish('shard', 'sharded'), 1);
     assert.deepEqual(await inbox.next(), ['shard', 'sharded']);
     for (let i = 0; i < 1000; i++) redis.publish('sport', String(i));
     for (let i = 0; i < 1000; i++) assert.deepEqual(await inbox.next(), ['sport', String(i)]);
     assert.deepEqual({ ...(await redis.pubSubNumSub(['news', 'none'])) }, { news: 1, none: 0 });
     assert.equal(await redis.pubSubNumPat(), 1);
     await subscriber.unsubscribe();
-    await subscriber.pUnsubscribe();
-    await subscriber.sUnsubscribe();
+    await patternSubscriber.pUnsubscribe();
+    await shardSubscriber.sUnsubscribe();
     assert.equal(await redis.publish('news', 'nobody'), 0);
   });
 

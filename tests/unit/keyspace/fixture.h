@@ -59,7 +59,9 @@ static inline int keyspace_start_with(int workers) {
     thread_worker_count = workers;
     memory_before = mem_used_exact();
     memset(&notes, 0, sizeof notes);
-    keyspace_hooks = (struct keyspace_hooks){ note_saved, note_vanished, note_missed };
+    keyspace_hooks = (struct keyspace_hooks){ .before_change = note_saved,
+                                              .vanished = note_vanished,
+                                              .missed = note_missed };
     keyspace_epoch = false;
     eviction_settings = (struct eviction_settings){ .samples = 5, .tenacity = 100, .lfu_log_factor = 10,
                                                     .lfu_decay_minutes = 1, .lazily = true };

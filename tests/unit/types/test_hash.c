@@ -1,7 +1,7 @@
 /* test_hash.c: a hash beside an array that knows each field's value and time, in both forms. */
-#include "trivet/types/hash.h"
 #include "trivet/base/hash.h"
 #include "trivet/base/mem.h"
+#include "trivet/types/hash.h"
 #include "trivet/types/listpack.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -122,14 +122,16 @@ static void take_due(struct value *v, struct model *m, int64_t now_ms) {
         assert_true(gone.count <= GONE_MAX);
         for (size_t i = 0; i < gone.count; i++) {
             unsigned id = id_of(gone.names[i]);
-            assert_true(m->at[id].there && m->at[id].expiry_ms != HASH_NO_EXPIRY && m->at[id].expiry_ms < now_ms);
+            assert_true(m->at[id].there && m->at[id].expiry_ms != HASH_NO_EXPIRY &&
+                        m->at[id].expiry_ms < now_ms);
             model_remove(m, id);
             mem_free(gone.items[i]);
         }
         hash_check(*v);
     }
     for (unsigned id = 0; id < FIELDS; id++)
-        assert_false(m->at[id].there && m->at[id].expiry_ms != HASH_NO_EXPIRY && m->at[id].expiry_ms < now_ms);
+        assert_false(m->at[id].there && m->at[id].expiry_ms != HASH_NO_EXPIRY &&
+                     m->at[id].expiry_ms < now_ms);
 }
 
 static void one_step(struct value *v, struct model *m, unsigned range, bool with_times, int64_t *now_ms) {

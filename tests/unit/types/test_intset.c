@@ -1,6 +1,6 @@
 /* test_intset.c: the intset beside a plain array, the bytes of its format, and payloads that lie. */
-#include "trivet/types/intset.h"
 #include "trivet/base/mem.h"
+#include "trivet/types/intset.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
@@ -17,7 +17,8 @@ static uint64_t chance(void) {
 static void an_intset_has_the_public_bytes(void **state) {
     static const unsigned char small[] = { 2, 0, 0, 0, 3, 0, 0, 0, 0xfe, 0xff, 1, 0, 0xe8, 3 };
     static const unsigned char wide[] = { 4, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 0xa0, 0x86, 1, 0 };
-    static const unsigned char widest[] = { 8, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x80, 5, 0, 0, 0, 0, 0, 0, 0 };
+    static const unsigned char widest[] = { 8, 0, 0, 0,    2, 0, 0, 0, 0, 0, 0, 0,
+                                            0, 0, 0, 0x80, 5, 0, 0, 0, 0, 0, 0, 0 };
     static const struct {
         int64_t numbers[3];
         size_t count;
@@ -131,7 +132,7 @@ static void bytes_that_are_no_intset_are_refused(void **state) {
         { { 2, 0, 0, 0, 2, 0, 0, 0, 1, 0, 2, 0 }, 12, true },
         { { 2, 0, 0, 0 }, 4, false },
         { { 0 }, 0, false },
-        { { 3, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0 }, 11, false },          /* a width that is none */
+        { { 3, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0 }, 11, false }, /* a width that is none */
         { { 0, 0, 0, 0, 1, 0, 0, 0, 1, 0 }, 10, false },
         { { 2, 0, 0, 0, 2, 0, 0, 0, 1, 0 }, 10, false },             /* fewer bytes than it says */
         { { 2, 0, 0, 0, 1, 0, 0, 0, 1, 0, 2, 0 }, 12, false },       /* more */

@@ -1,9 +1,9 @@
 /* test_set.c: a set beside an array of flags, in all its forms and across the changes between them. */
-#include "trivet/types/set.h"
 #include "trivet/base/hash.h"
 #include "trivet/base/mem.h"
 #include "trivet/types/intset.h"
 #include "trivet/types/listpack.h"
+#include "trivet/types/set.h"
 #include "trivet/types/table.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -153,9 +153,9 @@ static void a_set_starts_in_the_form_that_its_size_asks_for(void **state) {
         size_t expected;
         enum encoding encoding;
     } cases[] = {
-        { "1", 1, ENCODING_INTSET },       { "1", 512, ENCODING_INTSET },  { "1", 513, ENCODING_TABLE },
-        { "a", 1, ENCODING_LISTPACK },     { "a", 128, ENCODING_LISTPACK }, { "a", 129, ENCODING_TABLE },
-        { "01", 1, ENCODING_LISTPACK },    { "", 1, ENCODING_LISTPACK },
+        { "1", 1, ENCODING_INTSET },    { "1", 512, ENCODING_INTSET },   { "1", 513, ENCODING_TABLE },
+        { "a", 1, ENCODING_LISTPACK },  { "a", 128, ENCODING_LISTPACK }, { "a", 129, ENCODING_TABLE },
+        { "01", 1, ENCODING_LISTPACK }, { "", 1, ENCODING_LISTPACK },
     };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
