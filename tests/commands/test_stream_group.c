@@ -272,8 +272,8 @@ static void xinfo_shows_groups_consumers_and_lag(void **state) {
           "*[]]]]]]" },
         { "XDEL s 2-0", ":1" },
         { "XINFO GROUPS s", "...$\"entries-read\", :1, $\"lag\", $-1]]" },
-        { "XREADGROUP GROUP g a STREAMS s >", "..." },
-        { "XINFO GROUPS s", "...$\"entries-read\", :3, $\"lag\", :0]]" },
+        { "XTRIM s MAXLEN 1", ":1" },
+        { "XINFO GROUPS s", "...$\"entries-read\", :1, $\"lag\", :2]]" },
         { NULL, NULL },
     };
     fill(fixture_client(state));
@@ -330,20 +330,28 @@ static void events_name_what_happened(void **state) {
 
 /* ---- after a crash ---- */
 
-static void remember(struct client *c, struct text *out) {
+static void remember(struct client *c, struct words *out) {
     static const char *const questions[] = {
-        "DEBUG DIGEST", "XRANGE s - +", "XRANGE t - +", "XINFO GROUPS s", "XINFO STREAM t", "XPENDING s g",
-        "XLEN empty",   "XINFO GROUPS empty",
+        "DEBUG DIGEST", "XINFO GROUPS s", "XINFO STREAM s", "XINFO STREAM t", "XPENDING s g",
+        "XLEN empty",   "XINFO GROUPS empty", "XRANGE t - +", "XRANGE s - +",
     };
-    text_clear(out);
-    for (size_t i = 0; i < COUNT_OF(questions); i++) {
-        text_append_str(out, client_ask(c, "%s", questions[i]));
-        text_append_char(out, '\n');
-    }
-    struct node *pending = client_ask_node(c, "XPENDING s g - + 1000"); /* without the idle times */
-    for (size_t i = 0; i < pending->count; i++) pending->items[i]->items[2]->number = 0;
-    node_describe(pending, out);
-    node_free(pending);
+    struct text pending = { 0 };
+    words_clear(out);
+    for (size_t i = 0; i < COUNT_OF(questions); i++) words_add_str(out, client_ask(c, "%s", questions[i]));
+    struct node *list = client_ask_node(c, "XPENDING s g - + 1000"); /* without the idle times */
+    for (size_t i = 0; i < list->count; i++) list->items[i]->items[2]->number = 0;
+    node_describe(list, &pending);
+    words_add(out, pending.ptr, pending.len);
+    node_free(list);
+    text_release(&pending);
+}
+
+static void assert_as_before(struct client *c, const struct words *before) {
+    struct words now = { 0 };
+    remember(c, &now);
+    for (size_t i = 0; i < now.count; i++)
+        assert_string_equal(text_str(&before->items[i]), text_str(&now.items[i]));
+    words_release(&now);
 }
 
 static void make_history(struct client *c, struct client *waiting) {
@@ -352,9 +360,9 @@ static void make_history(struct client *c, struct client *waiting) {
         { "XREADGROUP GROUP g b COUNT 20 NOACK STREAMS s >", "..." },
         { "XREADGROUP GROUP g b COUNT 20 STREAMS s >", "..." },
         { "XREADGROUP GROUP g a COUNT 3 STREAMS s 105", "..." },
-        { "XACK s g 103-0 104-0 145-0", ":3" },
+        { "XACK s g 101-0 103-0 145-0", ":3" },
         { "XCLAIM s g c 0 105-0 106-0", "..." },
-        { "XDEL s 107-0 150-0", ":2" },
+        { "XDEL s 107-0 190-0", ":2" },
         { "XAUTOCLAIM s g d 0 106 COUNT 3", "..." },
         { "XGROUP CREATE s h $ ENTRIESREAD 4", "+OK" },
         { "XGROUP CREATECONSUMER s h lonely", ":1" },
@@ -383,7 +391,7 @@ static void make_history(struct client *c, struct client *waiting) {
 
 static void a_replay_of_the_journal_gives_the_same_streams(void **state) {
     (void)state;
-    struct text before = { 0 }, after = { 0 };
+    struct words before = { 0 };
     struct server *s = server_start("--appendonly", "yes", NULL);
     struct client *c = server_connect(s), *waiting = server_connect(s);
     make_history(c, waiting);
@@ -393,21 +401,18 @@ static void a_replay_of_the_journal_gives_the_same_streams(void **state) {
     server_kill(s);
     server_restart(s);
     c = server_connect(s);
-    remember(c, &after);
-    assert_string_equal(text_str(&before), text_str(&after));
-    /* The same once more from a base that is written anew. */
+    assert_as_before(c, &before);
+    /* The same once more from a base that is written anew, as no deleted entry is pending. */
     assert_reply(c, "CONFIG SET appendonly no", "+OK");
     assert_reply(c, "CONFIG SET appendonly yes", "+OK");
     client_close(c);
     server_kill(s);
     server_restart(s);
     c = server_connect(s);
-    remember(c, &after);
-    assert_string_equal(text_str(&before), text_str(&after));
+    assert_as_before(c, &before);
     client_close(c);
     server_free(s);
-    text_release(&before);
-    text_release(&after);
+    words_release(&before);
 }
 
 int main(void) {
