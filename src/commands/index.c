@@ -20,6 +20,8 @@ const struct command_group command_groups[] = {
     { "hash", hash_commands },
     { "hash", hash_walk_commands },
     { "hash", hash_expire_commands },
+    { "geo", geo_commands },
+    { "geo", geo_search_commands },
     { "generic", key_commands },
     { "generic", expire_commands },
     { "generic", scan_commands },

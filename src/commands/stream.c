@@ -1,7 +1,7 @@
 /* stream.c: the entries of streams: adding, trimming, deleting, reading.
  *
- * XADD is journaled with the id it chose, trimming as the length that was left, so that a replay does not depend on the
- * clock or on how entries lie in nodes. */
+ * XADD is journaled with the id it chose, trimming as the length that was left, so that a replay does not
+ * depend on the clock or on how entries lie in nodes. */
 #include "commands/create_private.h"
 #include "commands/stream_private.h"
 #include "trivet/base/mem.h"
@@ -13,10 +13,10 @@
 struct add_plan {
     struct stream_trim trim;
     bool trims, no_create;
-    bool limited;            /* LIMIT was given: trim.limit */
+    bool limited; /* LIMIT was given: trim.limit */
     enum { ID_AUTO, ID_AUTO_SEQUENCE, ID_GIVEN } id_form;
     struct stream_id id;
-    size_t fields;           /* the first argument after the id */
+    size_t fields; /* the first argument after the id */
 };
 
 static bool refuse(struct call *c, const char *text) {
@@ -75,7 +75,8 @@ static uint64_t default_limit(void) {
 static bool finish_trim(struct call *c, bool adds, struct add_plan *plan) {
     if (plan->trim.limit > 0 && !plan->trims)
         return refuse(c, "ERR syntax error, LIMIT cannot be used without specifying a trimming strategy");
-    if (!adds && !plan->trims) return refuse(c, "ERR syntax error, XTRIM must be called with a trimming strategy");
+    if (!adds && !plan->trims)
+        return refuse(c, "ERR syntax error, XTRIM must be called with a trimming strategy");
     if (c->source == FROM_JOURNAL)
         plan->trim.limit = 0;
     else if (plan->limited && !plan->trim.whole_nodes)
@@ -134,7 +135,8 @@ static bool choose_id(struct call *c, const struct stream *s, struct add_plan *p
 #define EFFECT_INSIDE 32
 
 /* XADD key [MAXLEN = length] id field value ...: as it turned out. */
-static void xadd_changed(struct call *c, const struct add_plan *plan, const struct stream *s, uint64_t trimmed) {
+static void xadd_changed(struct call *c, const struct add_plan *plan, const struct stream *s,
+                         uint64_t trimmed) {
     struct slice inside[EFFECT_INSIDE], *argv = inside;
     size_t count = 0, fields = c->argc - plan->fields;
     if (fields + 6 > EFFECT_INSIDE) argv = mem_alloc((fields + 6) * sizeof *argv);
@@ -175,8 +177,9 @@ static void add_first(struct call *c, struct add_plan *plan) {
         return;
     }
     struct slice key = c->argv[1];
-    create_key(c, key, entry_new_value(key, TYPE_STREAM, stream_value(s), NO_EXPIRY,
-                                       eviction_access_new(c->view.now_ms)));
+    create_key(
+        c, key,
+        entry_new_value(key, TYPE_STREAM, stream_value(s), NO_EXPIRY, eviction_access_new(c->view.now_ms)));
     add_to(c, s, plan);
 }
 
@@ -188,7 +191,8 @@ static bool xadd_is_well_formed(struct call *c, const struct add_plan *plan) {
     return true;
 }
 
-/* XADD key [NOMKSTREAM] [MAXLEN | MINID [= | ~] threshold [LIMIT count]] * | id field value [field value ...] */
+/* XADD key [NOMKSTREAM] [MAXLEN | MINID [= | ~] threshold [LIMIT count]] * | id field value [field value ...]
+ */
 static void cmd_xadd(struct call *c) {
     struct add_plan plan = { .trims = false };
     if (!read_plan(c, true, &plan) || !xadd_is_well_formed(c, &plan)) return;
@@ -270,7 +274,8 @@ static bool read_setid(struct call *c, struct setid_plan *plan) {
         } else if (more && call_is(c, i, "MAXDELETEDID")) {
             if (!stream_id_argument(c, c->argv[i + 1], 0, &plan->max_deleted)) return false;
             if (stream_id_compare(plan->id, plan->max_deleted) < 0)
-                return refuse(c, "ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id");
+                return refuse(
+                    c, "ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id");
         } else {
             reply_error(c->out, ERR_SYNTAX);
             return false;
@@ -286,7 +291,8 @@ static bool setid_fits(struct call *c, const struct stream *s, const struct seti
     if (stream_id_compare(plan->id, stream_last_entry(s)) < 0)
         return refuse(c, "ERR The ID specified in XSETID is smaller than the target stream top item");
     if (plan->added != -1 && s->length > (uint64_t)plan->added)
-        return refuse(c, "ERR The entries_added specified in XSETID is smaller than the target stream length");
+        return refuse(c,
+                      "ERR The entries_added specified in XSETID is smaller than the target stream length");
     return true;
 }
 
@@ -386,8 +392,8 @@ const struct command stream_commands[] = {
       .categories = CAT_STREAM, .keys = { KEY(KEY_RW | KEY_UPDATE) }, .since = "5.0.0",
       .summary = "Sets the last id and the counters of a stream; for internal use.", .complexity = "O(1)",
       .syntax = "key last-id [ENTRIESADDED entries-added] [MAXDELETEDID max-deleted-id]" },
-    { .name = "XTRIM", .run = cmd_xtrim, .arity = -4, .kind = KEYED, .flags = WRITES, .categories = CAT_STREAM,
-      .keys = { KEY(KEY_RW | KEY_DELETE) }, .since = "5.0.0",
+    { .name = "XTRIM", .run = cmd_xtrim, .arity = -4, .kind = KEYED, .flags = WRITES,
+      .categories = CAT_STREAM, .keys = { KEY(KEY_RW | KEY_DELETE) }, .since = "5.0.0",
       .summary = "Deletes the oldest entries of a stream.",
       .complexity = "O(N) where N is the number of entries that go, with a small constant.",
       .syntax = "key <MAXLEN | MINID> [= | ~] threshold [LIMIT count]", .tips = "nondeterministic_output" },

@@ -1,7 +1,8 @@
-/* stream_claim.c: giving pending entries of a group to another consumer, by id or by how long they have been idle.
+/* stream_claim.c: giving pending entries of a group to another consumer, by id or by how long they have been
+ * idle.
  *
- * Entries that were deleted from the stream meanwhile stop being pending. What happens is journaled entry by entry,
- * with absolute times. */
+ * Entries that were deleted from the stream meanwhile stop being pending. What happens is journaled entry by
+ * entry, with absolute times. */
 #include "commands/stream_private.h"
 #include "trivet/base/mem.h"
 #include "trivet/commands/groups.h"
@@ -127,8 +128,8 @@ static void run_claim(struct call *c, struct claim *claim) {
     if (moved && claim->journaled == 0) stream_group_moved(c, c->argv[1], g);
 }
 
-/* XCLAIM key group consumer min-idle-time id [id ...] [IDLE ms | TIME unix-ms] [RETRYCOUNT n] [FORCE] [JUSTID]
- * [LASTID id] */
+/* XCLAIM key group consumer min-idle-time id [id ...] [IDLE ms | TIME unix-ms] [RETRYCOUNT n] [FORCE]
+ * [JUSTID] [LASTID id] */
 static void cmd_xclaim(struct call *c) {
     struct claim claim = { .delivered_ms = -1, .deliveries = -1 };
     if (!find_group(c, &claim.stream, &claim.group)) return;
@@ -171,7 +172,8 @@ static bool read_autoclaim(struct call *c, struct autoclaim *a) {
     for (size_t i = 6; i < c->argc; i++) {
         if (call_is(c, i, "COUNT") && i + 1 < c->argc) {
             bool number = int64_parse(c->argv[++i], &a->count);
-            if (!number || a->count < 1 || a->count > AUTOCLAIM_MAX) return refuse(c, "ERR COUNT must be > 0");
+            if (!number || a->count < 1 || a->count > AUTOCLAIM_MAX)
+                return refuse(c, "ERR COUNT must be > 0");
         } else if (call_is(c, i, "JUSTID")) {
             a->just_id = true;
         } else {
@@ -237,7 +239,8 @@ const struct command stream_claim_commands[] = {
       .categories = CAT_STREAM, .keys = { KEY(KEY_RW | KEY_DELETE) }, .since = "6.2.0",
       .summary = "Gives pending entries that have been idle for long to a consumer.",
       .complexity = "O(1) if COUNT is small.",
-      .syntax = "key group consumer min-idle-time start [COUNT count] [JUSTID]", .tips = "nondeterministic_output" },
+      .syntax = "key group consumer min-idle-time start [COUNT count] [JUSTID]",
+      .tips = "nondeterministic_output" },
     { .name = "XCLAIM", .run = cmd_xclaim, .arity = -6, .kind = KEYED, .flags = WRITES | FAST,
       .categories = CAT_STREAM, .keys = { KEY(KEY_RW | KEY_UPDATE) }, .since = "5.0.0",
       .summary = "Gives pending entries to a consumer, as if they had been delivered to it.",

@@ -16,7 +16,8 @@ void stream_group_changed(struct call *c, struct slice key, const char *event, s
     journal_effect(c, effect);
 }
 
-static void consumer_created(struct call *c, struct slice key, const struct stream_group *g, struct slice name) {
+static void consumer_created(struct call *c, struct slice key, const struct stream_group *g,
+                             struct slice name) {
     stream_group_changed(c, key, "xgroup-createconsumer",
                          EFFECT(LIT("XGROUP"), LIT("CREATECONSUMER"), key, name_text(&g->name), name));
 }
@@ -32,16 +33,16 @@ struct stream_consumer *stream_consumer_of(struct call *c, struct slice key, str
     return consumer;
 }
 
-void stream_pending_changed(struct call *c, struct slice key, const struct stream_group *g, struct stream_id id,
-                            const struct stream_pending *p) {
+void stream_pending_changed(struct call *c, struct slice key, const struct stream_group *g,
+                            struct stream_id id, const struct stream_pending *p) {
     char when[INT64_TEXT_MAX], often[INT64_TEXT_MAX];
     struct id_text entry, last;
     stream_group_changed(c, key, NULL,
                          EFFECT(LIT("XCLAIM"), key, name_text(&g->name), name_text(&p->owner->name), LIT("0"),
                                 stream_id_text(&entry, id), LIT("TIME"),
                                 slice_make(when, int64_format(when, p->delivered_ms)), LIT("RETRYCOUNT"),
-                                slice_make(often, uint64_format(often, p->deliveries)), LIT("FORCE"), LIT("JUSTID"),
-                                LIT("LASTID"), stream_id_text(&last, g->last_id)));
+                                slice_make(often, uint64_format(often, p->deliveries)), LIT("FORCE"),
+                                LIT("JUSTID"), LIT("LASTID"), stream_id_text(&last, g->last_id)));
 }
 
 void stream_group_moved(struct call *c, struct slice key, const struct stream_group *g) {
@@ -93,8 +94,9 @@ static bool read_group_options(struct call *c, bool creates, struct group_plan *
 static bool group_stream(struct call *c, bool may_be_missing, struct stream **s) {
     if (!stream_in_entry(c, keyspace_write(&c->view, c->argv[2]), s)) return false;
     if (*s || may_be_missing) return true;
-    reply_error_text(c->out, LIT("ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may "
-                                 "want to use the MKSTREAM option to create an empty stream automatically."));
+    reply_error_text(c->out,
+                     LIT("ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may "
+                         "want to use the MKSTREAM option to create an empty stream automatically."));
     return false;
 }
 
@@ -103,8 +105,8 @@ static struct stream_group *existing_group(struct call *c, struct stream **s) {
     if (!group_stream(c, false, s)) return NULL;
     struct stream_group *g = stream_group_find(*s, c->argv[3]);
     if (!g)
-        reply_error_printf(c->out, "NOGROUP No such consumer group '%.*s' for key name '%.*s'", SLICE_ARG(c->argv[3]),
-                           SLICE_ARG(c->argv[2]));
+        reply_error_printf(c->out, "NOGROUP No such consumer group '%.*s' for key name '%.*s'",
+                           SLICE_ARG(c->argv[3]), SLICE_ARG(c->argv[2]));
     return g;
 }
 
@@ -112,8 +114,9 @@ static struct stream_group *existing_group(struct call *c, struct stream **s) {
 static struct stream *make_stream(struct call *c) {
     struct stream *s = stream_new();
     struct slice key = c->argv[2];
-    create_key(c, key, entry_new_value(key, TYPE_STREAM, stream_value(s), NO_EXPIRY,
-                                       eviction_access_new(c->view.now_ms)));
+    create_key(
+        c, key,
+        entry_new_value(key, TYPE_STREAM, stream_value(s), NO_EXPIRY, eviction_access_new(c->view.now_ms)));
     changed(c, key, NOTIFY_STREAM, NULL, EFFECT_NONE);
     return s;
 }
@@ -337,19 +340,21 @@ static void cmd_xpending(struct call *c) {
 
 /* ---- the tables ---- */
 
-#define XGROUP_FACTS(keyflag) .kind = KEYED, .categories = CAT_STREAM, .keys = { KEY_AT(2, KEY_RW | (keyflag)) }
+#define XGROUP_FACTS(keyflag) \
+    .kind = KEYED, .categories = CAT_STREAM, .keys = { KEY_AT(2, KEY_RW | (keyflag)) }
 
 static const struct command xgroup_commands[] = {
-    { .name = "CREATE", .run = cmd_xgroup_create, .arity = -5, .flags = WRITES | GROWS, XGROUP_FACTS(KEY_INSERT),
-      .since = "5.0.0", .summary = "Makes a group of consumers of a stream.", .complexity = "O(1)",
+    { .name = "CREATE", .run = cmd_xgroup_create, .arity = -5, .flags = WRITES | GROWS,
+      XGROUP_FACTS(KEY_INSERT), .since = "5.0.0",
+      .summary = "Makes a group of consumers of a stream.", .complexity = "O(1)",
       .syntax = "key group <id | $> [MKSTREAM] [ENTRIESREAD entries-read]" },
     { .name = "CREATECONSUMER", .run = cmd_xgroup_createconsumer, .arity = 5, .flags = WRITES | GROWS,
-      XGROUP_FACTS(KEY_INSERT), .since = "6.2.0", .summary = "Makes a consumer of a group.", .complexity = "O(1)",
-      .syntax = "key group consumer" },
+      XGROUP_FACTS(KEY_INSERT), .since = "6.2.0", .summary = "Makes a consumer of a group.",
+      .complexity = "O(1)", .syntax = "key group consumer" },
     { .name = "DELCONSUMER", .run = cmd_xgroup_delconsumer, .arity = 5, .flags = WRITES,
       XGROUP_FACTS(KEY_DELETE), .since = "5.0.0",
-      .summary = "Deletes a consumer of a group, and what is pending for it.", .complexity = "O(N) where N is the "
-      "number of its pending entries.", .syntax = "key group consumer" },
+      .summary = "Deletes a consumer of a group, and what is pending for it.",
+      .complexity = "O(N) where N is the number of its pending entries.", .syntax = "key group consumer" },
     { .name = "DESTROY", .run = cmd_xgroup_destroy, .arity = 4, .flags = WRITES, XGROUP_FACTS(KEY_DELETE),
       .since = "5.0.0", .summary = "Deletes a group of consumers.",
       .complexity = "O(N) where N is the number of its pending entries.", .syntax = "key group" },
@@ -375,6 +380,7 @@ const struct command stream_group_commands[] = {
       .summary = "Returns which entries of a group are pending, or how many for whom.",
       .complexity = "O(log(N)+M) where N is the number of pending entries and M that of the returned ones; "
                     "entries that are not idle enough add theirs.",
-      .syntax = "key group [[IDLE min-idle-time] start end count [consumer]]", .tips = "nondeterministic_output" },
+      .syntax = "key group [[IDLE min-idle-time] start end count [consumer]]",
+      .tips = "nondeterministic_output" },
     { .name = NULL },
 };

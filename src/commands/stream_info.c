@@ -76,8 +76,8 @@ static void reply_entries(struct call *c, const struct stream *s, uint64_t count
 }
 
 /* The pending entries of `ids`; with their owners if they are a group's. */
-static void reply_pending(struct call *c, const struct stream_group *g, const struct id_map *ids, uint64_t count,
-                          bool with_owner) {
+static void reply_pending(struct call *c, const struct stream_group *g, const struct id_map *ids,
+                          uint64_t count, bool with_owner) {
     uint64_t shown = count == 0 || count > ids->count ? ids->count : count;
     name_int(c, "pel-count", (int64_t)ids->count);
     reply_bulk(c->out, LIT("pending"));
@@ -94,7 +94,8 @@ static void reply_pending(struct call *c, const struct stream_group *g, const st
     }
 }
 
-static void reply_full_group(struct call *c, const struct stream *s, const struct stream_group *g, uint64_t count) {
+static void reply_full_group(struct call *c, const struct stream *s, const struct stream_group *g,
+                             uint64_t count) {
     reply_map(c->out, 7);
     name_text_of(c, &g->name);
     name_id(c, "last-delivered-id", g->last_id);
@@ -177,8 +178,8 @@ static void cmd_xinfo_consumers(struct call *c) {
     if (!s) return;
     const struct stream_group *g = stream_group_find(s, c->argv[3]);
     if (!g) {
-        reply_error_printf(c->out, "NOGROUP No such consumer group '%.*s' for key name '%.*s'", SLICE_ARG(c->argv[3]),
-                           SLICE_ARG(c->argv[2]));
+        reply_error_printf(c->out, "NOGROUP No such consumer group '%.*s' for key name '%.*s'",
+                           SLICE_ARG(c->argv[3]), SLICE_ARG(c->argv[2]));
         return;
     }
     reply_array(c->out, g->consumers.count);
@@ -208,8 +209,9 @@ static void cmd_xinfo_help(struct call *c) {
 
 /* ---- the table ---- */
 
-#define XINFO_FACTS \
-    .kind = KEYED, .flags = READS, .categories = CAT_STREAM, .keys = { KEY_AT(2, KEY_RO | KEY_ACCESS) }, .since = "5.0.0"
+#define XINFO_FACTS                                                                                      \
+    .kind = KEYED, .flags = READS, .categories = CAT_STREAM, .keys = { KEY_AT(2, KEY_RO | KEY_ACCESS) }, \
+    .since = "5.0.0"
 
 static const struct command xinfo_commands[] = {
     { .name = "CONSUMERS", .run = cmd_xinfo_consumers, .arity = 4, XINFO_FACTS,

@@ -1,5 +1,5 @@
-/* stream_private.h: what all commands on streams share: finding one, ids as arguments and replies, entries as replies.
- * Thread: as the running command (its key's shard is locked). */
+/* stream_private.h: what all commands on streams share: finding one, ids as arguments and replies, entries as
+ * replies. Thread: as the running command (its key's shard is locked). */
 #ifndef COMMANDS_STREAM_PRIVATE_H
 #define COMMANDS_STREAM_PRIVATE_H
 
@@ -14,7 +14,8 @@ MUST_CHECK bool stream_in_entry(struct call *c, const struct entry *e, struct st
 /* "<ms>" or "<ms>-<seq>". */
 MUST_CHECK bool stream_id_argument(struct call *c, struct slice text, uint64_t missing, struct stream_id *id);
 /* The same or "-" or "+", which are the ends. */
-MUST_CHECK bool stream_end_argument(struct call *c, struct slice text, uint64_t missing, struct stream_id *id);
+MUST_CHECK bool stream_end_argument(struct call *c, struct slice text, uint64_t missing,
+                                    struct stream_id *id);
 /* The end of an interval: also "(<id>", which is not in it. */
 MUST_CHECK bool stream_start_argument(struct call *c, struct slice text, struct stream_id *id);
 MUST_CHECK bool stream_stop_argument(struct call *c, struct slice text, struct stream_id *id);
@@ -46,15 +47,15 @@ static inline int64_t stream_idle_ms(const struct call *c, int64_t since_ms) {
 
 /* ---- changes of groups (stream_group.c) ----
  *
- * They count as changes and are journaled, but neither watchers nor waiting clients hear of them: the stream's
- * entries are the same. `event` may be NULL. */
+ * They count as changes and are journaled, but neither watchers nor waiting clients hear of them: the
+ * stream's entries are the same. `event` may be NULL. */
 void stream_group_changed(struct call *c, struct slice key, const char *event, struct effect effect);
 /* The consumer, made and journaled if need be; it was seen now. */
 struct stream_consumer *stream_consumer_of(struct call *c, struct slice key, struct stream_group *g,
                                            struct slice name);
 /* Journals a pending entry as it is now. */
-void stream_pending_changed(struct call *c, struct slice key, const struct stream_group *g, struct stream_id id,
-                            const struct stream_pending *p);
+void stream_pending_changed(struct call *c, struct slice key, const struct stream_group *g,
+                            struct stream_id id, const struct stream_pending *p);
 /* Journals how far the group has got. */
 void stream_group_moved(struct call *c, struct slice key, const struct stream_group *g);
 /* "-NOGROUP No such key 'k' or consumer group 'g'" and what is to follow. */

@@ -1,8 +1,9 @@
-/* stream_read.c: reading new entries: XREAD by ids that the client knows, XREADGROUP by what a group has got so far.
+/* stream_read.c: reading new entries: XREAD by ids that the client knows, XREADGROUP by what a group has got
+ * so far.
  *
- * Both may wait. The command then runs again when one of its keys changes; "$", which means "what comes after this
- * moment", is replaced by an id before the wait begins. What XREADGROUP does is journaled as XCLAIM for each entry
- * that became pending, and as XGROUP SETID. */
+ * Both may wait. The command then runs again when one of its keys changes; "$", which means "what comes after
+ * this moment", is replaced by an id before the wait begins. What XREADGROUP does is journaled as XCLAIM for
+ * each entry that became pending, and as XGROUP SETID. */
 #include "commands/stream_private.h"
 #include "trivet/base/mem.h"
 #include "trivet/commands/groups.h"
@@ -24,7 +25,7 @@ static enum read_word word_at(const struct slice *argv, size_t argc, size_t i) {
         size_t follow; /* arguments that must follow */
         enum read_word word;
     } words[] = {
-        { "BLOCK", 1, WORD_BLOCK },     { "COUNT", 1, WORD_COUNT },     { "GROUP", 2, WORD_GROUP },
+        { "BLOCK", 1, WORD_BLOCK },     { "COUNT", 1, WORD_COUNT }, { "GROUP", 2, WORD_GROUP },
         { "STREAMS", 1, WORD_STREAMS }, { "NOACK", 0, WORD_NOACK },
     };
     for (size_t w = 0; w < COUNT_OF(words); w++)
@@ -64,7 +65,8 @@ static bool syntax_error(struct call *c) {
 
 static bool group_only(struct call *c, const struct read_plan *plan, const char *word) {
     if (plan->for_group) return true;
-    reply_error_printf(c->out, "ERR The %s option is only supported by XREADGROUP. You called XREAD instead.", word);
+    reply_error_printf(c->out, "ERR The %s option is only supported by XREADGROUP. You called XREAD instead.",
+                       word);
     return false;
 }
 
@@ -79,9 +81,9 @@ static bool read_streams(struct call *c, size_t first, struct read_plan *plan) {
     plan->first = first;
     plan->streams = (c->argc - first) / 2;
     if ((c->argc - first) % 2 == 0) return true;
-    reply_error_printf(c->out,
-                       "ERR Unbalanced '%s' list of streams: for each stream key an ID or '%c' must be specified.",
-                       c->command->full_name, plan->for_group ? '>' : '$');
+    reply_error_printf(
+        c->out, "ERR Unbalanced '%s' list of streams: for each stream key an ID or '%c' must be specified.",
+        c->command->full_name, plan->for_group ? '>' : '$');
     return false;
 }
 
@@ -119,7 +121,7 @@ struct asked {
     struct stream *stream;      /* NULL: there is none, or it must not be touched now */
     struct stream_group *group; /* XREADGROUP */
     struct stream_id after;
-    bool newest;                /* XREADGROUP's ">" */
+    bool newest; /* XREADGROUP's ">" */
 };
 
 struct reading {
@@ -131,9 +133,10 @@ struct reading {
 static bool read_id(struct call *c, const struct reading *r, struct slice text, struct asked *a) {
     bool dollar = slice_equal(text, LIT("$")), newest = slice_equal(text, LIT(">"));
     if (dollar && r->plan.for_group)
-        return refuse(c, "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of "
-                         "this consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID would "
-                         "just return an empty result set.");
+        return refuse(
+            c, "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of "
+               "this consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID would "
+               "just return an empty result set.");
     if (newest && !r->plan.for_group)
         return refuse(c, "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> "
                          "<consumer> option.");
@@ -298,8 +301,10 @@ static void wait_for_entries(struct call *c, const struct reading *r, int64_t ti
         if (!r->asked[i].newest) argv[ids_at + i] = stream_id_text(&texts[i], r->asked[i].after);
     struct call resolved = *c;
     resolved.argv = argv;
-    /* Who waits without a group waits on when the key becomes something else; with one, there is an error to tell. */
-    struct key_range keys = { .first = plan->first, .count = plan->streams,
+    /* Who waits without a group waits on when the key becomes something else; with one, there is an error to
+     * tell. */
+    struct key_range keys = { .first = plan->first,
+                              .count = plan->streams,
                               .only = plan->for_group ? TYPE_STRING : TYPE_STREAM };
     blocking_on_keys(&resolved, keys, timeout_ms, BLOCKED_NULL_ARRAY);
     mem_free(texts);
@@ -328,27 +333,33 @@ static void read_streams_of(struct call *c, bool for_group) {
 /* XREAD [COUNT count] [BLOCK milliseconds] STREAMS key [key ...] id [id ...] */
 static void cmd_xread(struct call *c) { read_streams_of(c, false); }
 
-/* XREADGROUP GROUP group consumer [COUNT count] [BLOCK milliseconds] [NOACK] STREAMS key [key ...] id [id ...] */
+/* XREADGROUP GROUP group consumer [COUNT count] [BLOCK milliseconds] [NOACK] STREAMS key [key ...] id [id
+ * ...] */
 static void cmd_xreadgroup(struct call *c) { read_streams_of(c, true); }
 
 /* ---- the table ---- */
 
-#define STREAMS_KEYS(from)                                                                        \
-    { { .flags = KEY_RO | KEY_ACCESS, .begin = BEGIN_KEYWORD, .keyword = "STREAMS", .index = (from), \
-        .find = FIND_RANGE, .last = -1, .step = 1, .limit = 2 } }
+#define STREAMS_KEYS(from)                                                                               \
+    {                                                                                                    \
+        {                                                                                                \
+            .flags = KEY_RO | KEY_ACCESS, .begin = BEGIN_KEYWORD, .keyword = "STREAMS", .index = (from), \
+            .find = FIND_RANGE, .last = -1, .step = 1, .limit = 2                                        \
+        }                                                                                                \
+    }
 
 const struct command stream_read_commands[] = {
     { .name = "XREAD", .run = cmd_xread, .arity = -4, .kind = KEYED, .flags = READS | BLOCKS | MOVABLE_KEYS,
       .categories = CAT_STREAM, .keys = STREAMS_KEYS(1), .find_keys = find_keys, .since = "5.0.0",
       .summary = "Returns the entries of streams after given ids; waits for some if asked.",
-      .complexity = "O(log(N)+M) for each stream, where N is the number of nodes and M that of the returned entries.",
+      .complexity = "O(log(N)+M) for each stream, where N is the number of nodes and M that of the entries.",
       .syntax = "[COUNT count] [BLOCK milliseconds] STREAMS key [key ...] id [id ...]" },
     { .name = "XREADGROUP", .run = cmd_xreadgroup, .arity = -7, .kind = KEYED,
       .flags = WRITES | BLOCKS | MOVABLE_KEYS, .categories = CAT_STREAM, .keys = STREAMS_KEYS(4),
       .find_keys = find_keys, .since = "5.0.0",
-      .summary = "Delivers the entries that a group has not got yet to one of its consumers, or repeats those that "
-                 "it has not acknowledged.",
+      .summary = "Delivers the entries that a group has not got yet to one of its consumers, or repeats "
+                 "those that it has not acknowledged.",
       .complexity = "O(M) for each stream, where M is the number of the returned entries.",
-      .syntax = "GROUP group consumer [COUNT count] [BLOCK milliseconds] [NOACK] STREAMS key [key ...] id [id ...]" },
+      .syntax = "GROUP group consumer [COUNT count] [BLOCK milliseconds] [NOACK] STREAMS key [key ...] id "
+                "[id ...]" },
     { .name = NULL },
 };

@@ -1,5 +1,5 @@
-/* rebuild_stream.c: a stream as commands that make it again: its entries, its numbers, its groups, what is pending.
- * A pending entry that was deleted from the stream cannot be told so and is left out. */
+/* rebuild_stream.c: a stream as commands that make it again: its entries, its numbers, its groups, what is
+ * pending. A pending entry that was deleted from the stream cannot be told so and is left out. */
 #include "rebuild_private.h"
 #include "trivet/base/mem.h"
 #include "trivet/types/stream.h"
@@ -10,7 +10,9 @@ struct emitting {
     struct slice key;
 };
 
-static struct slice id_text(char *room, struct stream_id id) { return slice_make(room, stream_id_format(room, id)); }
+static struct slice id_text(char *room, struct stream_id id) {
+    return slice_make(room, stream_id_format(room, id));
+}
 
 static struct slice int_text(char *room, int64_t n) { return slice_make(room, int64_format(room, n)); }
 
@@ -43,7 +45,7 @@ static void emit_entries(const struct emitting *e, const struct stream *s) {
     while (stream_walk_next(&w)) emit_entry(e, &w);
     if (s->length > 0) return;
     /* An empty stream is one from which an entry went. */
-    const struct slice argv[] = { LIT_INIT("XADD"), e->key,       LIT_INIT("MAXLEN"), LIT_INIT("0"),
+    const struct slice argv[] = { LIT_INIT("XADD"), e->key,        LIT_INIT("MAXLEN"), LIT_INIT("0"),
                                   LIT_INIT("0-1"),  LIT_INIT("x"), LIT_INIT("y") };
     e->emit(e->arg, argv, COUNT_OF(argv));
 }
@@ -73,8 +75,13 @@ static void emit_pending(const struct emitting *e, const struct stream_group *g,
 static void emit_group(const struct emitting *e, const struct stream_group *g) {
     char last[STREAM_ID_TEXT_MAX], read[INT64_TEXT_MAX];
     struct slice group = name_text(&g->name);
-    const struct slice create[] = { LIT_INIT("XGROUP"),        LIT_INIT("CREATE"),      e->key, group,
-                                    id_text(last, g->last_id), LIT_INIT("ENTRIESREAD"), int_text(read, g->entries_read) };
+    const struct slice create[] = { LIT_INIT("XGROUP"),
+                                    LIT_INIT("CREATE"),
+                                    e->key,
+                                    group,
+                                    id_text(last, g->last_id),
+                                    LIT_INIT("ENTRIESREAD"),
+                                    int_text(read, g->entries_read) };
     e->emit(e->arg, create, COUNT_OF(create));
     for (size_t i = 0; i < g->consumers.count; i++) {
         const struct slice consumer[] = { LIT_INIT("XGROUP"), LIT_INIT("CREATECONSUMER"), e->key, group,

@@ -111,19 +111,17 @@ static unsigned estimate_step(double radius, double latitude) {
 
 static struct geo_cell neighbour(struct geo_cell c, int east, int north) {
     uint32_t mask = (uint32_t)(1ULL << c.step) - 1;
-    uint32_t x = (gather(c.bits >> 1) + (uint32_t)east) & mask, y = (gather(c.bits) + (uint32_t)north) & mask;
+    uint32_t x = gather(c.bits >> 1), y = gather(c.bits);
+    if (east) x = (x + (uint32_t)east) & mask;
+    if (north) y = (y + (uint32_t)north) & mask;
     return (struct geo_cell){ spread(y) | spread(x) << 1, c.step };
 }
 
-/* Do the neighbours reach as far as the circle, in all four directions? */
-static bool neighbours_suffice(struct geo_cell c, struct geo_point p, double radius) {
-    struct geo_box north = box_of(neighbour(c, 0, 1)), south = box_of(neighbour(c, 0, -1));
-    struct geo_box east = box_of(neighbour(c, 1, 0)), west = box_of(neighbour(c, -1, 0));
-    struct geo_point ends[] = { { p.longitude, north.north }, { p.longitude, south.south },
-                                { east.east, p.latitude },    { west.west, p.latitude } };
-    for (size_t i = 0; i < COUNT_OF(ends); i++)
-        if (geo_distance(p, ends[i]) < radius) return false;
-    return true;
+/* Do the neighbours reach as far as the shape, in all four directions? At the edge of the map they are on its other side,
+ * and do not. */
+static bool neighbours_suffice(struct geo_cell c, struct geo_box bounds) {
+    return box_of(neighbour(c, 0, 1)).north >= bounds.north && box_of(neighbour(c, 0, -1)).south <= bounds.south &&
+           box_of(neighbour(c, 1, 0)).east >= bounds.east && box_of(neighbour(c, -1, 0)).west <= bounds.west;
 }
 
 /* Adds a cell's range unless it is there. */
@@ -143,7 +141,7 @@ size_t geo_cover_circle(struct geo_point centre, double radius, struct geo_box b
     } ways[] = { { 0, 0 }, { 0, 1 }, { 0, -1 }, { 1, 0 }, { -1, 0 }, { 1, 1 }, { -1, 1 }, { 1, -1 }, { -1, -1 } };
     unsigned step = estimate_step(radius, centre.latitude);
     struct geo_cell c = cell_at(centre, GEO_LATITUDE_MAX, step);
-    if (step > 1 && !neighbours_suffice(c, centre, radius)) c = cell_at(centre, GEO_LATITUDE_MAX, --step);
+    if (step > 1 && !neighbours_suffice(c, bounds)) c = cell_at(centre, GEO_LATITUDE_MAX, --step);
     struct geo_box own = box_of(c);
     size_t count = 0;
     for (size_t i = 0; i < COUNT_OF(ways); i++) {

@@ -37,7 +37,9 @@ static struct stream_id id_in(const struct id_map *m, struct id_page *p, uint32_
     return id;
 }
 
-static size_t page_bytes(const struct id_map *m, uint32_t room) { return sizeof(struct id_page) + room * stride(m); }
+static size_t page_bytes(const struct id_map *m, uint32_t room) {
+    return sizeof(struct id_page) + room * stride(m);
+}
 
 /* ---- finding ---- */
 

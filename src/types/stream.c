@@ -153,8 +153,8 @@ const struct value_ops stream_value_ops = {
 
 /* ---- walking ---- */
 
-void stream_walk_begin(struct stream_walk *w, const struct stream *s, struct stream_id start, struct stream_id end,
-                       bool backwards) {
+void stream_walk_begin(struct stream_walk *w, const struct stream *s, struct stream_id start,
+                       struct stream_id end, bool backwards) {
     *w = (struct stream_walk){ .stream = s, .start = start, .end = end, .backwards = backwards };
     w->node = id_map_seek_back(&s->nodes, backwards ? end : start);
     if (!backwards && !id_map_has(&s->nodes, w->node)) w->node = id_map_first(&s->nodes);
@@ -409,7 +409,8 @@ static uint64_t trim_inside(struct stream *s, const struct stream_trim *how) {
     uint64_t marked = 0;
     stream_walk_begin(&w, s, STREAM_ID_MIN, STREAM_ID_MAX, false);
     while (stream_walk_next(&w)) {
-        bool stop = how->by_id ? stream_id_compare(w.id, how->min_id) >= 0 : s->length - marked <= how->max_length;
+        bool stop =
+            how->by_id ? stream_id_compare(w.id, how->min_id) >= 0 : s->length - marked <= how->max_length;
         if (stop) break;
         mark_deleted(&w);
         marked++;

@@ -1,7 +1,7 @@
 /* stream_group.c: groups, consumers and pending entries. See stream.h.
  *
- * A pending entry stands twice: in the group's map with all that is known of it, in its owner's with nothing but the id,
- * so that one consumer's can be listed in order. */
+ * A pending entry stands twice: in the group's map with all that is known of it, in its owner's with nothing
+ * but the id, so that one consumer's can be listed in order. */
 #include "trivet/base/mem.h"
 #include "trivet/types/stream.h"
 #include <assert.h>
@@ -195,7 +195,8 @@ void stream_groups_release(struct stream *s) {
 }
 
 static void group_copy(struct stream *to, const struct stream_group *from) {
-    struct stream_group *g = stream_group_create(to, name_text(&from->name), from->last_id, from->entries_read);
+    struct stream_group *g =
+        stream_group_create(to, name_text(&from->name), from->last_id, from->entries_read);
     for (uint32_t i = 0; i < from->consumers.count; i++) {
         const struct stream_consumer *c = stream_consumer_at(from, i);
         struct stream_consumer *copy = stream_consumer_create(g, name_text(&c->name), c->seen_ms);

@@ -4,7 +4,19 @@
 #include "stream_node_private.h"
 #include "trivet/types/stream.h"
 
-enum expected { LIVE, DELETED, MASTER_COUNT, MASTER_FIELD, MASTER_END, FLAGS, MS, SEQUENCE, COUNT, BODY, ELEMENTS };
+enum expected {
+    LIVE,
+    DELETED,
+    MASTER_COUNT,
+    MASTER_FIELD,
+    MASTER_END,
+    FLAGS,
+    MS,
+    SEQUENCE,
+    COUNT,
+    BODY,
+    ELEMENTS
+};
 
 struct node_check {
     struct stream_id master, id, last;
@@ -25,7 +37,8 @@ static void expect_some(struct node_check *n, enum expected some, uint64_t count
 }
 
 static bool take_flags(struct node_check *n, const unsigned char *at) {
-    if (*at > (ENTRY_DELETED | ENTRY_SAME_FIELDS)) return false; /* in one byte, so that it can be set in place */
+    if (*at > (ENTRY_DELETED | ENTRY_SAME_FIELDS))
+        return false; /* in one byte, so that it can be set in place */
     n->is_deleted = *at & ENTRY_DELETED;
     n->same_fields = *at & ENTRY_SAME_FIELDS;
     uint64_t *to_come = n->is_deleted ? &n->deleted : &n->live;
@@ -66,12 +79,8 @@ static bool take_master(struct node_check *n, struct listpack_item item) {
         n->master_count = number;
         expect_some(n, MASTER_FIELD, number, MASTER_END);
         return true;
-    case MASTER_FIELD:
-        expect_some(n, MASTER_FIELD, n->left - 1, MASTER_END);
-        return true;
-    default:
-        n->expected = FLAGS;
-        return number == 0;
+    case MASTER_FIELD: expect_some(n, MASTER_FIELD, n->left - 1, MASTER_END); return true;
+    default: n->expected = FLAGS; return number == 0;
     }
 }
 
@@ -93,12 +102,8 @@ static bool take(void *arg, const unsigned char *at, size_t index) {
         n->pairs = (uint64_t)item.number;
         expect_some(n, BODY, 2 * n->pairs, ELEMENTS);
         return true;
-    case BODY:
-        expect_some(n, BODY, n->left - 1, ELEMENTS);
-        return true;
-    default:
-        n->expected = FLAGS;
-        return (uint64_t)item.number == entry_elements(n->same_fields, n->pairs);
+    case BODY: expect_some(n, BODY, n->left - 1, ELEMENTS); return true;
+    default: n->expected = FLAGS; return (uint64_t)item.number == entry_elements(n->same_fields, n->pairs);
     }
 }
 

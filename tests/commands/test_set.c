@@ -336,6 +336,10 @@ static void the_journal_replays_to_the_same_sets(void **state) {
     }
     client_flush(c);
     for (int i = 0; i < 3000; i++) node_free(client_read(c));
+    add_range(c, "s4", "x", 0, 50);
+    add_range(c, "s5", "x", 0, 4000);
+    node_free(client_ask_node(c, "SPOP s4 7"));
+    node_free(client_ask_node(c, "SPOP s5 2500"));
     struct text before = { 0 }, after = { 0 };
     for (int round = 0; round < 2; round++) {
         struct text *out = round ? &after : &before;

@@ -1,5 +1,5 @@
-/* test_stream.c: the entries of streams over the wire: adding, trimming, deleting, ranges, reading and waiting, what
- * XINFO STREAM tells, and what they refuse. */
+/* test_stream.c: the entries of streams over the wire: adding, trimming, deleting, ranges, reading and
+ * waiting, what XINFO STREAM tells, and what they refuse. */
 #include "../harness/fixture.h"
 #include <stdio.h>
 
@@ -68,9 +68,11 @@ static void xadd_refuses_what_makes_no_sense(void **state) {
         { "XADD s NOMKSTREAM MAXLEN 5", "-ERR wrong number of arguments for 'xadd' command" },
         { "XADD s MAXLEN a * f v", NOT_INT },
         { "XADD s MAXLEN -1 * f v", "-ERR The MAXLEN argument must be >= 0." },
-        { "XADD s MAXLEN 10 LIMIT 5 * f v", "-ERR syntax error, LIMIT cannot be used without the special ~ option" },
+        { "XADD s MAXLEN 10 LIMIT 5 * f v", "-ERR syntax error, LIMIT cannot be used without the special ~ "
+          "option" },
         { "XADD s MAXLEN ~ 10 LIMIT -1 * f v", "-ERR The LIMIT argument must be >= 0." },
-        { "XADD s LIMIT 5 * f v", "-ERR syntax error, LIMIT cannot be used without specifying a trimming strategy" },
+        { "XADD s LIMIT 5 * f v", "-ERR syntax error, LIMIT cannot be used without specifying a trimming "
+          "strategy" },
         { "XADD s MAXLEN ~ 10 MINID 1 * f v",
           "-ERR syntax error, MAXLEN and MINID options at the same time are not compatible" },
         { "XADD s MINID a * f v", BAD_ID },
@@ -99,7 +101,8 @@ static void trimming_takes_the_oldest(void **state) {
         { "XTRIM s MINID ~ 199", ":0" },
         { "XTRIM s MINID ~ 201", ":98" },
         { "XADD s MAXLEN = 3 251-0 number 251", "$\"251-0\"" },
-        { "XRANGE s - +", "*[*[$\"249-0\", *[$\"number\", $\"249\"]], *[$\"250-0\", *[$\"number\", $\"250\"]], "
+        { "XRANGE s - +", "*[*[$\"249-0\", *[$\"number\", $\"249\"]], *[$\"250-0\", *[$\"number\", "
+          "$\"250\"]], "
                           "*[$\"251-0\", *[$\"number\", $\"251\"]]]" },
         { "XADD s MINID 251-0 252-0 number 252", "$\"252-0\"" },
         { "XLEN s", ":2" },
@@ -109,7 +112,8 @@ static void trimming_takes_the_oldest(void **state) {
         { "XTRIM none MAXLEN 0", ":0" },
         { "XTRIM s MAXLEN", "-ERR wrong number of arguments for 'xtrim' command" },
         { "XTRIM s FOO 1", SYNTAX },
-        { "XTRIM s LIMIT 1", "-ERR syntax error, LIMIT cannot be used without specifying a trimming strategy" },
+        { "XTRIM s LIMIT 1", "-ERR syntax error, LIMIT cannot be used without specifying a trimming "
+          "strategy" },
         { "XTRIM s LIMIT 0", "-ERR syntax error, XTRIM must be called with a trimming strategy" },
         { NULL, NULL },
     };
@@ -123,9 +127,12 @@ static void deleted_entries_are_gone_and_remembered(void **state) {
         { "XDEL s 2-0 a", BAD_ID },
         { "XLEN s", ":3" },
         { "XINFO STREAM s",
-          "*[$\"length\", :3, $\"radix-tree-keys\", :1, $\"radix-tree-nodes\", :2, $\"last-generated-id\", $\"5-0\", "
-          "$\"max-deleted-entry-id\", $\"3-0\", $\"entries-added\", :5, $\"recorded-first-entry-id\", $\"2-0\", "
-          "$\"groups\", :0, $\"first-entry\", *[$\"2-0\", *[$\"number\", $\"2\"]], $\"last-entry\", *[$\"5-0\", "
+          "*[$\"length\", :3, $\"radix-tree-keys\", :1, $\"radix-tree-nodes\", :2, $\"last-generated-id\", "
+          "$\"5-0\", "
+          "$\"max-deleted-entry-id\", $\"3-0\", $\"entries-added\", :5, $\"recorded-first-entry-id\", "
+          "$\"2-0\", "
+          "$\"groups\", :0, $\"first-entry\", *[$\"2-0\", *[$\"number\", $\"2\"]], $\"last-entry\", "
+          "*[$\"5-0\", "
           "*[$\"number\", $\"5\"]]]" },
         { "XDEL s 2-0 4-0 5-0", ":3" },
         { "XLEN s", ":0" },
@@ -216,7 +223,8 @@ static void xread_returns_what_comes_after_an_id(void **state) {
           "-ERR Unbalanced 'xread' list of streams: for each stream key an ID or '$' must be specified." },
         { "XREAD BLOCK a STREAMS s 0", "-ERR timeout is not an integer or out of range" },
         { "XREAD BLOCK -1 STREAMS s 0", "-ERR timeout is negative" },
-        { "XREAD STREAMS s >", "-ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> "
+        { "XREAD STREAMS s >", "-ERR The > ID can be specified only when calling XREADGROUP using the GROUP "
+          "<group> "
                                "<consumer> option." },
         { "XREAD GROUP g c STREAMS s 0",
           "-ERR The GROUP option is only supported by XREADGROUP. You called XREAD instead." },

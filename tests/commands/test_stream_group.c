@@ -1,5 +1,5 @@
-/* test_stream_group.c: groups of consumers over the wire: delivering, acknowledging, claiming, waiting, what is told of
- * them, what a replay of the journal makes of them, and what they refuse. */
+/* test_stream_group.c: groups of consumers over the wire: delivering, acknowledging, claiming, waiting, what
+ * is told of them, what a replay of the journal makes of them, and what they refuse. */
 #include "../harness/fixture.h"
 #include <stdio.h>
 
@@ -7,8 +7,9 @@
 #define NOT_INT "-ERR value is not an integer or out of range"
 #define SYNTAX "-ERR syntax error"
 #define WRONGTYPE "-WRONGTYPE Operation against a key holding the wrong kind of value"
-#define NEEDS_KEY                                                                                              \
-    "-ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use the MKSTREAM " \
+#define NEEDS_KEY                                                                                         \
+    "-ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use the " \
+    "MKSTREAM "                                                                                           \
     "option to create an empty stream automatically."
 #define NO_GROUP "-NOGROUP No such consumer group 'g' for key name 's'"
 #define NO_GROUP_READ "-NOGROUP No such key 's' or consumer group 'g' in XREADGROUP with GROUP option"
@@ -45,7 +46,8 @@ static void groups_and_consumers_are_made_and_deleted(void **state) {
         { "XGROUP DELCONSUMER s g nobody", ":0" },
         { "XGROUP DELCONSUMER s g c", ":0" },
         { "XGROUP SETID s g 5-1 ENTRIESREAD 3", "+OK" },
-        { "XINFO GROUPS s", "*[*[$\"name\", $\"g\", $\"consumers\", :0, $\"pending\", :0, $\"last-delivered-id\", "
+        { "XINFO GROUPS s", "*[*[$\"name\", $\"g\", $\"consumers\", :0, $\"pending\", :0, "
+          "$\"last-delivered-id\", "
                             "$\"5-1\", $\"entries-read\", :3, $\"lag\", :0]]" },
         { "XGROUP SETID s none 0", "-NOGROUP No such consumer group 'none' for key name 's'" },
         { "XGROUP SETID none g 0", NEEDS_KEY },
@@ -75,7 +77,8 @@ static void each_entry_is_delivered_to_one_consumer(void **state) {
         { "XREADGROUP GROUP g c STREAMS s 0", "*[*[$\"s\", *[]]]" },
         { "XPENDING s g", "*[:3, $\"1-0\", $\"3-0\", *[*[$\"a\", $\"1\"], *[$\"b\", $\"2\"]]]" },
         { "XPENDING s g - + 10 b", "*[*[$\"2-0\", $\"b\", :..., :1], *[$\"3-0\", $\"b\", :..., :2]]" },
-        { "XINFO GROUPS s", "*[*[$\"name\", $\"g\", $\"consumers\", :3, $\"pending\", :3, $\"last-delivered-id\", "
+        { "XINFO GROUPS s", "*[*[$\"name\", $\"g\", $\"consumers\", :3, $\"pending\", :3, "
+          "$\"last-delivered-id\", "
                             "$\"3-0\", $\"entries-read\", :3, $\"lag\", :0]]" },
         { "XACK s g 1-0 2-0 9-9 2-0", ":2" },
         { "XDEL s 3-0", ":1" },
@@ -95,7 +98,8 @@ static void each_entry_is_delivered_to_one_consumer(void **state) {
 
 static void noack_delivers_without_pending_entries(void **state) {
     static const struct exchange rows[] = {
-        { "XREADGROUP GROUP g a NOACK COUNT 2 STREAMS s >", "*[*[$\"s\", *[*[$\"1-0\", ...]], *[$\"2-0\", ...]]]]]" },
+        { "XREADGROUP GROUP g a NOACK COUNT 2 STREAMS s >", "*[*[$\"s\", *[*[$\"1-0\", ...]], *[$\"2-0\", "
+          "...]]]]]" },
         { "XPENDING s g", "*[:0, $-1, $-1, *-1]" },
         { "XINFO CONSUMERS s g", "*[*[$\"name\", $\"a\", $\"pending\", :0, $\"idle\", :..., $\"inactive\", "
                                  ":...]]" },
@@ -111,8 +115,10 @@ static void noack_delivers_without_pending_entries(void **state) {
 static void xreadgroup_refuses_what_makes_no_sense(void **state) {
     static const struct exchange rows[] = {
         { "XREADGROUP GROUP g c STREAMS s $",
-          "-ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by "
-          "specifying a proper ID, or use the > ID to get new messages. The $ ID would just return an empty result "
+          "-ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this "
+          "consumer by "
+          "specifying a proper ID, or use the > ID to get new messages. The $ ID would just return an empty "
+          "result "
           "set." },
         { "XREADGROUP GROUP none c STREAMS s >",
           "-NOGROUP No such key 's' or consumer group 'none' in XREADGROUP with GROUP option" },
@@ -121,7 +127,8 @@ static void xreadgroup_refuses_what_makes_no_sense(void **state) {
         { "XREADGROUP NOACK NOACK NOACK STREAMS s >", "-ERR Missing GROUP option for XREADGROUP" },
         { "XREADGROUP STREAMS s >", "-ERR wrong number of arguments for 'xreadgroup' command" },
         { "XREADGROUP GROUP g c STREAMS s t >",
-          "-ERR Unbalanced 'xreadgroup' list of streams: for each stream key an ID or '>' must be specified." },
+          "-ERR Unbalanced 'xreadgroup' list of streams: for each stream key an ID or '>' must be "
+          "specified." },
         { "XREADGROUP GROUP g c COUNT 1 FOO s >", SYNTAX },
         { "XREADGROUP GROUP g c STREAMS s a", BAD_ID },
         { "SET str v", "+OK" },
@@ -163,10 +170,8 @@ static void waiting_consumers_hear_when_their_group_goes(void **state) {
     static const struct {
         const char *command, *reply, *message;
     } rows[] = {
-        { "DEL s", ":1", NO_GROUP_READ },
-        { "XGROUP DESTROY s g", ":1", NO_GROUP_READ },
-        { "SET s x", "+OK", WRONGTYPE },
-        { "FLUSHALL", "+OK", NO_GROUP_READ },
+        { "DEL s", ":1", NO_GROUP_READ },       { "XGROUP DESTROY s g", ":1", NO_GROUP_READ },
+        { "SET s x", "+OK", WRONGTYPE },        { "FLUSHALL", "+OK", NO_GROUP_READ },
         { "RENAME s t", "+OK", NO_GROUP_READ },
     };
     struct client *c = fixture_client(state), *waiting = another(state);
@@ -265,10 +270,14 @@ static void xinfo_shows_groups_consumers_and_lag(void **state) {
                                  ":...], *[$\"name\", $\"b\", $\"pending\", :0, $\"idle\", :..., "
                                  "$\"inactive\", :-1]]" },
         { "XINFO STREAM s FULL",
-          "...$\"groups\", *[*[$\"name\", $\"g\", $\"last-delivered-id\", $\"1-0\", $\"entries-read\", :1, $\"lag\", :2, "
-          "$\"pel-count\", :1, $\"pending\", *[*[$\"1-0\", $\"a\", :..., :1]], $\"consumers\", *[*[$\"name\", $\"a\", "
-          "$\"seen-time\", :..., $\"active-time\", :..., $\"pel-count\", :1, $\"pending\", *[*[$\"1-0\", :..., :1]]], "
-          "*[$\"name\", $\"b\", $\"seen-time\", :..., $\"active-time\", :-1, $\"pel-count\", :0, $\"pending\", "
+          "...$\"groups\", *[*[$\"name\", $\"g\", $\"last-delivered-id\", $\"1-0\", $\"entries-read\", :1, "
+          "$\"lag\", :2, "
+          "$\"pel-count\", :1, $\"pending\", *[*[$\"1-0\", $\"a\", :..., :1]], $\"consumers\", "
+          "*[*[$\"name\", $\"a\", "
+          "$\"seen-time\", :..., $\"active-time\", :..., $\"pel-count\", :1, $\"pending\", *[*[$\"1-0\", "
+          ":..., :1]]], "
+          "*[$\"name\", $\"b\", $\"seen-time\", :..., $\"active-time\", :-1, $\"pel-count\", :0, "
+          "$\"pending\", "
           "*[]]]]]]" },
         { "XDEL s 2-0", ":1" },
         { "XINFO GROUPS s", "...$\"entries-read\", :1, $\"lag\", $-1]]" },
@@ -314,7 +323,8 @@ static void events_name_what_happened(void **state) {
         { NULL, NULL },
     };
     static const char *const events[] = {
-        "xadd", "xadd", "xtrim", "xgroup-create", "xgroup-createconsumer", "xgroup-setid", "xgroup-delconsumer",
+        "xadd", "xadd", "xtrim", "xgroup-create", "xgroup-createconsumer", "xgroup-setid",
+        "xgroup-delconsumer",
         "xgroup-destroy", "xdel", "xsetid",
     };
     struct client *listener = another(state);
@@ -322,7 +332,8 @@ static void events_name_what_happened(void **state) {
     assert_exchanges(fixture_client(state), rows);
     for (size_t i = 0; i < COUNT_OF(events); i++) {
         char expected[128];
-        snprintf(expected, sizeof expected, "*[$\"pmessage\", $\"*\", $\"__keyevent@0__:%s\", $\"s\"]", events[i]);
+        snprintf(expected, sizeof expected, "*[$\"pmessage\", $\"*\", $\"__keyevent@0__:%s\", $\"s\"]",
+                 events[i]);
         assert_next(listener, expected);
     }
     client_close(listener);

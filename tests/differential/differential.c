@@ -79,7 +79,7 @@ static bool is_named(const struct words *w, const char *name) {
  * open, a mended HELLO or COMMAND tells of the server, GET removes what a past SET EXAT left behind, and Valkey reads all
  * arguments of BITCOUNT and BITPOS before it looks for the key; XGROUP makes the consumers that 7.0 would make later. */
 static void spoil(struct chance *c, struct words *w) {
-    static const char *const spared[] = { "MULTI", "EXEC", "DISCARD", "HELLO", "COMMAND", "GET", "BITCOUNT", "BITPOS",
+    static const char *const spared[] = { "MULTI", "EXEC", "DISCARD", "HELLO", "COMMAND", "GET", "BITCOUNT", "BITPOS", "ZRANK", "ZREVRANK",
                                          "XGROUP" };
     for (size_t i = 0; i < COUNT_OF(spared); i++)
         if (is_named(w, spared[i])) return;

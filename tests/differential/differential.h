@@ -72,7 +72,7 @@ struct generator {
 
 extern const struct generator set_generators[], hash_generators[], list_generators[];
 extern const struct generator stream_generators[];
-extern const struct generator hyperloglog_generators[], sort_generators[];
+extern const struct generator hyperloglog_generators[], sort_generators[], geo_generators[];
 extern const struct generator connection_generators[], string_generators[], generic_generators[],
     zset_generators[], transaction_generators[], bitmap_generators[];
 

@@ -1,11 +1,12 @@
 /* gen_stream.c: random commands of group stream.
  *
- * Ids come from a counter that stands in for the clock, so that both servers choose the same; times of delivery are
- * either now (replies that tell them are compared by kind) or long ago. */
+ * Ids come from a counter that stands in for the clock, so that both servers choose the same; times of
+ * delivery are either now (replies that tell them are compared by kind) or long ago. */
 #include "differential.h"
 
 #define LONG_AGO_MS "1000"
-#define LONG_IDLE_MS "1000000000" /* more than a run takes, less than the idle time of what was delivered long ago */
+#define LONG_IDLE_MS \
+    "1000000000" /* more than a run takes, less than the idle time of what was delivered long ago */
 
 static uint64_t ticks = 1;
 
@@ -20,7 +21,9 @@ static const char *const group_names[] = { "g", "g", "g", "h", "none", "", NULL 
 static const char *const consumer_names[] = { "a", "a", "b", "c", "nobody", NULL };
 
 static void add_group(struct chance *c, struct words *w) { words_add_str(w, chance_pick(c, group_names)); }
-static void add_consumer(struct chance *c, struct words *w) { words_add_str(w, chance_pick(c, consumer_names)); }
+static void add_consumer(struct chance *c, struct words *w) {
+    words_add_str(w, chance_pick(c, consumer_names));
+}
 
 static void add_near_id(struct chance *c, struct words *w) {
     uint64_t back = chance_below(c, chance_of(c, 70) ? 15 : 200);
@@ -32,9 +35,24 @@ static void add_near_id(struct chance *c, struct words *w) {
 }
 
 static void add_id(struct chance *c, struct words *w) {
-    static const char *const odd[] = { "0",   "0-0", "-1",    "a",    "1-2-3",           "007-01",
-                                       "5-",  "",    "1-a",   "-",    "+",               "18446744073709551615",
-                                       "$",   ">",   "0-1",   "1-*",  "18446744073709551616-1", NULL };
+    static const char *const odd[] = { "0",
+                                       "0-0",
+                                       "-1",
+                                       "a",
+                                       "1-2-3",
+                                       "007-01",
+                                       "5-",
+                                       "",
+                                       "1-a",
+                                       "-",
+                                       "+",
+                                       "18446744073709551615",
+                                       "$",
+                                       ">",
+                                       "0-1",
+                                       "1-*",
+                                       "18446744073709551616-1",
+                                       NULL };
     if (chance_of(c, 4))
         words_add_str(w, chance_pick(c, odd));
     else
@@ -93,7 +111,9 @@ static void add_fields(struct chance *c, struct words *w) {
 }
 
 static void add_new_id(struct chance *c, struct words *w) {
-    static const char *const odd[] = { "0", "0-0", "-1", "a", "5-", "-", "0-*", "18446744073709551616-1", NULL };
+    static const char *const odd[] = {
+        "0", "0-0", "-1", "a", "5-", "-", "0-*", "18446744073709551616-1", NULL
+    };
     if (chance_of(c, 10)) {
         if (chance_of(c, 20))
             words_add_str(w, chance_pick(c, odd));
@@ -187,7 +207,8 @@ static void make_xread(struct chance *c, struct script *s) {
     add_streams(c, w, "0");
 }
 
-/* Reading and claiming makes the consumer always, in 7.0 only if there is something to get: so it is there before. */
+/* Reading and claiming makes the consumer always, in 7.0 only if there is something to get: so it is there
+ * before. */
 static void make_consumer(struct script *s, const struct text *key, const char *group, const char *consumer) {
     struct words *w = script_command(s, COMPARE_EXACT, "XGROUP CREATECONSUMER");
     words_add(w, key->ptr, key->len);
@@ -218,8 +239,10 @@ static void make_xreadgroup(struct chance *c, struct script *s) {
 }
 
 static void make_xgroup(struct chance *c, struct script *s) {
-    static const char *const lines[] = { "XGROUP CREATE", "XGROUP CREATE", "XGROUP CREATE", "XGROUP SETID",
-                                         "XGROUP DESTROY", "XGROUP CREATECONSUMER", "XGROUP DELCONSUMER", NULL };
+    static const char *const lines[] = { "XGROUP CREATE",      "XGROUP CREATE",
+                                         "XGROUP CREATE",      "XGROUP SETID",
+                                         "XGROUP DESTROY",     "XGROUP CREATECONSUMER",
+                                         "XGROUP DELCONSUMER", NULL };
     const char *line = chance_pick(c, lines);
     struct words *w = script_command(s, COMPARE_EXACT, line);
     add_stream_key(c, w);
@@ -287,8 +310,8 @@ static void make_claim(struct chance *c, struct script *s) {
 }
 
 static void make_claim_options(struct chance *c, struct script *s) {
-    static const char *const options[] = { "FORCE",  "JUSTID",       "TIME",   "RETRYCOUNT", "LASTID",
-                                           "IDLE",   "FOO",          "force",  NULL };
+    static const char *const options[] = { "FORCE", "JUSTID", "TIME",  "RETRYCOUNT", "LASTID",
+                                           "IDLE",  "FOO",    "force", NULL };
     make_claim(c, s);
     struct words *w = &s->commands[s->count - 1].words;
     if (!slice_equal(text_slice(&w->items[0]), LIT("XCLAIM"))) return;
@@ -303,7 +326,8 @@ static void make_claim_options(struct chance *c, struct script *s) {
 }
 
 static void make_xinfo(struct chance *c, struct script *s) {
-    static const char *const lines[] = { "XINFO GROUPS", "XINFO GROUPS", "XINFO CONSUMERS", "XINFO STREAM", NULL };
+    static const char *const lines[] = { "XINFO GROUPS", "XINFO GROUPS", "XINFO CONSUMERS", "XINFO STREAM",
+                                         NULL };
     const char *line = chance_pick(c, lines);
     bool exact = strstr(line, "GROUPS");
     struct words *w = script_command(s, exact ? COMPARE_EXACT : COMPARE_KIND, line);

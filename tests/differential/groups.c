@@ -2,7 +2,8 @@
 #include "differential.h"
 
 const struct generator *const all_generators[] = {
-    connection_generators, string_generators, generic_generators, transaction_generators, zset_generators, hash_generators, hyperloglog_generators,
+    connection_generators, string_generators, generic_generators, transaction_generators, zset_generators, hash_generators, hyperloglog_generators, sort_generators,
+    geo_generators,
     bitmap_generators, set_generators, list_generators, stream_generators, NULL,
 };
 

@@ -411,7 +411,10 @@ static void a_huge_value_comes_and_goes_while_others_are_served(void **state) {
     }
     client_send_raw(big, "\r\n");
     assert_next(big, "+OK");
+    char ran[64];
+    snprintf(ran, sizeof ran, "CLIENT LIST ID %lld", (long long)client_ask_int(big, "CLIENT ID"));
     client_send(big, "GET huge"); /* fills the socket; nobody reads it yet */
+    assert_reply_soon(others[0], ran, "$\"...cmd=get ...\"");
     for (int i = 0; i < 4; i++) {
         assert_reply(others[i], "STRLEN huge", ":...");
         assert_reply(others[i], "SET small x", "+OK");

@@ -31,6 +31,8 @@ extern const struct command zset_combine_commands[];
 extern const struct command hash_commands[];
 extern const struct command hash_walk_commands[];
 extern const struct command hash_expire_commands[];
+extern const struct command geo_commands[];
+extern const struct command geo_search_commands[];
 extern const struct command key_commands[];
 extern const struct command expire_commands[];
 extern const struct command scan_commands[];

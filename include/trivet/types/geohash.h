@@ -46,8 +46,8 @@ struct geo_range {
     double first, end;
 };
 #define GEO_RANGES_MAX 16
-/* Ranges in which all points within `radius` of the centre are; `bounds` is the shape's box, if it helps to leave some out.
- * Returns how many. */
+/* Ranges in which all points within `radius` of the centre are; `bounds` is the shape's box: what
+ * lies beyond is left out. Returns how many. */
 size_t geo_cover_circle(struct geo_point centre, double radius, struct geo_box bounds,
                         struct geo_range out[GEO_RANGES_MAX]);
 /* Ranges that cover a box. */

@@ -1,12 +1,14 @@
-/* id_map.h: an ordered map from 128-bit stream ids to a few bytes: the nodes of a stream, the pending entries of a
- * consumer group and of its consumers.
+/* id_map.h: an ordered map from 128-bit stream ids to a few bytes: the nodes of a stream, the pending entries
+ * of a consumer group and of its consumers.
  *
- * Records (id, payload) stand sorted in pages of at most 4 KiB; a directory lists the pages in order, each with a lower
- * bound of its ids. Finding is two binary searches; ids nearly always come at the end and go at the front, and both
- * cost no search at all. A page that runs empty goes, two that are nearly empty become one.
+ * Records (id, payload) stand sorted in pages of at most 4 KiB; a directory lists the pages in order, each
+ * with a lower bound of its ids. Finding is two binary searches; ids nearly always come at the end and go at
+ * the front, and both cost no search at all. A page that runs empty goes, two that are nearly empty become
+ * one.
  *
- * Payloads are zero when fresh; the map does not know what they mean and frees nothing they point to. A pointer to a
- * payload and a cursor are valid until the next call that changes the map. Thread: the owner's. */
+ * Payloads are zero when fresh; the map does not know what they mean and frees nothing they point to. A
+ * pointer to a payload and a cursor are valid until the next call that changes the map. Thread: the owner's.
+ */
 #ifndef TRIVET_TYPES_ID_MAP_H
 #define TRIVET_TYPES_ID_MAP_H
 
@@ -40,7 +42,7 @@ struct id_map {
     struct id_directory *directory;
     uint32_t front; /* unused places of the directory before the first page */
     uint32_t pages;
-    uint32_t room;  /* places of the directory */
+    uint32_t room;    /* places of the directory */
     uint32_t payload; /* bytes, a multiple of 8 */
     uint64_t count;
 };

@@ -8,7 +8,7 @@ const PATIENCE_MS = 60_000; // only a hung server is that slow
 const checks = [];
 let libraryName = '';
 
-// The client library that the command line names, one of package.json. Ends the program if it is for a newer Node.
+// The client library that the command line names; ends the program if that library needs a newer Node.
 function library(args) {
   const [name] = args;
   const { version, engines } = require(`${name}/package.json`);

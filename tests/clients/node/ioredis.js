@@ -1,5 +1,5 @@
-// ioredis.js MODULE: ioredis as applications use it: version 6 in RESP3, its default, and in RESP2; version 5 knows RESP2
-// only.
+// ioredis.js MODULE: ioredis as applications use it: version 6 in RESP3, its default, and in RESP2; version 5 in
+// RESP2, the only protocol it knows.
 'use strict';
 
 const { assert, check, eventually, Inbox, library, main } = require('./checks');

@@ -1,4 +1,5 @@
-/* test_id_map.c: the ordered map of ids against a plain array of marks, invariants checked after every step. */
+/* test_id_map.c: the ordered map of ids against a plain array of marks, invariants checked after every step.
+ */
 #include "trivet/types/id_map.h"
 #include <setjmp.h>
 #include <stdarg.h>

@@ -30,11 +30,19 @@ static void ids_are_read_strictly(void **unused) {
         bool ok;
         uint64_t ms, seq;
     } rows[] = {
-        { "0", true, 0, 7 },        { "5-3", true, 5, 3 },  { "007-01", true, 7, 1 },
+        { "0", true, 0, 7 },
+        { "5-3", true, 5, 3 },
+        { "007-01", true, 7, 1 },
         { "18446744073709551615-18446744073709551615", true, UINT64_MAX, UINT64_MAX },
-        { "", false, 0, 0 },        { "-", false, 0, 0 },   { "5-", false, 0, 0 },
-        { "-5", false, 0, 0 },      { "a-1", false, 0, 0 }, { "1-2-3", false, 0, 0 },
-        { "5-*", false, 0, 0 },     { "*", false, 0, 0 },   { "18446744073709551616", false, 0, 0 },
+        { "", false, 0, 0 },
+        { "-", false, 0, 0 },
+        { "5-", false, 0, 0 },
+        { "-5", false, 0, 0 },
+        { "a-1", false, 0, 0 },
+        { "1-2-3", false, 0, 0 },
+        { "5-*", false, 0, 0 },
+        { "*", false, 0, 0 },
+        { "18446744073709551616", false, 0, 0 },
         { "1-18446744073709551616", false, 0, 0 },
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -128,8 +136,10 @@ static void add_one(struct stream *s) {
     struct slice fields[8];
     char texts[8][32];
     struct stream_id id = s->last_id;
-    if (below(2)) id = make_id(id.ms + 1 + below(3), below(5));
-    else id.seq += 1 + below(3);
+    if (below(2))
+        id = make_id(id.ms + 1 + below(3), below(5));
+    else
+        id.seq += 1 + below(3);
     struct entry_model *e = &entries[entry_count++];
     *e = (struct entry_model){ .id = id, .number = below(1000) };
     size_t pairs = make_fields(e->number, fields, texts);
@@ -178,9 +188,12 @@ static void random_steps_match_a_plain_array(void **unused) {
         struct stream *s = stream_new();
         for (size_t step = 0; step < 4000; step++) {
             size_t dice = below(100);
-            if (dice < 65) add_one(s);
-            else if (dice < 96) delete_one(s);
-            else trim_some(s);
+            if (dice < 65)
+                add_one(s);
+            else if (dice < 96)
+                delete_one(s);
+            else
+                trim_some(s);
             stream_check(s);
             assert_int_equal(s->length, model_length());
             if (step % 40 == 0 && entry_count > 0)
@@ -206,7 +219,7 @@ static void a_node_has_the_public_format(void **unused) {
     const struct slice two[] = { LIT_INIT("b"), LIT_INIT("x") };
     assert_true(stream_add(s, make_id(5, 1), one, 1) && stream_add(s, make_id(6, 0), one, 1));
     assert_true(stream_add(s, make_id(6, 1), two, 1) && stream_delete(s, make_id(6, 0)));
-    static const char *const expected[] = { "2", "1", "1", "a", "0", "2", "0", "0", "1", "4", "3",
+    static const char *const expected[] = { "2", "1",  "1", "a", "0", "2", "0", "0", "1", "4", "3",
                                             "1", "-1", "1", "4", "0", "1", "0", "1", "b", "x", "6" };
     const unsigned char *lp = stream_node(s, id_map_first(&s->nodes)), *at = listpack_first(lp);
     for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++, at = listpack_next(lp, at))
@@ -337,7 +350,8 @@ static void a_value_tells_its_memory_and_effort(void **unused) {
     state = 8;
     entry_count = 0;
     for (size_t i = 0; i < 10000; i++) add_one(s);
-    size_t all = stream_value_ops.memory(stream_value(s), 0), some = stream_value_ops.memory(stream_value(s), 5);
+    size_t all = stream_value_ops.memory(stream_value(s), 0),
+           some = stream_value_ops.memory(stream_value(s), 5);
     assert_true(all > 10000 * 20 && all < 10000 * 80);
     assert_true(some > all / 2 && some < all * 2);
     assert_true(stream_value_ops.effort(stream_value(s)) >= 100);
