@@ -93,7 +93,7 @@ int main(int argc, char **argv) {
     size_t count = argc > 1 ? strtoull(argv[1], NULL, 10) : 1000000;
     hash_init();
     struct item **items = mem_alloc(count * sizeof *items);
-    char (*hits)[KEY_LEN] = mem_alloc(count * KEY_LEN), (*misses)[KEY_LEN] = mem_alloc(count * KEY_LEN);
+    char(*hits)[KEY_LEN] = mem_alloc(count * KEY_LEN), (*misses)[KEY_LEN] = mem_alloc(count * KEY_LEN);
     for (size_t i = 0; i < count; i++) {
         items[i] = mem_alloc_zero(sizeof **items);
         name(items[i]->key, i);

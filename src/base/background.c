@@ -66,8 +66,10 @@ static bool enqueue(struct job *job) {
     lock_take(&queue_lock);
     bool taken = running;
     if (taken) {
-        if (newest) newest->next = job;
-        else oldest = job;
+        if (newest)
+            newest->next = job;
+        else
+            oldest = job;
         newest = job;
         atomic_fetch_add_explicit(&pending, job->weight, memory_order_relaxed);
         pthread_cond_signal(&queue_filled);

@@ -41,9 +41,7 @@ bool log_wants(enum log_level level) {
     return (int)level >= atomic_load_explicit(&lowest_level, memory_order_relaxed);
 }
 
-static int open_log(const char *path) {
-    return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
-}
+static int open_log(const char *path) { return open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644); }
 
 bool log_set_file(const char *path) {
     size_t len = strlen(path);

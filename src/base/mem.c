@@ -62,8 +62,10 @@ static void thread_ended(void *arg) {
     struct counter *c = arg;
     lock_take(&registry_lock);
     counter_fold(c);
-    if (c->previous) c->previous->next = c->next;
-    else registry = c->next;
+    if (c->previous)
+        c->previous->next = c->next;
+    else
+        registry = c->next;
     if (c->next) c->next->previous = c->previous;
     c->ended = true;
     c->base = 0;
@@ -263,8 +265,8 @@ void mem_allocator_stats(struct mem_allocator_stats *out) {
 }
 
 const char *mem_allocator_name(void) {
-    return "jemalloc-" TEXT_OF(JEMALLOC_VERSION_MAJOR) "." TEXT_OF(JEMALLOC_VERSION_MINOR) "."
-           TEXT_OF(JEMALLOC_VERSION_BUGFIX);
+    return "jemalloc-" TEXT_OF(JEMALLOC_VERSION_MAJOR) "." TEXT_OF(JEMALLOC_VERSION_MINOR) "." TEXT_OF(
+        JEMALLOC_VERSION_BUGFIX);
 }
 
 void mem_purge(void) {

@@ -268,8 +268,8 @@ static bool unit_parse(struct slice text, uint64_t *out) {
         const char *name;
         uint64_t bytes;
     } units[] = {
-        { "", 1 },           { "b", 1 },       { "k", 1000 },       { "kb", 1024 },
-        { "m", 1000000 },    { "mb", 1 << 20 }, { "g", 1000000000 }, { "gb", 1 << 30 },
+        { "", 1 },        { "b", 1 },        { "k", 1000 },       { "kb", 1024 },
+        { "m", 1000000 }, { "mb", 1 << 20 }, { "g", 1000000000 }, { "gb", 1 << 30 },
     };
     for (size_t i = 0; i < COUNT_OF(units); i++) {
         if (!slice_equal_nocase(text, slice_of(units[i].name))) continue;

@@ -324,18 +324,18 @@ static void cmd_client_help(struct call *c) { reply_help(c, help); }
 /* ---- the table ---- */
 
 #define ANY_TIME (NOSCRIPT | LOADING | STALE)
-#define FILTER_SYNTAX                                                                                     \
-    "[[NOT-]ID client-id [client-id ...]] [[NOT-]TYPE <normal | primary | replica | pubsub>] "            \
-    "[[NOT-]ADDR ip:port] [[NOT-]LADDR ip:port] [[NOT-]IP ip] [[NOT-]USER username] [[NOT-]NAME name] "   \
-    "[[NOT-]LIB-NAME lib-name] [[NOT-]LIB-VER lib-version] [[NOT-]FLAGS flags] [[NOT-]CAPA capa] "        \
+#define FILTER_SYNTAX                                                                                   \
+    "[[NOT-]ID client-id [client-id ...]] [[NOT-]TYPE <normal | primary | replica | pubsub>] "          \
+    "[[NOT-]ADDR ip:port] [[NOT-]LADDR ip:port] [[NOT-]IP ip] [[NOT-]USER username] [[NOT-]NAME name] " \
+    "[[NOT-]LIB-NAME lib-name] [[NOT-]LIB-VER lib-version] [[NOT-]FLAGS flags] [[NOT-]CAPA capa] "      \
     "[[NOT-]DB db] [MAXAGE seconds] [IDLE seconds] [SKIPME <yes | no>]"
 
 /* Rows about the own connection, and about any. */
-#define OWN(title, function, args)                                                                           \
-    .name = (title), .run = (function), .arity = (args), .kind = LOCAL, .categories = CAT_CONNECTION,        \
+#define OWN(title, function, args)                                                                    \
+    .name = (title), .run = (function), .arity = (args), .kind = LOCAL, .categories = CAT_CONNECTION, \
     .flags = ANY_TIME
-#define ANY(title, function, args)                                                                           \
-    .name = (title), .run = (function), .arity = (args), .kind = EXCLUSIVE, .categories = CAT_CONNECTION,    \
+#define ANY(title, function, args)                                                                        \
+    .name = (title), .run = (function), .arity = (args), .kind = EXCLUSIVE, .categories = CAT_CONNECTION, \
     .flags = ANY_TIME
 
 /* clang-format off */

@@ -45,22 +45,19 @@ static void chain_string(struct digest *d, const struct entry *e) {
     chain(d, text.ptr, text.len);
 }
 
+static void chain_item(struct digest *d, struct listpack_item item) {
+    char scratch[INT64_TEXT_MAX];
+    struct slice text = item.text;
+    if (!text.ptr) text = slice_make(scratch, int64_format(scratch, item.number));
+    chain(d, text.ptr, text.len);
+}
+
 static void chain_list(struct digest *d, const struct entry *e) {
     struct list_walk w;
     struct listpack_item item;
     list_walk_begin(&w, entry_value(e), 0, false);
-    while (list_walk_next(&w, &item)) {
-        char scratch[INT64_TEXT_MAX];
-        struct slice text = item.text.ptr ? item.text : slice_make(scratch, int64_format(scratch, item.number));
-        chain(d, text.ptr, text.len);
-    }
+    while (list_walk_next(&w, &item)) chain_item(d, item);
     list_walk_end(&w);
-}
-
-static void chain_item(struct digest *d, struct listpack_item item) {
-    char scratch[INT64_TEXT_MAX];
-    struct slice text = item.text.ptr ? item.text : slice_make(scratch, int64_format(scratch, item.number));
-    chain(d, text.ptr, text.len);
 }
 
 /* Its entries only: two streams with other groups look the same. */

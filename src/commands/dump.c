@@ -1,7 +1,8 @@
 /* dump.c: a value as bytes and back: DUMP and RESTORE.
  *
- * A payload is the type (1 byte), the value in the RDB format, the format's version (2 bytes, little endian) and the crc64
- * of all before (8). What comes from a client is checked to the last byte whatever sanitize-dump-payload says. */
+ * A payload is the type (1 byte), the value in the RDB format, the format's version (2 bytes, little endian)
+ * and the crc64 of all before (8). What comes from a client is checked to the last byte whatever
+ * sanitize-dump-payload says. */
 #include "commands/create_private.h"
 #include "trivet/base/buf.h"
 #include "trivet/base/crc.h"
@@ -47,8 +48,10 @@ static bool read_number(struct call *c, size_t index, const char *what, int64_t 
         return false;
     }
     if (*out >= 0 && *out <= max) return true;
-    reply_error_printf(c->out, max == UINT8_MAX ? "ERR Invalid %s value, must be >= 0 and <= 255"
-                                                : "ERR Invalid %s value, must be >= 0", what);
+    reply_error_printf(c->out,
+                       max == UINT8_MAX ? "ERR Invalid %s value, must be >= 0 and <= 255"
+                                        : "ERR Invalid %s value, must be >= 0",
+                       what);
     return false;
 }
 
@@ -74,7 +77,8 @@ static bool read_options(struct call *c, struct restore_plan *plan) {
 
 static bool version_is_known(unsigned version) {
     if (version <= RDB_VERSION_MAX || version == RDB_VERSION_VALKEY) return true;
-    return options.rdb_version_check != 0 && version < RDB_VERSION_VALKEY; /* relaxed: maybe it can be read all the same */
+    return options.rdb_version_check != 0 &&
+           version < RDB_VERSION_VALKEY; /* relaxed: maybe it can be read all the same */
 }
 
 /* The type and the value of a payload whose footer is right. */
@@ -100,7 +104,8 @@ static uint32_t access_of(const struct call *c, const struct restore_plan *plan)
 }
 
 /* The whole body must be one value. */
-static struct entry *read_body(struct call *c, struct slice body, const struct restore_plan *plan, int64_t expiry_ms) {
+static struct entry *read_body(struct call *c, struct slice body, const struct restore_plan *plan,
+                               int64_t expiry_ms) {
     struct rdb_in in = { (const unsigned char *)body.ptr + 1, (const unsigned char *)body.ptr + body.len };
     bool empty;
     struct entry *e =
@@ -174,15 +179,16 @@ static void cmd_restore(struct call *c) {
 
 /* ---- the tables ---- */
 
-#define RESTORE_FACTS                                                                                      \
-    .run = cmd_restore, .arity = -4, .kind = KEYED, .categories = CAT_KEYSPACE | CAT_DANGEROUS,            \
-    .keys = { KEY(KEY_OW | KEY_UPDATE) },                                                                  \
-    .complexity = "O(1) for the key, O(N) for the elements of the value, O(N log N) for a sorted set.",    \
+#define RESTORE_FACTS                                                                                   \
+    .run = cmd_restore, .arity = -4, .kind = KEYED, .categories = CAT_KEYSPACE | CAT_DANGEROUS,         \
+    .keys = { KEY(KEY_OW | KEY_UPDATE) },                                                               \
+    .complexity = "O(1) for the key, O(N) for the elements of the value, O(N log N) for a sorted set.", \
     .syntax = "key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]"
 
 const struct command dump_commands[] = {
     { .name = "DUMP", .run = cmd_dump, .arity = 2, .kind = KEYED, .flags = READS, .categories = CAT_KEYSPACE,
-      .keys = { KEY(KEY_RO | KEY_ACCESS) }, .since = "2.6.0", .summary = "Returns the value of a key as bytes.",
+      .keys = { KEY(KEY_RO | KEY_ACCESS) }, .since = "2.6.0",
+      .summary = "Returns the value of a key as bytes.",
       .complexity = "O(1) for the key, O(N) for the elements of the value.", .syntax = "key",
       .tips = "nondeterministic_output" },
     { .name = "RESTORE", RESTORE_FACTS, .flags = WRITES | GROWS, .since = "2.6.0",

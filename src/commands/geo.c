@@ -1,5 +1,5 @@
-/* geo.c: places on the earth: sorted sets whose scores are cells (geohash.h). Adding, and asking about members; what is
- * near is geo_search.c. */
+/* geo.c: places on the earth: sorted sets whose scores are cells (geohash.h). Adding, and asking about
+ * members; what is near is geo_search.c. */
 #include "commands/geo_private.h"
 #include "trivet/base/buf.h"
 #include "trivet/base/mem.h"
@@ -95,7 +95,8 @@ static bool points_are_valid(struct call *c, size_t first) {
 }
 
 /* Puts all points into the set; returns how many members were added, and how many changed beside those. */
-static void put_points(struct call *c, const struct add_plan *plan, struct value *v, size_t *added, size_t *updated) {
+static void put_points(struct call *c, const struct add_plan *plan, struct value *v, size_t *added,
+                       size_t *updated) {
     for (size_t i = plan->first; i < c->argc; i += 3) {
         struct geo_point p = { 0, 0 };
         bool valid = double_parse(c->argv[i], &p.longitude) && double_parse(c->argv[i + 1], &p.latitude);
@@ -131,7 +132,8 @@ static void cmd_geoadd(struct call *c) {
 
 /* ---- asking about members ---- */
 
-/* The sorted set of the key; false after replying that it is something else. *v has no pointer if there is none. */
+/* The sorted set of the key; false after replying that it is something else. *v has no pointer if there is
+ * none. */
 static bool read_places(struct call *c, struct value *v) {
     struct entry *e = keyspace_read(&c->view, c->argv[1]);
     if (!is_type_or_missing(c, e, TYPE_ZSET)) return false;
@@ -195,14 +197,18 @@ static void cmd_geodist(struct call *c) {
 }
 
 const struct command geo_commands[] = {
-    { .name = "GEOADD", .run = cmd_geoadd, .arity = -5, .kind = KEYED, .flags = WRITES | GROWS, .categories = CAT_GEO,
+    { .name = "GEOADD", .run = cmd_geoadd, .arity = -5, .kind = KEYED, .flags = WRITES | GROWS,
+      .categories = CAT_GEO,
       .keys = { KEY(KEY_RW | KEY_UPDATE) }, .since = "3.2.0", .summary = "Adds places to a sorted set.",
       .complexity = "O(log(N)) for each place, where N is the number of members.",
       .syntax = "key [NX | XX] [CH] longitude latitude member [longitude latitude member ...]" },
-    { .name = "GEODIST", .run = cmd_geodist, .arity = -4, .kind = KEYED, .flags = READS, .categories = CAT_GEO,
-      .keys = { KEY(KEY_RO | KEY_ACCESS) }, .since = "3.2.0", .summary = "Returns the distance of two members.",
+    { .name = "GEODIST", .run = cmd_geodist, .arity = -4, .kind = KEYED, .flags = READS,
+      .categories = CAT_GEO,
+      .keys = { KEY(KEY_RO | KEY_ACCESS) }, .since = "3.2.0",
+      .summary = "Returns the distance of two members.",
       .complexity = "O(1)", .syntax = "key member1 member2 [M | KM | FT | MI]" },
-    { .name = "GEOHASH", .run = cmd_geohash, .arity = -2, .kind = KEYED, .flags = READS, .categories = CAT_GEO,
+    { .name = "GEOHASH", .run = cmd_geohash, .arity = -2, .kind = KEYED, .flags = READS,
+      .categories = CAT_GEO,
       .keys = { KEY(KEY_RO | KEY_ACCESS) }, .since = "3.2.0", .summary = "Returns members as geohash texts.",
       .complexity = "O(1) for each member.", .syntax = "key [member [member ...]]" },
     { .name = "GEOPOS", .run = cmd_geopos, .arity = -2, .kind = KEYED, .flags = READS, .categories = CAT_GEO,

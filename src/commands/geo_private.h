@@ -1,5 +1,5 @@
-/* geo_private.h: what geo.c and geo_search.c share: arguments that are places and units, and replies that are distances and
- * places. */
+/* geo_private.h: what geo.c and geo_search.c share: arguments that are places and units, and replies that are
+ * distances and places. */
 #ifndef COMMANDS_GEO_PRIVATE_H
 #define COMMANDS_GEO_PRIVATE_H
 

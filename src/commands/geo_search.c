@@ -64,7 +64,8 @@ static bool read_box(struct search *s, size_t at) {
     return geo_unit_argument(s->call, at + 2, &s->unit);
 }
 
-/* The number of corners at argument *at, then the corners; *at moves to the last of them. The centre is their mean. */
+/* The number of corners at argument *at, then the corners; *at moves to the last of them. The centre is their
+ * mean. */
 static bool read_polygon(struct search *s, size_t *at) {
     struct call *c = s->call;
     int64_t count;
@@ -91,7 +92,8 @@ static bool read_polygon(struct search *s, size_t *at) {
     return true;
 }
 
-/* The place of a member becomes the centre; without a key there is nothing to find, and so no centre needed. */
+/* The place of a member becomes the centre; without a key there is nothing to find, and so no centre needed.
+ */
 static bool read_member(struct search *s, size_t at) {
     double score;
     s->has_centre = true;
@@ -144,7 +146,8 @@ static enum reading read_store(struct search *s, size_t *at) {
         s->store_distances = true;
         return READ;
     }
-    if (!old || !s->may_store || *at + 1 >= c->argc || !(distances || call_is(c, *at, "STORE"))) return UNKNOWN;
+    if (!old || !s->may_store || *at + 1 >= c->argc || !(distances || call_is(c, *at, "STORE")))
+        return UNKNOWN;
     s->store_distances = distances;
     s->store = c->argv[++*at];
     return READ;
@@ -179,7 +182,8 @@ static enum reading read_shape(struct search *s, size_t *at) {
 }
 
 static bool read_options(struct search *s, size_t from) {
-    static enum reading (*const readers[])(struct search *s, size_t *at) = { read_common, read_store, read_shape };
+    static enum reading (*const readers[])(struct search * s, size_t * at) = { read_common, read_store,
+                                                                               read_shape };
     for (size_t at = from; at < s->call->argc; at++) {
         enum reading r = UNKNOWN;
         for (size_t i = 0; i < COUNT_OF(readers) && r == UNKNOWN; i++) r = readers[i](s, &at);
@@ -195,7 +199,8 @@ static bool options_fit(struct search *s) {
     struct slice name = c->argv[0];
     if (s->store.ptr && (s->with_distance || s->with_hash || s->with_point)) {
         const char *who = s->spelling == BY_OPTIONS_STORE ? "GEOSEARCHSTORE" : "STORE option in GEORADIUS";
-        reply_error_printf(c->out, "ERR %s is not compatible with WITHDIST, WITHHASH and WITHCOORD options", who);
+        reply_error_printf(c->out, "ERR %s is not compatible with WITHDIST, WITHHASH and WITHCOORD options",
+                           who);
         return false;
     }
     bool polygon = s->shape == SHAPE_POLYGON;
@@ -206,7 +211,8 @@ static bool options_fit(struct search *s) {
         return false;
     }
     if (s->shape == SHAPE_NONE) {
-        reply_error_printf(c->out, "ERR exactly one of BYRADIUS, BYBOX and BYPOLYGON can be specified for %.*s",
+        reply_error_printf(c->out,
+                           "ERR exactly one of BYRADIUS, BYBOX and BYPOLYGON can be specified for %.*s",
                            SLICE_ARG(name));
         return false;
     }
@@ -267,7 +273,8 @@ static bool add_found(struct search *s, struct slice member, struct found f) {
 }
 
 static bool search_range(struct search *s, struct geo_range r) {
-    size_t from = zset_before_score(s->places, r.first, false), to = zset_before_score(s->places, r.end, false);
+    size_t from = zset_before_score(s->places, r.first, false),
+           to = zset_before_score(s->places, r.end, false);
     struct zset_walk w;
     if (from >= to) return false;
     zset_walk_begin(&w, s->places, from, to - from, false);
@@ -292,7 +299,8 @@ static size_t cover(const struct search *s, struct geo_range *ranges) {
     bool circle = s->shape == SHAPE_CIRCLE;
     double half_width = s->unit * (circle ? s->radius : s->width / 2);
     double half_height = s->unit * (circle ? s->radius : s->height / 2);
-    double reach = circle ? half_width : s->unit * sqrt(s->width / 2 * (s->width / 2) + s->height / 2 * (s->height / 2));
+    double reach =
+        circle ? half_width : s->unit * sqrt(s->width / 2 * (s->width / 2) + s->height / 2 * (s->height / 2));
     return geo_cover_circle(s->centre, reach, geo_box_around(s->centre, half_width, half_height), ranges);
 }
 
@@ -315,7 +323,8 @@ static void find_all(struct search *s) {
     /* a count without an order means the nearest */
     if (s->count > 0 && s->order == ORDER_NONE && !s->any) s->order = ORDER_RISING;
     if (s->order != ORDER_NONE && s->found_count > 1)
-        qsort(s->found, s->found_count, sizeof *s->found, s->order == ORDER_RISING ? compare_rising : compare_falling);
+        qsort(s->found, s->found_count, sizeof *s->found,
+              s->order == ORDER_RISING ? compare_rising : compare_falling);
     if (s->count > 0 && s->found_count > (uint64_t)s->count) s->found_count = (size_t)s->count;
 }
 
@@ -365,7 +374,8 @@ static void search(struct call *c, enum spelling spelling, bool may_store) {
     buf_release(&s.texts);
 }
 
-/* GEOSEARCH key FROMMEMBER member | FROMLONLAT lon lat, BYRADIUS radius unit | BYBOX width height unit; or BYPOLYGON ... */
+/* GEOSEARCH key FROMMEMBER member | FROMLONLAT lon lat, BYRADIUS radius unit | BYBOX width height unit; or
+ * BYPOLYGON ... */
 static void cmd_geosearch(struct call *c) { search(c, BY_OPTIONS, false); }
 
 /* GEOSEARCHSTORE destination source ... [STOREDIST] */
@@ -390,27 +400,34 @@ static bool find_radius_keys(const struct slice *argv, size_t argc, struct key_p
 
 #define NEAR_COMPLEXITY \
     "O(N+log(M)) where N is the number of members in the box around the shape and M that of all members."
-#define SEARCH_SYNTAX                                                                                        \
-    "<FROMMEMBER member | FROMLONLAT longitude latitude | BYPOLYGON num-vertices longitude latitude "        \
-    "[longitude latitude ...]> <BYRADIUS radius <M | KM | FT | MI> | BYBOX width height <M | KM | FT | MI>> " \
+#define SEARCH_SYNTAX                                                                                    \
+    "<FROMMEMBER member | FROMLONLAT longitude latitude | BYPOLYGON num-vertices longitude latitude "    \
+    "[longitude latitude ...]> <BYRADIUS radius <M | KM | FT | MI> | BYBOX width height <M | KM | FT | " \
+    "MI>> "                                                                                              \
     "[ASC | DESC] [COUNT count [ANY]]"
-#define RADIUS_SYNTAX " radius <M | KM | FT | MI> [WITHCOORD] [WITHDIST] [WITHHASH] [COUNT count [ANY]] [ASC | DESC]"
+#define RADIUS_SYNTAX \
+    " radius <M | KM | FT | MI> [WITHCOORD] [WITHDIST] [WITHHASH] [COUNT count [ANY]] [ASC | DESC]"
 #define STORE_SYNTAX " [STORE key | STOREDIST key]"
-#define STORE_KEY(word, from)                                                                               \
-    { .flags = KEY_OW | KEY_UPDATE, .begin = BEGIN_KEYWORD, .keyword = (word), .index = (from), .find = FIND_RANGE, \
-      .last = 0, .step = 1 }
-#define OLD_FACTS .kind = KEYED, .categories = CAT_GEO, .complexity = NEAR_COMPLEXITY, .deprecated_since = "6.2.0"
+#define STORE_KEY(word, from)                                                                     \
+    {                                                                                             \
+        .flags = KEY_OW | KEY_UPDATE, .begin = BEGIN_KEYWORD, .keyword = (word), .index = (from), \
+        .find = FIND_RANGE, .last = 0, .step = 1                                                  \
+    }
+#define OLD_FACTS \
+    .kind = KEYED, .categories = CAT_GEO, .complexity = NEAR_COMPLEXITY, .deprecated_since = "6.2.0"
 
 const struct command geo_search_commands[] = {
     { .name = "GEORADIUS", .run = cmd_georadius, .arity = -6, OLD_FACTS,
       .flags = WRITES | GROWS | MOVABLE_KEYS | DEPRECATED, .find_keys = find_radius_keys,
-      .keys = { KEY(KEY_RO | KEY_ACCESS), STORE_KEY("STORE", 6), STORE_KEY("STOREDIST", 6) }, .since = "3.2.0",
+      .keys = { KEY(KEY_RO | KEY_ACCESS), STORE_KEY("STORE", 6), STORE_KEY("STOREDIST", 6) },
+      .since = "3.2.0",
       .summary = "Finds members around a place, and may store them.",
       .syntax = "key longitude latitude" RADIUS_SYNTAX STORE_SYNTAX,
       .replaced_by = "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` argument" },
     { .name = "GEORADIUSBYMEMBER", .run = cmd_georadiusbymember, .arity = -5, OLD_FACTS,
       .flags = WRITES | GROWS | MOVABLE_KEYS | DEPRECATED, .find_keys = find_radius_keys,
-      .keys = { KEY(KEY_RO | KEY_ACCESS), STORE_KEY("STORE", 5), STORE_KEY("STOREDIST", 5) }, .since = "3.2.0",
+      .keys = { KEY(KEY_RO | KEY_ACCESS), STORE_KEY("STORE", 5), STORE_KEY("STOREDIST", 5) },
+      .since = "3.2.0",
       .summary = "Finds members around another one, and may store them.",
       .syntax = "key member" RADIUS_SYNTAX STORE_SYNTAX,
       .replaced_by = "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` and `FROMMEMBER` arguments" },
@@ -422,12 +439,15 @@ const struct command geo_search_commands[] = {
       .keys = { KEY(KEY_RO | KEY_ACCESS) }, .since = "3.2.10", .summary = "Finds members around a place.",
       .syntax = "key longitude latitude" RADIUS_SYNTAX,
       .replaced_by = "`GEOSEARCH` with the `BYRADIUS` argument" },
-    { .name = "GEOSEARCH", .run = cmd_geosearch, .arity = -7, .kind = KEYED, .flags = READS, .categories = CAT_GEO,
+    { .name = "GEOSEARCH", .run = cmd_geosearch, .arity = -7, .kind = KEYED, .flags = READS,
+      .categories = CAT_GEO,
       .keys = { KEY(KEY_RO | KEY_ACCESS) }, .since = "6.2.0",
       .summary = "Finds members inside a circle, a box or a polygon.", .complexity = NEAR_COMPLEXITY,
       .syntax = "key " SEARCH_SYNTAX " [WITHCOORD] [WITHDIST] [WITHHASH]" },
-    { .name = "GEOSEARCHSTORE", .run = cmd_geosearchstore, .arity = -8, .kind = KEYED, .flags = WRITES | GROWS,
-      .categories = CAT_GEO, .keys = { KEY(KEY_OW | KEY_UPDATE), KEY_AT(2, KEY_RO | KEY_ACCESS) }, .since = "6.2.0",
+    { .name = "GEOSEARCHSTORE", .run = cmd_geosearchstore, .arity = -8, .kind = KEYED,
+      .flags = WRITES | GROWS,
+      .categories = CAT_GEO, .keys = { KEY(KEY_OW | KEY_UPDATE), KEY_AT(2, KEY_RO | KEY_ACCESS) },
+      .since = "6.2.0",
       .summary = "Stores members inside a circle, a box or a polygon.", .complexity = NEAR_COMPLEXITY,
       .syntax = "destination source " SEARCH_SYNTAX " [STOREDIST]" },
     { .name = NULL },

@@ -7,8 +7,9 @@ void reply_help(struct call *c, const char *const *lines) {
     size_t count = 0;
     while (lines[count]) count++;
     char first[128];
-    int len = snprintf(first, sizeof first, "%s <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-                       c->command->parent->name);
+    int len =
+        snprintf(first, sizeof first,
+                 "%s <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", c->command->parent->name);
     assert(len > 0 && (size_t)len < sizeof first);
     reply_array(c->out, count + 3);
     reply_simple(c->out, slice_make(first, (size_t)len));

@@ -1,14 +1,15 @@
 /* hyperloglog.c: counting different things about.
  *
- * A dense string is changed in its place; a sparse one is short and may change its length with each element, so a
- * command works on a copy and writes it back. What a command refuses half way (a broken string) is not written. */
+ * A dense string is changed in its place; a sparse one is short and may change its length with each element,
+ * so a command works on a copy and writes it back. What a command refuses half way (a broken string) is not
+ * written. */
+#include "trivet/types/hyperloglog.h"
 #include "commands/create_private.h"
 #include "commands/string_value_private.h"
 #include "trivet/base/mem.h"
 #include "trivet/base/random.h"
 #include "trivet/commands/groups.h"
 #include "trivet/keyspace/eviction.h"
-#include "trivet/types/hyperloglog.h"
 #include <math.h>
 
 static void reply_broken(struct call *c) {
@@ -284,7 +285,8 @@ const struct command hyperloglog_commands[] = {
       .categories = CAT_HYPERLOGLOG, .keys = { KEYS(KEY_RW | KEY_ACCESS, -1, 1) }, .since = "2.8.9",
       .summary = "Returns about how many different elements were counted in all of the keys.",
       .complexity = "O(1) with one key, O(N) with a big constant for N keys.", .syntax = "key [key ...]" },
-    { .name = "PFDEBUG", .run = cmd_pfdebug, .arity = 3, .kind = KEYED, .flags = WRITES | GROWS | ADMIN | SYSCMD,
+    { .name = "PFDEBUG", .run = cmd_pfdebug, .arity = 3, .kind = KEYED,
+      .flags = WRITES | GROWS | ADMIN | SYSCMD,
       .categories = CAT_HYPERLOGLOG, .keys = { KEY_AT(2, KEY_RW | KEY_ACCESS) }, .since = "2.8.9",
       .summary = "Looks inside a HyperLogLog.", .complexity = "O(1)", .syntax = "subcommand key" },
     { .name = "PFMERGE", .run = cmd_pfmerge, .arity = -2, .kind = KEYED, .flags = WRITES | GROWS,

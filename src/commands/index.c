@@ -26,6 +26,7 @@ const struct command_group command_groups[] = {
     { "generic", expire_commands },
     { "generic", scan_commands },
     { "generic", dump_commands },
+    { "generic", migrate_commands },
     { "generic", sort_commands },
     { "server", restore_asking_commands },
     { "stream", stream_commands },

@@ -33,12 +33,18 @@ static const struct section {
     void (*write)(const struct call *c, struct buf *out);
     bool is_default;
 } sections[] = {
-    { "server", info_server, true },           { "clients", info_clients, true },
-    { "memory", info_memory, true },           { "persistence", info_persistence, true },
-    { "stats", info_stats, true },             { "replication", info_replication, true },
-    { "cpu", info_cpu, true },                 { "modules", info_modules, true },
-    { "commandstats", info_commandstats, false }, { "errorstats", info_errorstats, true },
-    { "latencystats", info_latencystats, false }, { "cluster", info_cluster, true },
+    { "server", info_server, true },
+    { "clients", info_clients, true },
+    { "memory", info_memory, true },
+    { "persistence", info_persistence, true },
+    { "stats", info_stats, true },
+    { "replication", info_replication, true },
+    { "cpu", info_cpu, true },
+    { "modules", info_modules, true },
+    { "commandstats", info_commandstats, false },
+    { "errorstats", info_errorstats, true },
+    { "latencystats", info_latencystats, false },
+    { "cluster", info_cluster, true },
     { "keyspace", info_keyspace, true },
 };
 

@@ -205,7 +205,7 @@ static void cmd_object_refcount(struct call *c) {
     if (object_entry(c)) reply_int(c->out, 1);
 }
 
-#define POLICY_HINT                                                                \
+#define POLICY_HINT                                                                  \
     " Please note that when switching between policies at runtime LRU and LFU data " \
     "will take some time to adjust."
 
@@ -253,10 +253,9 @@ static void cmd_object_help(struct call *c) {
 
 /* ---- the table ---- */
 
-#define OBJECT_FACTS                                                             \
-    .arity = 3, .kind = KEYED, .flags = READS, .categories = CAT_KEYSPACE,       \
-    .keys = { KEY_AT(2, KEY_RO) }, .complexity = "O(1)", .syntax = "key",        \
-    .tips = "nondeterministic_output"
+#define OBJECT_FACTS                                                                                      \
+    .arity = 3, .kind = KEYED, .flags = READS, .categories = CAT_KEYSPACE, .keys = { KEY_AT(2, KEY_RO) }, \
+    .complexity = "O(1)", .syntax = "key", .tips = "nondeterministic_output"
 
 static const struct command object_commands[] = {
     { .name = "ENCODING", .run = cmd_object_encoding, OBJECT_FACTS, .since = "2.2.3",

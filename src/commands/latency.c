@@ -1,7 +1,7 @@
 /* latency.c: LATENCY: spikes that the monitor recorded, and how long commands take. */
+#include "trivet/engine/latency.h"
 #include "commands/help_private.h"
 #include "trivet/commands/groups.h"
-#include "trivet/engine/latency.h"
 #include "trivet/engine/registry.h"
 #include "trivet/engine/stats.h"
 

@@ -6,8 +6,8 @@
 #include "trivet/commands/groups.h"
 #include <stdio.h>
 
-#define USAGE_SAMPLES 5   /* elements measured unless SAMPLES says otherwise */
-#define TABLE_SHARE 13    /* bytes of buckets that a key costs on average */
+#define USAGE_SAMPLES 5 /* elements measured unless SAMPLES says otherwise */
+#define TABLE_SHARE 13  /* bytes of buckets that a key costs on average */
 
 /* Reads [SAMPLES count]; false after replying the error. */
 static bool read_samples(struct call *c, size_t *samples) {

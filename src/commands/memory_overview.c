@@ -33,7 +33,8 @@ static void fill(const struct call *c, struct memory_overview *out) {
     aof_info(&aof);
     read_system(c->view.now_ms, out);
     out->used = mem_used_exact();
-    stats_note_memory(out->used, c->view.now_ms); /* nobody is told a peak below what somebody was told is in use */
+    stats_note_memory(out->used,
+                      c->view.now_ms); /* nobody is told a peak below what somebody was told is in use */
     out->peak = stats_memory_peak();
     out->startup = server_facts.startup_memory;
     out->aof_buffer = aof.buffer_length;

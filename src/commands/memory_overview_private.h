@@ -9,11 +9,11 @@
 struct memory_overview {
     size_t used, peak, startup, resident;
     struct mem_allocator_stats allocator;
-    size_t clients;     /* connections and their buffers */
+    size_t clients; /* connections and their buffers */
     size_t aof_buffer;
-    size_t tables;      /* buckets of all databases */
-    size_t overhead;    /* startup, clients, AOF buffer, tables */
-    size_t dataset;     /* the rest */
+    size_t tables;   /* buckets of all databases */
+    size_t overhead; /* startup, clients, AOF buffer, tables */
+    size_t dataset;  /* the rest */
     size_t keys;
 };
 

@@ -1,8 +1,9 @@
-/* sort.c: SORT and SORT_RO: the elements of a list, set or sorted set, by themselves or by what other keys hold.
+/* sort.c: SORT and SORT_RO: the elements of a list, set or sorted set, by themselves or by what other keys
+ * hold.
  *
- * A pattern ("weight_*", "user:*->age") becomes a key by putting the element in place of its first star; behind "->" stands
- * a field of the hash there. Such keys are not among the arguments, so the command runs alone. All texts are copied
- * into one buffer, and what is sorted are small records that point into it. */
+ * A pattern ("weight_*", "user:*->age") becomes a key by putting the element in place of its first star;
+ * behind "->" stands a field of the hash there. Such keys are not among the arguments, so the command runs
+ * alone. All texts are copied into one buffer, and what is sorted are small records that point into it. */
 #include "commands/create_private.h"
 #include "trivet/base/mem.h"
 #include "trivet/commands/groups.h"
@@ -24,19 +25,19 @@ struct span {
 
 struct sorted {
     struct span text;
-    struct span by;  /* of ALPHA with BY */
+    struct span by; /* of ALPHA with BY */
     bool has_by;
-    double score;    /* without ALPHA */
-    size_t place;    /* before sorting */
+    double score; /* without ALPHA */
+    size_t place; /* before sorting */
 };
 
 struct sort {
     struct call *call;
     bool descending, alpha, unsorted;
-    bool of_set;              /* no order of its own: equal weights are told apart by the elements */
-    struct slice by, store;   /* ptr NULL: not given */
-    int64_t offset, count;    /* of LIMIT; count -1: all */
-    size_t *gets, get_count;  /* arguments that are GET patterns */
+    bool of_set;             /* no order of its own: equal weights are told apart by the elements */
+    struct slice by, store;  /* ptr NULL: not given */
+    int64_t offset, count;   /* of LIMIT; count -1: all */
+    size_t *gets, get_count; /* arguments that are GET patterns */
     struct sorted *items;
     size_t item_count, room, begin, end; /* begin..end - 1 is wanted */
     struct buf texts, key;
@@ -131,8 +132,8 @@ struct pattern_scratch {
 };
 
 /* What a pattern says of an element: false if nothing. *out is valid until the next key is looked up. */
-static bool look_up(struct sort *s, struct slice pattern, struct span element, struct pattern_scratch *scratch,
-                    struct slice *out) {
+static bool look_up(struct sort *s, struct slice pattern, struct span element,
+                    struct pattern_scratch *scratch, struct slice *out) {
     struct slice field, text = text_at(s, element);
     if (slice_equal(pattern, LIT("#"))) {
         *out = text;
@@ -212,7 +213,8 @@ static bool weigh(struct sort *s) {
 
 /* ---- sorting ---- */
 
-/* Two texts. What is returned to a client, and not stored, is compared up to the first zero byte, as Valkey does. */
+/* Two texts. What is returned to a client, and not stored, is compared up to the first zero byte, as Valkey
+ * does. */
 static int compare_texts(const struct sort *s, struct span left, struct span right) {
     struct slice a = text_at(s, left), b = text_at(s, right);
     if (!s->store.ptr) {
@@ -364,17 +366,21 @@ static bool find_sort_keys(const struct slice *argv, size_t argc, struct key_pos
     return true;
 }
 
-#define UNKNOWN_KEYS(f) { .flags = (f), .begin = BEGIN_UNKNOWN, .find = FIND_UNKNOWN }
-#define SORT_COMPLEXITY \
-    "O(N+M*log(M)) where N is the number of elements and M that of returned ones; O(N) if nothing is sorted."
+#define UNKNOWN_KEYS(f) \
+    { .flags = (f), .begin = BEGIN_UNKNOWN, .find = FIND_UNKNOWN }
+#define SORT_COMPLEXITY                                                                                \
+    "O(N+M*log(M)) where N is the number of elements and M that of returned ones; O(N) if nothing is " \
+    "sorted."
 #define SORT_SYNTAX \
     "key [BY pattern] [LIMIT offset count] [GET pattern [GET pattern ...]] [ASC | DESC] [ALPHA]"
 
 const struct command sort_commands[] = {
     { .name = "SORT", .run = cmd_sort, .arity = -2, .kind = EXCLUSIVE, .flags = WRITES | GROWS | MOVABLE_KEYS,
       .categories = CAT_SET | CAT_SORTEDSET | CAT_LIST | CAT_DANGEROUS, .find_keys = find_sort_keys,
-      .keys = { KEY(KEY_RO | KEY_ACCESS), UNKNOWN_KEYS(KEY_RO | KEY_ACCESS), UNKNOWN_KEYS(KEY_OW | KEY_UPDATE) },
-      .since = "1.0.0", .summary = "Sorts the elements of a list, a set or a sorted set, and may store the result.",
+      .keys = { KEY(KEY_RO | KEY_ACCESS), UNKNOWN_KEYS(KEY_RO | KEY_ACCESS),
+                UNKNOWN_KEYS(KEY_OW | KEY_UPDATE) },
+      .since = "1.0.0",
+      .summary = "Sorts the elements of a list, a set or a sorted set, and may store the result.",
       .complexity = SORT_COMPLEXITY, .syntax = SORT_SYNTAX " [STORE destination]" },
     { .name = "SORT_RO", .run = cmd_sort_ro, .arity = -2, .kind = EXCLUSIVE, .flags = READS | MOVABLE_KEYS,
       .categories = CAT_SET | CAT_SORTEDSET | CAT_LIST | CAT_DANGEROUS,

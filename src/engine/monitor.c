@@ -6,6 +6,7 @@
 #include "trivet/engine/monitor.h"
 #include "trivet/base/mem.h"
 #include "trivet/engine/dispatch.h"
+#include "trivet/engine/secret.h"
 #include "trivet/engine/workers.h"
 
 /* The monitors of one worker: its own list, and their number for the others. */
@@ -75,13 +76,18 @@ static void append_quoted(struct buf *out, struct slice text) {
     buf_append_byte(out, '"');
 }
 
-/* HELLO 3 AUTH user password, AUTH [user] password: which argument nobody may see. */
+/* HELLO 3 AUTH user password, AUTH [user] password, MIGRATE ... AUTH password: what nobody may see. */
 struct secrets {
     size_t from, to;
 };
 
 static struct secrets secrets_of(const struct command *command, const struct slice *argv, size_t argc) {
     if (strcmp(command->full_name, "auth") == 0) return (struct secrets){ 1, argc };
+    if (strcmp(command->full_name, "migrate") == 0) {
+        struct secrets hidden;
+        migrate_secrets(argv, argc, &hidden.from, &hidden.to);
+        return hidden;
+    }
     if (strcmp(command->full_name, "hello") != 0) return (struct secrets){ 0, 0 };
     for (size_t i = 2; i < argc; i++)
         if (slice_equal_nocase(argv[i], LIT("AUTH"))) return (struct secrets){ i + 1, i + 3 };

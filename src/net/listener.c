@@ -256,11 +256,11 @@ void listeners_resume(void) {
 }
 
 static void refuse(int fd, const char *text) {
+    COUNTER_ADD(stats_mine()->rejected, 1);
     struct iovec v = { (char *)(uintptr_t)text, strlen(text) };
     ssize_t sent = socket_write_vectors(fd, &v, 1);
     if (sent < 0) LOG_DEBUG("A refused connection did not take its error: %s", strerror(errno));
     close(fd);
-    COUNTER_ADD(stats_mine()->rejected, 1);
 }
 
 static bool is_loopback(const struct sockaddr_storage *peer) {

@@ -28,9 +28,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BUFFER_KEPT  ((size_t)1024 * 1024) /* a bigger buffer gives its memory back after the write */
-#define LOG_EVERY_US (1000 * 1000)         /* a failing disk fills no log */
-#define SLOW_SYNC_US (2 * 1000 * 1000)     /* an fdatasync that takes longer counts as delayed */
+#define BUFFER_KEPT ((size_t)1024 * 1024) /* a bigger buffer gives its memory back after the write */
+#define LOG_EVERY_US (1000 * 1000)        /* a failing disk fills no log */
+#define SLOW_SYNC_US (2 * 1000 * 1000)    /* an fdatasync that takes longer counts as delayed */
 
 static struct lock file_lock = LOCK_INIT(LOCK_RANK_FILE);
 

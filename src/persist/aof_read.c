@@ -19,9 +19,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define WINDOW            ((size_t)1024 * 1024)
-#define NOTE_MAX          ((size_t)64 * 1024) /* longest annotation line */
-#define LENGTH_DIGITS_MAX 18                  /* more cannot be a length, and would overflow */
+#define WINDOW ((size_t)1024 * 1024)
+#define NOTE_MAX ((size_t)64 * 1024) /* longest annotation line */
+#define LENGTH_DIGITS_MAX 18         /* more cannot be a length, and would overflow */
 
 /* ---- one record ---- */
 

@@ -11,9 +11,9 @@
 #include "trivet/base/number.h"
 #include "trivet/base/thread.h"
 
-#define WIRE_KEPT  (256 * 1024) /* a worker's effects above this size give their memory back */
-#define SELECT_MAX 64           /* bytes of a SELECT on the wire */
-#define NO_DB      UINT32_MAX
+#define WIRE_KEPT (256 * 1024) /* a worker's effects above this size give their memory back */
+#define SELECT_MAX 64          /* bytes of a SELECT on the wire */
+#define NO_DB UINT32_MAX
 
 bool journal_on;
 

@@ -166,7 +166,8 @@ static bool take_compressed(struct rdb_in *in, struct buf *scratch, struct slice
     uint64_t packed_len, len;
     struct slice packed;
     if (!rdb_take_length(in, &packed_len) || !rdb_take_length(in, &len)) return false;
-    if (packed_len > UINT32_MAX || len > UINT32_MAX || len == 0 || len > packed_len * LZF_RATIO_MAX) return false;
+    if (packed_len > UINT32_MAX || len > UINT32_MAX || len == 0 || len > packed_len * LZF_RATIO_MAX)
+        return false;
     if (!rdb_take_bytes(in, (size_t)packed_len, &packed)) return false;
     buf_clear(scratch);
     char *plain = buf_reserve(scratch, (size_t)len);

@@ -1,11 +1,11 @@
 /* rdb_historic.c: ziplists and zipmaps, which Redis wrote before 7.0 and before 2.6, turned into listpacks.
  *
- *     ziplist: total bytes (4) | offset of the last entry (4) | entries (2; 65535: count them) | entry ... | 0xff
- *       entry: length of the one before (1 byte, or 0xfe and 4) | encoding | data
- *       encoding: 00 and 6 bits, 01 and 14 bits (big endian), 0x80 and 4 bytes (big endian): a text of that length;
- *                 0xc0, 0xd0, 0xe0, 0xf0, 0xfe: an integer of 2, 4, 8, 3, 1 bytes; 0xf1..0xfd: 0..12
- *     zipmap: pairs (1; 254: count them) | name, value ... | 0xff
- *       name: length (1 byte below 254, or 0xfe and 4) | bytes;  value: length | free (1) | bytes | free bytes
+ *     ziplist: total bytes (4) | offset of the last entry (4) | entries (2; 65535: count them) | entry ... |
+ * 0xff entry: length of the one before (1 byte, or 0xfe and 4) | encoding | data encoding: 00 and 6 bits, 01
+ * and 14 bits (big endian), 0x80 and 4 bytes (big endian): a text of that length; 0xc0, 0xd0, 0xe0, 0xf0,
+ * 0xfe: an integer of 2, 4, 8, 3, 1 bytes; 0xf1..0xfd: 0..12 zipmap: pairs (1; 254: count them) | name, value
+ * ... | 0xff name: length (1 byte below 254, or 0xfe and 4) | bytes;  value: length | free (1) | bytes | free
+ * bytes
  *
  * Numbers are little endian where nothing else is said. Every byte is checked. */
 #include "persist/rdb_private.h"
@@ -100,7 +100,8 @@ static bool fill_from_ziplist(struct slice bytes, unsigned char **lp) {
         const unsigned char *entry = at;
         size_t claimed;
         struct zip_entry e;
-        if (!take_previous(&at, end, &claimed) || claimed != previous || !take_zip_entry(&at, end, &e)) return false;
+        if (!take_previous(&at, end, &claimed) || claimed != previous || !take_zip_entry(&at, end, &e))
+            return false;
         *lp = e.text.ptr ? listpack_append(*lp, e.text) : listpack_append_number(*lp, e.number);
         previous = (size_t)(at - entry);
         last = entry;
@@ -137,7 +138,8 @@ static bool take_map_length(const unsigned char **at, const unsigned char *end, 
 }
 
 /* A name, or a value with its free bytes. */
-static bool take_map_text(const unsigned char **at, const unsigned char *end, bool is_value, struct slice *out) {
+static bool take_map_text(const unsigned char **at, const unsigned char *end, bool is_value,
+                          struct slice *out) {
     size_t len, spare = 0;
     if (!take_map_length(at, end, &len)) return false;
     if (is_value) {
@@ -164,7 +166,8 @@ static bool fill_from_zipmap(struct slice bytes, unsigned char **lp) {
 }
 
 unsigned char *rdb_listpack_of_zipmap(struct slice bytes) {
-    if (bytes.len < 2 || is_too_big(bytes) || (unsigned char)bytes.ptr[bytes.len - 1] != END_MARK) return NULL;
+    if (bytes.len < 2 || is_too_big(bytes) || (unsigned char)bytes.ptr[bytes.len - 1] != END_MARK)
+        return NULL;
     unsigned char *lp = listpack_new();
     if (fill_from_zipmap(bytes, &lp)) return lp;
     listpack_free(lp);

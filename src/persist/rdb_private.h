@@ -5,12 +5,13 @@
 #include "trivet/persist/rdb_values.h"
 #include "trivet/types/stream.h"
 
-/* Streams (rdb_stream.c). `form` is 1, 2 or 3, as the type says. Taking returns NULL if the bytes are none. */
+/* Streams (rdb_stream.c). `form` is 1, 2 or 3, as the type says. Taking returns NULL if the bytes are none.
+ */
 void rdb_put_stream(struct rdb_out *out, const struct stream *s, int form);
 struct stream *rdb_take_stream(struct rdb_in *in, int form);
 
-/* Forms that nobody writes any more (rdb_historic.c), as a listpack with the same elements (a zipmap: name, value, ...);
- * NULL if the bytes are malformed. The caller frees it. */
+/* Forms that nobody writes any more (rdb_historic.c), as a listpack with the same elements (a zipmap: name,
+ * value, ...); NULL if the bytes are malformed. The caller frees it. */
 unsigned char *rdb_listpack_of_ziplist(struct slice bytes);
 unsigned char *rdb_listpack_of_zipmap(struct slice bytes);
 

@@ -6,7 +6,8 @@
  *                 | pending | (id, 16 bytes | time | deliveries) ...
  *                 | consumers | (name | seen | active: form 3 | pending | id ...) ...) ...
  *
- * Ids in 16 bytes are big endian, so that they sort as bytes; elsewhere an id is two lengths. Times are 8 bytes. */
+ * Ids in 16 bytes are big endian, so that they sort as bytes; elsewhere an id is two lengths. Times are 8
+ * bytes. */
 #include "persist/rdb_private.h"
 #include "trivet/base/mem.h"
 #include <endian.h>
@@ -129,7 +130,8 @@ static bool take_node(struct rdb_in *in, struct stream *s, struct buf *scratch, 
     return false;
 }
 
-static bool take_nodes(struct rdb_in *in, struct stream *s, struct buf *scratch, struct stream_id *last_master) {
+static bool take_nodes(struct rdb_in *in, struct stream *s, struct buf *scratch,
+                       struct stream_id *last_master) {
     size_t nodes;
     if (!rdb_take_count(in, 2, &nodes)) return false;
     *last_master = STREAM_ID_MIN;
@@ -146,8 +148,8 @@ static bool take_numbers(struct rdb_in *in, struct stream *s, int form, struct s
     stream_find_first(s);
     s->max_deleted_id = STREAM_ID_MIN;
     s->entries_added = s->length;
-    if (form >= 2 && (!take_id(in, &first) || !take_id(in, &s->max_deleted_id) ||
-                      !rdb_take_length(in, &s->entries_added)))
+    if (form >= 2 &&
+        (!take_id(in, &first) || !take_id(in, &s->max_deleted_id) || !rdb_take_length(in, &s->entries_added)))
         return false;
     return stream_id_compare(s->last_id, last_master) >= 0 &&
            stream_id_compare(s->last_id, stream_last_entry(s)) >= 0 &&

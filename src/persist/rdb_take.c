@@ -1,7 +1,7 @@
 /* rdb_take.c: reading values in the RDB format; see rdb_values.h.
  *
- * A small form is taken over as it is if it is sound and within today's limits; else the value is built anew from its
- * elements, in the form that suits. A name or member that comes twice makes a payload unsound. */
+ * A small form is taken over as it is if it is sound and within today's limits; else the value is built anew
+ * from its elements, in the form that suits. A name or member that comes twice makes a payload unsound. */
 #include "persist/rdb_private.h"
 #include "trivet/base/mem.h"
 #include "trivet/types/hash.h"
@@ -20,7 +20,9 @@ struct taking {
 };
 
 static bool take_first(struct taking *t, struct slice *out) { return rdb_take_string(t->in, &t->first, out); }
-static bool take_second(struct taking *t, struct slice *out) { return rdb_take_string(t->in, &t->second, out); }
+static bool take_second(struct taking *t, struct slice *out) {
+    return rdb_take_string(t->in, &t->second, out);
+}
 
 static struct slice listpack_slice(const unsigned char *lp) { return slice_make(lp, listpack_bytes(lp)); }
 
@@ -197,18 +199,38 @@ static bool zset_of_bytes(struct taking *t, struct slice bytes) {
     return true;
 }
 
+static bool take_score(struct taking *t, enum rdb_type type, struct slice *member, double *score) {
+    if (!take_first(t, member)) return false;
+    bool read = type == RDB_ZSET_2 ? rdb_take_double(t->in, score) : rdb_take_old_double(t->in, score);
+    return read && !isnan(*score);
+}
+
+/* The longest member, so that the form is right from the beginning (a listpack would make 0 of -0); the input
+ * stays where it is. False if something is broken. */
+static bool find_longest(struct taking *t, enum rdb_type type, size_t count, size_t *longest) {
+    struct rdb_in begin = *t->in;
+    struct slice member;
+    double score;
+    *longest = 0;
+    for (size_t i = 0; i < count && *longest <= encoding_limits.zset_value; i++) {
+        if (!take_score(t, type, &member, &score)) return false;
+        if (member.len > *longest) *longest = member.len;
+    }
+    *t->in = begin;
+    return true;
+}
+
 static bool take_scores(struct taking *t, enum rdb_type type) {
-    size_t count;
+    size_t count, longest = 0;
     if (!rdb_take_count(t->in, 2, &count)) return false;
     t->empty = count == 0;
+    if (count <= encoding_limits.zset_entries && !find_longest(t, type, count, &longest)) return false;
     t->value = zset_new();
+    zset_reserve(&t->value, count, longest);
     for (size_t i = 0; i < count; i++) {
         struct slice member;
         double score;
-        if (!take_first(t, &member)) return false;
-        bool read = type == RDB_ZSET_2 ? rdb_take_double(t->in, &score) : rdb_take_old_double(t->in, &score);
-        if (!read || isnan(score)) return false;
-        if (i == 0) zset_reserve(&t->value, count, member.len);
+        if (!take_score(t, type, &member, &score)) return false;
         zset_add(&t->value, member, score);
     }
     return count > 0 && zset_count(t->value) == count;
@@ -322,8 +344,8 @@ static enum value_type value_type_of(unsigned type) {
     }
 }
 
-struct entry *rdb_take_value(struct rdb_in *in, unsigned type, struct slice key, int64_t expiry_ms, uint32_t access,
-                             bool *empty) {
+struct entry *rdb_take_value(struct rdb_in *in, unsigned type, struct slice key, int64_t expiry_ms,
+                             uint32_t access, bool *empty) {
     struct taking t = { .in = in };
     struct entry *e = NULL;
     struct slice text;

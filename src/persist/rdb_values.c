@@ -1,4 +1,5 @@
-/* rdb_values.c: writing values in the RDB format; see rdb_values.h. Small forms are written as the bytes they are. */
+/* rdb_values.c: writing values in the RDB format; see rdb_values.h. Small forms are written as the bytes they
+ * are. */
 #include "persist/rdb_private.h"
 #include "trivet/types/hash.h"
 #include "trivet/types/intset.h"
@@ -10,7 +11,9 @@ static bool has_dated_fields(const struct entry *e) {
     return e->type == TYPE_HASH && e->encoding != ENCODING_LISTPACK && hash_dated(entry_value(e)) > 0;
 }
 
-int rdb_version_of(const struct entry *e) { return has_dated_fields(e) ? RDB_VERSION_VALKEY : RDB_VERSION_MAX; }
+int rdb_version_of(const struct entry *e) {
+    return has_dated_fields(e) ? RDB_VERSION_VALKEY : RDB_VERSION_MAX;
+}
 
 enum rdb_type rdb_type_of(const struct entry *e, int version) {
     bool small = e->encoding == ENCODING_LISTPACK;

@@ -1,12 +1,13 @@
-/* rebuild_unordered.c: sets and hashes as commands: SADD and HSET of up to 64 elements, HPEXPIREAT for each field that
- * expires. */
+/* rebuild_unordered.c: sets and hashes as commands: SADD and HSET of up to 64 elements, HPEXPIREAT for each
+ * field that expires. */
 #include "persist/rebuild_private.h"
 #include "trivet/types/hash.h"
 #include "trivet/types/set.h"
 
 #define ELEMENTS_AT_ONCE 64
 
-/* One command that fills up. Texts of small forms are borrowed for one visit only, so short ones are copied. */
+/* One command that fills up. Texts of small forms are borrowed for one visit only, so short ones are copied.
+ */
 struct gathering {
     aof_emit *emit;
     void *arg;
@@ -63,10 +64,10 @@ static bool emit_field_expiry(void *arg, const struct hash_field *f) {
     const struct gathering *g = arg;
     if (f->expiry_ms == HASH_NO_EXPIRY) return true;
     char digits[INT64_TEXT_MAX];
-    struct slice argv[] = { LIT_INIT("HPEXPIREAT"), g->argv[1],
-                            slice_make(digits, int64_format(digits, f->expiry_ms)),
-                            LIT_INIT("FIELDS"),     LIT_INIT("1"),
-                            f->name };
+    struct slice argv[] = {
+        LIT_INIT("HPEXPIREAT"), g->argv[1],    slice_make(digits, int64_format(digits, f->expiry_ms)),
+        LIT_INIT("FIELDS"),     LIT_INIT("1"), f->name
+    };
     g->emit(g->arg, argv, COUNT_OF(argv));
     return true;
 }

@@ -19,9 +19,9 @@ struct chunk {
     char bytes[];
 };
 
-#define CHUNK_FULL_ROOM  (REPLY_CHUNK - sizeof(struct chunk))
+#define CHUNK_FULL_ROOM (REPLY_CHUNK - sizeof(struct chunk))
 #define CHUNK_SMALL_ROOM (512 - sizeof(struct chunk)) /* behind a chunk that cannot grow */
-#define LENGTH_LINE_MAX  24                           /* mark, 20 digits, CR LF */
+#define LENGTH_LINE_MAX 24                            /* mark, 20 digits, CR LF */
 
 /* A new last chunk with room for at least `need` bytes; returns where they go. */
 char *chunk_add_text(struct reply *r, size_t need);

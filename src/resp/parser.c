@@ -13,10 +13,10 @@
 #include "trivet/base/number.h"
 #include <stdio.h>
 
-#define ARGS_FIRST_ROOM     16              /* slices that argv begins with */
-#define ARGS_KEEP_ROOM      256             /* argv is kept for the next command up to this size */
-#define BIG_FIRST_ROOM      (1024 * 1024ul) /* a big argument's blob grows from here as its bytes arrive */
-#define SHORT_LENGTH_DIGITS 9               /* so many digits cannot overflow 32 bits */
+#define ARGS_FIRST_ROOM 16             /* slices that argv begins with */
+#define ARGS_KEEP_ROOM 256             /* argv is kept for the next command up to this size */
+#define BIG_FIRST_ROOM (1024 * 1024ul) /* a big argument's blob grows from here as its bytes arrive */
+#define SHORT_LENGTH_DIGITS 9          /* so many digits cannot overflow 32 bits */
 
 void args_init(struct args *a) { *a = (struct args){ .args_left = -1, .bulk_length = -1 }; }
 

@@ -17,8 +17,8 @@ bool geo_is_valid(struct geo_point p) {
 
 /* A zero before each bit. */
 static uint64_t spread(uint32_t n) {
-    static const uint64_t masks[] = { 0x0000ffff0000ffff, 0x00ff00ff00ff00ff, 0x0f0f0f0f0f0f0f0f, 0x3333333333333333,
-                                      0x5555555555555555 };
+    static const uint64_t masks[] = { 0x0000ffff0000ffff, 0x00ff00ff00ff00ff, 0x0f0f0f0f0f0f0f0f,
+                                      0x3333333333333333, 0x5555555555555555 };
     uint64_t x = n;
     for (int i = 0, shift = 16; shift > 0; i++, shift /= 2) x = (x | x << shift) & masks[i];
     return x;
@@ -26,8 +26,8 @@ static uint64_t spread(uint32_t n) {
 
 /* Every second bit. */
 static uint32_t gather(uint64_t x) {
-    static const uint64_t masks[] = { 0x3333333333333333, 0x0f0f0f0f0f0f0f0f, 0x00ff00ff00ff00ff, 0x0000ffff0000ffff,
-                                      0x00000000ffffffff };
+    static const uint64_t masks[] = { 0x3333333333333333, 0x0f0f0f0f0f0f0f0f, 0x00ff00ff00ff00ff,
+                                      0x0000ffff0000ffff, 0x00000000ffffffff };
     x &= 0x5555555555555555;
     for (int i = 0, shift = 1; shift <= 16; i++, shift *= 2) x = (x | x >> shift) & masks[i];
     return (uint32_t)x;
@@ -117,10 +117,11 @@ static struct geo_cell neighbour(struct geo_cell c, int east, int north) {
     return (struct geo_cell){ spread(y) | spread(x) << 1, c.step };
 }
 
-/* Do the neighbours reach as far as the shape, in all four directions? At the edge of the map they are on its other side,
- * and do not. */
+/* Do the neighbours reach as far as the shape, in all four directions? At the edge of the map they are on its
+ * other side, and do not. */
 static bool neighbours_suffice(struct geo_cell c, struct geo_box bounds) {
-    return box_of(neighbour(c, 0, 1)).north >= bounds.north && box_of(neighbour(c, 0, -1)).south <= bounds.south &&
+    return box_of(neighbour(c, 0, 1)).north >= bounds.north &&
+           box_of(neighbour(c, 0, -1)).south <= bounds.south &&
            box_of(neighbour(c, 1, 0)).east >= bounds.east && box_of(neighbour(c, -1, 0)).west <= bounds.west;
 }
 
@@ -138,7 +139,8 @@ size_t geo_cover_circle(struct geo_point centre, double radius, struct geo_box b
                         struct geo_range out[GEO_RANGES_MAX]) {
     static const struct {
         int east, north;
-    } ways[] = { { 0, 0 }, { 0, 1 }, { 0, -1 }, { 1, 0 }, { -1, 0 }, { 1, 1 }, { -1, 1 }, { 1, -1 }, { -1, -1 } };
+    } ways[] = { { 0, 0 }, { 0, 1 },  { 0, -1 }, { 1, 0 },  { -1, 0 },
+                 { 1, 1 }, { -1, 1 }, { 1, -1 }, { -1, -1 } };
     unsigned step = estimate_step(radius, centre.latitude);
     struct geo_cell c = cell_at(centre, GEO_LATITUDE_MAX, step);
     if (step > 1 && !neighbours_suffice(c, bounds)) c = cell_at(centre, GEO_LATITUDE_MAX, --step);

@@ -90,7 +90,9 @@ static enum hll_outcome dense_raise(char *bytes, struct vote v) {
     return HLL_CHANGED;
 }
 
-enum hll_outcome hll_add_dense(char *bytes, struct slice element) { return dense_raise(bytes, vote_of(element)); }
+enum hll_outcome hll_add_dense(char *bytes, struct slice element) {
+    return dense_raise(bytes, vote_of(element));
+}
 
 /* Four registers are three bytes. */
 static void unpack(const uint8_t *three, uint8_t four[4]) {
@@ -133,8 +135,10 @@ static uint8_t *write_values(uint8_t *at, unsigned value, unsigned length) {
     return at;
 }
 
-bool hll_each_run(struct slice bytes, void (*visit)(void *arg, unsigned value, unsigned run, bool is_long), void *arg) {
-    const uint8_t *at = (const uint8_t *)bytes.ptr + HLL_HEADER, *end = (const uint8_t *)bytes.ptr + bytes.len;
+bool hll_each_run(struct slice bytes, void (*visit)(void *arg, unsigned value, unsigned run, bool is_long),
+                  void *arg) {
+    const uint8_t *at = (const uint8_t *)bytes.ptr + HLL_HEADER,
+                  *end = (const uint8_t *)bytes.ptr + bytes.len;
     unsigned index = 0;
     while (at < end) {
         struct run r;
@@ -206,8 +210,8 @@ static void join_runs(struct buf *b, size_t at) {
         struct run r, next;
         uint8_t *bytes = (uint8_t *)b->ptr;
         if (!read_run(bytes + at, b->len - at, &r)) return;
-        bool joins = r.value > 0 && read_run(bytes + at + 1, b->len - at - 1, &next) && next.value == r.value &&
-                     r.length + next.length <= RUN_MAX;
+        bool joins = r.value > 0 && read_run(bytes + at + 1, b->len - at - 1, &next) &&
+                     next.value == r.value && r.length + next.length <= RUN_MAX;
         if (!joins) {
             at += r.bytes;
             continue;

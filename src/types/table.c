@@ -429,8 +429,10 @@ void table_prefetch_item(const struct table *t, uint64_t hash) {
     if (!t->half[0]) return;
     const struct bucket *b = home_of(t, hash);
     uint64_t hits = slots_tagged(b->head, hash_tag(hash));
-    if (hits) __builtin_prefetch(b->slots[slot_first(hits)]);
-    else if (is_chained(b)) __builtin_prefetch(b->slots[LINK]);
+    if (hits)
+        __builtin_prefetch(b->slots[slot_first(hits)]);
+    else if (is_chained(b))
+        __builtin_prefetch(b->slots[LINK]);
 }
 
 /* ---- Changing ---- */
@@ -442,8 +444,10 @@ void table_insert(struct table *t, void *item, uint64_t hash) {
 #endif
     move_step(t);
     bool full = t->count >= fill_limit(t->exponent[0]);
-    if (UNLIKELY(!t->half[0])) resize(t, 0);
-    else if (UNLIKELY(full) && !table_is_moving(t)) resize(t, t->exponent[0] + 1u);
+    if (UNLIKELY(!t->half[0]))
+        resize(t, 0);
+    else if (UNLIKELY(full) && !table_is_moving(t))
+        resize(t, t->exponent[0] + 1u);
     chain_add(t, home_of(t, hash), item, hash_tag(hash));
     t->count++;
 }
@@ -667,11 +671,15 @@ static size_t check_chain(const struct table *t, const struct bucket *first, siz
         assert((uintptr_t)b % CACHE_LINE == 0);
         assert((b->marks & ~(b == first ? MARK_CHAINED | MARK_WALKED : MARK_CHAINED)) == 0);
         uint64_t used = slots_used(b->head);
-        if (is_chained(b)) assert(!slots_empty(b) && b->slots[LINK] && b->tags[LINK] == 0);
-        else if (b != first) assert(slots_count(used) >= 2);
+        if (is_chained(b))
+            assert(!slots_empty(b) && b->slots[LINK] && b->tags[LINK] == 0);
+        else if (b != first)
+            assert(slots_count(used) >= 2);
         for (size_t slot = 0; slot < SLOTS - (size_t)is_chained(b); slot++) {
-            if (b->tags[slot]) check_item(t, first, b, slot);
-            else assert(!b->slots[slot]);
+            if (b->tags[slot])
+                check_item(t, first, b, slot);
+            else
+                assert(!b->slots[slot]);
         }
         items += slots_count(used);
         *chained += b != first;

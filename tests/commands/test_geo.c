@@ -39,7 +39,7 @@ static void a_search_finds_what_is_in_the_shape(void **state) {
           "*[*[$\"Catania\", :3479447370796909, *[$\"15.08726745843887329\", $\"37.50266842333162032\"]]]" },
         { "GEOSEARCH s FROMLONLAT 15 37 BYRADIUS 200 km COUNT 1", "*[$\"Catania\"]" },
         { "GEOSEARCH s FROMLONLAT 15 37 BYRADIUS 200 km DESC COUNT 1", "*[$\"Palermo\"]" },
-        { "GEOSEARCH s BYPOLYGON 4 13 37 16 37 16 39 13 39", "*[$\"Palermo\", $\"Catania\"]" },
+        { "GEOSEARCH s BYPOLYGON 4 13 37 16 37 16 39 13 39 ASC", "*[$\"Catania\", $\"Palermo\"]" },
         { "GEOSEARCH s BYPOLYGON 3 14 37 16 37 15 38 ASC", "*[$\"Catania\"]" },
         { "GEORADIUS s 15 37 200 km ASC", "*[$\"Catania\", $\"Palermo\"]" },
         { "GEORADIUSBYMEMBER_RO s Palermo 10 km", "*[$\"Palermo\"]" },

@@ -1,4 +1,5 @@
-/* test_hyperloglog.c: the commands of group hyperloglog over the wire. The bytes and estimates are those of Redis 7.0. */
+/* test_hyperloglog.c: the commands of group hyperloglog over the wire. The bytes and estimates are those of
+ * Redis 7.0. */
 #include "../harness/fixture.h"
 #include <math.h>
 #include <stdlib.h>
@@ -28,9 +29,13 @@ static void pfadd_tells_whether_something_was_counted(void **state) {
 static void the_bytes_are_those_of_the_public_format(void **state) {
     static const struct exchange rows[] = {
         { "PFADD k foo bar zap", ":1" },
-        { "GET k", "$\"HYLL\\x01\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x80\\\\\\xb3\\x90B\\x07\\x84HX\\x80X\\xe7\"" },
+        { "GET k",
+          "$\"HYLL\\x01\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x80"
+          "\\\\\\xb3\\x90B\\x07\\x84HX\\x80X\\xe7\"" },
         { "PFCOUNT k", ":3" },
-        { "GET k", "$\"HYLL\\x01\\x00\\x00\\x00\\x03\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\\\\\xb3\\x90B\\x07\\x84HX\\x80X\\xe7\"" },
+        { "GET k",
+          "$\"HYLL\\x01\\x00\\x00\\x00\\x03\\x00\\x00\\x00\\x00\\x00\\x00\\x00"
+          "\\\\\\xb3\\x90B\\x07\\x84HX\\x80X\\xe7\"" },
         { "PFDEBUG DECODE k", "$\"Z:7348 v:5,1 Z:520 v:2,1 Z:2137 v:1,1 Z:6376\"" },
         { "SET k2 \"" EMPTY "\"", "+OK" },
         { "PFADD k2 a", ":1" },
@@ -88,11 +93,13 @@ static void what_is_no_hyperloglog_is_refused_and_stays(void **state) {
 
 /* Runs that are too many, too few, or cut off. */
 static void broken_runs_are_noticed_and_nothing_is_written(void **state) {
-    static const char *const runs[] = { "", "\\x00", "\\x7f", "\\x7f\\xff\\x00", "\\x7f\\xff\\x7f\\xff", "\\x7f\\xfe",
-                                        "\\x80\\x80\\x7f" };
+    static const char *const runs[] = {
+        "", "\\x00", "\\x7f", "\\x7f\\xff\\x00", "\\x7f\\xff\\x7f\\xff", "\\x7f\\xfe", "\\x80\\x80\\x7f"
+    };
     struct client *c = fixture_client(state);
     for (size_t i = 0; i < COUNT_OF(runs); i++) {
-        client_ask(c, "SET k \"HYLL\\x01\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x80%s\"", runs[i]);
+        client_ask(c, "SET k \"HYLL\\x01\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x80%s\"",
+                   runs[i]);
         assert_reply(c, "PFCOUNT k", BROKEN);
         assert_reply(c, "PFCOUNT k none", BROKEN);
         assert_reply(c, "PFMERGE m k", BROKEN);

@@ -14,14 +14,22 @@ struct known_difference {
 };
 
 static struct known_difference known[] = {
+    { "SORT...", "-ERR One or more scores can't be converted into double", ":...",
+      "the same, stored", 0 },
+    { "SORT...", "-ERR One or more scores can't be converted into double", "*[...]",
+      "Redis 7.0 looks at an errno that another command left", 0 },
+    { "OBJECT ENCODING sortz:...", "$\"skiplist\"", "$\"listpack\"", "SORT leaves a sorted set as it is", 0 },
     { "OBJECT ENCODING ...", "$\"hashtable\"", "$\"listpack\"", "small sets are listpacks since 7.2", 0 },
     { "OBJECT ENCODING ...", "$\"quicklist\"", "$\"listpack\"", "small lists are listpacks since 7.2", 0 },
     { "LPOS ... RANK -9223372036854775808...", "...",
       "-ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
       "7.2 refuses a rank that has no positive counterpart", 0 },
+    { "OBJECT ENCODING hll:...", "$\"raw\"", "$\"embstr\"",
+      "PFCOUNT of the reference makes a value raw even where it only reads a count that is kept in it", 0 },
     { "CLIENT LIST TYPE foo extra", "-ERR syntax error", "-ERR Unknown client type 'foo'",
       "Valkey 8.1 reads its many filters one by one", 0 },
-    { "XREAD...", "-ERR Unbalanced XREAD list of streams: ...", "-ERR Unbalanced 'xread... list of streams: ...",
+    { "XREAD...", "-ERR Unbalanced XREAD list of streams: ...",
+      "-ERR Unbalanced 'xread... list of streams: ...",
       "7.2 names the command as it was called", 0 },
     { "Z...RANK ...", "-ERR wrong number of arguments for ...", "-ERR syntax error",
       "7.0 has no WITHSCORE, so no fourth argument", 0 },
@@ -124,12 +132,9 @@ static const struct {
     const char *type, *before_key, *after_key;
     enum compare compare;
 } value_readers[] = {
-    { "string", "GET", "", COMPARE_EXACT },
-    { "zset", "ZRANGE", "0 -1 WITHSCORES", COMPARE_EXACT },
-    { "list", "LRANGE", "0 -1", COMPARE_EXACT },
-    { "set", "SMEMBERS", "", COMPARE_SORTED },
-    { "hash", "HGETALL", "", COMPARE_SORTED },
-    { "stream", "XRANGE", "- +", COMPARE_EXACT },
+    { "string", "GET", "", COMPARE_EXACT },          { "zset", "ZRANGE", "0 -1 WITHSCORES", COMPARE_EXACT },
+    { "list", "LRANGE", "0 -1", COMPARE_EXACT },     { "set", "SMEMBERS", "", COMPARE_SORTED },
+    { "hash", "HGETALL", "", COMPARE_SORTED },       { "stream", "XRANGE", "- +", COMPARE_EXACT },
     { "stream", "XINFO GROUPS", "", COMPARE_EXACT },
 };
 

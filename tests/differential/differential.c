@@ -76,11 +76,12 @@ static bool is_named(const struct words *w, const char *name) {
 }
 
 /* Now and then a wrong number of arguments or a name in another case. A spoilt end would leave a transaction
- * open, a mended HELLO or COMMAND tells of the server, GET removes what a past SET EXAT left behind, and Valkey reads all
- * arguments of BITCOUNT and BITPOS before it looks for the key; XGROUP makes the consumers that 7.0 would make later. */
+ * open, a mended HELLO or COMMAND tells of the server, GET removes what a past SET EXAT left behind, and
+ * Valkey reads all arguments of BITCOUNT and BITPOS before it looks for the key; XGROUP makes the consumers
+ * that 7.0 would make later. */
 static void spoil(struct chance *c, struct words *w) {
-    static const char *const spared[] = { "MULTI", "EXEC", "DISCARD", "HELLO", "COMMAND", "GET", "BITCOUNT", "BITPOS", "ZRANK", "ZREVRANK",
-                                         "XGROUP" };
+    static const char *const spared[] = { "MULTI",    "EXEC",   "DISCARD", "HELLO",    "COMMAND", "GET",
+                                          "BITCOUNT", "BITPOS", "ZRANK",   "ZREVRANK", "XGROUP" };
     for (size_t i = 0; i < COUNT_OF(spared); i++)
         if (is_named(w, spared[i])) return;
     switch (chance_below(c, 3)) {

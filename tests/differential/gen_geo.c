@@ -1,4 +1,5 @@
-/* gen_geo.c: random commands of group geo. Members lie together in a few regions, so that searches find some of them. */
+/* gen_geo.c: random commands of group geo. Members lie together in a few regions, so that searches find some
+ * of them. */
 #include "differential.h"
 
 static void add_geo_key(struct chance *c, struct words *w) {
@@ -9,7 +10,8 @@ static void add_geo_key(struct chance *c, struct words *w) {
 }
 
 static void add_place(struct chance *c, struct words *w) {
-    static const double regions[][2] = { { 13.4, 52.5 }, { 0, 0 }, { 179.9, -20 }, { -179.9, 70 }, { 30, 84 }, { 15, 37 } };
+    static const double regions[][2] = { { 13.4, 52.5 }, { 0, 0 },   { 179.9, -20 },
+                                         { -179.9, 70 }, { 30, 84 }, { 15, 37 } };
     size_t r = chance_below(c, COUNT_OF(regions));
     double spread = chance_of(c, 50) ? 0.1 : 3, x = (double)chance_below(c, 20001) / 10000 - 1,
            y = (double)chance_below(c, 20001) / 10000 - 1;
@@ -18,7 +20,9 @@ static void add_place(struct chance *c, struct words *w) {
     words_printf(w, "%.6f", regions[r][1] + y * spread);
 }
 
-static void add_place_name(struct chance *c, struct words *w) { words_printf(w, "p%zu", chance_below(c, 400)); }
+static void add_place_name(struct chance *c, struct words *w) {
+    words_printf(w, "p%zu", chance_below(c, 400));
+}
 
 static void add_unit(struct chance *c, struct words *w) {
     static const char *const units[] = { "m", "km", "FT", "mi", NULL };
@@ -26,7 +30,8 @@ static void add_unit(struct chance *c, struct words *w) {
 }
 
 static void add_distance(struct chance *c, struct words *w) {
-    static const char *const lengths[] = { "0", "10", "1000", "200000.5", "20000", "10000000", "30000000", "500", NULL };
+    static const char *const lengths[] = { "0",        "10",       "1000", "200000.5", "20000",
+                                           "10000000", "30000000", "500",  NULL };
     words_add_str(w, chance_of(c, 1) ? "-1" : chance_of(c, 1) ? "a" : chance_pick(c, lengths));
 }
 
@@ -56,8 +61,8 @@ static void make_geodist(struct chance *c, struct script *s) {
     if (chance_of(c, 60)) add_unit(c, w);
 }
 
-/* COUNT with ANY, or without an order of equal distances, may take any of them: the reference's first ones are those of the
- * same cells, so even these must agree. */
+/* COUNT with ANY, or without an order of equal distances, may take any of them: the reference's first ones
+ * are those of the same cells, so even these must agree. */
 static void add_options(struct chance *c, struct words *w, bool with) {
     if (chance_of(c, 40)) words_add_str(w, chance_of(c, 50) ? "ASC" : "desc");
     if (chance_of(c, 30)) {
@@ -108,8 +113,10 @@ static void make_geosearchstore(struct chance *c, struct script *s) {
 
 static void make_georadius(struct chance *c, struct script *s) {
     bool member = chance_of(c, 50), read_only = chance_of(c, 30);
-    struct words *w = script_command(s, COMPARE_EXACT, member ? read_only ? "GEORADIUSBYMEMBER_RO" : "GEORADIUSBYMEMBER"
-                                                              : read_only ? "GEORADIUS_RO" : "GEORADIUS");
+    struct words *w = script_command(s, COMPARE_EXACT,
+                                     member      ? read_only ? "GEORADIUSBYMEMBER_RO" : "GEORADIUSBYMEMBER"
+                                     : read_only ? "GEORADIUS_RO"
+                                                 : "GEORADIUS");
     bool stores = chance_of(c, 20);
     add_geo_key(c, w);
     if (member)
@@ -124,7 +131,9 @@ static void make_georadius(struct chance *c, struct script *s) {
     words_printf(w, "geo:%zu", 4 + chance_below(c, 2));
 }
 
-static void make_drop(struct chance *c, struct script *s) { add_geo_key(c, script_command(s, COMPARE_EXACT, "DEL")); }
+static void make_drop(struct chance *c, struct script *s) {
+    add_geo_key(c, script_command(s, COMPARE_EXACT, "DEL"));
+}
 
 const struct generator geo_generators[] = {
     { "GEOADD", 14, make_geoadd },     { "GEOPOS", 4, make_about_members }, { "GEODIST", 4, make_geodist },

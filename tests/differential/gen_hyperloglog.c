@@ -36,7 +36,9 @@ static void make_pfdebug(struct chance *c, struct script *s) {
     add_hll_key(c, w);
 }
 
-static void make_get(struct chance *c, struct script *s) { add_hll_key(c, script_command(s, COMPARE_EXACT, "GET")); }
+static void make_get(struct chance *c, struct script *s) {
+    add_hll_key(c, script_command(s, COMPARE_EXACT, "GET"));
+}
 
 /* Now and then one begins anew, or sparse bytes come from a client. */
 static void make_reset(struct chance *c, struct script *s) {

@@ -1,21 +1,18 @@
-/* gen_sort.c: random commands of SORT, SORT_RO, DUMP and RESTORE, on keys that the other groups make. Weights are often
- * equal, but never where the elements' order would depend on a table. */
+/* gen_sort.c: random commands SORT and SORT_RO, on keys of their own and of other groups. Weights
+ * are often equal, but never where the elements' order would depend on a table. */
 #include "differential.h"
 
+/* No sorted sets: the reference turns a small one into its big form for good when it sorts it. */
 static void add_sort_key(struct chance *c, struct words *w) {
     static const char *const kinds[] = { "list", "set", "sort", NULL };
-    size_t roll = chance_below(c, 100);
-    if (roll < 15)
-        add_key(c, w);
-    else if (roll < 30)
-        words_printf(w, "z%zu", chance_below(c, 6));
-    else
-        words_printf(w, "%s:%zu", chance_pick(c, kinds), chance_below(c, 5));
+    words_printf(w, "%s:%zu", chance_pick(c, kinds), chance_below(c, 5));
 }
 
 static void add_pattern(struct chance *c, struct words *w) {
-    static const char *const patterns[] = { "#", "weight:*", "weight:*", "weight:*->f", "weights:*->f", "k*", "none:*",
-                                            "*", "weight:*->", "weight", "weight:*-", "->*", NULL };
+    static const char *const patterns[] = {
+        "#", "weight:*",   "weight:*", "weight:*->f", "weights:*->f", "k*", "none:*",
+        "*", "weight:*->", "weight",   "weight:*-",   "->*",          NULL
+    };
     words_add_str(w, chance_pick(c, patterns));
 }
 
@@ -64,19 +61,25 @@ static void add_options(struct chance *c, struct words *w, bool sorts) {
 /* ALPHA only where no two weights can be equal: without BY. */
 static void make_sort(struct chance *c, struct script *s) {
     struct words *w = script_command(s, COMPARE_EXACT, chance_of(c, 70) ? "SORT" : "SORT_RO");
-    bool stores = w->items[0].len == 4 && chance_of(c, 30), alpha = chance_of(c, 30);
+    bool alpha = chance_of(c, 40);
+    /* only texts: Redis 7.0 now and then calls a number none, because of an errno that another command left
+     */
+    bool stores = alpha && w->items[0].len == 4 && chance_of(c, 50);
     if (chance_of(c, 60))
         words_printf(w, "sort:%zu", chance_below(c, 5));
     else
         add_sort_key(c, w);
     if (alpha) words_add_str(w, "ALPHA");
-    add_options(c, w, !alpha && w->items[1].ptr[0] == 's' && w->items[1].ptr[1] == 'o');
+    add_options(c, w, !alpha && strncmp(text_str(&w->items[1]), "sort", 4) == 0);
     if (!stores) return;
     words_add_str(w, "STORE");
     words_printf(w, "sort:%zu", chance_below(c, 5));
 }
 
 const struct generator sort_generators[] = {
-    { "sort-push", 8, make_numbers }, { "sort-weight", 6, make_weight }, { "sort-trim", 2, make_trim },
-    { "SORT", 14, make_sort },        { NULL, 0, NULL },
+    { "sort-push", 8, make_numbers },
+    { "sort-weight", 6, make_weight },
+    { "sort-trim", 2, make_trim },
+    { "SORT", 14, make_sort },
+    { NULL, 0, NULL },
 };

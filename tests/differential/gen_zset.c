@@ -208,17 +208,21 @@ static void add_source_keys(struct chance *c, struct words *w, size_t keys) {
     for (size_t i = 0; i < keys; i++) add_source_key(c, w);
 }
 
+/* The order in which sources are combined is the server's own, so nothing here may depend on it: no
+ * infinities, whose sums do, and for MIN and MAX no weight that makes a zero negative. */
 static void add_weights(struct chance *c, struct words *w, size_t keys) {
-    static const char *const weights[] = { "0", "1", "-1", "2", "0.5", "-3", "inf", "-inf", NULL };
+    static const char *const any[] = { "0", "1", "-1", "2", "0.5", "-3", NULL };
+    static const char *const positive[] = { "1", "2", "0.5", NULL };
     static const char *const aggregates[] = { "SUM", "MIN", "MAX", "max", "min", "MEAN", NULL };
+    const char *aggregate = chance_of(c, 40) ? chance_pick(c, aggregates) : NULL;
     if (chance_of(c, 40)) {
         words_add_str(w, "WEIGHTS");
-        for (; keys > 0; keys--) words_add_str(w, chance_of(c, 99) ? chance_pick(c, weights) : "a");
+        for (; keys > 0; keys--)
+            words_add_str(w, chance_of(c, 99) ? chance_pick(c, aggregate ? positive : any) : "a");
     }
-    if (chance_of(c, 40)) {
-        words_add_str(w, "AGGREGATE");
-        words_add_str(w, chance_pick(c, aggregates));
-    }
+    if (!aggregate) return;
+    words_add_str(w, "AGGREGATE");
+    words_add_str(w, aggregate);
 }
 
 static void make_combine(struct chance *c, struct script *s) {

@@ -37,19 +37,21 @@ static void write_value(struct rdb_out *out, const struct entry *e, int version)
     rdb_put_value(out, e, version, 0);
 }
 
-/* Out, in, and out again: the same bytes, unless the order of a table decides, or whether a big sorted set has scores of
- * -0, which a small one does not know. */
+/* Out, in, and out again: the same bytes, unless the order of a table decides, or whether a big sorted set
+ * has scores of -0, which a small one does not know. */
 static void check_round_trip(const struct entry *e, int version) {
     struct rdb_out first = { .compress = true }, second = { .compress = true };
     write_value(&first, e, version);
-    struct rdb_in in = { (unsigned char *)first.bytes.ptr, (unsigned char *)first.bytes.ptr + first.bytes.len };
+    struct rdb_in in = { (unsigned char *)first.bytes.ptr,
+                         (unsigned char *)first.bytes.ptr + first.bytes.len };
     bool empty;
     struct entry *again = rdb_take_value(&in, rdb_type_of(e, version), LIT("key"), NO_EXPIRY, 0, &empty);
     if (!again || rdb_left(&in) != 0) abort();
     check(again);
     if (again->type != e->type) abort();
     write_value(&second, again, version);
-    bool ordered = e->encoding != ENCODING_TABLE && e->encoding != ENCODING_BTREE && e->encoding == again->encoding;
+    bool ordered =
+        e->encoding != ENCODING_TABLE && e->encoding != ENCODING_BTREE && e->encoding == again->encoding;
     if (ordered && !slice_equal(buf_slice(&first.bytes), buf_slice(&second.bytes))) abort();
     entry_free(again);
     buf_release(&first.bytes);

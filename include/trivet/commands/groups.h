@@ -37,6 +37,7 @@ extern const struct command key_commands[];
 extern const struct command expire_commands[];
 extern const struct command scan_commands[];
 extern const struct command dump_commands[];
+extern const struct command migrate_commands[];
 extern const struct command sort_commands[];
 extern const struct command restore_asking_commands[];
 extern const struct command stream_commands[];

@@ -6,8 +6,12 @@
 #include "trivet/base/slice.h"
 #include "trivet/engine/command.h"
 
-/* True if argv[index] is one: AUTH's, HELLO's after AUTH, a sensitive setting's value, rules of a user. */
+/* True if argv[index] is one: AUTH's, HELLO's after AUTH, a sensitive setting's value, rules of a user,
+ * MIGRATE's after AUTH and AUTH2. */
 bool argument_is_secret(const struct command *command, const struct slice *argv, size_t argc, size_t index);
+
+/* MIGRATE's passwords lie in from..to - 1; both are 0 if there is none. */
+void migrate_secrets(const struct slice *argv, size_t argc, size_t *from, size_t *to);
 
 #define SECRET_SHOWN_AS "(redacted)"
 

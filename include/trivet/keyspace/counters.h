@@ -12,7 +12,7 @@
 
 struct keyspace_counters {
     atomic_uint_fast64_t hits, misses, expired, evicted;
-    atomic_uint_fast64_t expired_fields; /* of hashes */
+    atomic_uint_fast64_t expired_fields;     /* of hashes */
     atomic_uint_fast64_t expiry_cap_reached; /* expiry cycles that ran out of time */
     atomic_uint_fast64_t expiry_us;          /* spent in expiry cycles */
     atomic_uint_fast64_t eviction_us;        /* spent over the memory limit */

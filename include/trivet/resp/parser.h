@@ -18,9 +18,9 @@
 #include "trivet/base/slice.h"
 #include <stdint.h>
 
-#define PARSE_LINE_MAX             (64 * 1024)           /* longest inline command or length line */
-#define PARSE_BIG                  ((size_t)(32 * 1024)) /* from here on an argument gets a blob of its own */
-#define PARSE_UNAUTHENTICATED_ARGS 10 /* most arguments of a command before authentication */
+#define PARSE_LINE_MAX (64 * 1024)      /* longest inline command or length line */
+#define PARSE_BIG ((size_t)(32 * 1024)) /* from here on an argument gets a blob of its own */
+#define PARSE_UNAUTHENTICATED_ARGS 10   /* most arguments of a command before authentication */
 #define PARSE_UNAUTHENTICATED_BULK (16 * 1024)
 
 enum parse {

@@ -1,9 +1,9 @@
 /* geohash.h: places on the earth as numbers, so that a sorted set finds neighbours: pure arithmetic.
  *
- * Longitude and latitude are cut into 2^step parts each (latitude within +-85.05112878 degrees, as in web maps), and the
- * bits of the two numbers are interleaved, latitude in the even ones: a cell. With 26 steps a cell has 52 bits, fits
- * into a double without loss, and is what GEOADD stores as a score. All cells within a coarser cell are a range of
- * scores. Angles are degrees, distances metres on a sphere. Thread: any. */
+ * Longitude and latitude are cut into 2^step parts each (latitude within +-85.05112878 degrees, as in web
+ * maps), and the bits of the two numbers are interleaved, latitude in the even ones: a cell. With 26 steps a
+ * cell has 52 bits, fits into a double without loss, and is what GEOADD stores as a score. All cells within a
+ * coarser cell are a range of scores. Angles are degrees, distances metres on a sphere. Thread: any. */
 #ifndef TRIVET_TYPES_GEOHASH_H
 #define TRIVET_TYPES_GEOHASH_H
 

@@ -4,13 +4,14 @@
  *
  *     "HYLL" | form (1) | unused (3) | cached count (8, little endian; top bit: stale) | registers
  *
- * There are 16384 registers of 6 bits. Dense, they follow each other, lowest bits first. Sparse, they are runs:
- * 00xxxxxx is x + 1 zeros, 01xxxxxx yyyyyyyy is xy + 1 zeros, 1vvvvvxx is x + 1 registers of the value v + 1. A sparse one
- * becomes dense when it would exceed encoding_limits.hll_sparse_bytes or a register exceeds 32. Sources: Flajolet and
- * others 2007 for the idea, Heule and others 2013 for the sparse form, Ertl 2017 for the estimate; the bytes as a running
- * server shows them.
+ * There are 16384 registers of 6 bits. Dense, they follow each other, lowest bits first. Sparse, they are
+ * runs: 00xxxxxx is x + 1 zeros, 01xxxxxx yyyyyyyy is xy + 1 zeros, 1vvvvvxx is x + 1 registers of the value
+ * v + 1. A sparse one becomes dense when it would exceed encoding_limits.hll_sparse_bytes or a register
+ * exceeds 32. Sources: Flajolet and others 2007 for the idea, Heule and others 2013 for the sparse form, Ertl
+ * 2017 for the estimate; the bytes as a running server shows them.
  *
- * Strings come from clients, so every walk checks its bounds and may find the string broken. Pure; thread: any. */
+ * Strings come from clients, so every walk checks its bounds and may find the string broken. Pure; thread:
+ * any. */
 #ifndef TRIVET_TYPES_HYPERLOGLOG_H
 #define TRIVET_TYPES_HYPERLOGLOG_H
 
@@ -23,7 +24,8 @@
 
 enum hll_outcome { HLL_SAME, HLL_CHANGED, HLL_BROKEN };
 
-/* Has it the header and, if dense, the length of one? The runs of a sparse one are checked when they are walked. */
+/* Has it the header and, if dense, the length of one? The runs of a sparse one are checked when they are
+ * walked. */
 MUST_CHECK bool hll_is_one(struct slice bytes);
 static inline bool hll_is_dense(struct slice bytes) { return bytes.ptr[4] == 0; }
 
@@ -54,7 +56,7 @@ uint64_t hll_registers_count(const struct hll_registers *r);
 MUST_CHECK bool hll_raise_to(struct buf *b, const struct hll_registers *r);
 
 /* The runs of a sparse one: calls visit(arg, value, run, long form); false if it is broken. */
-MUST_CHECK bool hll_each_run(struct slice bytes, void (*visit)(void *arg, unsigned value, unsigned run, bool is_long),
-                             void *arg);
+MUST_CHECK bool hll_each_run(struct slice bytes,
+                             void (*visit)(void *arg, unsigned value, unsigned run, bool is_long), void *arg);
 
 #endif

@@ -2,10 +2,10 @@
  *
  * Buckets are one cache line: seven item pointers, seven 8-bit tags compared at once, one byte of marks.
  * A full bucket chains to another through its last slot. The table grows and shrinks by doubling and halving,
- * incrementally: while it does, it has two arrays, and each call that changes it moves a bucket from the old to
- * the new. The old bucket's index tells whether it moved already, so a look-up reads one chain, moving or not.
- * It never owns the items' memory: an item is whatever pointer the caller put in, and
- * `key` in the ops says which bytes of it are its key.
+ * incrementally: while it does, it has two arrays, and each call that changes it moves a bucket from the old
+ * to the new. The old bucket's index tells whether it moved already, so a look-up reads one chain, moving or
+ * not. It never owns the items' memory: an item is whatever pointer the caller put in, and `key` in the ops
+ * says which bytes of it are its key.
  *
  * The caller computes the hash (hash_bytes of the key) and passes it, so that a key is hashed once.
  * A bucket may be *marked*: the keyspace marks buckets in which an entry has an expiry, so that the
@@ -30,16 +30,18 @@ struct bucket;
 
 struct table {
     const struct table_ops *ops;
-    struct bucket *half[2];  /* half[1] is there only while the table grows or shrinks; half[0] may be NULL when empty */
-    uint8_t exponent[2];     /* half[i] has 1 << exponent[i] top-level buckets */
-    uint8_t paused;          /* rehashing is held while a scan or walk calls out */
-    size_t moved;            /* buckets of half[0] already moved to half[1] */
-    size_t count;            /* items in both */
-    size_t chained;          /* chained buckets allocated in both */
+    struct bucket
+        *half[2]; /* half[1] is there only while the table grows or shrinks; half[0] may be NULL when empty */
+    uint8_t exponent[2]; /* half[i] has 1 << exponent[i] top-level buckets */
+    uint8_t paused;      /* rehashing is held while a scan or walk calls out */
+    size_t moved;        /* buckets of half[0] already moved to half[1] */
+    size_t count;        /* items in both */
+    size_t chained;      /* chained buckets allocated in both */
 };
 
 void table_init(struct table *t, const struct table_ops *ops);
-/* Frees the buckets. `free_item` (may be NULL) is called with each item. The table is empty and usable after. */
+/* Frees the buckets. `free_item` (may be NULL) is called with each item. The table is empty and usable after.
+ */
 void table_release(struct table *t, void (*free_item)(void *item));
 
 static inline size_t table_count(const struct table *t) { return t->count; }
@@ -70,26 +72,29 @@ bool table_move_some(struct table *t, size_t buckets);
 /* Marks the bucket that holds this item (a key that is there). Marks survive growing. */
 void table_mark(struct table *t, const void *item, uint64_t hash);
 enum table_verdict { TABLE_KEEP, TABLE_UNMARK, TABLE_REMOVE };
-/* Visits the items of marked buckets from `cursor`, at most `buckets` buckets (marked or not), and returns the
- * next cursor, 0 at the end. The callback says of each item: KEEP (it justifies the mark), UNMARK (it
- * does not), REMOVE (taken out of the table by the walk; the callback owns it then). A bucket with no KEEP loses its mark. */
+/* Visits the items of marked buckets from `cursor`, at most `buckets` buckets (marked or not), and returns
+ * the next cursor, 0 at the end. The callback says of each item: KEEP (it justifies the mark), UNMARK (it
+ * does not), REMOVE (taken out of the table by the walk; the callback owns it then). A bucket with no KEEP
+ * loses its mark. */
 size_t table_walk_marked(struct table *t, size_t cursor, size_t buckets,
                          enum table_verdict (*visit)(void *arg, void *item), void *arg);
 
-/* SCAN: calls visit for each item of at least one bucket and returns the next cursor, 0 at the end. An item that is
- * there for the whole iteration is visited at least once, however the table grows or shrinks in between.
- * The callback must not change the table. */
+/* SCAN: calls visit for each item of at least one bucket and returns the next cursor, 0 at the end. An item
+ * that is there for the whole iteration is visited at least once, however the table grows or shrinks in
+ * between. The callback must not change the table. */
 uint64_t table_scan(struct table *t, uint64_t cursor, void (*visit)(void *arg, void *item), void *arg);
 
-/* Every item once; the callback returns false to stop, and must not change the table. Returns false if stopped. */
+/* Every item once; the callback returns false to stop, and must not change the table. Returns false if
+ * stopped. */
 bool table_each(const struct table *t, bool (*visit)(void *arg, void *item), void *arg);
 /* Every item once; items for which `remove` returns true are taken out (the callback owns them then). */
 size_t table_remove_if(struct table *t, bool (*remove)(void *arg, void *item), void *arg);
 
-/* A random item, near enough to even: dice for a bucket and a slot, thrown again when the slot is empty; NULL if
- * the table is empty. */
+/* A random item, near enough to even: dice for a bucket and a slot, thrown again when the slot is empty; NULL
+ * if the table is empty. */
 void *table_random(const struct table *t, uint64_t random);
-/* Up to `max` items from neighbouring buckets at a random place, for eviction and sampling; returns how many. */
+/* Up to `max` items from neighbouring buckets at a random place, for eviction and sampling; returns how many.
+ */
 size_t table_sample(const struct table *t, uint64_t random, void **out, size_t max);
 
 /* Start fetching the cache lines of the key's bucket; then, when they are likely there, the item's. */

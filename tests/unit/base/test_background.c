@@ -3,9 +3,9 @@
 #include "trivet/base/compiler.h"
 #include "trivet/base/mem.h"
 #include <pthread.h>
-#include <stdbool.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 

@@ -1,12 +1,12 @@
 /* The clocks agree with the system's, by order of reading and not by waiting. */
 #include "trivet/base/clock.h"
 #include "trivet/base/compiler.h"
-#include <string.h>
-#include <time.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 

@@ -90,7 +90,8 @@ static bool model(const char *p, const char *pe, const char *t, const char *te) 
     if (t == te) return false;
     char c = *p++;
     if (c == '?') return model(p, pe, t + 1, te);
-    if (c == '\\' && p < pe) c = *p++;
+    if (c == '\\' && p < pe)
+        c = *p++;
     else if (c == '[') {
         bool inverted = p < pe && *p == '^', found = false;
         if (inverted) p++;

@@ -1,14 +1,14 @@
 /* Locks exclude each other, and a wrong order stops a debug build. */
 #include "trivet/base/lock.h"
 #include <pthread.h>
-#include <signal.h>
-#include <stdio.h>
-#include <sys/wait.h>
-#include <unistd.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -95,8 +95,10 @@ static bool dies(void (*what)(void)) {
     }
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
-    if (WIFSIGNALED(status)) assert_int_equal(WTERMSIG(status), SIGABRT);
-    else assert_int_equal(WEXITSTATUS(status), 0);
+    if (WIFSIGNALED(status))
+        assert_int_equal(WTERMSIG(status), SIGABRT);
+    else
+        assert_int_equal(WEXITSTATUS(status), 0);
     return WIFSIGNALED(status);
 }
 

@@ -4,15 +4,15 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <regex.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 
 #include <cmocka.h>
 
@@ -56,8 +56,8 @@ static void a_line_has_valkeys_form(void **state) {
     (void)state;
     LOG_NOTICE("Ready to accept %s", "connections");
     char pattern[200];
-    snprintf(pattern, sizeof pattern,
-             "^%d:M " LEGACY_TIME " [*] Ready to accept connections\n$", (int)getpid());
+    snprintf(pattern, sizeof pattern, "^%d:M " LEGACY_TIME " [*] Ready to accept connections\n$",
+             (int)getpid());
     assert_matches(read_log(), pattern);
 }
 

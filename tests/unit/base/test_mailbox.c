@@ -3,11 +3,11 @@
 #include "trivet/base/mem.h"
 #include <poll.h>
 #include <pthread.h>
-#include <string.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 

@@ -3,15 +3,15 @@
 #include "trivet/base/random.h"
 #include <limits.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 
 #include <cmocka.h>
 
@@ -139,8 +139,10 @@ static pthread_key_t late_key;
 
 static void free_late(void *arg) {
     static _Thread_local int rounds;
-    if (++rounds < LAST_ROUND) pthread_setspecific(late_key, arg);
-    else mem_free(arg);
+    if (++rounds < LAST_ROUND)
+        pthread_setspecific(late_key, arg);
+    else
+        mem_free(arg);
 }
 
 static void *leave_to_destructor(void *arg) {

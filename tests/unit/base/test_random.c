@@ -2,11 +2,11 @@
 #include "trivet/base/compiler.h"
 #include "trivet/base/random.h"
 #include <pthread.h>
-#include <string.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 

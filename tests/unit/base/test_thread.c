@@ -1,12 +1,12 @@
 /* Threads start with signals blocked, a name, and no worker index. */
 #include "trivet/base/thread.h"
-#include <signal.h>
-#include <string.h>
-#include <unistd.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 

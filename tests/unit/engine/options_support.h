@@ -109,10 +109,10 @@ HELP void assert_load(const char *const *word, const char *warnings, const char 
     buf_release(&failed);
 }
 
-#define LOADS(...)                   assert_load((const char *const[]){ __VA_ARGS__, NULL }, "", NULL)
+#define LOADS(...) assert_load((const char *const[]){ __VA_ARGS__, NULL }, "", NULL)
 #define LOADS_WARNING(warnings, ...) assert_load((const char *const[]){ __VA_ARGS__, NULL }, warnings, NULL)
-#define FAILS(error, ...)            assert_load((const char *const[]){ __VA_ARGS__, NULL }, "", error)
-#define FATAL                        "*** FATAL CONFIG FILE ERROR (Trivet) ***\n"
+#define FAILS(error, ...) assert_load((const char *const[]){ __VA_ARGS__, NULL }, "", error)
+#define FATAL "*** FATAL CONFIG FILE ERROR (Trivet) ***\n"
 
 HELP int make_home(void **state) {
     (void)state;

@@ -1,8 +1,8 @@
 /* The logs of slow and large commands: what enters, what is cut, what is hidden, what falls out. */
-#include "trivet/engine/commandlog.h"
 #include "trivet/base/buf.h"
 #include "trivet/base/mem.h"
 #include "trivet/engine/client.h"
+#include "trivet/engine/commandlog.h"
 #include "trivet/engine/registry.h"
 #include "trivet/engine/secret.h"
 #include <setjmp.h>
@@ -43,7 +43,7 @@ static int end(void **state) {
 
 static void note(const char *name, const struct slice *argv, size_t argc, int64_t us, uint64_t request,
                  uint64_t reply) {
-    struct client client = { .peer = "1.2.3.4:5", .name = (char *)(uintptr_t)"tester" };
+    struct client client = { .peer = "1.2.3.4:5", .name = (char *)(uintptr_t) "tester" };
     struct call c = { .client = &client,
                       .command = registry_find_full(slice_of(name)),
                       .argv = argv,

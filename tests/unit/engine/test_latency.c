@@ -1,6 +1,6 @@
 /* The latency monitor: samples, their limits, the drawn and told forms. */
-#include "trivet/engine/latency.h"
 #include "trivet/base/mem.h"
+#include "trivet/engine/latency.h"
 #include "trivet/engine/options.h"
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,8 +1,8 @@
 /* The numbers of commands, errors, rates and memory. */
-#include "trivet/engine/stats.h"
 #include "trivet/base/mem.h"
 #include "trivet/engine/options.h"
 #include "trivet/engine/registry.h"
+#include "trivet/engine/stats.h"
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -10,13 +10,13 @@
 #include "trivet/keyspace/expiry.h"
 #include "trivet/keyspace/keyspace.h"
 #include "trivet/keyspace/scan.h"
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <cmocka.h>
 
 #define DATABASES 4
 #define NOW_MS INT64_C(1700000000000)
@@ -38,8 +38,10 @@ static void note_saved(uint32_t db, struct entry *e) {
 }
 
 static void note_vanished(struct keyspace_view *view, struct slice key, enum vanish_reason reason) {
-    if (reason == VANISHED_EXPIRED) notes.expired++;
-    else notes.evicted++;
+    if (reason == VANISHED_EXPIRED)
+        notes.expired++;
+    else
+        notes.evicted++;
     if (thread_is_parallel()) return;
     notes.db = view->db;
     notes.now_ms = view->now_ms;
@@ -63,8 +65,9 @@ static inline int keyspace_start_with(int workers) {
                                               .vanished = note_vanished,
                                               .missed = note_missed };
     keyspace_epoch = false;
-    eviction_settings = (struct eviction_settings){ .samples = 5, .tenacity = 100, .lfu_log_factor = 10,
-                                                    .lfu_decay_minutes = 1, .lazily = true };
+    eviction_settings = (struct eviction_settings){
+        .samples = 5, .tenacity = 100, .lfu_log_factor = 10, .lfu_decay_minutes = 1, .lazily = true
+    };
     counters_reset();
     keyspace_init(DATABASES);
     return 0;

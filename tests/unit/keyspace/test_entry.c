@@ -12,8 +12,8 @@ struct model {
 };
 
 static const size_t key_lengths[] = { 0, 1, 23, 254, 255, 256, 257, 70000 };
-static const size_t text_lengths[] = { 0,   1,   7,    8,    20,    21,    22,    44,   45,
-                                       253, 254, 255,  256,  257,   1000,  16383, 16384, 16385, 70000 };
+static const size_t text_lengths[] = { 0,   1,   7,   8,   20,   21,    22,    44,    45,   253,
+                                       254, 255, 256, 257, 1000, 16383, 16384, 16385, 70000 };
 static const int64_t expiries[] = { NO_EXPIRY, 0, 1, INT64_MAX };
 
 static void fill(char *to, size_t len, unsigned seed) {
@@ -237,9 +237,7 @@ static struct entry *random_change(struct entry *e, struct model *m) {
     char key[300];
     size_t key_len = random_below(sizeof key);
     switch (random_below(5)) {
-    case 0:
-        m->expiry_ms = expiries[random_below(4)];
-        return entry_with_expiry(e, m->expiry_ms);
+    case 0: m->expiry_ms = expiries[random_below(4)]; return entry_with_expiry(e, m->expiry_ms);
     case 1:
         fill(key, key_len, (unsigned)random_below(26));
         e = entry_renamed(e, slice_make(key, key_len));

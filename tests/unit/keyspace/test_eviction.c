@@ -255,7 +255,8 @@ static void without_tenacity_a_call_stops_and_the_next_goes_on(void **state) {
     limit_to(used() - 200000);
     assert_int_equal(eviction_make_room(NOW_MS, NULL), ROOM_WORKING);
     assert_int_equal(notes.evicted, 16);
-    while (eviction_exceeded_us() == 0) {} /* until the clock's next microsecond */
+    while (eviction_exceeded_us() == 0) {
+    } /* until the clock's next microsecond */
     size_t calls = 1;
     for (; eviction_make_room(NOW_MS, NULL) == ROOM_WORKING; calls++) assert_true(calls < 100);
     assert_true(calls > 5);
@@ -267,7 +268,8 @@ static sem_t held;
 
 static void hold_up(void *arg) {
     (void)arg;
-    while (sem_wait(&held) != 0) {}
+    while (sem_wait(&held) != 0) {
+    }
 }
 
 /* While the background thread is held up, what was handed to it is not evicted for a second time. */
@@ -340,8 +342,10 @@ static void *work(void *arg) {
         if (eviction_make_room(now_ms, note_flush) == ROOM_NONE) abort();
         shard_lock(shard_of(key));
         int64_t expiry_ms = random_below(2) ? NO_EXPIRY : now_ms + 200;
-        if (i % 3) put(db, now_ms, key, slice_make(big_text, 200), expiry_ms);
-        else (void)look(db, now_ms, key);
+        if (i % 3)
+            put(db, now_ms, key, slice_make(big_text, 200), expiry_ms);
+        else
+            (void)look(db, now_ms, key);
         shard_unlock(shard_of(key));
         if (i % 100 == 0) expiry_cycle(now_ms, 100, note_flush);
     }

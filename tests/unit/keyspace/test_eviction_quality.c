@@ -33,8 +33,10 @@ static void draw_trace(void) {
         size_t low = 0, high = KEYS - 1;
         while (low < high) {
             size_t middle = (low + high) / 2;
-            if (up_to[middle] < at) low = middle + 1;
-            else high = middle;
+            if (up_to[middle] < at)
+                low = middle + 1;
+            else
+                high = middle;
         }
         trace[i] = (uint32_t)low;
     }

@@ -150,13 +150,16 @@ static void *work(void *arg) {
         struct shard *s = shard_of(key);
         uint32_t db = (uint32_t)random_below(DATABASES);
         shard_lock(s);
-        if (i % 3) put(db, NOW_MS, key, LIT("v"), NOW_MS + (int64_t)random_below(2000) - 1000);
-        else (void)look(db, NOW_MS, key);
+        if (i % 3)
+            put(db, NOW_MS, key, LIT("v"), NOW_MS + (int64_t)random_below(2000) - 1000);
+        else
+            (void)look(db, NOW_MS, key);
         shard_unlock(s);
         if (i % 50 == 0) expiry_cycle(NOW_MS, 200, note_flush);
         if (i % 1000 == 0) (void)expiry_average_ttl_ms(db), (void)expiry_stale_percent();
     }
-    while (expiry_cycle(NOW_MS, FOREVER_US, note_flush)) {}
+    while (expiry_cycle(NOW_MS, FOREVER_US, note_flush)) {
+    }
     return NULL;
 }
 

@@ -49,8 +49,10 @@ static void random_command(struct keyspace_view *view, struct slice key, struct 
     case 3:
         e = keyspace_write(view, key);
         assert_matches(e, x);
-        if (e) keyspace_replace(view, e, fresh_entry(key, x));
-        else keyspace_insert(view, fresh_entry(key, x));
+        if (e)
+            keyspace_replace(view, e, fresh_entry(key, x));
+        else
+            keyspace_insert(view, fresh_entry(key, x));
         return;
     case 4:
         e = keyspace_write(view, key);

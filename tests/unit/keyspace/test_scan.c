@@ -62,16 +62,17 @@ static void at_rest_every_key_is_visited_exactly_once(void **state) {
 
 static void grow(size_t call) {
     char text[KEY_ROOM];
-    for (size_t i = 0; i < 100; i++)
-        put(1, NOW_MS, key_text(text, "p", call * 100 + i), LIT("v"), NO_EXPIRY);
+    for (size_t i = 0; i < 100; i++) put(1, NOW_MS, key_text(text, "p", call * 100 + i), LIT("v"), NO_EXPIRY);
 }
 
 static void shrink(size_t call) { drop("p", call * 100, call * 100 + 100); }
 
 static void grow_and_shrink(size_t call) {
     size_t big = call % 600;
-    if (big < 300) grow(big);
-    else shrink(big - 300);
+    if (big < 300)
+        grow(big);
+    else
+        shrink(big - 300);
 }
 
 static void keys_that_stay_are_visited_however_tables_change(void **state) {

@@ -7,10 +7,10 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#define INCR_1   "aofdir/a.aof.1.incr.aof"
+#define INCR_1 "aofdir/a.aof.1.incr.aof"
 #define SELECT_0 "*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n"
-#define DEL_A    "*2\r\n$3\r\nDEL\r\n$1\r\na\r\n"
-#define DEL_B    "*2\r\n$3\r\nDEL\r\n$1\r\nb\r\n"
+#define DEL_A "*2\r\n$3\r\nDEL\r\n$1\r\na\r\n"
+#define DEL_B "*2\r\n$3\r\nDEL\r\n$1\r\nb\r\n"
 
 static int setup(void **state) {
     thread_worker_count = 1;
@@ -155,7 +155,7 @@ static void info_counts_bytes(void **state) {
 /* ---- group commit ---- */
 
 #define THREADS 8
-#define ROUNDS  300
+#define ROUNDS 300
 
 struct committer {
     pthread_t thread;

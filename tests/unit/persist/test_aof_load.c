@@ -4,13 +4,13 @@
 #define BASE_1 "aofdir/a.aof.1.base.aof"
 #define INCR_1 "aofdir/a.aof.1.incr.aof"
 #define INCR_2 "aofdir/a.aof.2.incr.aof"
-#define DEL_A  "*2\r\n$3\r\nDEL\r\n$1\r\na\r\n"
-#define DEL_B  "*2\r\n$3\r\nDEL\r\n$1\r\nb\r\n"
-#define DEL_C  "*2\r\n$3\r\nDEL\r\n$1\r\nc\r\n"
-#define MULTI  "*1\r\n$5\r\nMULTI\r\n"
-#define EXEC   "*1\r\n$4\r\nEXEC\r\n"
-#define MANIFEST_3                                                                                           \
-    "file a.aof.1.base.aof seq 1 type b\nfile a.aof.0.incr.aof seq 0 type h\n"                               \
+#define DEL_A "*2\r\n$3\r\nDEL\r\n$1\r\na\r\n"
+#define DEL_B "*2\r\n$3\r\nDEL\r\n$1\r\nb\r\n"
+#define DEL_C "*2\r\n$3\r\nDEL\r\n$1\r\nc\r\n"
+#define MULTI "*1\r\n$5\r\nMULTI\r\n"
+#define EXEC "*1\r\n$4\r\nEXEC\r\n"
+#define MANIFEST_3                                                             \
+    "file a.aof.1.base.aof seq 1 type b\nfile a.aof.0.incr.aof seq 0 type h\n" \
     "file a.aof.1.incr.aof seq 1 type i\nfile a.aof.2.incr.aof seq 2 type i\n"
 
 static int setup(void **state) {

@@ -1,11 +1,11 @@
 /* Reading one file: every byte at which it may be cut, what damage is and where it is said to be. */
 #include "folder.h"
 
-#define SET_A  "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$2\r\n12\r\n"
-#define SET_B  "*3\r\n$3\r\nSET\r\n$1\r\nb\r\n$0\r\n\r\n"
-#define MULTI  "*1\r\n$5\r\nMULTI\r\n"
-#define EXEC   "*1\r\n$4\r\nEXEC\r\n"
-#define NOTE   "#TS:1700000000\r\n"
+#define SET_A "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$2\r\n12\r\n"
+#define SET_B "*3\r\n$3\r\nSET\r\n$1\r\nb\r\n$0\r\n\r\n"
+#define MULTI "*1\r\n$5\r\nMULTI\r\n"
+#define EXEC "*1\r\n$4\r\nEXEC\r\n"
+#define NOTE "#TS:1700000000\r\n"
 #define LEN(s) (sizeof(s) - 1)
 
 /* ---- one record ---- */

@@ -6,10 +6,10 @@
 
 #define SELECT_0 "*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n"
 #define SELECT_7 "*2\r\n$6\r\nSELECT\r\n$1\r\n7\r\n"
-#define MULTI    "*1\r\n$5\r\nMULTI\r\n"
-#define EXEC     "*1\r\n$4\r\nEXEC\r\n"
-#define DEL_A    "*2\r\n$3\r\nDEL\r\n$1\r\na\r\n"
-#define DEL_B    "*2\r\n$3\r\nDEL\r\n$1\r\nb\r\n"
+#define MULTI "*1\r\n$5\r\nMULTI\r\n"
+#define EXEC "*1\r\n$4\r\nEXEC\r\n"
+#define DEL_A "*2\r\n$3\r\nDEL\r\n$1\r\na\r\n"
+#define DEL_B "*2\r\n$3\r\nDEL\r\n$1\r\nb\r\n"
 
 static int begin(void **state) {
     (void)state;
@@ -110,7 +110,7 @@ static void without_a_sink_nothing_is_kept(void **state) {
 }
 
 #define THREADS 4
-#define ROUNDS  2000
+#define ROUNDS 2000
 
 /* Each round is a transaction of two commands that say who and when. */
 static void *append_rounds(void *arg) {

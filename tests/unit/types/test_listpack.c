@@ -26,8 +26,10 @@ static void elements_have_the_public_bytes(void **state) {
         { LIT_INIT("8388608"), LIT_INIT("\xf3\x00\x00\x80\x00\x05") },
         { LIT_INIT("2147483648"), LIT_INIT("\xf4\x00\x00\x00\x80\x00\x00\x00\x00\x09") },
         { LIT_INIT(""), LIT_INIT("\x80\x01") },
-        { LIT_INIT("abc"), LIT_INIT("\x83" "abc\x04") },
-        { LIT_INIT("007"), LIT_INIT("\x83" "007\x04") }, /* no canonical number */
+        { LIT_INIT("abc"), LIT_INIT("\x83"
+                                    "abc\x04") },
+        { LIT_INIT("007"), LIT_INIT("\x83"
+                                    "007\x04") }, /* no canonical number */
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         unsigned char *lp = listpack_append(listpack_new(), rows[i].text);
@@ -82,8 +84,9 @@ static void check(const unsigned char *lp, const struct model *m) {
 /* Texts around every border of the encodings. */
 static struct slice any_text(char *room) {
     static const size_t lengths[] = { 0, 1, 20, 62, 63, 64, 65, 126, 127, 128, 4095, 4096, 5000 };
-    static const int64_t numbers[] = { 0,     127,   128,     -1,       4095,      4096,       -4096,     -4097,
-                                       32767, 32768, 8388607, -8388609, INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN };
+    static const int64_t numbers[] = { 0,         127,       128,       -1,       4095,    4096,
+                                       -4096,     -4097,     32767,     32768,    8388607, -8388609,
+                                       INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN };
     if (random_below(2)) {
         int64_t n = numbers[random_below(sizeof numbers / sizeof numbers[0])];
         return slice_make(room, int64_format(room, n));
@@ -151,7 +154,8 @@ static void finding_looks_at_every_nth_element(void **state) {
 
 static void joined_listpacks_hold_both(void **state) {
     (void)state;
-    unsigned char *lp = listpack_append(listpack_new(), LIT("one")), *tail = listpack_append_number(listpack_new(), 2);
+    unsigned char *lp = listpack_append(listpack_new(), LIT("one")),
+                  *tail = listpack_append_number(listpack_new(), 2);
     lp = listpack_join(lp, tail);
     assert_int_equal(listpack_count(lp), 2);
     assert_int_equal(listpack_get(listpack_last(lp)).number, 2);

@@ -1,7 +1,7 @@
 /* test_table.c: the hash table beside a plain array that knows what should be in it. */
-#include "trivet/types/table.h"
 #include "trivet/base/hash.h"
 #include "trivet/base/mem.h"
+#include "trivet/types/table.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -149,13 +149,20 @@ static void model_check_all(const struct model *m) {
 /* One random thing; `growing` of 100 insert, most others remove. */
 static void model_step(struct model *m, uint32_t growing) {
     uint32_t id = chance_below(m->ids), dice = chance_below(100);
-    if (dice < growing) model_insert(m, id);
-    else if (dice < 93) chance() & 65536 ? model_remove(m, id) : model_remove_item(m, id);
-    else if (dice < 95) model_look(m, id);
-    else if (dice < 97) model_replace(m, id);
-    else if (dice < 99) table_move_some(&m->table, chance_below(4));
-    else if (chance_below(40) == 0) table_reserve(&m->table, m->count + chance_below(200));
-    else if (chance_below(40) == 0) table_remove_if(&m->table, id_is_odd_third, m);
+    if (dice < growing)
+        model_insert(m, id);
+    else if (dice < 93)
+        chance() & 65536 ? model_remove(m, id) : model_remove_item(m, id);
+    else if (dice < 95)
+        model_look(m, id);
+    else if (dice < 97)
+        model_replace(m, id);
+    else if (dice < 99)
+        table_move_some(&m->table, chance_below(4));
+    else if (chance_below(40) == 0)
+        table_reserve(&m->table, m->count + chance_below(200));
+    else if (chance_below(40) == 0)
+        table_remove_if(&m->table, id_is_odd_third, m);
 }
 
 static void it_agrees_with_a_model(void **state) {
@@ -313,7 +320,8 @@ static void scan_once(uint32_t stable, uint32_t ids, uint32_t wave) {
     model_init(&m, ids, NULL);
     for (uint32_t id = 0; id < stable; id++) model_insert(&m, id);
     bool up = chance() & 256;
-    if (!up) for (uint32_t id = stable; id < ids; id++) model_insert(&m, id);
+    if (!up)
+        for (uint32_t id = stable; id < ids; id++) model_insert(&m, id);
     struct seen s = { &m, mem_alloc_zero(ids * sizeof(uint32_t)), 0 };
     uint64_t cursor = 0;
     do {
@@ -321,8 +329,10 @@ static void scan_once(uint32_t stable, uint32_t ids, uint32_t wave) {
         if (chance_below(20) == 0) up = !up;
         for (uint32_t n = chance_below(wave); n > 0 && stable < ids; n--) {
             uint32_t id = stable + chance_below(ids - stable);
-            if (up) model_insert(&m, id);
-            else model_remove(&m, id);
+            if (up)
+                model_insert(&m, id);
+            else
+                model_remove(&m, id);
         }
         table_move_some(&m.table, chance_below(3));
     } while (cursor != 0);
@@ -409,8 +419,10 @@ static void marks_survive_growing_and_shrinking(void **state) {
         mark(&w, id, PLAN_KEEP);
     }
     for (uint32_t step = 0; step < 2 * m.ids; step++) {
-        if (step < m.ids) model_insert(&m, step);
-        else if (step - m.ids >= 5) model_remove(&m, step - m.ids);
+        if (step < m.ids)
+            model_insert(&m, step);
+        else if (step - m.ids >= 5)
+            model_remove(&m, step - m.ids);
         if (step % 101 != 0) continue;
         walk_all(&w);
         for (uint32_t id = 0; id < 5; id++) assert_int_equal(w.times[id], 1);
