@@ -10,13 +10,14 @@
 #include "trivet/keyspace/expiry.h"
 #include "trivet/keyspace/keyspace.h"
 #include "trivet/keyspace/scan.h"
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include <cmocka.h>
 
 #define DATABASES 4
 #define NOW_MS INT64_C(1700000000000)
