@@ -223,8 +223,6 @@ static void filters_choose_clients_and_all_must_fit(void **state) {
     int64_t id[2];
     char text[128];
     struct client *c = fixture_client(state);
-    while (info_number(c, "clients", "connected_clients") > 1) {
-    } /* those of the test before are on their way out */
     struct client *one = connect_named(server_of(state), "one", &id[0]);
     struct client *two = connect_named(server_of(state), "two", &id[1]);
     assert_reply(c, "CLIENT SETNAME me", "+OK");
