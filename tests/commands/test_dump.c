@@ -296,7 +296,8 @@ static void what_was_made_survives_a_kill_and_a_rewrite(void **state) {
         assert_reply(c, "HPEXPIRETIME dated FIELDS 2 f g", "*[:4102444800000, :-1]");
         assert_reply(c, "CONFIG SET appendonly no", "+OK");
         assert_reply(c, "CONFIG SET appendonly yes", "+OK"); /* writes a base */
-        for (int i = 0; i < 10000 && info_number(c, "persistence", "aof_rewrite_in_progress") != 0; i++) {}
+        for (int i = 0; i < 10000 && info_number(c, "persistence", "aof_rewrite_in_progress") != 0; i++) {
+        }
     }
     text_release(&before);
     client_close(c);

@@ -17,7 +17,8 @@ int fixture_stop(void **state) {
     return 0;
 }
 
-/* The connections that the test before has closed are gone from the server too, with all they took part in. */
+/* The connections that the test before has closed are gone from the server too, with all they took part in.
+ */
 static void await_others_gone(void) {
     enum { TRIES = 100000 };
     for (int tries = 0; info_number(shared.client, "clients", "connected_clients") > 1; tries++)
