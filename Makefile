@@ -15,6 +15,7 @@ UNITDIR ?= $(PREFIX)/lib/systemd/system
 DOCDIR ?= $(PREFIX)/share/doc/trivet
 DESTDIR ?=
 FUZZ_SECONDS ?= 60
+CRASH_ROUNDS ?= 80
 # Which tests `make test` runs: all, or those whose name matches this pattern.
 T ?=
 
@@ -69,6 +70,8 @@ OBJECTS := $(SOURCES:%.c=$(B)/%.o)
 MAIN := $(B)/src/server/main.o
 LIBRARY := $(B)/libtrivet.a
 SERVER := $(B)/trivet-server
+# Each src/tools/trivet-<x>.c is the main file of a program of its own.
+TOOLS := $(patsubst src/tools/%.c,$(B)/%,$(wildcard src/tools/trivet-*.c))
 
 UNIT_SOURCES := $(wildcard tests/unit/*/test_*.c)
 UNIT_TESTS := $(UNIT_SOURCES:tests/%.c=$(B)/tests/%)
@@ -76,18 +79,25 @@ INTEGRATION_SOURCES := $(wildcard tests/commands/test_*.c tests/integration/test
 INTEGRATION_TESTS := $(INTEGRATION_SOURCES:tests/%.c=$(B)/tests/%)
 HARNESS_SOURCES := $(wildcard tests/harness/*.c)
 HARNESS_OBJECTS := $(HARNESS_SOURCES:%.c=$(B)/%.o)
+# What the tests of tests/crash share.
+CRASH_SOURCES := $(filter-out $(INTEGRATION_SOURCES),$(wildcard tests/crash/*.c))
 DIFFERENTIAL_SOURCES := $(wildcard tests/differential/*.c)
 DIFFERENTIAL_OBJECTS := $(DIFFERENTIAL_SOURCES:%.c=$(B)/%.o)
 DIFFERENTIAL := $(B)/tests/differential/differential
 FUZZERS := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
+# Goes under a server that a test starts, and lets its disk fail.
+SHIM := $(B)/tests/faults/disk_shim.so
 BENCHES := $(patsubst %.c,$(B)/%,$(wildcard bench/*.c))
 
 .PHONY: all
-all: $(SERVER) ## builds the server into build/<variant> (VARIANT=release, debug, asan or tsan)
+all: $(SERVER) $(TOOLS) ## builds server and tools into build/<variant> (VARIANT=release, debug, asan or tsan)
 
 # ---- rules ----
 
 $(SERVER): $(MAIN) $(LIBRARY)
+	$(call say,LINK,$@)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(TOOLS): $(B)/%: $(B)/src/tools/%.o $(LIBRARY)
 	$(call say,LINK,$@)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(LIBRARY): $(filter-out $(MAIN),$(OBJECTS))
@@ -109,8 +119,14 @@ $(B)/tests/unit/%: $(B)/tests/unit/%.o $(LIBRARY)
 $(INTEGRATION_TESTS): $(B)/tests/%: $(B)/tests/%.o $(HARNESS_OBJECTS) $(LIBRARY)
 	$(call say,LINK,$@)$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
 
+$(filter $(B)/tests/crash/%,$(INTEGRATION_TESTS)): $(CRASH_SOURCES:%.c=$(B)/%.o)
+
 $(DIFFERENTIAL): $(DIFFERENTIAL_OBJECTS) $(HARNESS_OBJECTS) $(LIBRARY)
 	$(call say,LINK,$@)$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
+
+$(SHIM): $(B)/%.so: %.c $(B)/flags
+	$(call say,CC,$<)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(filter-out -fsanitize=%,$(CFLAGS)) -fPIC -shared -MMD -MP \
+	    -o $@ $< -ldl
 
 $(FUZZERS) $(BENCHES): $(B)/%: $(B)/%.o $(LIBRARY)
 	$(call say,LINK,$@)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
@@ -138,7 +154,7 @@ run: ## installs what is missing, builds, runs the three instances of conf/ unti
 .PHONY: install
 install: all ## installs server, conf files, systemd unit and documents (PREFIX=/usr/local, DESTDIR=)
 	@PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' UNITDIR='$(UNITDIR)' DOCDIR='$(DOCDIR)' DESTDIR='$(DESTDIR)' \
-	    scripts/install-files install $(SERVER)
+	    scripts/install-files install $(SERVER) $(TOOLS)
 
 .PHONY: uninstall
 uninstall: ## removes what install put there, except conf files that were changed
@@ -154,7 +170,7 @@ test: ## installs what the tests need, builds and runs them all (T=pattern: some
 	@TRIVET_BUILD='$(B)' exec tests/run $(VARIANT) '$(T)'
 
 .PHONY: test-programs
-test-programs: $(SERVER) $(UNIT_TESTS) $(INTEGRATION_TESTS) $(DIFFERENTIAL) $(BENCHES) ## builds the tests
+test-programs: $(SERVER) $(TOOLS) $(UNIT_TESTS) $(INTEGRATION_TESTS) $(SHIM) $(DIFFERENTIAL) $(BENCHES) ## builds the tests
 
 .PHONY: asan
 asan: ## the tests under the address and undefined-behaviour sanitizers
@@ -164,11 +180,12 @@ asan: ## the tests under the address and undefined-behaviour sanitizers
 tsan: ## the tests under the thread sanitizer
 	@$(MAKE) --no-print-directory test VARIANT=tsan
 
-ifneq ($(wildcard tests/crash/test_*.c),)
 .PHONY: crash
-crash: ## only the tests that kill the server under load
-	@$(MAKE) --no-print-directory test T=crash
-endif
+crash: ## kills the server under load, and cuts its power, CRASH_ROUNDS=80 times for each appendfsync policy
+	@scripts/install-packages build test
+	@$(MAKE) --no-print-directory test-programs
+	@for program in $(patsubst %.c,$(B)/%,$(wildcard tests/crash/test_*.c)); do \
+	    TRIVET_ROUNDS=$(CRASH_ROUNDS) $$program || exit 1; done
 
 .PHONY: tidy
 tidy: ## only the checks of layers, sizes, headers, words and lock annotations
@@ -184,9 +201,9 @@ fuzz: ## feeds tests/fuzz with random input, each for FUZZ_SECONDS=60
 fuzz-programs: $(FUZZERS)
 
 .PHONY: bench
-bench: ## speed and memory beside Debian's redis-server, in one run of a few minutes
+bench: ## speed and memory beside Debian's redis-server, in some minutes (BENCH_ONLY=strings,types,...: some)
 	@scripts/install-packages build bench
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory all $(BENCHES)
 	@exec bench/run $(SERVER)
 
 # ---- to work on it ----

@@ -216,9 +216,19 @@ static bool can_be_unblocked(const struct client *client) {
     return (flags & CLIENT_BLOCKED) && !(flags & (CLIENT_CLOSING | CLIENT_UNBLOCKING));
 }
 
+/* Is there at most one word after the argument? Else the error is sent. */
+static bool at_most_one_more(struct call *c) {
+    if (c->argc <= 4) return true;
+    reply_error_printf(c->out,
+                       "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try CLIENT HELP.",
+                       SLICE_ARG(c->argv[1]));
+    return false;
+}
+
 /* CLIENT UNBLOCK client-id [TIMEOUT | ERROR] */
 static void cmd_client_unblock(struct call *c) {
     int64_t id;
+    if (!at_most_one_more(c)) return;
     bool by_error = c->argc > 3 && call_is(c, 3, "ERROR");
     if (c->argc > 3 && !by_error && !call_is(c, 3, "TIMEOUT")) {
         reply_error_text(c->out, LIT("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"));
@@ -244,6 +254,7 @@ static void cmd_client_unblock(struct call *c) {
 static void cmd_client_pause(struct call *c) {
     enum pause_mode mode = PAUSE_ALL;
     int64_t ms;
+    if (!at_most_one_more(c)) return;
     if (c->argc > 3 && call_is(c, 3, "WRITE")) {
         mode = PAUSE_WRITES;
     } else if (c->argc > 3 && !call_is(c, 3, "ALL")) {

@@ -26,7 +26,7 @@ static void cmd_command_info(struct call *c) {
         if (command)
             reply_command_info(c->out, command);
         else
-            reply_null_array(c->out);
+            reply_null(c->out);
     }
 }
 

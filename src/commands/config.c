@@ -43,7 +43,7 @@ static void reply_outcome(struct call *c, bool done, struct buf *error) {
 /* CONFIG SET parameter value [parameter value ...] */
 static void cmd_config_set(struct call *c) {
     if (c->argc % 2 != 0) {
-        reply_error_text(c->out, LIT("ERR wrong number of arguments for 'config|set' command"));
+        reply_error(c->out, ERR_SYNTAX);
         return;
     }
     struct options_caller caller = { .is_local = caller_is_local(c),

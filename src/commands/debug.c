@@ -8,6 +8,7 @@
 #include "trivet/base/mem.h"
 #include "trivet/commands/groups.h"
 #include "trivet/engine/options.h"
+#include "trivet/engine/saving.h"
 #include "trivet/engine/server_hooks.h"
 #include "trivet/keyspace/eviction.h"
 #include "trivet/keyspace/expiry.h"
@@ -79,6 +80,42 @@ static void debug_loadaof(struct call *c) {
     else
         reply_error_text(c->out, buf_slice(&error));
     buf_release(&error);
+}
+
+static bool read_reload_flags(struct call *c, unsigned *flags) {
+    *flags = 0;
+    for (size_t i = 2; i < c->argc; i++) {
+        if (call_is(c, i, "NOSAVE"))
+            *flags |= RELOAD_NOSAVE;
+        else if (call_is(c, i, "NOFLUSH"))
+            *flags |= RELOAD_NOFLUSH;
+        else if (call_is(c, i, "MERGE"))
+            *flags |= RELOAD_MERGE;
+        else
+            return false;
+    }
+    return true;
+}
+
+/* DEBUG RELOAD [NOSAVE] [NOFLUSH] [MERGE] */
+static void debug_reload(struct call *c) {
+    struct buf text = { 0 };
+    unsigned flags;
+    if (!read_reload_flags(c, &flags)) {
+        reply_error_text(c->out,
+                         LIT("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options."));
+        return;
+    }
+    bool done = (flags & RELOAD_NOSAVE) || saving_save(&text);
+    if (done) {
+        buf_clear(&text);
+        done = server_hooks.reload_rdb(flags, &text);
+    }
+    if (done)
+        reply_ok(c->out);
+    else
+        reply_error_text(c->out, buf_slice(&text));
+    buf_release(&text);
 }
 
 /* DEBUG STRINGMATCH-LEN pattern text */
@@ -169,6 +206,9 @@ static void debug_help(struct call *c) {
         "POPULATE <count> [<prefix>] [<size>]",
         "    Make <count> keys named <prefix>:<number> (\"key\" unless told) where there are none, with",
         "    values of <size> bytes.",
+        "RELOAD [NOSAVE] [NOFLUSH] [MERGE]",
+        "    Save the data set, empty the server and load the file again; without saving, without",
+        "    emptying, and with the file's keys taking the place of those that are there.",
         "SET-ACTIVE-EXPIRE <0|1>",
         "    Turn off (0) or on (1) the search for expired keys in the background.",
         "SLEEP <seconds>",
@@ -187,15 +227,11 @@ static const struct {
     size_t min, max; /* arguments, both names included */
     void (*run)(struct call *c);
 } subcommands[] = {
-    { "DIGEST", 2, 2, debug_digest },
-    { "DIGEST-VALUE", 2, SIZE_MAX, debug_digest_value },
-    { "HELP", 2, 2, debug_help },
-    { "LOADAOF", 2, 2, debug_loadaof },
-    { "OBJECT", 3, 3, debug_object },
-    { "POPULATE", 3, 5, debug_populate },
-    { "SET-ACTIVE-EXPIRE", 3, 3, debug_set_active_expire },
-    { "SLEEP", 3, 3, debug_sleep },
-    { "STRINGMATCH-LEN", 4, 4, debug_stringmatch_len },
+    { "DIGEST", 2, 2, debug_digest }, { "DIGEST-VALUE", 2, SIZE_MAX, debug_digest_value },
+    { "HELP", 2, 2, debug_help },     { "LOADAOF", 2, 2, debug_loadaof },
+    { "OBJECT", 3, 3, debug_object }, { "POPULATE", 3, 5, debug_populate },
+    { "RELOAD", 2, 5, debug_reload }, { "SET-ACTIVE-EXPIRE", 3, 3, debug_set_active_expire },
+    { "SLEEP", 3, 3, debug_sleep },   { "STRINGMATCH-LEN", 4, 4, debug_stringmatch_len },
 };
 
 /* DEBUG subcommand [arg ...]: one command to clients, so its subcommands are not in the registry. */
@@ -223,8 +259,13 @@ static void cmd_debug(struct call *c) {
 }
 
 const struct command debug_commands[] = {
-    { .name = "DEBUG", .run = cmd_debug, .arity = -2, .kind = EXCLUSIVE,
-      .flags = ADMIN | NOSCRIPT | LOADING | STALE | SYSCMD, .since = "1.0.0",
-      .summary = "Holds the commands for debugging.", .complexity = "Depends on the subcommand." },
+    { .name = "DEBUG",
+      .run = cmd_debug,
+      .arity = -2,
+      .kind = EXCLUSIVE,
+      .flags = ADMIN | NOSCRIPT | LOADING | STALE | SYSCMD,
+      .since = "1.0.0",
+      .summary = "Holds the commands for debugging.",
+      .complexity = "Depends on the subcommand." },
     { .name = NULL },
 };

@@ -4,6 +4,7 @@
  * and the crc64 of all before (8). What comes from a client is checked to the last byte whatever
  * sanitize-dump-payload says. */
 #include "commands/create_private.h"
+#include "commands/dump_private.h"
 #include "trivet/base/buf.h"
 #include "trivet/base/crc.h"
 #include "trivet/commands/groups.h"
@@ -16,6 +17,17 @@
 
 /* ---- DUMP ---- */
 
+void make_dump_payload(struct buf *payload, const struct entry *e, int64_t now_ms) {
+    int version = options.rdb_write_version == RDB_WRITE_AUTO ? rdb_version_of(e) : options.rdb_write_version;
+    struct rdb_out out = { .compress = options.rdbcompression };
+    buf_append_byte(&out.bytes, (char)rdb_type_of(e, version));
+    rdb_put_value(&out, e, version, now_ms);
+    uint16_t version_bytes = htole16((uint16_t)version);
+    buf_append(&out.bytes, slice_make(&version_bytes, sizeof version_bytes));
+    rdb_put_u64(&out, crc64(0, out.bytes.ptr, out.bytes.len));
+    *payload = out.bytes;
+}
+
 /* DUMP key */
 static void cmd_dump(struct call *c) {
     struct entry *e = keyspace_read(&c->view, c->argv[1]);
@@ -23,15 +35,10 @@ static void cmd_dump(struct call *c) {
         reply_null(c->out);
         return;
     }
-    int version = options.rdb_write_version == RDB_WRITE_AUTO ? rdb_version_of(e) : options.rdb_write_version;
-    struct rdb_out out = { .compress = options.rdbcompression };
-    buf_append_byte(&out.bytes, (char)rdb_type_of(e, version));
-    rdb_put_value(&out, e, version, c->view.now_ms);
-    uint16_t version_bytes = htole16((uint16_t)version);
-    buf_append(&out.bytes, slice_make(&version_bytes, sizeof version_bytes));
-    rdb_put_u64(&out, crc64(0, out.bytes.ptr, out.bytes.len));
-    reply_bulk(c->out, buf_slice(&out.bytes));
-    buf_release(&out.bytes);
+    struct buf payload;
+    make_dump_payload(&payload, e, c->view.now_ms);
+    reply_bulk(c->out, buf_slice(&payload));
+    buf_release(&payload);
 }
 
 /* ---- RESTORE ---- */

@@ -19,26 +19,23 @@ struct field_list {
     size_t step; /* 2 if values stand between the fields */
 };
 
-static bool refuse(struct call *c, const char *text) {
-    reply_error_text(c->out, slice_of(text));
+static bool refuse_count(struct call *c) {
+    reply_error_text(c->out,
+                     LIT("ERR numfields should be greater than 0 and match the provided number of fields"));
     return false;
 }
 
 /* Looks for the word from argument `from` on; false after replying that it or the count is wrong. */
 static bool find_fields(struct call *c, size_t from, size_t step, struct field_list *list) {
-    static const char wrong[] =
-        "ERR numfields should be greater than 0 and match the provided number of fields";
     size_t at = from;
     while (at + 1 < c->argc && !call_is(c, at, "FIELDS")) at++;
-    if (at + 1 >= c->argc) return refuse(c, wrong);
+    if (at + 1 >= c->argc) return refuse_count(c);
     *list = (struct field_list){ .word = at, .first = at + 2, .step = step };
     return true;
 }
 
 /* The count behind the word; read after the options, as they are reported first. */
 static bool count_fields(struct call *c, struct field_list *list) {
-    static const char wrong[] =
-        "ERR numfields should be greater than 0 and match the provided number of fields";
     int64_t n;
     if (!int64_parse(c->argv[list->word + 1], &n)) {
         reply_error(c->out, ERR_NOT_INT);
@@ -46,7 +43,7 @@ static bool count_fields(struct call *c, struct field_list *list) {
     }
     size_t given = c->argc - list->first;
     list->count = given / list->step;
-    if (n < 1 || given % list->step != 0 || (uint64_t)n != list->count) return refuse(c, wrong);
+    if (n < 1 || given % list->step != 0 || (uint64_t)n != list->count) return refuse_count(c);
     return true;
 }
 
@@ -62,10 +59,6 @@ static bool read_plain_fields(struct call *c, struct field_list *list) {
 
 static struct slice field_at(const struct call *c, const struct field_list *list, size_t i) {
     return c->argv[list->first + i * list->step];
-}
-
-static void settle(struct hash_change *h, const struct field_list *list) {
-    hash_settle(h, h->call->argv + list->first, list->count, list->step);
 }
 
 /* ---- what the journal gets ---- */
@@ -112,7 +105,43 @@ static struct effect effect_hpersist(struct effect_builder *b, struct slice key)
     return effect_finish(b, words, COUNT_OF(words));
 }
 
-static bool effect_is_empty(const struct effect_builder *b) { return b->argc == b->head; }
+/* ---- one change of several fields ---- */
+
+struct field_change {
+    struct hash_change h;
+    struct field_list list;
+    struct effect_builder effect; /* names the fields that did change */
+    /* Of commands that set a time. */
+    int64_t at_ms;
+    unsigned conditions;
+    bool persist; /* HGETEX takes the time away instead */
+};
+
+/* Those that have expired go first. */
+static void settle(struct field_change *w) {
+    hash_settle(&w->h, w->h.call->argv + w->list.first, w->list.count, w->list.step);
+}
+
+/* Changes field by field; `change` says with true that this one did. */
+static void change_fields(struct field_change *w, bool (*change)(struct field_change *w, struct slice name)) {
+    settle(w);
+    effect_begin(&w->effect, &w->list);
+    for (size_t i = 0; i < w->list.count; i++) {
+        struct slice name = field_at(w->h.call, &w->list, i);
+        if (change(w, name)) effect_add(&w->effect, name);
+    }
+}
+
+static size_t fields_changed(const struct field_change *w) { return w->effect.argc - w->effect.head; }
+
+/* Event and effect are told only if a field did change. */
+static void end_change(struct field_change *w, const char *event, struct effect effect) {
+    if (fields_changed(w) > 0)
+        hash_end(&w->h, event, effect);
+    else
+        hash_end(&w->h, NULL, EFFECT_NONE);
+    mem_free(w->effect.argv);
+}
 
 /* ---- setting ---- */
 
@@ -133,46 +162,39 @@ static bool read_instant(struct call *c, struct slice text, struct expire_unit u
 }
 
 /* Gives one field the time, or removes it if that is past. */
-static int expire_field(struct hash_change *h, struct slice name, int64_t at_ms, unsigned conditions) {
+static int expire_field(struct field_change *w, struct slice name) {
+    struct hash_change *h = &w->h;
     struct hash_field f;
     struct hash_scratch scratch;
-    if (is_past(h->call, at_ms)) return hash_remove(&h->v, name) ? FIELD_EXPIRED : FIELD_MISSING;
+    if (is_past(h->call, w->at_ms)) return hash_remove(&h->v, name) ? FIELD_EXPIRED : FIELD_MISSING;
     if (!hash_find(h->v, name, &f, &scratch)) return FIELD_MISSING;
     int64_t old_ms = f.expiry_ms == HASH_NO_EXPIRY ? NO_EXPIRY : f.expiry_ms;
-    if (!expire_conditions_hold(conditions, old_ms, at_ms)) return FIELD_REFUSED;
-    (void)hash_set_expiry(&h->v, name, at_ms);
+    if (!expire_conditions_hold(w->conditions, old_ms, w->at_ms)) return FIELD_REFUSED;
+    (void)hash_set_expiry(&h->v, name, w->at_ms);
     return FIELD_DONE;
 }
 
-/* Ends a change in which the fields in `b`, if any, got this time. */
-static void end_expiring(struct hash_change *h, struct effect_builder *b, int64_t at_ms) {
-    if (effect_is_empty(b))
-        hash_end(h, NULL, EFFECT_NONE);
-    else if (is_past(h->call, at_ms))
-        hash_end(h, "hexpired", effect_hdel(b, h->key));
+static bool expire_and_reply(struct field_change *w, struct slice name) {
+    int result = expire_field(w, name);
+    reply_int(w->h.call->out, result);
+    return result > FIELD_REFUSED;
+}
+
+static void end_expiring(struct field_change *w) {
+    if (is_past(w->h.call, w->at_ms))
+        end_change(w, "hexpired", effect_hdel(&w->effect, w->h.key));
     else
-        hash_end(h, "hexpire", effect_hpexpireat(b, h->key, at_ms));
-    mem_free(b->argv);
+        end_change(w, "hexpire", effect_hpexpireat(&w->effect, w->h.key, w->at_ms));
 }
 
 static void hash_expire(struct call *c, struct expire_unit unit) {
-    struct field_list list;
-    struct hash_change h;
-    struct effect_builder b;
-    unsigned conditions = 0;
-    int64_t at_ms;
-    if (!find_fields(c, 3, 1, &list) || !expire_conditions_read(c, 3, list.word, &conditions)) return;
-    if (!count_fields(c, &list) || !read_instant(c, c->argv[2], unit, &at_ms) || !hash_begin(c, &h)) return;
-    settle(&h, &list);
-    effect_begin(&b, &list);
-    reply_array(c->out, list.count);
-    for (size_t i = 0; i < list.count; i++) {
-        struct slice name = field_at(c, &list, i);
-        int result = expire_field(&h, name, at_ms, conditions);
-        reply_int(c->out, result);
-        if (result > FIELD_REFUSED) effect_add(&b, name);
-    }
-    end_expiring(&h, &b, at_ms);
+    struct field_change w = { .at_ms = NO_EXPIRY };
+    if (!find_fields(c, 3, 1, &w.list) || !expire_conditions_read(c, 3, w.list.word, &w.conditions)) return;
+    if (!count_fields(c, &w.list) || !read_instant(c, c->argv[2], unit, &w.at_ms)) return;
+    if (!hash_begin(c, &w.h)) return;
+    reply_array(c->out, w.list.count);
+    change_fields(&w, expire_and_reply);
+    end_expiring(&w);
 }
 
 /* HEXPIRE key seconds [NX | XX | GT | LT] FIELDS count field [field ...] */
@@ -188,7 +210,8 @@ static void cmd_hexpireat(struct call *c) { hash_expire(c, (struct expire_unit){
 static void cmd_hpexpireat(struct call *c) { hash_expire(c, (struct expire_unit){ false, false }); }
 
 /* Takes one field's time away. */
-static int persist_field(struct hash_change *h, struct slice name) {
+static int persist_field(struct field_change *w, struct slice name) {
+    struct hash_change *h = &w->h;
     struct hash_field f;
     struct hash_scratch scratch;
     if (!hash_find(h->v, name, &f, &scratch)) return FIELD_MISSING;
@@ -197,30 +220,23 @@ static int persist_field(struct hash_change *h, struct slice name) {
     return FIELD_DONE;
 }
 
-static void end_persisting(struct hash_change *h, struct effect_builder *b) {
-    if (effect_is_empty(b))
-        hash_end(h, NULL, EFFECT_NONE);
-    else
-        hash_end(h, "hpersist", effect_hpersist(b, h->key));
-    mem_free(b->argv);
+static bool persist_and_reply(struct field_change *w, struct slice name) {
+    int result = persist_field(w, name);
+    reply_int(w->h.call->out, result);
+    return result == FIELD_DONE;
+}
+
+static void end_persisting(struct field_change *w) {
+    end_change(w, "hpersist", effect_hpersist(&w->effect, w->h.key));
 }
 
 /* HPERSIST key FIELDS count field [field ...] */
 static void cmd_hpersist(struct call *c) {
-    struct field_list list;
-    struct hash_change h;
-    struct effect_builder b;
-    if (!read_plain_fields(c, &list) || !hash_begin(c, &h)) return;
-    settle(&h, &list);
-    effect_begin(&b, &list);
-    reply_array(c->out, list.count);
-    for (size_t i = 0; i < list.count; i++) {
-        struct slice name = field_at(c, &list, i);
-        int result = persist_field(&h, name);
-        reply_int(c->out, result);
-        if (result == FIELD_DONE) effect_add(&b, name);
-    }
-    end_persisting(&h, &b);
+    struct field_change w;
+    if (!read_plain_fields(c, &w.list) || !hash_begin(c, &w.h)) return;
+    reply_array(c->out, w.list.count);
+    change_fields(&w, persist_and_reply);
+    end_persisting(&w);
 }
 
 /* ---- asking ---- */
@@ -272,66 +288,55 @@ static bool option_instant(struct call *c, struct expiry_option *o) {
     return read_instant(c, o->amount, unit, &o->at_ms);
 }
 
+static bool remove_field(struct field_change *w, struct slice name) { return hash_remove(&w->h.v, name); }
+
+static bool reply_and_remove(struct field_change *w, struct slice name) {
+    hash_reply_value(w->h.call, &w->h.v, name);
+    return remove_field(w, name);
+}
+
 /* HGETDEL key FIELDS count field [field ...] */
 static void cmd_hgetdel(struct call *c) {
-    struct field_list list;
-    struct hash_change h;
-    struct effect_builder b;
-    if (!read_plain_fields(c, &list) || !hash_begin(c, &h)) return;
-    settle(&h, &list);
-    effect_begin(&b, &list);
-    reply_array(c->out, list.count);
-    for (size_t i = 0; i < list.count; i++) {
-        struct slice name = field_at(c, &list, i);
-        hash_reply_value(c, &h.v, name);
-        if (hash_remove(&h.v, name)) effect_add(&b, name);
-    }
-    if (effect_is_empty(&b))
-        hash_end(&h, NULL, EFFECT_NONE);
-    else
-        hash_end(&h, "hdel", effect_hdel(&b, h.key));
-    mem_free(b.argv);
+    struct field_change w;
+    if (!read_plain_fields(c, &w.list) || !hash_begin(c, &w.h)) return;
+    reply_array(c->out, w.list.count);
+    change_fields(&w, reply_and_remove);
+    end_change(&w, "hdel", effect_hdel(&w.effect, w.h.key));
+}
+
+static bool reply_and_set_time(struct field_change *w, struct slice name) {
+    hash_reply_value(w->h.call, &w->h.v, name);
+    if (w->persist) return persist_field(w, name) == FIELD_DONE;
+    return w->at_ms != NO_EXPIRY && expire_field(w, name) > FIELD_REFUSED;
 }
 
 /* HGETEX key [EX s | PX ms | EXAT s | PXAT ms | PERSIST] FIELDS count field [field ...] */
 static void cmd_hgetex(struct call *c) {
-    struct field_list list;
-    struct hash_change h;
-    struct effect_builder b;
+    struct field_change w = { .at_ms = NO_EXPIRY };
     struct expiry_option expiry = { .word = EXPIRY_NONE };
-    if (!find_fields(c, 2, 1, &list)) return;
-    for (size_t at = 2; at < list.word;) {
-        if (expiry_option_read(c, &at, EXPIRY_KEEPTTL, &expiry) == EXPIRY_READ && at <= list.word) continue;
+    if (!find_fields(c, 2, 1, &w.list)) return;
+    for (size_t at = 2; at < w.list.word;) {
+        if (expiry_option_read(c, &at, EXPIRY_KEEPTTL, &expiry) == EXPIRY_READ && at <= w.list.word) continue;
         reply_error(c->out, ERR_SYNTAX);
         return;
     }
-    if (!count_fields(c, &list) || !hash_begin(c, &h)) return;
-    bool ok = option_instant(c, &expiry), persist = expiry.word == EXPIRY_PERSIST;
-    if (!ok) {
-        hash_end(&h, NULL, EFFECT_NONE);
+    if (!count_fields(c, &w.list) || !hash_begin(c, &w.h)) return;
+    if (!option_instant(c, &expiry)) {
+        hash_end(&w.h, NULL, EFFECT_NONE);
         return;
     }
-    settle(&h, &list);
-    effect_begin(&b, &list);
-    reply_array(c->out, list.count);
-    for (size_t i = 0; i < list.count; i++) {
-        struct slice name = field_at(c, &list, i);
-        int result = FIELD_REFUSED;
-        hash_reply_value(c, &h.v, name);
-        if (persist)
-            result = persist_field(&h, name);
-        else if (expiry.word != EXPIRY_NONE)
-            result = expire_field(&h, name, expiry.at_ms, 0);
-        if (result > FIELD_REFUSED) effect_add(&b, name);
-    }
-    if (persist)
-        end_persisting(&h, &b);
+    w.at_ms = expiry.at_ms;
+    w.persist = expiry.word == EXPIRY_PERSIST;
+    reply_array(c->out, w.list.count);
+    change_fields(&w, reply_and_set_time);
+    if (w.persist)
+        end_persisting(&w);
     else
-        end_expiring(&h, &b, expiry.at_ms);
+        end_expiring(&w);
 }
 
 struct hsetex_plan {
-    struct field_list list;
+    struct field_change change;
     struct expiry_option expiry;
     bool key_missing, key_present;       /* NX, XX */
     bool fields_missing, fields_present; /* FNX: none of them is there; FXX: all are */
@@ -345,9 +350,9 @@ static bool read_hsetex_options(struct call *c, struct hsetex_plan *plan) {
                   { "XX", &plan->key_present },
                   { "FNX", &plan->fields_missing },
                   { "FXX", &plan->fields_present } };
-    for (size_t at = 2; at < plan->list.word;) {
+    for (size_t at = 2; at < plan->change.list.word;) {
         enum expiry_read read = expiry_option_read(c, &at, EXPIRY_PERSIST, &plan->expiry);
-        if (read == EXPIRY_REFUSED || at > plan->list.word) return false;
+        if (read == EXPIRY_REFUSED || at > plan->change.list.word) return false;
         if (read == EXPIRY_READ) continue;
         size_t i = 0;
         while (i < COUNT_OF(words) && !call_is(c, at, words[i].word)) i++;
@@ -358,39 +363,31 @@ static bool read_hsetex_options(struct call *c, struct hsetex_plan *plan) {
     return !(plan->key_missing && plan->key_present) && !(plan->fields_missing && plan->fields_present);
 }
 
-static bool hsetex_may_go_on(const struct hsetex_plan *plan, const struct hash_change *h) {
+static bool hsetex_may_go_on(const struct hsetex_plan *plan) {
+    const struct hash_change *h = &plan->change.h;
+    const struct field_list *list = &plan->change.list;
     if ((plan->key_missing && h->entry) || (plan->key_present && !h->entry)) return false;
     if (!plan->fields_missing && !plan->fields_present) return true;
-    for (size_t i = 0; i < plan->list.count; i++) {
+    for (size_t i = 0; i < list->count; i++) {
         struct hash_field f;
         struct hash_scratch scratch;
-        bool found = hash_find_live(h->call, h->v, field_at(h->call, &plan->list, i), &f, &scratch);
+        bool found = hash_find_live(h->call, h->v, field_at(h->call, list, i), &f, &scratch);
         if (found ? plan->fields_missing : plan->fields_present) return false;
     }
     return true;
 }
 
 /* The time is past: so the fields go, those that are there. Returns how many. */
-static size_t hsetex_remove(struct hash_change *h, const struct field_list *list) {
-    struct effect_builder b;
-    effect_begin(&b, list);
-    for (size_t i = 0; i < list->count; i++) {
-        struct slice name = field_at(h->call, list, i);
-        if (hash_remove(&h->v, name)) effect_add(&b, name);
-    }
-    size_t removed = b.argc - b.head;
-    if (removed > 0)
-        hash_end(h, "hexpired", effect_hdel(&b, h->key));
-    else
-        hash_end(h, NULL, EFFECT_NONE);
-    mem_free(b.argv);
+static size_t hsetex_remove(struct field_change *w) {
+    change_fields(w, remove_field);
+    size_t removed = fields_changed(w);
+    end_change(w, "hexpired", effect_hdel(&w->effect, w->h.key));
     return removed;
 }
 
 /* Without the conditions, and with an absolute time. Without any time it is a plain HSET. */
-static struct effect hsetex_effect(struct effect_builder *b, const struct hash_change *h,
-                                   const struct hsetex_plan *plan) {
-    struct slice words[6] = { LIT_INIT("HSET"), h->key };
+static struct effect hsetex_effect(struct effect_builder *b, const struct hsetex_plan *plan) {
+    struct slice words[6] = { LIT_INIT("HSET"), plan->change.h.key };
     size_t count = 2;
     if (plan->expiry.word != EXPIRY_NONE) {
         words[0] = LIT("HSETEX");
@@ -401,28 +398,30 @@ static struct effect hsetex_effect(struct effect_builder *b, const struct hash_c
             words[count++] = digits_of(b->instant, plan->expiry.at_ms);
         }
         words[count++] = LIT("FIELDS");
-        words[count++] = digits_of(b->number, (int64_t)plan->list.count);
+        words[count++] = digits_of(b->number, (int64_t)plan->change.list.count);
     }
     return effect_finish(b, words, count);
 }
 
-static void hsetex_set(struct hash_change *h, const struct hsetex_plan *plan) {
-    struct call *c = h->call;
-    const struct slice *pairs = c->argv + plan->list.first;
+static void hsetex_set(struct hsetex_plan *plan) {
+    struct hash_change *h = &plan->change.h;
+    const struct slice *pairs = h->call->argv + plan->change.list.first;
+    size_t count = plan->change.list.count;
     int64_t expiry_ms = plan->expiry.at_ms;
     if (plan->expiry.word == EXPIRY_KEEPTTL) expiry_ms = HASH_KEEP_EXPIRY;
     if (plan->expiry.word == EXPIRY_NONE) expiry_ms = HASH_NO_EXPIRY;
-    hash_expect(&h->v, pairs, plan->list.count);
+    settle(&plan->change);
+    hash_expect(&h->v, pairs, count);
     struct effect_builder b;
-    b.argv = mem_alloc((HEAD_MAX + 1 + 2 * plan->list.count) * sizeof *b.argv);
+    b.argv = mem_alloc((HEAD_MAX + 1 + 2 * count) * sizeof *b.argv);
     b.head = b.argc = HEAD_MAX + 1;
-    for (size_t i = 0; i < 2 * plan->list.count; i += 2) {
+    for (size_t i = 0; i < 2 * count; i += 2) {
         (void)hash_set(&h->v, pairs[i], pairs[i + 1], expiry_ms);
         effect_add(&b, pairs[i]);
         effect_add(&b, pairs[i + 1]);
     }
-    hash_end(h, "hset", hsetex_effect(&b, h, plan));
-    if (expiry_option_has_time(&plan->expiry)) notify(c->view.db, NOTIFY_HASH, "hexpire", h->key);
+    hash_end(h, "hset", hsetex_effect(&b, plan));
+    if (expiry_option_has_time(&plan->expiry)) notify(h->call->view.db, NOTIFY_HASH, "hexpire", h->key);
     mem_free(b.argv);
 }
 
@@ -430,25 +429,24 @@ static void hsetex_set(struct hash_change *h, const struct hsetex_plan *plan) {
  */
 static void cmd_hsetex(struct call *c) {
     struct hsetex_plan plan = { .expiry = { .word = EXPIRY_NONE } };
-    struct hash_change h;
-    if (!find_fields(c, 2, 2, &plan.list)) return;
+    struct field_change *w = &plan.change;
+    if (!find_fields(c, 2, 2, &w->list)) return;
     if (!read_hsetex_options(c, &plan)) {
         reply_error(c->out, ERR_SYNTAX);
         return;
     }
-    if (!count_fields(c, &plan.list) || !hash_begin(c, &h)) return;
+    if (!count_fields(c, &w->list) || !hash_begin(c, &w->h)) return;
     bool ok = option_instant(c, &plan.expiry);
-    if (!ok || !hsetex_may_go_on(&plan, &h)) {
+    if (!ok || !hsetex_may_go_on(&plan)) {
         if (ok) reply_int(c->out, 0);
-        hash_end(&h, NULL, EFFECT_NONE);
+        hash_end(&w->h, NULL, EFFECT_NONE);
         return;
     }
-    settle(&h, &plan.list);
     bool done = true;
     if (expiry_option_has_time(&plan.expiry) && is_past(c, plan.expiry.at_ms))
-        done = hsetex_remove(&h, &plan.list) == plan.list.count;
+        done = hsetex_remove(w) == w->list.count;
     else
-        hsetex_set(&h, &plan);
+        hsetex_set(&plan);
     reply_int(c->out, done);
 }
 

@@ -47,6 +47,7 @@ const struct command_group command_groups[] = {
     { "server", memory_commands },
     { "server", slowlog_commands },
     { "server", latency_commands },
+    { "server", saving_commands },
     { "server", server_commands },
     { "server", debug_commands },
     { NULL, NULL },

@@ -7,11 +7,13 @@
 #include "trivet/engine/client.h"
 #include "trivet/engine/options.h"
 #include "trivet/engine/pubsub.h"
+#include "trivet/engine/saving.h"
 #include "trivet/engine/server_hooks.h"
 #include "trivet/engine/tracking.h"
 #include "trivet/engine/transaction.h"
 #include "trivet/keyspace/counters.h"
 #include "trivet/persist/aof.h"
+#include "trivet/persist/snapshot.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -95,37 +97,66 @@ static void write_loading(struct buf *out, int64_t started_s, int64_t now_s) {
                total ? (double)loaded / (double)total * 100 : 0, (unsigned long long)eta_s);
 }
 
-/* There are no snapshots and no rewrites, so these stay at rest. */
-static void write_snapshots(struct buf *out) {
-    buf_printf(out, "async_loading:0" CRLF "current_cow_peak:0" CRLF "current_cow_size:0" CRLF
-                    "current_cow_size_age:0" CRLF "current_fork_perc:0.00" CRLF
-                    "current_save_keys_processed:0" CRLF "current_save_keys_total:0" CRLF);
-    buf_printf(out, "rdb_changes_since_last_save:%llu" CRLF "rdb_bgsave_in_progress:0" CRLF,
-               (unsigned long long)COUNTER_SUM(dirty));
-    buf_printf(out, "rdb_last_save_time:%lld" CRLF "rdb_last_bgsave_status:ok" CRLF,
-               (long long)(server_facts.started_ms / 1000));
-    buf_printf(out, "rdb_last_bgsave_time_sec:-1" CRLF "rdb_current_bgsave_time_sec:-1" CRLF
-                    "rdb_saves:0" CRLF "rdb_last_cow_size:0" CRLF "rdb_last_load_keys_expired:0" CRLF
-                    "rdb_last_load_keys_loaded:0" CRLF);
+/* Nothing is forked: the names that clients know show the walk's progress, and the memory that it holds
+ * beside the data. */
+static void write_walk(struct buf *out) {
+    struct snapshot_progress p;
+    snapshot_progress(&p);
+    unsigned long long total = p.open ? p.keys_total : 0, done = p.open ? p.keys_done : 0;
+    buf_printf(out, "async_loading:0" CRLF "current_cow_peak:%llu" CRLF "current_cow_size:%llu" CRLF,
+               p.open ? (unsigned long long)p.side_peak : 0, p.open ? (unsigned long long)p.side_bytes : 0);
+    buf_printf(out, "current_cow_size_age:0" CRLF "current_fork_perc:%.2f" CRLF,
+               total ? (double)done / (double)total * 100 : 0);
+    buf_printf(out, "current_save_keys_processed:%llu" CRLF "current_save_keys_total:%llu" CRLF, done, total);
 }
 
-static void write_aof(struct buf *out) {
+static long long running_s(const struct saving_kind *k, int64_t now_ms) {
+    return k->began_ms ? (now_ms - k->began_ms) / 1000 : -1;
+}
+
+static const char *status_word(bool ok) { return ok ? "ok" : "err"; }
+
+static void write_snapshots(struct buf *out, int64_t now_ms) {
+    const struct saving_kind *k = &saving_status.snapshot;
+    write_walk(out);
+    buf_printf(out, "rdb_changes_since_last_save:%llu" CRLF "rdb_bgsave_in_progress:%d" CRLF,
+               (unsigned long long)saving_changes(), k->began_ms != 0);
+    buf_printf(out, "rdb_last_save_time:%lld" CRLF "rdb_last_bgsave_status:%s" CRLF,
+               (long long)saving_status.last_save_s, status_word(k->last_ok));
+    buf_printf(out, "rdb_last_bgsave_time_sec:%lld" CRLF "rdb_current_bgsave_time_sec:%lld" CRLF,
+               (long long)k->last_took_s, running_s(k, now_ms));
+    buf_printf(out, "rdb_saves:%llu" CRLF "rdb_last_cow_size:%llu" CRLF, (unsigned long long)k->done,
+               (unsigned long long)k->last_side_bytes);
+    uint64_t expired = atomic_load_explicit(&loading_progress.last_keys_expired, memory_order_relaxed);
+    uint64_t loaded = atomic_load_explicit(&loading_progress.last_keys_loaded, memory_order_relaxed);
+    buf_printf(out, "rdb_last_load_keys_expired:%llu" CRLF "rdb_last_load_keys_loaded:%llu" CRLF,
+               (unsigned long long)expired, (unsigned long long)loaded);
+}
+
+static void write_rewrites(struct buf *out, bool enabled, int64_t now_ms) {
+    const struct saving_kind *k = &saving_status.rewrite;
+    buf_printf(out, "aof_enabled:%d" CRLF "aof_rewrite_in_progress:%d" CRLF "aof_rewrite_scheduled:%d" CRLF,
+               enabled, k->began_ms != 0, k->scheduled);
+    buf_printf(out, "aof_last_rewrite_time_sec:%lld" CRLF "aof_current_rewrite_time_sec:%lld" CRLF,
+               (long long)k->last_took_s, running_s(k, now_ms));
+    buf_printf(out, "aof_last_bgrewrite_status:%s" CRLF "aof_rewrites:%llu" CRLF, status_word(k->last_ok),
+               (unsigned long long)k->done);
+    buf_printf(out, "aof_rewrites_consecutive_failures:%llu" CRLF, (unsigned long long)k->failures);
+}
+
+static void write_aof(struct buf *out, int64_t now_ms) {
     struct aof_info aof;
     aof_info(&aof);
     bool enabled = aof.enabled || options.appendonly; /* also while the file is being loaded */
-    buf_printf(out, "aof_enabled:%d" CRLF "aof_rewrite_in_progress:0" CRLF "aof_rewrite_scheduled:0" CRLF,
-               enabled);
-    buf_printf(out, "aof_last_rewrite_time_sec:-1" CRLF "aof_current_rewrite_time_sec:-1" CRLF
-                    "aof_last_bgrewrite_status:ok" CRLF "aof_rewrites:0" CRLF
-                    "aof_rewrites_consecutive_failures:0" CRLF);
-    buf_printf(out, "aof_last_write_status:%s" CRLF "aof_last_cow_size:0" CRLF,
-               aof.last_write_ok ? "ok" : "err");
+    write_rewrites(out, enabled, now_ms);
+    buf_printf(out, "aof_last_write_status:%s" CRLF "aof_last_cow_size:%llu" CRLF,
+               status_word(aof.last_write_ok), (unsigned long long)saving_status.rewrite.last_side_bytes);
     buf_printf(out, "module_fork_in_progress:0" CRLF "module_fork_last_cow_size:0" CRLF);
     if (!enabled) return;
     buf_printf(out, "aof_current_size:%llu" CRLF "aof_base_size:%llu" CRLF,
                (unsigned long long)aof.current_size, (unsigned long long)aof.base_size);
-    buf_printf(out, "aof_pending_rewrite:0" CRLF "aof_buffer_length:%llu" CRLF,
-               (unsigned long long)aof.buffer_length);
+    buf_printf(out, "aof_pending_rewrite:%d" CRLF "aof_buffer_length:%llu" CRLF,
+               saving_status.rewrite.scheduled, (unsigned long long)aof.buffer_length);
     buf_printf(out, "aof_pending_bio_fsync:%d" CRLF "aof_delayed_fsync:%llu" CRLF, aof.fsync_pending,
                (unsigned long long)aof.delayed_fsyncs);
 }
@@ -133,8 +164,8 @@ static void write_aof(struct buf *out) {
 void info_persistence(const struct call *c, struct buf *out) {
     int64_t loading_s = atomic_load_explicit(&loading_progress.started_s, memory_order_relaxed);
     buf_printf(out, "# Persistence" CRLF "loading:%d" CRLF, loading_s != 0);
-    write_snapshots(out);
-    write_aof(out);
+    write_snapshots(out, c->view.now_ms);
+    write_aof(out, c->view.now_ms);
     if (loading_s) write_loading(out, loading_s, c->view.now_ms / 1000);
 }
 

@@ -4,15 +4,13 @@
  * is lost. It may be in both servers, when the link breaks before the target's answer came. The price is that
  * all other clients wait, at most a timeout long after the target falls silent. All commands are sent before
  * the first reply is read. */
+#include "commands/dump_private.h"
 #include "commands/migrate_link_private.h"
-#include "trivet/base/crc.h"
 #include "trivet/base/mem.h"
 #include "trivet/commands/groups.h"
 #include "trivet/engine/change.h"
 #include "trivet/engine/options.h"
 #include "trivet/engine/registry.h"
-#include "trivet/persist/rdb_values.h"
-#include <endian.h>
 
 #define DEFAULT_TIMEOUT_MS 1000
 #define FIRST_OPTION 6
@@ -113,16 +111,6 @@ static void find_entries(struct migration *m) {
 
 /* ---- out ---- */
 
-/* What DUMP would reply. */
-static void make_payload(struct rdb_out *out, const struct entry *e, int64_t now_ms) {
-    int version = options.rdb_write_version == RDB_WRITE_AUTO ? rdb_version_of(e) : options.rdb_write_version;
-    buf_append_byte(&out->bytes, (char)rdb_type_of(e, version));
-    rdb_put_value(out, e, version, now_ms);
-    uint16_t version_bytes = htole16((uint16_t)version);
-    buf_append(&out->bytes, slice_make(&version_bytes, sizeof version_bytes));
-    rdb_put_u64(out, crc64(0, out->bytes.ptr, out->bytes.len));
-}
-
 static bool send_number(struct migrate_link *l, int64_t n) {
     char digits[INT64_TEXT_MAX];
     return migrate_link_word(l, slice_make(digits, int64_format(digits, n)));
@@ -132,14 +120,14 @@ static bool send_key(struct migration *m, const struct moving *it) {
     int64_t now_ms = m->call->view.now_ms, expiry_ms = entry_expiry_ms(it->entry), ttl_ms = 0;
     if (expiry_ms != NO_EXPIRY)
         ttl_ms = expiry_ms > now_ms ? expiry_ms - now_ms : 1; /* 0 would be for ever */
-    struct rdb_out payload = { .compress = options.rdbcompression };
-    make_payload(&payload, it->entry, now_ms);
+    struct buf payload;
+    make_dump_payload(&payload, it->entry, now_ms);
     struct migrate_link *l = &m->link;
     bool sent = migrate_link_header(l, m->replace ? 5 : 4) && migrate_link_word(l, LIT("RESTORE")) &&
                 migrate_link_word(l, it->key) && send_number(l, ttl_ms) &&
-                migrate_link_word(l, buf_slice(&payload.bytes)) &&
+                migrate_link_word(l, buf_slice(&payload)) &&
                 (!m->replace || migrate_link_word(l, LIT("REPLACE")));
-    buf_release(&payload.bytes);
+    buf_release(&payload);
     return sent;
 }
 

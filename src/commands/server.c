@@ -1,4 +1,4 @@
-/* server.c: what time it is, when data was saved, which role this server plays, and its end. */
+/* server.c: what time it is, which role this server plays, and its end. */
 #include "trivet/base/clock.h"
 #include "trivet/commands/groups.h"
 #include "trivet/engine/client.h"
@@ -12,9 +12,6 @@ static void cmd_time(struct call *c) {
     reply_bulk_int(c->out, now_us / 1000000);
     reply_bulk_int(c->out, now_us % 1000000);
 }
-
-/* LASTSAVE: before the first save it is the time of the start. */
-static void cmd_lastsave(struct call *c) { reply_int(c->out, server_facts.started_ms / 1000); }
 
 /* ROLE */
 static void cmd_role(struct call *c) {
@@ -77,10 +74,6 @@ static void cmd_shutdown(struct call *c) {
 }
 
 const struct command server_commands[] = {
-    { .name = "LASTSAVE", .run = cmd_lastsave, .arity = 1, .kind = LOCAL, .flags = LOADING | STALE | FAST,
-      .categories = CAT_ADMIN | CAT_DANGEROUS, .since = "1.0.0",
-      .summary = "Returns when data was last saved.", .complexity = "O(1)",
-      .tips = "nondeterministic_output" },
     { .name = "ROLE", .run = cmd_role, .arity = 1, .kind = LOCAL, .flags = NOSCRIPT | LOADING | STALE | FAST,
       .categories = CAT_ADMIN | CAT_DANGEROUS, .since = "2.8.12",
       .summary = "Returns the role in replication.", .complexity = "O(1)" },

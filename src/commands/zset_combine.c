@@ -295,9 +295,15 @@ static int compare_items(const void *a, const void *b) {
     return scored_compare(*(struct scored *const *)a, *(struct scored *const *)b);
 }
 
+/* In its final form from the start: one that grew to it would lose the sign of zeros on the way. */
 static void store_items(struct call *c, const struct items *items, const char *event) {
     struct value v = zset_new();
-    zset_reserve(&v, items->count, 0);
+    size_t longest = 0;
+    for (size_t i = 0; i < items->count; i++) {
+        size_t len = scored_text(items->list[i]).len;
+        if (len > longest) longest = len;
+    }
+    zset_reserve(&v, items->count, longest);
     for (size_t i = 0; i < items->count; i++)
         zset_add(&v, scored_text(items->list[i]), items->list[i]->score);
     zset_store(c, c->argv[1], v, event);

@@ -9,10 +9,12 @@
 #include "trivet/engine/dispatch.h"
 #include "trivet/engine/options.h"
 #include "trivet/engine/registry.h"
+#include "trivet/engine/saving.h"
 #include "trivet/engine/stats.h"
 #include "trivet/engine/transaction.h"
 #include "trivet/keyspace/eviction.h"
 #include "trivet/persist/aof.h"
+#include "trivet/persist/snapshot.h"
 #include <stdatomic.h>
 #include <stdio.h>
 
@@ -112,9 +114,17 @@ static bool admit_memory(struct call *call) {
     return refuse(call, LIT("OOM command not allowed when used memory > 'maxmemory'."));
 }
 
+#define SNAPSHOT_FAILED_TEXT                                                                                 \
+    "MISCONF Valkey is configured to save RDB snapshots, but it's currently unable to persist to disk. "     \
+    "Commands that may modify the data set are disabled, because this instance is configured to report "     \
+    "errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the " \
+    "Valkey logs for details about the RDB error."
+
 static bool admit_disk(struct call *call) {
     bool concerned = (effective_flags(call) & WRITES) || call->command == registry_find(LIT("PING"));
-    if (!concerned || !aof_is_failing()) return true;
+    if (!concerned) return true;
+    if (saving_refuses_writes()) return refuse(call, LIT(SNAPSHOT_FAILED_TEXT));
+    if (!aof_is_failing()) return true;
     struct buf why = { 0 }, text = { 0 };
     aof_failure(&why);
     buf_printf(&text, "MISCONF Errors writing to the AOF file: %.*s", SLICE_ARG(why));
@@ -129,7 +139,9 @@ static bool admit_obstacles(struct call *call, unsigned now) {
     if ((now & OBSTACLE_LOADING) && !(flags & LOADING))
         return refuse(call, LIT("LOADING Redis is loading the dataset in memory"));
     if ((now & OBSTACLE_MEMORY_LIMIT) && !(now & OBSTACLE_LOADING) && !admit_memory(call)) return false;
-    return !(now & OBSTACLE_DISK) || admit_disk(call);
+    if ((now & OBSTACLE_DISK) && !admit_disk(call)) return false;
+    if ((now & OBSTACLE_SNAPSHOT) && (effective_flags(call) & WRITES)) snapshot_wait_for_room();
+    return true;
 }
 
 bool dispatch_admit(struct call *call) {

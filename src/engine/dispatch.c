@@ -81,19 +81,46 @@ void dispatch_prepare(struct client *c, const struct args *args, struct prepared
 /* One step for one command. The table may be looked at only under its shard's lock; where that is taken, this
  * key goes without. */
 static void prefetch_step(uint32_t db, const struct keyref *ref,
-                          void (*step)(const struct table *t, uint64_t hash)) {
+                          void (*step)(const struct table *t, const struct keyref *ref)) {
     struct shard *s = &shards[SHARD_OF(ref->hash)];
-    if (thread_is_parallel() && !lock_try(&s->lock)) return;
+    if (shards_are_shared && !lock_try(&s->lock)) return;
     struct keydb *kdb = shard_db(s, db);
-    if (kdb) step(&kdb->table, ref->hash);
+    if (kdb) step(&kdb->table, ref);
     shard_unlock(s);
+}
+
+static void prefetch_bucket(const struct table *t, const struct keyref *ref) {
+    table_prefetch_bucket(t, ref->hash);
+}
+
+static void prefetch_entry(const struct table *t, const struct keyref *ref) {
+    table_prefetch_item(t, ref->hash);
+}
+
+/* A string lies in its entry; other values are behind a pointer. Most are small, and of a big one this is the
+ * head. */
+#define VALUE_BYTES 384
+static void prefetch_value(const struct table *t, const struct keyref *ref) {
+    const struct entry *e = table_find(t, ref->key, ref->hash);
+    if (!e || e->type == TYPE_STRING) return;
+    const char *value = entry_pointer(e);
+    for (size_t i = 0; i < VALUE_BYTES; i += CACHE_LINE) __builtin_prefetch(value + i);
+}
+
+/* Not the key of the command before: pipelines on one key are common. */
+static bool has_fresh_key(const struct prepared *batch, size_t i) {
+    if (!batch[i].ref.key.ptr) return false;
+    return i == 0 || !batch[i - 1].ref.key.ptr || batch[i].ref.hash != batch[i - 1].ref.hash;
 }
 
 void dispatch_prefetch(const struct client *c, const struct prepared *batch, size_t count) {
     for (size_t i = 0; i < count; i++)
-        if (batch[i].ref.key.ptr) prefetch_step(c->db, &batch[i].ref, table_prefetch_bucket);
+        if (has_fresh_key(batch, i)) prefetch_step(c->db, &batch[i].ref, prefetch_bucket);
     for (size_t i = 0; i < count; i++)
-        if (batch[i].ref.key.ptr) prefetch_step(c->db, &batch[i].ref, table_prefetch_item);
+        if (has_fresh_key(batch, i)) prefetch_step(c->db, &batch[i].ref, prefetch_entry);
+    for (size_t i = 0; i < count; i++)
+        if (has_fresh_key(batch, i) && !(batch[i].command->categories & CAT_STRING))
+            prefetch_step(c->db, &batch[i].ref, prefetch_value);
 }
 
 /* ---- running ---- */
@@ -104,11 +131,12 @@ static void execute(struct call *call) {
     struct reply *out = call->out;
     uint64_t reply_before = out->total;
     out->failed = false;
-    if (UNLIKELY(obstacle_is_set(OBSTACLE_MONITOR)))
-        monitor_feed(c, call->command, call->argv, call->argc, clock_wall_us());
     int64_t start = clock_ticks_ns();
     call->command->run(call);
     int64_t ns = clock_ticks_ns() - start;
+    /* Now, and not before: EXEC stands behind what it ran, and SELECT tells the database it chose. */
+    if (UNLIKELY(obstacle_is_set(OBSTACLE_MONITOR)))
+        monitor_feed(c, call->command, call->argv, call->argc, clock_wall_us());
     if (UNLIKELY(out->failed)) stats_error(out->error_code);
     stats_command_ran(call->command, ns, out->failed);
     if (UNLIKELY(c->flags & CLIENT_TRACKING)) tracking_remember(call);
@@ -157,7 +185,7 @@ static void run_on_one_key(struct call *call, const struct prepared *p) {
 }
 
 static bool any_needs_gate(const struct shard_set *set) {
-    if (!thread_is_parallel() || set->count == 0 || blocking_keys_count() == 0) return false;
+    if (!shards_are_shared || set->count == 0 || blocking_keys_count() == 0) return false;
     for (uint32_t word = set->low; word <= set->high; word++)
         for (uint64_t bits = set->bits[word]; bits; bits &= bits - 1)
             if (blocking_needs_gate(&shards[word * 64 + (uint32_t)__builtin_ctzll(bits)])) return true;

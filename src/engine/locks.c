@@ -4,6 +4,7 @@
  * and lets go of it at once: so a busy worker cannot overtake the exclusive command for ever. */
 #include "trivet/engine/locks.h"
 #include "trivet/base/thread.h"
+#include "trivet/keyspace/walk.h"
 #include <assert.h>
 
 struct gate {
@@ -21,7 +22,7 @@ void gates_init(void) {
 }
 
 bool gate_is_mine(void) { return gate_held; }
-bool exclusive_is_mine(void) { return exclusive_depth > 0 || !thread_is_parallel(); }
+bool exclusive_is_mine(void) { return exclusive_depth > 0 || !shards_are_shared; }
 
 void gate_enter(void) {
     if (gate_held) return;
@@ -43,16 +44,21 @@ void gate_leave(void) {
 
 void exclusive_begin(void) {
     assert(gate_held);
-    if (exclusive_depth++ > 0 || !thread_is_parallel()) return;
-    lock_drop(&gates[thread_worker_index].lock);
-    atomic_fetch_add_explicit(&exclusive_waiting, 1, memory_order_acq_rel);
-    lock_take(&exclusive_lock);
-    for (int i = 0; i < thread_worker_count; i++) lock_take_ordered(&gates[i].lock);
+    if (exclusive_depth++ > 0) return;
+    if (thread_is_parallel()) {
+        lock_drop(&gates[thread_worker_index].lock);
+        atomic_fetch_add_explicit(&exclusive_waiting, 1, memory_order_acq_rel);
+        lock_take(&exclusive_lock);
+        for (int i = 0; i < thread_worker_count; i++) lock_take_ordered(&gates[i].lock);
+    }
+    walk_halt();
 }
 
 void exclusive_end(void) {
     assert(exclusive_depth > 0);
-    if (--exclusive_depth > 0 || !thread_is_parallel()) return;
+    if (--exclusive_depth > 0) return;
+    walk_resume();
+    if (!thread_is_parallel()) return;
     for (int i = thread_worker_count - 1; i >= 0; i--)
         if (i != thread_worker_index) lock_drop(&gates[i].lock);
     atomic_fetch_sub_explicit(&exclusive_waiting, 1, memory_order_acq_rel);
@@ -71,14 +77,14 @@ void shard_set_add(struct shard_set *set, uint32_t shard) {
 }
 
 void shards_lock(const struct shard_set *set) {
-    if (!thread_is_parallel() || set->count == 0) return;
+    if (!shards_are_shared || set->count == 0) return;
     for (uint32_t word = set->low; word <= set->high; word++)
         for (uint64_t bits = set->bits[word]; bits; bits &= bits - 1)
             lock_take_ordered(&shards[word * 64 + (uint32_t)__builtin_ctzll(bits)].lock);
 }
 
 void shards_unlock(const struct shard_set *set) {
-    if (!thread_is_parallel() || set->count == 0) return;
+    if (!shards_are_shared || set->count == 0) return;
     for (uint32_t word = set->low; word <= set->high; word++)
         for (uint64_t bits = set->bits[word]; bits; bits &= bits - 1)
             lock_drop(&shards[word * 64 + (uint32_t)__builtin_ctzll(bits)].lock);

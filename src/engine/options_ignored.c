@@ -71,7 +71,6 @@ const struct option options_table_ignored[] = {
     { KEEP_BOOL("enable-debug-assert", "no"), KEPT(FIXED | OPTION_HIDDEN) },
     { KEEP_STRING("debug-context", ""), KEPT(OPTION_HIDDEN) },
     { KEEP_BOOL("aof-disable-auto-gc", "no"), KEPT(OPTION_HIDDEN) },
-    { KEEP_INT("key-load-delay", "0", INT32_MIN, MAX_INT), KEPT(OPTION_HIDDEN) },
     { KEEP_INT("loading-process-events-interval-bytes", "2097152", 1024, MAX_INT), KEPT(OPTION_HIDDEN) },
     { KEEP_ENUM("propagation-error-behavior", "ignore", propagation), KEPT(0) },
 

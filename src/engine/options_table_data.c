@@ -98,7 +98,7 @@ const struct option options_table_data[] = {
     { BOOL("aof-load-truncated", aof_load_truncated, "yes") },
     { MEMORY("aof-load-corrupt-tail-max-size", aof_load_corrupt_tail_max_size, "0", 0, MAX_ANY) },
     { BOOL("aof-use-rdb-preamble", aof_use_rdb_preamble, "yes") },
-    { BOOL("aof-timestamp-enabled", aof_timestamp_enabled, "no") },
+    { BOOL("aof-timestamp-enabled", aof_timestamp_enabled, "no"), .apply = apply_appendfsync },
     { BOOL("aof-rewrite-incremental-fsync", aof_rewrite_incremental_fsync, "yes") },
     { BOOL("no-appendfsync-on-rewrite", no_appendfsync_on_rewrite, "no") },
     { INT("auto-aof-rewrite-percentage", auto_aof_rewrite_percentage, "100", 0, MAX_INT) },
@@ -115,6 +115,7 @@ const struct option options_table_data[] = {
     { BOOL("rdb-del-sync-files", rdb_del_sync_files, "no") },
     { BOOL("rdb-save-incremental-fsync", rdb_save_incremental_fsync, "yes") },
     { INT("rdb-key-save-delay", rdb_key_save_delay_us, "0", INT32_MIN, MAX_INT), .flags = OPTION_HIDDEN },
+    { INT("key-load-delay", key_load_delay_us, "0", INT32_MIN, MAX_INT), .flags = OPTION_HIDDEN },
     { BOOL("stop-writes-on-bgsave-error", stop_writes_on_bgsave_error, "yes") },
     { ENUM("sanitize-dump-payload", sanitize_dump_payload, "no", sanitizers) },
 

@@ -26,6 +26,11 @@ void loading_note(void *arg, uint64_t loaded, uint64_t total) {
     atomic_store_explicit(&loading_progress.loaded, loaded, memory_order_relaxed);
 }
 
+void loading_note_keys(uint64_t loaded, uint64_t expired) {
+    atomic_store_explicit(&loading_progress.last_keys_loaded, loaded, memory_order_relaxed);
+    atomic_store_explicit(&loading_progress.last_keys_expired, expired, memory_order_relaxed);
+}
+
 void loading_begin(int64_t now_s) {
     loading_note(NULL, 0, 0);
     atomic_store_explicit(&loading_progress.started_s, now_s, memory_order_relaxed);

@@ -12,6 +12,7 @@
 #include "trivet/keyspace/counters.h"
 #include "trivet/keyspace/eviction.h"
 #include "trivet/keyspace/scan.h"
+#include "trivet/keyspace/walk.h"
 
 struct keyspace_hooks keyspace_hooks;
 bool keyspace_epoch;
@@ -20,6 +21,7 @@ static uint32_t database_count;
 
 void keyspace_init(uint32_t databases) {
     database_count = databases;
+    shards_are_shared = thread_is_parallel();
     shards_init();
     for (int i = 0; i < thread_worker_count; i++) {
         keyspace_counters[i].keys = mem_alloc_zero(databases * sizeof(atomic_int_fast64_t));
@@ -94,6 +96,7 @@ static void insert_at(uint32_t db, struct keydb *kdb, struct entry *e, uint64_t 
     table_insert(&kdb->table, e, hash);
     mark_if_expiring(kdb, e, hash);
     count_entry(db, kdb, e, +1);
+    if (UNLIKELY(keyspace_saver != NULL) && e->type != TYPE_STRING) keyspace_saver->placed(e, SHARD_OF(hash));
 }
 
 static void expiry_changed(uint32_t db, struct keydb *kdb, struct entry *e, uint64_t hash, bool had) {
@@ -111,8 +114,17 @@ static void take_out(uint32_t db, struct keydb *kdb, struct entry *e, uint64_t h
 
 static inline void save_image(uint32_t db, struct entry *e) {
     if (LIKELY(e->epoch == keyspace_epoch)) return;
-    if (keyspace_hooks.before_change) keyspace_hooks.before_change(db, e);
+    if (keyspace_saver) keyspace_saver->before_change(db, e);
     e->epoch = keyspace_epoch;
+}
+
+/* Frees what is out of its table. */
+static void discard(struct entry *e, bool lazily) {
+    if (UNLIKELY(keyspace_saver != NULL) && e->type != TYPE_STRING && keyspace_saver->adopted(e)) return;
+    if (lazily)
+        entry_free_lazily(e);
+    else
+        entry_free(e);
 }
 
 static struct keydb *db_of(struct keyspace_view *view, uint64_t hash) {
@@ -131,10 +143,7 @@ void keyspace_vanish(struct keyspace_view *view, struct keydb *kdb, struct entry
     else
         COUNTER_ADD(mine->evicted, 1);
     if (keyspace_hooks.vanished) keyspace_hooks.vanished(view, entry_key(e), reason);
-    if (lazily)
-        entry_free_lazily(e);
-    else
-        entry_free(e);
+    discard(e, lazily);
 }
 
 bool keyspace_reclaim(struct keyspace_view *view, struct keydb *kdb, struct entry *e) {
@@ -152,7 +161,7 @@ bool keyspace_reclaim(struct keyspace_view *view, struct keydb *kdb, struct entr
     COUNTER_ADD(counters_mine()->expired_fields, gone.count);
     if (!emptied) return ops->due_ms(v) < view->now_ms;
     take_out(view->db, kdb, e, hash_bytes(entry_key(e)));
-    entry_free(e);
+    discard(e, false);
     return false;
 }
 
@@ -214,7 +223,9 @@ void keyspace_moved(struct keyspace_view *view, const void *old, bool had_expiry
 
 void keyspace_replace(struct keyspace_view *view, struct entry *old, struct entry *fresh) {
     keyspace_moved(view, old, old->has_expiry, fresh);
-    entry_free_lazily(old);
+    if (UNLIKELY(keyspace_saver != NULL) && fresh->type != TYPE_STRING)
+        keyspace_saver->placed(fresh, SHARD_OF(hash_of(view, fresh)));
+    discard(old, true);
 }
 
 void keyspace_put(struct keyspace_view *view, struct entry *fresh) {
@@ -236,10 +247,7 @@ void keyspace_detach(struct keyspace_view *view, struct entry *e) {
 
 void keyspace_delete(struct keyspace_view *view, struct entry *e, bool lazily) {
     keyspace_detach(view, e);
-    if (lazily)
-        entry_free_lazily(e);
-    else
-        entry_free(e);
+    discard(e, lazily);
 }
 
 struct entry *keyspace_set_expiry(struct keyspace_view *view, struct entry *e, int64_t expiry_ms) {
@@ -254,24 +262,24 @@ void keyspace_note_dated(struct keyspace_view *view, struct entry *e) {
     mark_if_expiring(db_of(view, hash), e, hash);
 }
 
-/* ---- whole databases ---- */
+bool keyspace_has_dated(void) {
+    return atomic_load_explicit(&keyspace_dated_tables, memory_order_relaxed) > 0;
+}
 
-/* The tables of a flushed database, on their way to the background thread. */
-struct flushed {
-    struct table tables[SHARD_COUNT];
-};
+/* ---- whole databases ---- */
 
 static void free_entry(void *item) { entry_free(item); }
 
-static void free_flushed(void *arg) {
-    struct flushed *f = arg;
+void keyspace_flushed_free(struct keyspace_flushed *f) {
     for (uint32_t i = 0; i < SHARD_COUNT; i++) table_release(&f->tables[i], free_entry);
     mem_free(f);
 }
 
+static void free_flushed(void *arg) { keyspace_flushed_free(arg); }
+
 size_t keyspace_flush(uint32_t db, bool lazily) {
     size_t count = keyspace_count(db);
-    struct flushed *f = mem_alloc_zero(sizeof *f);
+    struct keyspace_flushed *f = mem_alloc_zero(sizeof *f);
     for (uint32_t i = 0; i < SHARD_COUNT; i++) {
         struct keydb *kdb = shard_db(&shards[i], db);
         if (!kdb) {
@@ -286,7 +294,9 @@ size_t keyspace_flush(uint32_t db, bool lazily) {
         set_dated(kdb, false);
     }
     COUNTER_ADD(counters_mine()->keys[db], -(int_fast64_t)count);
-    if (lazily && count > 0)
+    if (keyspace_saver)
+        keyspace_saver->flushed(db, f);
+    else if (lazily && count > 0)
         background_post(free_flushed, f, count);
     else
         free_flushed(f);
@@ -313,6 +323,7 @@ void keyspace_swap(uint32_t a, uint32_t b) {
         swap_counts(keyspace_counters[i].expires, a, b);
         swap_counts(keyspace_counters[i].average_ttl_ms, a, b);
     }
+    if (keyspace_saver) keyspace_saver->swapped(a, b);
 }
 
 static size_t sum_db(bool expires, uint32_t db) {

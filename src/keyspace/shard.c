@@ -4,6 +4,7 @@
 #include "trivet/keyspace/entry.h"
 
 struct shard shards[SHARD_COUNT] CACHE_ALIGNED;
+bool shards_are_shared;
 
 static struct slice entry_key_of(const void *item) { return entry_key(item); }
 const struct table_ops entry_table_ops = { .key = entry_key_of };

@@ -13,6 +13,7 @@
 #include "trivet/engine/locks.h"
 #include "trivet/engine/options.h"
 #include "trivet/engine/pubsub.h"
+#include "trivet/engine/saving.h"
 #include "trivet/engine/stats.h"
 #include "trivet/engine/workers.h"
 #include "trivet/keyspace/eviction.h"
@@ -68,7 +69,8 @@ static uint64_t commit(uint64_t needed) {
     gate_leave();
     bool done = aof_commit(needed) == COMMITTED;
     gate_enter();
-    if (obstacle_is_set(OBSTACLE_DISK) == done) obstacle_set(OBSTACLE_DISK, aof_is_failing());
+    if (obstacle_is_set(OBSTACLE_DISK) == done)
+        obstacle_set(OBSTACLE_DISK, aof_is_failing() || saving_refuses_writes());
     return done ? UINT64_MAX : 0;
 }
 

@@ -15,6 +15,7 @@
  * written since the last good one may be lost on disk though a later fdatasync succeeds. We cannot write it
  * again; what we do is say so, refuse writes until an fdatasync succeeds, and leave it to a rewrite to make
  * the file whole. */
+#include "aof_note_private.h"
 #include "aof_private.h"
 #include "journal_private.h"
 #include "trivet/base/background.h"
@@ -46,7 +47,8 @@ static struct {
     pthread_cond_t synced_all;
     int64_t logged_us;    /* when the last failure was logged */
     uint64_t others_size; /* bytes of the manifest's other files */
-} file = { .fd = -1, .synced_all = PTHREAD_COND_INITIALIZER };
+    int retired; /* the file before this one: synced and closed before this one gets its first byte */
+} file = { .fd = -1, .retired = -1, .synced_all = PTHREAD_COND_INITIALIZER };
 
 /* Written under file_lock, read by anybody. */
 static _Atomic uint64_t written;    /* journal offset: acknowledged up to here */
@@ -56,7 +58,7 @@ static _Atomic int sync_error;      /* errno of the last fdatasync of the sync t
 static _Atomic uint64_t files_size; /* bytes of all files of the manifest */
 static _Atomic uint64_t base_size;  /* the same when it was opened */
 static _Atomic uint64_t delayed_fsyncs;
-static atomic_bool enabled, syncing;
+static atomic_bool enabled, syncing, paused;
 static _Atomic enum fsync_policy policy = FSYNC_EVERYSEC;
 
 static struct {
@@ -82,6 +84,15 @@ static bool append_failed(const char *what, int error) {
                     what, aof_errno_text(error), file.pending.len);
         file.logged_us = now;
     }
+    return false;
+}
+
+/* Always false, for `return`. `unsure`: what is written but may not be on disk, in words. */
+static bool sync_failed(int error, const char *unsure, uint64_t bytes) {
+    if (atomic_exchange(&sync_error, error) != 0) return false;
+    LOG_WARNING("AOF: fsync failed: %s. Up to %llu bytes %s may be lost on disk; writes are refused until an "
+                "fsync succeeds",
+                aof_errno_text(error), (unsigned long long)bytes, unsure);
     return false;
 }
 
@@ -117,16 +128,35 @@ static void raise_synced(uint64_t to) {
         atomic_store_explicit(&synced, to, memory_order_release);
 }
 
+/* Only the last file of the manifest that is not empty may end with a torn record: so the one before is
+ * durable before the next gets a byte. */
+static bool settle_retired(void) NEEDS(file_lock);
+static bool settle_retired(void) {
+    if (LIKELY(file.retired < 0)) return true;
+    while (file.syncs > 0) pthread_cond_wait(&file.synced_all, &file_lock.mutex);
+    if (aof_io.fdatasync(file.retired) != 0) {
+        /* Not a failed append: perhaps no byte waits, and then no append would come to clear that. */
+        return sync_failed(errno, "of the file before", atomic_load(&written) - atomic_load(&synced));
+    }
+    close(file.retired);
+    file.retired = -1;
+    return true;
+}
+
 /* Writes `pending` whole, and syncs it under `always`; or leaves file and `pending` as they were. */
 static bool append_pending(void) NEEDS(file_lock);
 static bool append_pending(void) {
+    if (!settle_retired()) return false;
     if (file.must_cut && !cut_back()) return append_failed("cutting off an unfinished write", errno);
     bool sync = policy_now() == FSYNC_ALWAYS;
+    size_t batch = file.pending.len; /* the sum is part of what is written, not of what waits */
+    aof_note_add_sum(&file.pending);
     bool wrote = aof_write_all(file.fd, buf_slice(&file.pending));
     if (!wrote || (sync && aof_io.fdatasync(file.fd) != 0)) {
         int error = errno;
         if (!cut_back())
             LOG_WARNING("AOF: cutting off an unfinished write failed too: %s", aof_errno_text(errno));
+        file.pending.len = batch;
         return append_failed(wrote ? "fsync" : "write", error);
     }
     file.size += file.pending.len;
@@ -145,8 +175,11 @@ static bool append_pending(void) {
 static bool write_up_to(uint64_t offset) NEEDS(file_lock);
 static bool write_up_to(uint64_t offset) {
     while (!aof_is_committed(offset)) {
-        if (file.pending.len == 0) file.pending_end = journal_swap(&file.pending);
-        assert(file.pending.len > 0); /* nobody waits for an offset that was not appended */
+        if (file.pending.len == 0) {
+            file.pending_end = journal_swap(&file.pending);
+            assert(file.pending.len > 0); /* nobody waits for an offset that was not appended */
+            aof_note_stamp(&file.pending);
+        }
         if (!append_pending()) return false;
     }
     return true;
@@ -172,11 +205,8 @@ static void finish_sync(uint64_t target, int error, int64_t took_us) {
     if (error == 0) {
         raise_synced(target);
         sync_succeeded();
-    } else if (atomic_exchange(&sync_error, error) == 0) {
-        LOG_WARNING("AOF: fsync failed: %s. Up to %llu bytes that were written may be lost on disk; writes "
-                    "are refused "
-                    "until an fsync succeeds",
-                    aof_errno_text(error), (unsigned long long)(target - atomic_load(&synced)));
+    } else {
+        (void)sync_failed(error, "that were written", target - atomic_load(&synced));
     }
     if (--file.syncs > 0) return;
     atomic_store(&syncing, false);
@@ -187,6 +217,10 @@ static void finish_sync(uint64_t target, int error, int64_t took_us) {
 static bool sync_file(void) {
     lock_take(&file_lock);
     uint64_t target = atomic_load(&written);
+    if (file.opened && !settle_retired()) {
+        lock_drop(&file_lock);
+        return false;
+    }
     bool needed = file.opened && (atomic_load(&synced) < target || atomic_load(&sync_error) != 0);
     int fd = file.fd;
     if (needed) {
@@ -223,12 +257,25 @@ static bool sleep_a_second(void) {
     return go_on;
 }
 
+/* When the disk heals while no client asks for anything. What the journal has not handed out yet stays there:
+ * that is the workers' business. */
+static void append_again(void) {
+    lock_take(&file_lock);
+    if (file.opened && file.pending.len > 0) (void)append_pending();
+    lock_drop(&file_lock);
+}
+
 /* A failed fsync is tried again whatever the policy is by now: nobody else would clear the failure. */
 static void *sync_each_second(void *arg) {
-    while (sleep_a_second())
-        if (policy_now() == FSYNC_EVERYSEC || atomic_load(&sync_error) != 0) (void)sync_file();
+    while (sleep_a_second()) {
+        if (atomic_load_explicit(&write_error, memory_order_relaxed) != 0) append_again();
+        bool due = policy_now() == FSYNC_EVERYSEC && !atomic_load(&paused);
+        if (due || atomic_load(&sync_error) != 0) (void)sync_file();
+    }
     return arg;
 }
+
+void aof_pause_sync(bool now) { atomic_store(&paused, now); }
 
 static void start_syncer(void) {
     pthread_condattr_t steady;
@@ -249,111 +296,15 @@ static void stop_syncer(void) {
     pthread_cond_destroy(&syncer.wake);
 }
 
-/* ---- history files ---- */
-
-static bool is_named(const struct aof_manifest *m, const struct aof_file *f) {
-    for (size_t i = 0; i < m->count; i++)
-        if (m->files[i].type == f->type && strcmp(m->files[i].name, f->name) == 0) return true;
-    return false;
-}
-
-/* Takes what was removed out of the manifest, which may have changed since. */
-static void forget_history(const struct aof_manifest *removed) {
-    struct aof_manifest m;
-    struct buf error = { 0 };
-    lock_take(&file_lock);
-    bool done = aof_manifest_read(&m, &error) == MANIFEST_READ;
-    for (size_t i = m.count; i > 0; i--)
-        if (is_named(removed, &m.files[i - 1])) aof_manifest_remove(&m, i - 1);
-    if (done) done = aof_manifest_write(&m, &error);
-    lock_drop(&file_lock);
-    /* Nothing is lost: the next start finds the entries and tries again. */
-    if (!done) LOG_WARNING("AOF: history files stay in the manifest: %.*s", SLICE_ARG(buf_slice(&error)));
-    aof_manifest_release(&m);
-    buf_release(&error);
-}
-
-/* A background job; `arg` is a manifest with history files only, owned by the job. */
-static void remove_history(void *arg) {
-    struct aof_manifest *m = arg;
-    struct buf path = { 0 };
-    for (size_t i = m->count; i > 0; i--) {
-        if (aof_io.unlink(aof_path_in_folder(&path, m->files[i - 1].name)) == 0 || errno == ENOENT) continue;
-        LOG_WARNING("AOF: cannot remove the history file %s: %s", m->files[i - 1].name,
-                    aof_errno_text(errno));
-        aof_manifest_remove(m, i - 1);
-    }
-    buf_release(&path);
-    if (m->count > 0) forget_history(m);
-    aof_manifest_release(m);
-    mem_free(m);
-}
-
-/* Not under file_lock: without a background thread the job runs here. */
-static void post_history(const struct aof_manifest *m) {
-    struct aof_manifest *history = mem_alloc_zero(sizeof *history);
-    for (size_t i = 0; i < m->count; i++) {
-        const struct aof_file *f = &m->files[i];
-        if (f->type == AOF_FILE_HISTORY) aof_manifest_add(history, slice_of(f->name), f->seq, f->type);
-    }
-    if (history->count > 0)
-        background_post(remove_history, history, 1);
-    else
-        mem_free(history);
-}
-
 /* ---- opening and closing ---- */
 
-/* Opens a file of the folder for appending; -1 with the reason in `error`. `size` gets its length. */
-static int open_file(const char *name, int flags, uint64_t *size, struct buf *error) {
-    struct buf path = { 0 };
-    struct stat facts;
-    int fd = aof_io.open(aof_path_in_folder(&path, name), O_WRONLY | O_APPEND | flags, 0644);
-    if (fd >= 0 && fstat(fd, &facts) != 0) {
-        close(fd);
-        fd = -1;
-    }
-    if (fd < 0)
-        buf_printf(error, "cannot open %s: %s", path.ptr, aof_errno_text(errno));
-    else
-        *size = (uint64_t)facts.st_size;
-    buf_release(&path);
-    return fd;
-}
-
-/* Makes the next incremental file: durable, empty, named in `m`, not yet in the manifest on disk. */
-static int create_incr(struct aof_manifest *m, struct buf *error) {
-    const struct aof_file *f = aof_manifest_add_next(m, AOF_FILE_INCR);
-    uint64_t size = 0;
-    int fd = open_file(f->name, O_CREAT, &size, error);
-    if (fd < 0) return -1;
-    struct buf folder = { 0 };
-    bool done = size == 0;
-    /* A crash may have left an empty one; bytes in it are somebody's data that no manifest speaks of. */
-    if (!done)
-        buf_printf(error, "%s exists, is not empty, and is not named by the manifest", f->name);
-    else
-        done = aof_folder_sync(aof_path_of_folder(&folder), error);
-    buf_release(&folder);
-    if (done) return fd;
-    close(fd);
-    return -1;
-}
-
-/* From here on `fd`, the last incremental of `m`, takes what is appended to the journal. */
-static void begin_appending(int fd, uint64_t size, const struct aof_manifest *m) NEEDS(file_lock);
-static void begin_appending(int fd, uint64_t size, const struct aof_manifest *m) {
-    struct buf path = { 0 };
-    file.others_size = 0;
-    for (size_t i = 0; i < m->count; i++) {
-        uint64_t other;
-        if (m->files[i].type == AOF_FILE_HISTORY || &m->files[i] == aof_manifest_last_incr(m)) continue;
-        if (aof_file_size(aof_path_in_folder(&path, m->files[i].name), &other)) file.others_size += other;
-    }
-    buf_release(&path);
+void aof_begin_appending(int fd, uint64_t size, uint64_t others_size) {
+    lock_take(&file_lock);
+    assert(!file.opened);
     journal_restart();
     file.fd = fd;
     file.size = size;
+    file.others_size = others_size;
     file.must_cut = false;
     file.opened = true;
     publish_size();
@@ -364,44 +315,40 @@ static void begin_appending(int fd, uint64_t size, const struct aof_manifest *m)
     atomic_store(&sync_error, 0);
     atomic_store(&enabled, true);
     journal_on = true;
-}
-
-/* The last incremental, made if there is none yet; -1 with the reason in `error`. */
-static int open_last_incr(struct aof_manifest *m, uint64_t *size, struct buf *error) {
-    const struct aof_file *last = aof_manifest_last_incr(m);
-    *size = 0;
-    if (last) return open_file(last->name, 0, size, error);
-    int fd = create_incr(m, error);
-    if (fd >= 0 && !aof_manifest_write(m, error)) {
-        close(fd);
-        fd = -1;
-    }
-    return fd;
-}
-
-bool aof_open(struct buf *error) {
-    struct aof_manifest m;
-    uint64_t size;
-    int fd = -1;
-    lock_take(&file_lock);
-    assert(!file.opened);
-    bool readable = aof_manifest_read(&m, error) != MANIFEST_BROKEN;
-    if (readable && aof_folder_make(error)) fd = open_last_incr(&m, &size, error);
-    if (fd >= 0) begin_appending(fd, size, &m);
     lock_drop(&file_lock);
-    if (fd >= 0) {
-        start_syncer();
-        post_history(&m);
+    start_syncer();
+}
+
+/* ---- another file ---- */
+
+bool aof_switch_file(int fd) {
+    lock_take(&file_lock);
+    assert(file.opened);
+    bool done = settle_retired() && write_up_to(journal_offset());
+    if (done) {
+        file.retired = file.fd;
+        file.fd = fd;
+        file.others_size += file.size;
+        file.size = 0;
+        journal_forget_database();
     }
-    aof_manifest_release(&m);
-    return fd >= 0;
+    lock_drop(&file_lock);
+    return done;
+}
+
+void aof_set_others_size(uint64_t bytes) {
+    lock_take(&file_lock);
+    file.others_size = bytes;
+    publish_size();
+    atomic_store(&base_size, atomic_load(&files_size));
+    lock_drop(&file_lock);
 }
 
 /* The last writes, the last fsync. False if bytes are lost. */
 static bool flush_and_close(void) NEEDS(file_lock);
 static bool flush_and_close(void) {
     while (file.syncs > 0) pthread_cond_wait(&file.synced_all, &file_lock.mutex);
-    bool done = write_up_to(journal_offset());
+    bool done = settle_retired() && write_up_to(journal_offset());
     if (!done && file.must_cut && !cut_back()) LOG_WARNING("AOF: the file ends with an unfinished write");
     if (aof_io.fdatasync(file.fd) != 0) {
         LOG_WARNING("AOF: the last fsync failed: %s", aof_errno_text(errno));
@@ -409,7 +356,8 @@ static bool flush_and_close(void) {
     }
     if (done) raise_synced(journal_offset());
     close(file.fd);
-    file.fd = -1;
+    if (file.retired >= 0) close(file.retired);
+    file.fd = file.retired = -1;
     file.opened = false;
     buf_release(&file.pending);
     return done;
@@ -433,90 +381,6 @@ bool aof_close(void) {
     atomic_store(&files_size, 0);
     atomic_store(&base_size, 0);
     lock_drop(&file_lock);
-    return done;
-}
-
-/* ---- a new base ---- */
-
-struct base_writer {
-    int fd;
-    struct buf bytes;
-    int error; /* errno of the first failed write; nothing is written after it */
-};
-
-static void base_flush(struct base_writer *w) {
-    if (w->error == 0 && !aof_write_all(w->fd, buf_slice(&w->bytes))) w->error = errno;
-    buf_clear(&w->bytes);
-}
-
-static void base_emit(void *arg, const struct slice *argv, size_t argc) {
-    struct base_writer *w = arg;
-    wire_command(&w->bytes, argv, argc);
-    if (w->bytes.len >= BUFFER_KEPT) base_flush(w);
-}
-
-/* Writes and syncs the base under a temporary path. */
-static bool write_base_to(const char *path, void (*write_base)(aof_emit *emit, void *arg),
-                          struct buf *error) {
-    struct base_writer w = { .fd = aof_io.open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644) };
-    if (w.fd < 0) {
-        buf_printf(error, "cannot create %s: %s", path, aof_errno_text(errno));
-        return false;
-    }
-    write_base(base_emit, &w);
-    base_flush(&w);
-    if (w.error == 0 && aof_io.fsync(w.fd) != 0) w.error = errno;
-    if (w.error != 0) buf_printf(error, "cannot write %s: %s", path, aof_errno_text(w.error));
-    close(w.fd);
-    buf_release(&w.bytes);
-    return w.error == 0;
-}
-
-/* Makes the next base file: durable but for its name (create_incr syncs the folder), named in `m`. */
-static bool create_base(struct aof_manifest *m, void (*write_base)(aof_emit *emit, void *arg),
-                        struct buf *error) {
-    struct buf name = { 0 }, path = { 0 }, fresh = { 0 };
-    const struct aof_file *f = aof_manifest_add_next(m, AOF_FILE_BASE);
-    buf_printf(&name, "temp-%s%c", f->name, '\0');
-    aof_path_in_folder(&fresh, name.ptr);
-    aof_path_in_folder(&path, f->name);
-    bool done = write_base_to(fresh.ptr, write_base, error);
-    if (done && aof_io.rename(fresh.ptr, path.ptr) != 0) {
-        buf_printf(error, "cannot rename to %s: %s", path.ptr, aof_errno_text(errno));
-        done = false;
-    }
-    /* A leftover is overwritten by the next try; removing it only saves space. */
-    if (!done) (void)aof_io.unlink(fresh.ptr);
-    buf_release(&name);
-    buf_release(&path);
-    buf_release(&fresh);
-    return done;
-}
-
-bool aof_start_anew(void (*write_base)(aof_emit *emit, void *arg), struct buf *error) {
-    struct aof_manifest m;
-    int fd = -1;
-    lock_take(&file_lock);
-    assert(!file.opened);
-    bool done = aof_manifest_read(&m, error) != MANIFEST_BROKEN && aof_folder_make(error);
-    for (size_t i = 0; i < m.count; i++) m.files[i].type = AOF_FILE_HISTORY;
-    /* Shards are locked before files, never after. Meanwhile only history entries can leave the manifest on
-     * disk; they come back with ours and are found to be gone. */
-    lock_drop(&file_lock);
-    done = done && create_base(&m, write_base, error);
-    lock_take(&file_lock);
-    if (done) fd = create_incr(&m, error);
-    done = fd >= 0 && aof_manifest_write(&m, error);
-    if (done)
-        begin_appending(fd, 0, &m);
-    else if (fd >= 0)
-        close(fd);
-    lock_drop(&file_lock);
-    if (done) {
-        start_syncer();
-        post_history(&m);
-    }
-    aof_manifest_release(&m);
     return done;
 }
 

@@ -56,6 +56,7 @@ void aof_configure(const struct aof_settings *settings) {
     replace_text(&now.filename, settings->filename);
     aof_settings = now;
     aof_set_fsync(settings->fsync);
+    aof_set_timestamps(settings->timestamps);
 }
 
 /* strerror shares a buffer between threads; this one is constant. */
@@ -126,10 +127,10 @@ bool aof_folder_sync(const char *path, struct buf *error) {
 
 bool aof_folder_make(struct buf *error) {
     struct buf path = { 0 };
-    bool made = aof_io.mkdir(aof_path_of_folder(&path), 0755) == 0;
-    bool done = made || errno == EEXIST;
+    bool done = aof_io.mkdir(aof_path_of_folder(&path), 0755) == 0 || errno == EEXIST;
     if (!done) failed(error, "make folder", path.ptr);
-    if (made) done = aof_folder_sync(aof_settings.dir, error);
+    /* Also if it was there: whoever made it may have failed, or died, before this. */
+    if (done) done = aof_folder_sync(aof_settings.dir, error);
     buf_release(&path);
     return done;
 }
@@ -208,15 +209,25 @@ static uint64_t next_seq(const struct aof_manifest *m, enum aof_file_type type) 
     return highest + 1;
 }
 
-const struct aof_file *aof_manifest_add_next(struct aof_manifest *m, enum aof_file_type type) {
+/* Bytes in an incremental that the manifest does not name are somebody's data: its name is not used again. */
+static bool is_taken(const char *name, enum aof_file_type type) {
+    struct buf path = { 0 };
+    uint64_t size;
+    bool taken = type == AOF_FILE_INCR && aof_file_size(aof_path_in_folder(&path, name), &size) && size > 0;
+    buf_release(&path);
+    return taken;
+}
+
+const struct aof_file *aof_manifest_add_next(struct aof_manifest *m, enum aof_file_type type,
+                                             const char *suffix) {
     uint64_t seq = next_seq(m, type);
     struct buf name = { 0 };
     /* A manifest from elsewhere may use our names with other numbers. */
     for (;; seq++) {
         buf_clear(&name);
-        buf_printf(&name, "%s.%llu.%s.aof", aof_settings.filename, (unsigned long long)seq,
-                   type == AOF_FILE_BASE ? "base" : "incr");
-        if (!has_name(m, buf_slice(&name))) break;
+        buf_printf(&name, "%s.%llu.%s%c", aof_settings.filename, (unsigned long long)seq, suffix, '\0');
+        name.len--;
+        if (!has_name(m, buf_slice(&name)) && !is_taken(name.ptr, type)) break;
     }
     aof_manifest_add(m, buf_slice(&name), seq, type);
     buf_release(&name);
@@ -357,9 +368,12 @@ static void put_name(struct buf *out, const char *name) {
     buf_append_byte(out, '"');
 }
 
+/* The base first, then history, then incrementals, as others write it. */
 void aof_manifest_format(const struct aof_manifest *m, struct buf *out) {
-    for (size_t i = 0; i < m->count; i++) {
-        const struct aof_file *f = &m->files[i];
+    static const char order[] = { AOF_FILE_BASE, AOF_FILE_HISTORY, AOF_FILE_INCR };
+    for (size_t k = 0; k < COUNT_OF(order) * m->count; k++) {
+        const struct aof_file *f = &m->files[k % m->count];
+        if ((char)f->type != order[k / m->count]) continue;
         buf_append(out, LIT("file "));
         put_name(out, f->name);
         buf_printf(out, " seq %llu type %c\n", (unsigned long long)f->seq, (char)f->type);

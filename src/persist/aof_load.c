@@ -1,13 +1,13 @@
 /* aof_load.c: start-up: all files of the manifest in order, into the running server through `run`.
  *
  * Nothing on disk changes before everything has loaded: only then is a bad tail cut off, or an old single
- * file moved into its folder. A tail can only be bad in the last file, which is the one that was being
- * written; damage anywhere else is refused.
+ * file moved into its folder. A tail can only be bad in the file that was being written, which is the last
+ * one that is not empty (a rewrite names the next file in the manifest before it goes over to it); damage
+ * anywhere else is refused. What may be cut off, and it takes load_truncated for all of it:
  *
- *   torn (the file ends in a record or a transaction)      cut, if load_truncated
- *   zeros up to the end                                    cut, if load_truncated, and within
- * corrupt_tail_max if it is set something else than a record                           cut, if load_truncated
- * and within corrupt_tail_max, which is 0 by default: then refused */
+ *   the file ends in a record or a transaction         always
+ *   zeros up to the end                                within corrupt_tail_max, or if that is 0
+ *   a wrong checksum, something else than a record     within corrupt_tail_max, so by default (0) never */
 #include "aof_private.h"
 #include "trivet/base/log.h"
 #include <errno.h>
@@ -21,7 +21,7 @@ struct part {
     const char *path; /* owned by the caller */
     const char *name; /* for the log */
     const char *kind; /* "base", "incr", or NULL for an old single file */
-    bool is_last;
+    bool is_last;     /* of those that are not empty */
 };
 
 struct loading {
@@ -67,17 +67,23 @@ static void refuse_tail(const struct part *part, const struct aof_read *read, en
                 LLU(read->good), LLU(read->size - read->good), what_is_cut(read, end), advice);
 }
 
+static void refuse_damage(const struct part *part, const struct aof_read *read) {
+    LOG_WARNING(
+        "AOF file %s, offset %llu: damaged: %.*s. The last whole command ends at offset %llu of %llu. "
+        "Not loaded: make a backup of all AOF files; then %s",
+        part->name, LLU(read->offset), SLICE_ARG(buf_slice(&read->reason)), LLU(read->good), LLU(read->size),
+        part->is_last ? "'trivet-check-aof --fix' on the manifest (or on an old single file) can cut "
+                        "off what is behind it"
+                      : "bring back the file from an older backup: more files follow, so nothing can "
+                        "be cut off here");
+}
+
 static void refuse(const struct part *part, const struct aof_read *read, enum aof_read_end end) {
     struct slice reason = buf_slice(&read->reason);
     switch (end) {
     case AOF_READ_WHOLE: return;
     case AOF_READ_TORN: refuse_tail(part, read, end); return;
-    case AOF_READ_BAD:
-        LOG_WARNING(
-            "AOF file %s, offset %llu: damaged: %.*s. The last whole command ends at offset %llu of %llu. "
-            "Not loaded: make a backup of the file before repairing it",
-            part->name, LLU(read->offset), SLICE_ARG(reason), LLU(read->good), LLU(read->size));
-        return;
+    case AOF_READ_BAD: refuse_damage(part, read); return;
     case AOF_READ_RDB:
         LOG_WARNING(
             "AOF file %s, offset 0: it begins as an RDB file, which this version does not read yet. Rewrite "
@@ -229,10 +235,16 @@ static bool measure(const struct aof_manifest *m, uint64_t *total) {
     return all;
 }
 
-static size_t last_to_load(const struct aof_manifest *m) {
+/* The last file that is not empty; the first one if all are. */
+static size_t last_written(const struct aof_manifest *m) {
+    struct buf path = { 0 };
     size_t last = 0;
-    for (size_t i = 0; i < m->count; i++)
-        if (m->files[i].type != AOF_FILE_HISTORY) last = i;
+    for (size_t i = 0; i < m->count; i++) {
+        uint64_t size = 0;
+        if (m->files[i].type == AOF_FILE_HISTORY) continue;
+        if (aof_file_size(aof_path_in_folder(&path, m->files[i].name), &size) && size > 0) last = i;
+    }
+    buf_release(&path);
     return last;
 }
 
@@ -240,11 +252,12 @@ static enum aof_loaded load_parts(struct loading *l, const struct aof_manifest *
     if (!measure(m, &l->total)) return AOF_REFUSED;
     struct buf path = { 0 };
     bool loaded = true, first = true;
+    size_t last = last_written(m);
     for (size_t i = 0; i < m->count && loaded; i++) {
         const struct aof_file *f = &m->files[i];
         if (f->type == AOF_FILE_HISTORY) continue;
         struct part part = { aof_path_in_folder(&path, f->name), f->name,
-                             f->type == AOF_FILE_BASE ? "base" : "incr", i == last_to_load(m) };
+                             f->type == AOF_FILE_BASE ? "base" : "incr", i == last };
         loaded = (first || begin_in_db_0(l->how)) && load_part(l, &part);
         first = false;
     }

@@ -2,8 +2,10 @@
  * reader.
  *
  *   aof.c        the open file: writing, group commit, syncing, failure and recovery
+ *   aof_rewrite.c which files there are: opening, a new base, history
  *   aof_files.c  the folder: names, manifest, making and replacing files so that a crash at any step loads
- *   aof_read.c   one file: bytes to commands
+ *   aof_read.c   one file: runs its commands (behind aof_scan_private.h, which finds out which are sound)
+ *   aof_check.c  one file, for the check tool
  *   aof_load.c   start-up: all files in order, what to do about a bad tail, the upgrade of an old single file
  */
 #ifndef TRIVET_PERSIST_AOF_PRIVATE_H
@@ -26,6 +28,16 @@ struct aof_io {
     int64_t (*now_us)(void);
 };
 extern struct aof_io aof_io;
+
+/* ---- aof.c ---- */
+
+/* The journal goes into this file from now on. Gate closed. */
+void aof_begin_appending(int fd, uint64_t size, uint64_t others_size);
+/* Writes what the journal has into the present file, which is synced and closed soon; what comes after goes
+ * into `fd`. False if the disk fails: then nothing changed. Gate closed. */
+MUST_CHECK bool aof_switch_file(int fd);
+/* The bytes of the other files, after a rewrite. */
+void aof_set_others_size(uint64_t bytes);
 
 /* ---- aof_files.c ---- */
 
@@ -50,8 +62,10 @@ struct aof_manifest {
 void aof_manifest_release(struct aof_manifest *m);
 void aof_manifest_add(struct aof_manifest *m, struct slice name, uint64_t seq, enum aof_file_type type);
 void aof_manifest_remove(struct aof_manifest *m, size_t index);
-/* Adds the next base or incremental under a name that no other file of the manifest has; returns it. */
-const struct aof_file *aof_manifest_add_next(struct aof_manifest *m, enum aof_file_type type);
+/* Adds the next base or incremental under a name that no other file of the manifest has, nor an incremental
+ * with bytes in the folder, and that ends with the suffix ("incr.aof", "base.rdb"); returns it. */
+const struct aof_file *aof_manifest_add_next(struct aof_manifest *m, enum aof_file_type type,
+                                             const char *suffix);
 const struct aof_file *aof_manifest_base(const struct aof_manifest *m);
 const struct aof_file *aof_manifest_last_incr(const struct aof_manifest *m);
 
@@ -87,7 +101,7 @@ MUST_CHECK bool aof_write_all(int fd, struct slice bytes);
 /* The text of an errno value. */
 const char *aof_errno_text(int error);
 
-/* ---- aof_read.c ---- */
+/* ---- aof_record.c ---- */
 
 enum aof_parse {
     AOF_RECORD, /* argv[0..argc-1], `used` bytes */
@@ -99,18 +113,21 @@ struct aof_record {
     struct slice *argv; /* the array is owned, its bytes are the caller's */
     size_t argc, room;
     size_t used, need, bad;
+    size_t lines; /* that ended where they should, of this record */
     const char *why;
 };
 /* Reads the record at the beginning of `bytes`. Pure but for argv's memory. */
 enum aof_parse aof_parse_record(struct aof_record *r, struct slice bytes);
 void aof_record_release(struct aof_record *r);
 
+/* ---- aof_read.c ---- */
+
 enum aof_read_end {
     AOF_READ_WHOLE,   /* to the end of the file */
     AOF_READ_TORN,    /* the file ends (or turns into zeros) in a record or a transaction; cut it at `good` */
-    AOF_READ_BAD,     /* at `offset` is something else than a record; see `reason` */
-    AOF_READ_RDB,     /* the file begins as an RDB file */
-    AOF_READ_REFUSED, /* run() did not take the command at `offset`; see `reason` */
+    AOF_READ_BAD,     /* damaged at `offset`; see `reason`. Up to `good` nothing is known to be wrong */
+    AOF_READ_RDB,     /* the file begins as an RDB file, and nobody reads those */
+    AOF_READ_REFUSED, /* run() or rdb() did not take what is at `offset`; see `reason` */
     AOF_READ_FAILED,  /* the system could not read; see `reason` */
 };
 struct aof_read {

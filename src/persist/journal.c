@@ -129,3 +129,9 @@ void journal_restart(void) {
     current_db = NO_DB;
     journal_drop();
 }
+
+void journal_forget_database(void) {
+    journal_take();
+    current_db = NO_DB;
+    journal_drop();
+}

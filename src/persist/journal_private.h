@@ -13,6 +13,9 @@ uint64_t journal_swap(struct buf *empty);
  * begins with a SELECT. Thread: with the gate closed. */
 void journal_restart(void);
 
+/* The next effect begins with a SELECT: it goes into another file. Thread: with the gate closed. */
+void journal_forget_database(void);
+
 /* One command as a RESP array. */
 void wire_command(struct buf *out, const struct slice *argv, size_t argc);
 

@@ -48,11 +48,14 @@ static void put_string(struct rdb_out *out, const struct entry *e) {
 
 enum { NODE_PLAIN = 1, NODE_PACKED = 2 };
 
-static bool put_node(void *arg, const struct list_node *node) {
-    struct rdb_out *out = arg;
-    rdb_put_length(out, node->plain ? NODE_PLAIN : NODE_PACKED);
-    rdb_put_string(out, node->bytes);
+void rdb_put_list_node(struct rdb_out *out, struct slice bytes, bool plain) {
+    rdb_put_length(out, plain ? NODE_PLAIN : NODE_PACKED);
+    rdb_put_string(out, bytes);
     rdb_may_drain(out);
+}
+
+static bool put_node(void *arg, const struct list_node *node) {
+    rdb_put_list_node(arg, node->bytes, node->plain);
     return true;
 }
 

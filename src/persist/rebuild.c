@@ -2,7 +2,6 @@
 #include "trivet/persist/rebuild.h"
 #include "rebuild_private.h"
 #include "trivet/base/number.h"
-#include "trivet/keyspace/scan.h"
 #include "trivet/types/list.h"
 
 struct rebuilding {
@@ -35,40 +34,44 @@ static void rebuild_expiry(struct rebuilding *r, const struct entry *e) {
 
 #define ELEMENTS_AT_ONCE 64 /* of a collection, in one command */
 
+void rebuild_list_node(aof_emit *emit, void *arg, struct slice key, struct slice bytes, bool plain) {
+    struct slice argv[2 + ELEMENTS_AT_ONCE] = { LIT_INIT("RPUSH"), key };
+    char numbers[ELEMENTS_AT_ONCE][INT64_TEXT_MAX];
+    if (plain) {
+        argv[2] = bytes;
+        emit(arg, argv, 3);
+        return;
+    }
+    const unsigned char *lp = (const unsigned char *)bytes.ptr;
+    size_t count = 0;
+    for (const unsigned char *at = listpack_first(lp); at; at = listpack_next(lp, at)) {
+        argv[2 + count] = listpack_text(at, numbers[count]);
+        if (++count < ELEMENTS_AT_ONCE) continue;
+        emit(arg, argv, 2 + count);
+        count = 0;
+    }
+    if (count > 0) emit(arg, argv, 2 + count);
+}
+
 struct list_rebuilding {
     struct rebuilding *r;
     struct slice key;
 };
 
-static bool rebuild_list_node(void *arg, const struct list_node *node) {
+static bool rebuild_next_node(void *arg, const struct list_node *node) {
     struct list_rebuilding *l = arg;
-    struct slice argv[2 + ELEMENTS_AT_ONCE] = { LIT_INIT("RPUSH"), l->key };
-    char numbers[ELEMENTS_AT_ONCE][INT64_TEXT_MAX];
-    if (node->plain) {
-        argv[2] = node->bytes;
-        l->r->emit(l->r->arg, argv, 3);
-        return true;
-    }
-    const unsigned char *lp = (const unsigned char *)node->bytes.ptr;
-    size_t count = 0;
-    for (const unsigned char *at = listpack_first(lp); at; at = listpack_next(lp, at)) {
-        argv[2 + count] = listpack_text(at, numbers[count]);
-        if (++count < ELEMENTS_AT_ONCE) continue;
-        l->r->emit(l->r->arg, argv, 2 + count);
-        count = 0;
-    }
-    if (count > 0) l->r->emit(l->r->arg, argv, 2 + count);
+    rebuild_list_node(l->r->emit, l->r->arg, l->key, node->bytes, node->plain);
     return true;
 }
 
-static bool rebuild_entry(void *arg, struct entry *e) {
-    struct rebuilding *r = arg;
-    if (entry_is_expired(e, r->now_ms)) return true;
+void rebuild_entry(aof_emit *emit, void *arg, const struct entry *e, int64_t now_ms) {
+    struct rebuilding rebuilding = { emit, arg, now_ms }, *r = &rebuilding;
+    if (entry_is_expired(e, now_ms)) return;
     switch (e->type) {
-    case TYPE_STRING: rebuild_string(r, e); return true;
+    case TYPE_STRING: rebuild_string(r, e); return;
     case TYPE_LIST: {
         struct list_rebuilding l = { r, entry_key(e) };
-        list_nodes(entry_value(e), rebuild_list_node, &l);
+        list_nodes(entry_value(e), rebuild_next_node, &l);
         break;
     }
     case TYPE_ZSET: rebuild_zset(r->emit, r->arg, e); break;
@@ -78,16 +81,4 @@ static bool rebuild_entry(void *arg, struct entry *e) {
     default: assert(!"every type can be rebuilt");
     }
     rebuild_expiry(r, e);
-    return true;
-}
-
-void rebuild_all(aof_emit *emit, void *arg, int64_t now_ms) {
-    struct rebuilding r = { emit, arg, now_ms };
-    for (uint32_t db = 0; db < keyspace_databases(); db++) {
-        if (keyspace_count(db) == 0) continue;
-        char number[INT64_TEXT_MAX];
-        struct slice select[2] = { LIT_INIT("SELECT"), slice_make(number, int64_format(number, db)) };
-        emit(arg, select, 2);
-        keyspace_each(db, rebuild_entry, &r);
-    }
 }

@@ -3,7 +3,7 @@
 #define PERSIST_REBUILD_PRIVATE_H
 
 #include "trivet/keyspace/entry.h"
-#include "trivet/persist/aof.h"
+#include "trivet/persist/rebuild.h"
 
 /* Without the expiry. */
 void rebuild_zset(aof_emit *emit, void *arg, const struct entry *entry);

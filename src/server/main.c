@@ -91,9 +91,6 @@ int main(int argc, char **argv) {
     thread_worker_count = (int)options.io_threads;
     log_hello();
     log_lines(&warnings);
-    if (options.save.count > 0 && !options.appendonly)
-        LOG_NOTICE("No snapshots (RDB) are taken by this version, whatever 'save' says: 'appendonly yes' "
-                   "keeps data on disk");
     process_warn_about_system();
     process_raise_file_limit();
     if (!process_write_pidfile()) give_up("Can't write the pid file; see the line before");

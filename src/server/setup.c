@@ -15,6 +15,7 @@
 #include "trivet/engine/locks.h"
 #include "trivet/engine/options.h"
 #include "trivet/engine/registry.h"
+#include "trivet/engine/saving.h"
 #include "trivet/engine/server_hooks.h"
 #include "trivet/engine/stats.h"
 #include "trivet/engine/tracking.h"
@@ -26,7 +27,8 @@
 #include "trivet/net/worker.h"
 #include "trivet/persist/aof.h"
 #include "trivet/persist/journal.h"
-#include "trivet/persist/rebuild.h"
+#include "trivet/persist/rdb_file.h"
+#include "trivet/server/load.h"
 #include "trivet/types/value.h"
 #include <event2/event.h>
 #include <openssl/crypto.h>
@@ -54,7 +56,10 @@ static enum fsync_policy fsync_policy(void) {
     return policies[options.appendfsync];
 }
 
-static void apply_appendfsync(void) { aof_set_fsync(fsync_policy()); }
+static void apply_appendfsync(void) {
+    aof_set_fsync(fsync_policy());
+    aof_set_timestamps(options.aof_timestamp_enabled);
+}
 
 static void configure_aof(void) {
     aof_configure(&(struct aof_settings){
@@ -65,16 +70,18 @@ static void configure_aof(void) {
         .load_truncated = options.aof_load_truncated,
         .corrupt_tail_max = options.aof_load_corrupt_tail_max_size,
         .no_fsync_on_rewrite = options.no_appendfsync_on_rewrite,
+        .timestamps = options.aof_timestamp_enabled,
     });
 }
 
-static void write_base(aof_emit *emit, void *arg) { rebuild_all(emit, arg, clock_wall_ms()); }
-
 static bool apply_appendonly(bool on, struct buf *why) {
     if (on == journal_on) return true;
-    if (!on) return aof_close();
+    if (!on) {
+        saving_journal_ends();
+        return aof_close();
+    }
     configure_aof();
-    return aof_start_anew(write_base, why);
+    return saving_start_journal(why);
 }
 
 static void apply_encodings(void) {
@@ -139,100 +146,29 @@ static void cron(int64_t now_ms) {
     }
     tracking_trim();
     if (worker_self() != 0) return;
-    obstacle_set(OBSTACLE_DISK, journal_on && aof_is_failing());
+    obstacle_set(OBSTACLE_DISK, (journal_on && aof_is_failing()) || saving_refuses_writes());
+    saving_cron(now_ms);
     stats_sample(clock_steady_us());
     stats_note_memory(mem_used(), now_ms);
 }
 
-/* ---- loading ---- */
-
-#define PUMP_COMMANDS 1024 /* between two looks at the clients while loading */
-
-struct loader {
-    struct client client;
-    uint64_t commands;
-    bool gate_is_closed;  /* DEBUG LOADAOF: nobody else may run meanwhile */
-    int64_t next_line_ms; /* when the next progress line is due */
-};
-
-static bool replay(void *arg, const struct slice *argv, size_t argc, struct buf *error) {
-    struct loader *l = arg;
-    gate_enter();
-    if (!l->gate_is_closed) {
-        if (++l->commands % PUMP_COMMANDS == 0) workers_pump();
-        gate_yield();
-    }
-    if (shutdown_has_begun()) {
-        buf_append(error, LIT("the server is asked to shut down"));
-        return false;
-    }
-    return dispatch_replay(&l->client, argv, argc, error);
-}
-
-static void progress(void *arg, uint64_t loaded, uint64_t total) {
-    struct loader *l = arg;
-    loading_note(NULL, loaded, total);
-    int64_t now = clock_wall_ms();
-    if (now < l->next_line_ms) return;
-    if (l->next_line_ms)
-        LOG_NOTICE("Loading the append only file: %llu%% of %llu MB",
-                   (unsigned long long)(total ? loaded * 100 / total : 100),
-                   (unsigned long long)(total >> 20));
-    l->next_line_ms = now + 5000;
-}
-
-static enum aof_loaded load_aof(bool gate_is_closed) {
-    struct loader *l = mem_alloc_zero(sizeof *l);
-    client_init(&l->client, CLIENT_INTERNAL);
-    l->client.authenticated = true;
-    l->client.reply.muted = true;
-    l->gate_is_closed = gate_is_closed;
-    obstacle_set(OBSTACLE_LOADING, true);
-    loading_begin(clock_wall_ms() / 1000);
-    struct aof_load how = { .run = replay, .progress = progress, .arg = l };
-    int64_t start = clock_steady_us();
-    enum aof_loaded result = aof_load(&how);
-    if (result == AOF_LOADED)
-        LOG_NOTICE("DB loaded from append only file: %.3f seconds",
-                   (double)(clock_steady_us() - start) / 1e6);
-    loading_end();
-    obstacle_set(OBSTACLE_LOADING, false);
-    client_release(&l->client);
-    mem_free(l);
-    return result;
-}
+/* ---- the data ---- */
 
 bool setup_data(void) {
-    if (!options.appendonly) return true;
     struct buf error = { 0 };
-    configure_aof();
-    bool loaded = load_aof(false) != AOF_REFUSED;
+    if (options.appendonly) configure_aof();
+    bool from_rdb = false, loaded = load_data(&from_rdb), opened = !options.appendonly;
     gate_enter();
     exclusive_begin();
-    bool opened = loaded && aof_open(&error);
+    if (loaded && options.appendonly)
+        opened = from_rdb ? aof_start_anew(saving_write_base, NULL, options.aof_use_rdb_preamble, &error)
+                          : aof_open(&error);
+    /* Not before: a write that no journal takes would be acknowledged and lost. */
+    if (loaded && opened) obstacle_set(OBSTACLE_LOADING, false);
     exclusive_end();
     gate_leave();
     if (loaded && !opened) LOG_WARNING("Can't open the append only file: %.*s", SLICE_ARG(buf_slice(&error)));
     buf_release(&error);
-    return opened;
-}
-
-/* DEBUG LOADAOF: see server_hooks.h. */
-static bool reload_aof(struct buf *error) {
-    change_flush_quietly();
-    if (!journal_on || !aof_close()) {
-        buf_append(error, LIT("ERR The append only file is off or could not be written"));
-        return false;
-    }
-    for (uint32_t db = 0; db < keyspace_databases(); db++) keyspace_flush(db, false);
-    bool loaded = load_aof(true) != AOF_REFUSED;
-    if (!loaded) buf_append(error, LIT("ERR Error trying to load the AOF files, check server logs"));
-    struct buf why = { 0 };
-    bool opened = aof_open(&why);
-    if (!opened)
-        buf_printf(error, "%sERR The append only file can't be opened: %.*s", loaded ? "" : "; ",
-                   SLICE_ARG(buf_slice(&why)));
-    buf_release(&why);
     return loaded && opened;
 }
 
@@ -255,7 +191,8 @@ static void fill_hooks(void) {
         .appendfsync_changed = apply_appendfsync,
     };
     server_hooks.describe_listeners = listeners_describe;
-    server_hooks.reload_aof = reload_aof;
+    server_hooks.reload_aof = load_aof_anew;
+    server_hooks.reload_rdb = load_rdb_anew;
     shutdown_fill_hooks(&server_hooks);
     worker_set_cron(cron);
     worker_set_acceptor(listeners_accept);
@@ -306,14 +243,17 @@ void setup_modules(void) {
     apply_maxmemory();
     apply_encodings();
     server_facts_ready();
-    if (options.appendonly) obstacle_set(OBSTACLE_LOADING, true);
+    saving_init(server_facts.started_ms);
+    obstacle_set(OBSTACLE_LOADING, true); /* until setup_data is done */
 }
 
 /* ---- the end ---- */
 
 bool setup_end(void) {
+    saving_end();
     bool saved = !journal_on || aof_close();
     background_stop();
+    rdb_libraries_clear();
     keyspace_release();
     stats_release();
     registry_release();

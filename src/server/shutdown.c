@@ -4,8 +4,10 @@
  * worked, or the operator forces it, the workers are asked to end. */
 #include "trivet/base/log.h"
 #include "trivet/engine/change.h"
+#include "trivet/engine/dispatch.h"
 #include "trivet/engine/locks.h"
 #include "trivet/engine/options.h"
+#include "trivet/engine/saving.h"
 #include "trivet/engine/server_hooks.h"
 #include "trivet/net/worker.h"
 #include "trivet/persist/aof.h"
@@ -22,10 +24,14 @@ bool shutdown_has_begun(void) { return ending; }
 /* Gate closed. False if data would be lost; the reason was logged. */
 static bool begin_shutdown(unsigned flags) {
     change_flush_quietly();
-    if ((flags & SHUTDOWN_SAVE) && !journal_on) {
-        LOG_WARNING("A snapshot (RDB) can't be written by this version: only the append only file, if it is "
-                    "on, keeps data");
-        if (!(flags & SHUTDOWN_FORCE)) return false;
+    bool save = (flags & SHUTDOWN_SAVE) || (options.save.count > 0 && !(flags & SHUTDOWN_NOSAVE));
+    if (save && !obstacle_is_set(OBSTACLE_LOADING)) {
+        LOG_NOTICE("Saving the final RDB snapshot before exiting.");
+        if (!saving_save_finally() && !(flags & SHUTDOWN_FORCE)) {
+            LOG_WARNING(
+                "Error trying to save the DB, can't exit. SHUTDOWN NOSAVE or FORCE ends all the same.");
+            return false;
+        }
     }
     if (journal_on && !aof_sync_now()) {
         LOG_WARNING("The append only file can't be written to disk: not shutting down. SHUTDOWN FORCE ends "
@@ -34,6 +40,7 @@ static bool begin_shutdown(unsigned flags) {
     }
     LOG_NOTICE("User requested shutdown...");
     ending = true;
+    saving_stop();
     workers_stop();
     return true;
 }

@@ -1,4 +1,5 @@
-/* deque.c: see deque_private.h. First the nodes, each by itself; then the ring; then the elements. */
+/* deque.c: see deque_private.h. First the nodes, each by itself; then what a freeze shares with them; then
+ * the ring; then the elements. */
 #include "trivet/base/mem.h"
 #include "trivet/types/value.h"
 #include "types/deque_private.h"
@@ -70,7 +71,62 @@ static struct slice raw_bytes(const struct deque_node *n) {
     return slice_make(p->bytes, p->len);
 }
 
-static void compress(struct deque_node *n) {
+/* What a freeze needs of a deque, and who sees it. */
+struct deque_freeze {
+    void (*visit)(void *arg, const struct deque_view *node);
+    void *arg;
+    struct deque_node *nodes; /* as they were; `shared` is 0 once the deque has left the data to the freeze */
+    uint32_t length, next;    /* those before `next` are visited, and nobody's business any more */
+    size_t left_bytes;        /* in data that was left to it */
+    struct buf scratch;
+};
+
+/* The freeze's slot that has the same data and still needs it, or NULL. The node shares nothing after. */
+static struct deque_node *part_with_freeze(struct deque *d, struct deque_node *n) {
+    uint32_t place = n->shared;
+    n->shared = 0;
+    if (place == 0 || place <= d->freeze->next) return NULL;
+    return &d->freeze->nodes[place - 1];
+}
+
+static void leave_to_freeze(struct deque_freeze *f, struct deque_node *kept) {
+    kept->shared = 0;
+    f->left_bytes += mem_size(kept->data);
+}
+
+/* Frees a node's data, or leaves it to a freeze. The node has no data after. */
+static void drop_data(struct deque *d, struct deque_node *n) {
+    struct deque_node *kept = UNLIKELY(d->freeze) ? part_with_freeze(d, n) : NULL;
+    if (kept)
+        leave_to_freeze(d->freeze, kept);
+    else
+        mem_free(n->data);
+}
+
+static void *data_copy(const struct deque_node *n) {
+    size_t bytes;
+    if (n->kind == NODE_PACKED)
+        bytes = listpack_bytes(n->data);
+    else if (n->kind == NODE_PLAIN)
+        bytes = sizeof(struct deque_plain) + ((const struct deque_plain *)n->data)->len;
+    else
+        bytes = sizeof(struct deque_compressed) + ((const struct deque_compressed *)n->data)->size;
+    return memcpy(mem_alloc(bytes), n->data, bytes);
+}
+
+static void *shared_copy(struct deque *d, struct deque_node *n) {
+    struct deque_node *kept = part_with_freeze(d, n);
+    if (!kept) return n->data;
+    leave_to_freeze(d->freeze, kept);
+    return data_copy(n);
+}
+
+/* Before a node's data is changed where it is. */
+static inline void before_change(struct deque *d, struct deque_node *n) {
+    if (UNLIKELY(d->freeze)) n->data = shared_copy(d, n);
+}
+
+static void compress(struct deque *d, struct deque_node *n) {
     if (is_compressed(n)) return;
     struct slice raw = raw_bytes(n);
     if (raw.len < COMPRESS_MIN || raw.len > LISTPACK_BYTES_MAX) return;
@@ -83,7 +139,7 @@ static void compress(struct deque_node *n) {
     }
     c->raw = (uint32_t)raw.len;
     c->size = size;
-    mem_free(n->data);
+    drop_data(d, n);
     n->data = mem_realloc(c, sizeof *c + size);
     n->kind = is_plain(n) ? NODE_PLAIN_COMPRESSED : NODE_PACKED_COMPRESSED;
 }
@@ -93,33 +149,27 @@ static void inflate(const struct deque_compressed *c, void *to) {
     assert(size == c->raw);
 }
 
-static void decompress(struct deque_node *n) {
+static void decompress(struct deque *d, struct deque_node *n) {
     if (!is_compressed(n)) return;
     struct deque_compressed *c = n->data;
+    void *raw;
     if (is_plain(n)) {
-        struct deque_plain *p = mem_alloc(sizeof *p + c->raw);
+        struct deque_plain *p = raw = mem_alloc(sizeof *p + c->raw);
         p->len = c->raw;
         inflate(c, p->bytes);
-        n->data = p;
-        n->kind = NODE_PLAIN;
     } else {
-        n->data = mem_alloc(c->raw);
-        inflate(c, n->data);
-        n->kind = NODE_PACKED;
+        raw = mem_alloc(c->raw);
+        inflate(c, raw);
     }
-    mem_free(c);
+    n->kind = is_plain(n) ? NODE_PLAIN : NODE_PACKED;
+    drop_data(d, n);
+    n->data = raw;
 }
 
 static struct deque_node node_copy(const struct deque_node *n) {
     struct deque_node copy = *n;
-    size_t bytes;
-    if (n->kind == NODE_PACKED)
-        bytes = listpack_bytes(n->data);
-    else if (n->kind == NODE_PLAIN)
-        bytes = sizeof(struct deque_plain) + ((const struct deque_plain *)n->data)->len;
-    else
-        bytes = sizeof(struct deque_compressed) + ((const struct deque_compressed *)n->data)->size;
-    copy.data = memcpy(mem_alloc(bytes), n->data, bytes);
+    copy.data = data_copy(n);
+    copy.shared = 0;
     return copy;
 }
 
@@ -131,23 +181,25 @@ static bool has_room(const struct deque_node *n, struct slice text) {
 }
 
 /* `before`: the offset the element will have. */
-static void node_insert(struct deque_node *n, uint32_t before, struct slice text) {
+static void node_insert(struct deque *d, struct deque_node *n, uint32_t before, struct slice text) {
+    before_change(d, n);
     unsigned char *lp = n->data;
     n->data = listpack_insert(lp, before == n->count ? NULL : listpack_at(lp, before), text);
     n->count++;
 }
 
-static void node_delete(struct deque_node *n, uint32_t offset, uint32_t count) {
+static void node_delete(struct deque *d, struct deque_node *n, uint32_t offset, uint32_t count) {
+    before_change(d, n);
     n->data = listpack_delete(n->data, listpack_at(n->data, offset), count, NULL);
     n->count -= count;
 }
 
 /* Takes the elements from `offset` on out of the node, which keeps some, and returns them as another. */
-static struct deque_node node_split(struct deque_node *n, uint32_t offset) {
+static struct deque_node node_split(struct deque *d, struct deque_node *n, uint32_t offset) {
     assert(n->kind == NODE_PACKED && offset > 0 && offset < n->count);
     struct deque_node tail = node_copy(n);
-    node_delete(&tail, 0, offset);
-    node_delete(n, offset, n->count - offset);
+    node_delete(d, &tail, 0, offset);
+    node_delete(d, n, offset, n->count - offset);
     return tail;
 }
 
@@ -161,6 +213,7 @@ struct deque *deque_new(void) {
 }
 
 void deque_free(struct deque *d) {
+    assert(!d->freeze);
     for (uint32_t i = 0; i < d->length; i++) mem_free(deque_at(d, i)->data);
     mem_free(d->ring);
     mem_free(d);
@@ -202,7 +255,7 @@ static void ring_insert(struct deque *d, uint32_t i, struct deque_node n) {
 
 /* Frees `count` nodes from `from` on and closes the gap. */
 static void ring_remove(struct deque *d, uint32_t from, uint32_t count) {
-    for (uint32_t k = from; k < from + count; k++) mem_free(deque_at(d, k)->data);
+    for (uint32_t k = from; k < from + count; k++) drop_data(d, deque_at(d, k));
     uint32_t behind = d->length - from - count;
     if (from < behind) {
         for (uint32_t k = from; k > 0; k--) *deque_at(d, k - 1 + count) = *deque_at(d, k - 1);
@@ -218,6 +271,7 @@ struct deque *deque_copy(const struct deque *d) {
     struct deque *copy = mem_alloc(sizeof *copy);
     *copy = *d;
     copy->first = 0;
+    copy->freeze = NULL;
     copy->ring = mem_alloc(d->room * sizeof *copy->ring);
     for (uint32_t i = 0; i < d->length; i++) copy->ring[i] = node_copy(deque_at(d, i));
     return copy;
@@ -244,8 +298,7 @@ struct deque_place deque_find(const struct deque *d, size_t index) {
     return (struct deque_place){ i, (uint32_t)(deque_at(d, i)->count - behind) };
 }
 
-struct deque_view deque_view(const struct deque *d, uint32_t node, struct buf *scratch) {
-    const struct deque_node *n = deque_at(d, node);
+static struct deque_view node_view(const struct deque_node *n, struct buf *scratch) {
     const void *data = n->data;
     if (n->kind == NODE_PACKED) return (struct deque_view){ .lp = data };
     if (n->kind == NODE_PLAIN) return (struct deque_view){ .plain = raw_bytes(n) };
@@ -258,6 +311,10 @@ struct deque_view deque_view(const struct deque *d, uint32_t node, struct buf *s
     return (struct deque_view){ .lp = (const unsigned char *)to };
 }
 
+struct deque_view deque_view(const struct deque *d, uint32_t node, struct buf *scratch) {
+    return node_view(deque_at(d, node), scratch);
+}
+
 /* ---- compression ---- */
 
 static bool is_inner(const struct deque *d, uint32_t i) {
@@ -267,7 +324,7 @@ static bool is_inner(const struct deque *d, uint32_t i) {
 
 /* After node `i` changed. */
 static void settle_node(struct deque *d, uint32_t i) {
-    if (i < d->length && is_inner(d, i)) compress(deque_at(d, i));
+    if (i < d->length && is_inner(d, i)) compress(d, deque_at(d, i));
 }
 
 /* After nodes came or went: those near the ends are read and changed most; those that just left their
@@ -276,8 +333,8 @@ static void settle_ends(struct deque *d) {
     size_t depth = encoding_limits.list_compress_depth;
     if (depth == 0) return;
     for (uint32_t k = 0; k < depth && k < d->length; k++) {
-        decompress(deque_at(d, k));
-        decompress(deque_at(d, d->length - 1 - k));
+        decompress(d, deque_at(d, k));
+        decompress(d, deque_at(d, d->length - 1 - k));
     }
     if (d->length <= 2 * depth) return;
     settle_node(d, (uint32_t)depth);
@@ -290,8 +347,9 @@ void deque_push(struct deque *d, bool at_tail, struct slice text) {
     d->count++;
     if (d->length > 0) {
         struct deque_node *end = deque_at(d, at_tail ? d->length - 1 : 0);
-        decompress(end);
+        decompress(d, end);
         if (has_room(end, text)) {
+            before_change(d, end);
             end->data = listpack_insert(end->data, at_tail ? NULL : listpack_first(end->data), text);
             end->count++;
             return;
@@ -316,6 +374,7 @@ static bool try_join(struct deque *d, uint32_t i) {
     if (a->kind != NODE_PACKED || b->kind != NODE_PACKED) return false;
     size_t bytes = listpack_bytes(a->data) + listpack_bytes(b->data) - LISTPACK_EMPTY_BYTES;
     if (!deque_node_fits(bytes, (size_t)a->count + b->count)) return false;
+    before_change(d, a);
     a->data = listpack_join(a->data, b->data);
     a->count += b->count;
     ring_remove(d, i + 1, 1);
@@ -333,17 +392,17 @@ static void insert_beside(struct deque *d, struct deque_place at, struct slice t
     struct deque_node *n = deque_at(d, at.node);
     if (at.offset == 0 && at.node > 0 && has_room(deque_at(d, at.node - 1), text)) {
         struct deque_node *previous = deque_at(d, at.node - 1);
-        node_insert(previous, previous->count, text);
+        node_insert(d, previous, previous->count, text);
         return;
     }
     if (at.offset == 0) {
         ring_insert(d, at.node, single_node(text));
         return;
     }
-    struct deque_node tail = node_split(n, at.offset), fresh = single_node(text);
+    struct deque_node tail = node_split(d, n, at.offset), fresh = single_node(text);
     if (has_room(&tail, text)) {
         mem_free(fresh.data);
-        node_insert(&tail, 0, text);
+        node_insert(d, &tail, 0, text);
         ring_insert(d, at.node + 1, tail);
         try_join(d, at.node + 1);
     } else {
@@ -360,10 +419,10 @@ void deque_insert(struct deque *d, size_t index, struct slice text) {
     }
     struct deque_place at = deque_find(d, index);
     struct deque_node *n = deque_at(d, at.node);
-    decompress(n);
+    decompress(d, n);
     d->count++;
     if (has_room(n, text)) {
-        node_insert(n, at.offset, text);
+        node_insert(d, n, at.offset, text);
         settle_node(d, at.node);
         return;
     }
@@ -375,15 +434,16 @@ void deque_insert(struct deque *d, size_t index, struct slice text) {
 void deque_replace(struct deque *d, size_t index, struct slice text) {
     struct deque_place at = deque_find(d, index);
     struct deque_node *n = deque_at(d, at.node);
-    decompress(n);
+    decompress(d, n);
     if (n->kind == NODE_PACKED && (n->count == 1 ? !deque_is_big(text.len) : has_room(n, text))) {
+        before_change(d, n);
         unsigned char *element = listpack_at(n->data, at.offset);
         n->data = listpack_replace(n->data, &element, text);
         settle_node(d, at.node);
         return;
     }
     if (n->count == 1) {
-        mem_free(n->data);
+        drop_data(d, n);
         *n = single_node(text);
         settle_node(d, at.node);
         return;
@@ -400,8 +460,8 @@ void deque_delete(struct deque *d, size_t index, size_t count) {
     if (at.offset > 0) {
         struct deque_node *n = deque_at(d, at.node);
         uint32_t here = count < n->count - at.offset ? (uint32_t)count : n->count - at.offset;
-        decompress(n);
-        node_delete(n, at.offset, here);
+        decompress(d, n);
+        node_delete(d, n, at.offset, here);
         count -= here;
         at.node++;
     }
@@ -411,8 +471,8 @@ void deque_delete(struct deque *d, size_t index, size_t count) {
     }
     if (count > 0) {
         struct deque_node *n = deque_at(d, at.node + whole);
-        decompress(n);
-        node_delete(n, 0, (uint32_t)count);
+        decompress(d, n);
+        node_delete(d, n, 0, (uint32_t)count);
     }
     if (whole > 0) ring_remove(d, at.node, whole);
     if (touched > 0 && touched + 1 < d->length)
@@ -455,18 +515,19 @@ static size_t remove_in(struct deque *d, uint32_t i, struct slice text, size_t l
         return same;
     }
     bool was_compressed = is_compressed(n);
-    if (was_compressed) { /* look first: most nodes of a long list have no match */
+    if (was_compressed || d->freeze) { /* look first: most nodes of a long list have no match */
         struct buf scratch = { 0 };
         const unsigned char *lp = deque_view(d, i, &scratch).lp;
         bool found = listpack_find(lp, listpack_first(lp), text, 0) != NULL;
         buf_release(&scratch);
         if (!found) return 0;
-        decompress(n);
+        decompress(d, n);
+        before_change(d, n);
     }
     size_t removed;
     n->data = deque_remove_packed(n->data, text, limit, backward, &removed);
     n->count -= (uint32_t)removed;
-    if (was_compressed && n->count > 0) compress(n);
+    if (was_compressed && n->count > 0) compress(d, n);
     return removed;
 }
 
@@ -476,7 +537,7 @@ static void drop_empty_nodes(struct deque *d) {
     for (uint32_t i = 0; i < d->length; i++) {
         struct deque_node n = *deque_at(d, i);
         if (n.count == 0)
-            mem_free(n.data);
+            drop_data(d, &n);
         else
             *deque_at(d, kept++) = n;
     }
@@ -495,9 +556,10 @@ static void join_all(struct deque *d) {
             *deque_at(d, ++kept) = *b;
             continue;
         }
+        before_change(d, a);
         a->data = listpack_join(a->data, b->data);
         a->count += b->count;
-        mem_free(b->data);
+        drop_data(d, b);
     }
     if (d->length > 0) d->length = kept + 1;
     ring_shrink(d);
@@ -516,13 +578,61 @@ size_t deque_remove(struct deque *d, struct slice text, size_t limit, bool backw
 }
 
 unsigned char *deque_detach_single(struct deque *d, bool half) {
-    if (d->length != 1 || is_plain(deque_at(d, 0))) return NULL;
+    if (d->length != 1 || is_plain(deque_at(d, 0)) || d->freeze) return NULL;
     struct deque_node *n = deque_at(d, 0);
-    decompress(n);
+    decompress(d, n);
     size_t bytes = listpack_bytes(n->data);
     if (half ? !is_half(bytes, n->count) : !deque_node_fits(bytes, n->count)) return NULL;
     unsigned char *lp = n->data;
     d->length = 0;
     deque_free(d);
     return lp;
+}
+
+/* ---- freezing ---- */
+
+void deque_freeze(struct deque *d, void (*visit)(void *arg, const struct deque_view *node), void *arg) {
+    assert(!d->freeze && deque_can_freeze(d));
+    struct deque_freeze *f = mem_alloc(sizeof *f);
+    *f = (struct deque_freeze){ .visit = visit, .arg = arg, .length = d->length };
+    if (d->length > 0) f->nodes = mem_alloc(d->length * sizeof *f->nodes);
+    for (uint32_t i = 0; i < d->length; i++) {
+        deque_at(d, i)->shared = (i + 1) & DEQUE_SHARED_MAX;
+        f->nodes[i] = *deque_at(d, i);
+    }
+    d->freeze = f;
+}
+
+void *deque_frozen_for(const struct deque *d) { return d->freeze ? d->freeze->arg : NULL; }
+
+/* Node `next` is not needed any more. */
+static void freeze_advance(struct deque_freeze *f) {
+    struct deque_node *n = &f->nodes[f->next++];
+    if (n->shared) return;
+    f->left_bytes -= mem_size(n->data);
+    mem_free(n->data);
+}
+
+bool deque_freeze_walk(struct deque *d, size_t nodes) {
+    struct deque_freeze *f = d->freeze;
+    for (; f->next < f->length && nodes > 0; nodes--) {
+        struct deque_view view = node_view(&f->nodes[f->next], &f->scratch);
+        f->visit(f->arg, &view);
+        freeze_advance(f);
+    }
+    return f->next < f->length;
+}
+
+size_t deque_freeze_memory(const struct deque *d) {
+    const struct deque_freeze *f = d->freeze;
+    return mem_size(f) + f->length * sizeof *f->nodes + f->left_bytes + f->scratch.room;
+}
+
+void deque_thaw(struct deque *d) {
+    struct deque_freeze *f = d->freeze;
+    d->freeze = NULL;
+    while (f->next < f->length) freeze_advance(f);
+    buf_release(&f->scratch);
+    mem_free(f->nodes);
+    mem_free(f);
 }

@@ -12,8 +12,11 @@
  *
  * A node is as big as encoding_limits.list_size allows when it grows. If encoding_limits.list_compress_depth
  * is not 0, nodes further than that from both ends are compressed with LZF where it saves enough. Whether a
- * node is compressed is never more than a matter of memory: every function takes it as it finds it. Thread:
- * the list's owner. */
+ * node is compressed is never more than a matter of memory: every function takes it as it finds it.
+ *
+ * A freeze (freeze.h) copies the slots and shares what the nodes hold. Before the deque changes or frees what
+ * a slot shares, it makes a copy of its own or leaves the data to the freeze, which frees it when it has been
+ * handed over. Thread: the list's owner. */
 #ifndef TYPES_DEQUE_PRIVATE_H
 #define TYPES_DEQUE_PRIVATE_H
 
@@ -29,9 +32,12 @@ enum deque_kind {
 
 struct deque_node {
     void *data;
-    uint32_t count; /* elements */
-    uint32_t kind;  /* enum deque_kind */
+    uint32_t count;       /* elements */
+    uint32_t kind : 2;    /* enum deque_kind */
+    uint32_t shared : 30; /* its slot in the freeze that shares `data`, counted from 1; 0: none does. Says
+                           * nothing in a deque that is not frozen. */
 };
+#define DEQUE_SHARED_MAX ((1u << 30) - 1)
 static_assert(sizeof(struct deque_node) == 16, "four slots share a cache line");
 
 struct deque_plain {
@@ -47,10 +53,11 @@ struct deque_compressed {
 
 struct deque {
     struct deque_node *ring;
-    uint32_t room;   /* slots, a power of two */
-    uint32_t first;  /* slot of node 0 */
-    uint32_t length; /* nodes */
-    size_t count;    /* elements */
+    uint32_t room;               /* slots, a power of two */
+    uint32_t first;              /* slot of node 0 */
+    uint32_t length;             /* nodes */
+    size_t count;                /* elements */
+    struct deque_freeze *freeze; /* NULL unless frozen */
 };
 
 /* What a node holds, readable: uncompressed, if need be, into the caller's scratch. */
@@ -87,12 +94,24 @@ void deque_replace(struct deque *d, size_t index, struct slice text);
 void deque_delete(struct deque *d, size_t index, size_t count);
 /* Removes up to `limit` elements equal to `text`, from the tail on if `backward`. Returns how many. */
 size_t deque_remove(struct deque *d, struct slice text, size_t limit, bool backward);
-/* If all is one listpack that is small enough (at most half a node if `half`): that, out of the deque, which
- * is freed then. Else NULL. */
+/* If all is one listpack that is small enough (at most half a node if `half`), and the deque is not frozen:
+ * that, out of the deque, which is freed then. Else NULL. */
 unsigned char *deque_detach_single(struct deque *d, bool half);
 /* deque_remove for one listpack; *removed is how many. */
 unsigned char *deque_remove_packed(unsigned char *lp, struct slice text, size_t limit, bool backward,
                                    size_t *removed);
+
+/* ---- freezing: the part of freeze.h that lists do ---- */
+
+static inline bool deque_can_freeze(const struct deque *d) { return d->length <= DEQUE_SHARED_MAX; }
+void deque_freeze(struct deque *d, void (*visit)(void *arg, const struct deque_view *node), void *arg);
+/* The `arg` of a frozen deque, else NULL. */
+void *deque_frozen_for(const struct deque *d);
+/* Visits up to `nodes` nodes as they were, in order; true while there are more. */
+bool deque_freeze_walk(struct deque *d, size_t nodes);
+/* Bytes of the slots, and of the nodes that only the freeze has still. */
+size_t deque_freeze_memory(const struct deque *d);
+void deque_thaw(struct deque *d);
 
 /* May a node have so many bytes and elements? And is one element so big that it stands alone? */
 bool deque_node_fits(size_t bytes, size_t count);

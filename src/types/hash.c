@@ -13,6 +13,8 @@
 #include "trivet/base/random.h"
 #include "trivet/types/listpack.h"
 #include "trivet/types/table.h"
+#include "types/elements_private.h"
+#include "types/freeze_private.h"
 #include "types/packed_private.h"
 
 #define DATED 1
@@ -29,11 +31,11 @@ struct fields {
     const void *pass_row; /* the table's array when it began */
     bool pass_is_sound;   /* the array is still the same, so nothing was missed */
 };
+static_assert(offsetof(struct fields, table) == 0, "where freeze_private.h wants it");
 
 /* ---- fields ---- */
 
 static struct slice field_name(const void *item) { return packed_read((const char *)item + 1); }
-static const struct table_ops field_ops = { .key = field_name };
 
 static bool field_is_dated(const void *item) { return *(const unsigned char *)item & DATED; }
 
@@ -43,6 +45,19 @@ static struct hash_field field_read(const void *item) {
     if (field_is_dated(item)) memcpy(&f.expiry_ms, f.value.ptr + f.value.len, sizeof f.expiry_ms);
     return f;
 }
+
+static void field_describe(const void *item, struct frozen_element *e) {
+    struct hash_field f = field_read(item);
+    e->name = f.name;
+    e->value = f.value;
+    e->expiry_ms = f.expiry_ms;
+}
+
+static const struct element_ops field_ops = {
+    .table = { .key = field_name },
+    .describe = field_describe,
+    .dated = hash_dated,
+};
 
 static size_t field_size(struct slice name, struct slice value, int64_t expiry_ms) {
     return 1 + packed_size(name.len) + packed_size(value.len) +
@@ -66,7 +81,7 @@ static void *field_new(struct slice name, struct slice value, int64_t expiry_ms)
 
 static struct fields *fields_new(size_t expected) {
     struct fields *h = mem_alloc_zero(sizeof *h);
-    table_init(&h->table, &field_ops);
+    table_init(&h->table, &field_ops.table);
     h->due_ms = h->kept_ms = NEVER;
     if (expected) table_reserve(&h->table, expected);
     return h;
@@ -291,40 +306,32 @@ bool hash_each(struct value v, bool (*visit)(void *arg, const struct hash_field 
     return true;
 }
 
-struct scanning {
+/* Where scanning and sampling bring the fields. */
+struct visiting {
     void (*visit)(void *arg, const struct hash_field *f);
     void *arg;
-    size_t seen;
+    struct choice choice;
 };
 
-static void scan_item(void *arg, void *item) {
-    struct scanning *s = arg;
+static void visit_item(void *arg, void *item) {
+    const struct visiting *s = arg;
     struct hash_field f = field_read(item);
-    s->seen++;
     s->visit(s->arg, &f);
 }
 
-static bool scan_field(void *arg, const struct hash_field *f) {
-    struct scanning *s = arg;
+static bool visit_field(void *arg, const struct hash_field *f) {
+    const struct visiting *s = arg;
     s->visit(s->arg, f);
     return true;
 }
 
-#define SCAN_CALLS_A_FIELD 10 /* a sparse table is not searched further than that */
-
 uint64_t hash_scan(struct value v, uint64_t cursor, size_t count,
                    void (*visit)(void *arg, const struct hash_field *f), void *arg) {
-    struct scanning s = { visit, arg, 0 };
-    if (v.encoding == ENCODING_LISTPACK) {
-        (void)hash_each(v, scan_field, &s);
-        return 0;
-    }
-    struct fields *h = v.ptr;
-    size_t calls = count < SIZE_MAX / SCAN_CALLS_A_FIELD ? count * SCAN_CALLS_A_FIELD : SIZE_MAX;
-    do {
-        cursor = table_scan(&h->table, cursor, scan_item, &s);
-    } while (cursor && --calls > 0 && s.seen < count);
-    return cursor;
+    struct visiting s = { .visit = visit, .arg = arg };
+    if (v.encoding == ENCODING_TABLE)
+        return elements_scan(&((struct fields *)v.ptr)->table, cursor, count, visit_item, &s);
+    (void)hash_each(v, visit_field, &s);
+    return 0;
 }
 
 /* ---- chance ---- */
@@ -338,56 +345,19 @@ void hash_random(struct value v, struct hash_field *out, struct hash_scratch *sc
     }
 }
 
-/* Chooses `wanted` of the next `left`, each set of them as likely as another. */
-struct choice {
-    size_t wanted, left;
-    void (*visit)(void *arg, const struct hash_field *f);
-    void *arg;
-};
-
 static bool visit_chosen(void *arg, const struct hash_field *f) {
-    struct choice *c = arg;
-    bool chosen = random_below(c->left) < c->wanted;
-    c->left--;
-    c->wanted -= chosen;
-    if (chosen) c->visit(c->arg, f);
-    return c->wanted > 0;
+    struct visiting *s = arg;
+    if (choose(&s->choice)) s->visit(s->arg, f);
+    return s->choice.wanted > 0;
 }
-
-/* The addresses that the dice have shown, in a table of their own: false if this one was seen. */
-static bool note_new(const void **seen, size_t mask, const void *item) {
-    size_t place = (size_t)(((uintptr_t)item >> 4) * 0x9e3779b97f4a7c15ULL >> 20) & mask;
-    while (seen[place] && seen[place] != item) place = (place + 1) & mask;
-    if (seen[place]) return false;
-    seen[place] = item;
-    return true;
-}
-
-static void sample_by_dice(const struct table *t, struct choice *c) {
-    size_t room = 16;
-    while (room < 2 * c->wanted) room *= 2;
-    const void **seen = mem_alloc_zero(room * sizeof *seen);
-    while (c->wanted > 0) {
-        const void *item = table_random(t, random_u64());
-        if (!note_new(seen, room - 1, item)) continue;
-        struct hash_field f = field_read(item);
-        c->visit(c->arg, &f);
-        c->wanted--;
-    }
-    mem_free(seen);
-}
-
-/* A share of a table below one in FEW is found by dice; above, going through it all is cheaper. */
-#define FEW 4
 
 void hash_sample(struct value v, size_t count, void (*visit)(void *arg, const struct hash_field *f),
                  void *arg) {
-    size_t all = hash_count(v);
-    struct choice c = { count < all ? count : all, all, visit, arg };
-    if (v.encoding == ENCODING_TABLE && c.wanted <= all / FEW)
-        sample_by_dice(&((struct fields *)v.ptr)->table, &c);
-    else if (c.wanted > 0)
-        (void)hash_each(v, visit_chosen, &c);
+    struct visiting s = { visit, arg, choice_of(count, hash_count(v)) };
+    if (v.encoding == ENCODING_TABLE && choice_is_small(&s.choice))
+        elements_by_dice(&((struct fields *)v.ptr)->table, s.choice.wanted, visit_item, &s);
+    else if (s.choice.wanted > 0)
+        (void)hash_each(v, visit_chosen, &s);
 }
 
 /* ---- fields whose time has come ---- */
@@ -453,24 +423,10 @@ static struct value copy_value(struct value v) {
     return (struct value){ h, ENCODING_TABLE };
 }
 
-struct weighing {
-    size_t bytes, weighed, wanted;
-};
-
-static bool weigh_item(void *arg, void *item) {
-    struct weighing *w = arg;
-    w->bytes += mem_size(item);
-    w->weighed++;
-    return w->weighed != w->wanted;
-}
-
 static size_t value_memory(struct value v, size_t samples) {
     if (v.encoding == ENCODING_LISTPACK) return mem_size(v.ptr);
     struct fields *h = v.ptr;
-    struct weighing w = { .wanted = samples };
-    size_t all = table_count(&h->table), bytes = mem_size(h) + table_memory(&h->table);
-    (void)table_each(&h->table, weigh_item, &w);
-    return bytes + (w.weighed ? (size_t)((double)w.bytes / (double)w.weighed * (double)all) : 0);
+    return mem_size(h) + table_memory(&h->table) + elements_memory(&h->table, samples);
 }
 
 static size_t value_effort(struct value v) { return v.encoding == ENCODING_TABLE ? hash_count(v) : 1; }

@@ -260,8 +260,8 @@ unsigned char *listpack_find(const unsigned char *lp, const unsigned char *from,
     int64_t n = 0;
     bool number = text.len > 0 && text.len < INT64_TEXT_MAX && int64_parse(text, &n);
     for (const unsigned char *at = from; at;) {
-        if (is_string(at) ? !number && slice_equal(listpack_get(at).text, text)
-                          : number && read_number(at) == n)
+        /* a number that others wrote as text is found as well */
+        if (is_string(at) ? slice_equal(listpack_get(at).text, text) : number && read_number(at) == n)
             return (unsigned char *)(uintptr_t)at;
         at = listpack_next(lp, at);
         for (size_t i = 0; i < skip && at; i++) at = listpack_next(lp, at);

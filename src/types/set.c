@@ -9,10 +9,17 @@
 #include "trivet/types/intset.h"
 #include "trivet/types/listpack.h"
 #include "trivet/types/table.h"
+#include "types/elements_private.h"
+#include "types/freeze_private.h"
 #include "types/packed_private.h"
 
 static struct slice member_key(const void *item) { return packed_read(item); }
-static const struct table_ops member_ops = { .key = member_key };
+static void member_describe(const void *item, struct frozen_element *e) { e->name = packed_read(item); }
+
+static const struct element_ops member_ops = {
+    .table = { .key = member_key },
+    .describe = member_describe,
+};
 
 static void *member_new(struct slice text) {
     char *item = mem_alloc(packed_size(text.len));
@@ -32,7 +39,7 @@ static struct slice integer_text(const unsigned char *is, size_t index, char *sc
 
 static struct table *table_new(size_t expected) {
     struct table *t = mem_alloc(sizeof *t);
-    table_init(t, &member_ops);
+    table_init(t, &member_ops.table);
     if (expected) table_reserve(t, expected);
     return t;
 }
@@ -219,38 +226,30 @@ bool set_each(struct value v, bool (*visit)(void *arg, struct slice member), voi
     return true;
 }
 
-struct scanning {
+/* Where scanning, sampling and taking bring the members. */
+struct visiting {
     void (*visit)(void *arg, struct slice member);
     void *arg;
-    size_t seen;
+    struct choice choice;
 };
 
-static void scan_item(void *arg, void *item) {
-    struct scanning *s = arg;
-    s->seen++;
+static void visit_item(void *arg, void *item) {
+    const struct visiting *s = arg;
     s->visit(s->arg, packed_read(item));
 }
 
-static bool scan_member(void *arg, struct slice member) {
-    struct scanning *s = arg;
+static bool visit_member(void *arg, struct slice member) {
+    const struct visiting *s = arg;
     s->visit(s->arg, member);
     return true;
 }
 
-#define SCAN_CALLS_A_MEMBER 10 /* a sparse table is not searched further than that */
-
 uint64_t set_scan(struct value v, uint64_t cursor, size_t count,
                   void (*visit)(void *arg, struct slice member), void *arg) {
-    struct scanning s = { visit, arg, 0 };
-    if (v.encoding != ENCODING_TABLE) {
-        (void)set_each(v, scan_member, &s);
-        return 0;
-    }
-    size_t calls = count < SIZE_MAX / SCAN_CALLS_A_MEMBER ? count * SCAN_CALLS_A_MEMBER : SIZE_MAX;
-    do {
-        cursor = table_scan(v.ptr, cursor, scan_item, &s);
-    } while (cursor && --calls > 0 && s.seen < count);
-    return cursor;
+    struct visiting s = { .visit = visit, .arg = arg };
+    if (v.encoding == ENCODING_TABLE) return elements_scan(v.ptr, cursor, count, visit_item, &s);
+    (void)set_each(v, visit_member, &s);
+    return 0;
 }
 
 /* ---- chance ---- */
@@ -262,144 +261,86 @@ struct slice set_random(struct value v, char *scratch) {
     return listpack_text(listpack_at(v.ptr, (int64_t)index), scratch);
 }
 
-/* Chooses `wanted` of the next `left`, each set of them as likely as another. */
-struct choice {
-    size_t wanted, left;
-    void (*visit)(void *arg, struct slice member);
-    void *arg;
-};
-
-static bool chosen(struct choice *c) {
-    bool yes = c->wanted > 0 && random_below(c->left) < c->wanted;
-    c->left--;
-    c->wanted -= yes;
-    return yes;
-}
-
 static bool visit_chosen(void *arg, struct slice member) {
-    struct choice *c = arg;
-    if (chosen(c)) c->visit(c->arg, member);
-    return c->wanted > 0;
-}
-
-static bool take_chosen(void *arg, void *item) {
-    struct choice *c = arg;
-    if (!chosen(c)) return false;
-    c->visit(c->arg, packed_read(item));
-    mem_free(item);
-    return true;
-}
-
-/* A share of a table below one in FEW is found by dice; above, going through it all is cheaper. */
-#define FEW 4
-
-/* The addresses that the dice have shown, in a table of their own: false if this one was seen. */
-static bool note_new(const void **seen, size_t mask, const void *item) {
-    size_t place = (size_t)(((uintptr_t)item >> 4) * 0x9e3779b97f4a7c15ULL >> 20) & mask;
-    while (seen[place] && seen[place] != item) place = (place + 1) & mask;
-    if (seen[place]) return false;
-    seen[place] = item;
-    return true;
-}
-
-static void sample_by_dice(const struct table *t, struct choice *c) {
-    size_t room = 16;
-    while (room < 2 * c->wanted) room *= 2;
-    const void **seen = mem_alloc_zero(room * sizeof *seen);
-    while (c->wanted > 0) {
-        const void *item = table_random(t, random_u64());
-        if (!note_new(seen, room - 1, item)) continue;
-        c->visit(c->arg, packed_read(item));
-        c->wanted--;
-    }
-    mem_free(seen);
+    struct visiting *s = arg;
+    if (choose(&s->choice)) s->visit(s->arg, member);
+    return s->choice.wanted > 0;
 }
 
 void set_sample(struct value v, size_t count, void (*visit)(void *arg, struct slice member), void *arg) {
-    size_t all = set_count(v);
-    struct choice c = { count < all ? count : all, all, visit, arg };
-    if (v.encoding == ENCODING_TABLE && c.wanted <= all / FEW)
-        sample_by_dice(v.ptr, &c);
-    else if (c.wanted > 0)
-        (void)set_each(v, visit_chosen, &c);
+    struct visiting s = { visit, arg, choice_of(count, set_count(v)) };
+    if (v.encoding == ENCODING_TABLE && choice_is_small(&s.choice))
+        elements_by_dice(v.ptr, s.choice.wanted, visit_item, &s);
+    else if (s.choice.wanted > 0)
+        (void)set_each(v, visit_chosen, &s);
 }
 
-static void take_from_intset(struct value *v, struct choice *c) {
+static void take_from_intset(struct value *v, struct visiting *s) {
     char scratch[INT64_TEXT_MAX];
-    for (size_t i = 0; c->wanted > 0;) {
-        if (!chosen(c)) {
+    for (size_t i = 0; s->choice.wanted > 0;) {
+        if (!choose(&s->choice)) {
             i++;
             continue;
         }
-        c->visit(c->arg, integer_text(v->ptr, i, scratch));
+        s->visit(s->arg, integer_text(v->ptr, i, scratch));
         v->ptr = intset_remove_at(v->ptr, i);
     }
 }
 
-static void take_from_listpack(struct value *v, struct choice *c) {
+static void take_from_listpack(struct value *v, struct visiting *s) {
     char scratch[INT64_TEXT_MAX];
-    for (unsigned char *at = listpack_first(v->ptr); c->wanted > 0;) {
-        if (!chosen(c)) {
+    for (unsigned char *at = listpack_first(v->ptr); s->choice.wanted > 0;) {
+        if (!choose(&s->choice)) {
             at = listpack_next(v->ptr, at);
             continue;
         }
-        c->visit(c->arg, listpack_text(at, scratch));
+        s->visit(s->arg, listpack_text(at, scratch));
         v->ptr = listpack_delete(v->ptr, at, 1, &at);
     }
 }
 
-static void take_by_dice(struct table *t, struct choice *c) {
-    for (; c->wanted > 0; c->wanted--) {
+static void take_by_dice(struct table *t, struct visiting *s) {
+    for (size_t i = 0; i < s->choice.wanted; i++) {
         void *item = table_random(t, random_u64());
-        struct slice member = packed_read(item);
-        c->visit(c->arg, member);
-        table_remove_item(t, item, hash_bytes(member));
+        visit_item(s, item);
+        table_remove_item(t, item, hash_bytes(packed_read(item)));
         mem_free(item);
     }
 }
 
+static bool take_chosen(void *arg, void *item) {
+    struct visiting *s = arg;
+    if (!choose(&s->choice)) return false;
+    visit_item(s, item);
+    mem_free(item);
+    return true;
+}
+
 void set_take(struct value *v, size_t count, void (*visit)(void *arg, struct slice member), void *arg) {
-    size_t all = set_count(*v);
-    struct choice c = { count < all ? count : all, all, visit, arg };
+    struct visiting s = { visit, arg, choice_of(count, set_count(*v)) };
     if (v->encoding == ENCODING_INTSET)
-        take_from_intset(v, &c);
+        take_from_intset(v, &s);
     else if (v->encoding == ENCODING_LISTPACK)
-        take_from_listpack(v, &c);
-    else if (c.wanted <= all / FEW)
-        take_by_dice(v->ptr, &c);
+        take_from_listpack(v, &s);
+    else if (choice_is_small(&s.choice))
+        take_by_dice(v->ptr, &s);
     else
-        (void)table_remove_if(v->ptr, take_chosen, &c);
+        (void)table_remove_if(v->ptr, take_chosen, &s);
 }
 
 /* ---- what the keyspace asks ---- */
-
-static bool copy_member(void *arg, struct slice member) { return insert_member(arg, member); }
 
 static struct value copy_value(struct value v) {
     if (v.encoding == ENCODING_INTSET) return (struct value){ intset_copy(v.ptr), ENCODING_INTSET };
     if (v.encoding == ENCODING_LISTPACK) return (struct value){ listpack_copy(v.ptr), ENCODING_LISTPACK };
     struct table *t = table_new(table_count(v.ptr));
-    (void)set_each(v, copy_member, t);
+    (void)set_each(v, insert_member, t);
     return (struct value){ t, ENCODING_TABLE };
-}
-
-struct weighing {
-    size_t bytes, weighed, wanted;
-};
-
-static bool weigh_item(void *arg, void *item) {
-    struct weighing *w = arg;
-    w->bytes += mem_size(item);
-    w->weighed++;
-    return w->weighed != w->wanted;
 }
 
 static size_t value_memory(struct value v, size_t samples) {
     if (v.encoding != ENCODING_TABLE) return mem_size(v.ptr);
-    struct weighing w = { .wanted = samples };
-    size_t all = table_count(v.ptr), bytes = mem_size(v.ptr) + table_memory(v.ptr);
-    (void)table_each(v.ptr, weigh_item, &w);
-    return bytes + (w.weighed ? (size_t)((double)w.bytes / (double)w.weighed * (double)all) : 0);
+    return mem_size(v.ptr) + table_memory(v.ptr) + elements_memory(v.ptr, samples);
 }
 
 static size_t value_effort(struct value v) { return v.encoding == ENCODING_TABLE ? table_count(v.ptr) : 1; }

@@ -15,7 +15,12 @@
  * and an item is put where its old bucket is: in half[0] if that has not moved, else in half[1]. So each item
  * has one place at any moment, and a look-up pays one comparison for it (`moved` is 0 in a table at rest).
  * Growing rehashes the items of a bucket, after prefetching them; shrinking knows the new index from the old
- * one and touches no item. */
+ * one and touches no item.
+ *
+ * Frozen, the table has a bit for each chain there was then: handed over by a change. The walk hands over the
+ * others in the order of the row. Whatever adds to a chain, takes from it or moves it away hands it over
+ * before; arrays that are made later hold nothing that was not handed over, so the table moves as it would
+ * anyway. */
 #include "trivet/types/table.h"
 #include "trivet/base/hash.h"
 #include "trivet/base/mem.h"
@@ -45,6 +50,8 @@
  * through long before these are gone. */
 #define GROW_STEP 2
 #define SHRINK_STEP 8
+/* A frozen table moves the least that lets growing end before the next: a change hands over what it moves. */
+#define FROZEN_STEP 1
 /* The most doublings between the two arrays: bounds the buckets that one table_scan has to read. */
 #define RATIO_MAX 4
 /* From here on, the allocator is asked for zeros, which it may take fresh from the system for nothing. */
@@ -209,27 +216,6 @@ static void chain_visit(const struct bucket *b, void (*visit)(void *arg, void *i
             visit(arg, b->slots[slot_first(used)]);
 }
 
-/* Asks `visit` about each item and takes out those to remove, at once, so that a look-up by the callback
- * never meets an item that it gave away. True if some item is to keep the mark. */
-static bool chain_filter(struct table *t, struct bucket *first,
-                         enum table_verdict (*visit)(void *arg, void *item), void *arg) {
-    bool keep = false, holes = false;
-    prefetch_items(first);
-    for (struct bucket *b = first; b; b = bucket_next(b)) {
-        for (uint64_t used = slots_used(b->head); used; used &= used - 1) {
-            size_t slot = slot_first(used);
-            enum table_verdict verdict = visit(arg, b->slots[slot]);
-            if (verdict == TABLE_KEEP) keep = true;
-            if (verdict != TABLE_REMOVE) continue;
-            bucket_clear(b, slot);
-            t->count--;
-            holes = true;
-        }
-    }
-    if (holes && is_chained(first)) chain_close_holes(t, first);
-    return keep;
-}
-
 /* ---- Both halves ---- */
 
 static inline size_t half_size(const struct table *t, int half) {
@@ -255,16 +241,92 @@ static inline struct bucket *row_bucket(const struct table *t, size_t place) {
     return place < old ? &t->half[0][place] : &t->half[1][place - old];
 }
 
+/* Where in the row that bucket is. */
+static inline size_t place_of(const struct table *t, uint64_t hash) {
+    size_t index = hash & half_mask(t, 0);
+    return index >= t->moved ? index : half_size(t, 0) + (hash & half_mask(t, 1));
+}
+
+/* ---- Frozen ---- */
+
+struct table_freeze {
+    void (*visit)(void *arg, void *item);
+    void *arg;
+    size_t row;        /* how long the row was */
+    size_t gone;       /* so much of its front is given up: place 0 was place `gone` then */
+    size_t next;       /* the walk has been at the places before this one */
+    uint64_t handed[]; /* a bit a place: handed over by a change */
+};
+
+static inline size_t bitmap_bytes(size_t row) { return (row + 63) / 64 * sizeof(uint64_t); }
+
+static inline bool was_handed(const struct table_freeze *f, size_t then) {
+    return then < f->next || then >= f->row || ((f->handed[then / 64] >> then % 64) & 1);
+}
+
+/* Before the chain at this place changes. */
+static __attribute__((noinline)) void hand_over(const struct table *t, size_t place) {
+    struct table_freeze *f = t->freeze;
+    size_t then = place + f->gone;
+    if (was_handed(f, then)) return;
+    f->handed[then / 64] |= (uint64_t)1 << then % 64;
+    chain_visit(row_bucket(t, place), f->visit, f->arg);
+}
+
+static inline void before_change(const struct table *t, uint64_t hash) {
+    if (UNLIKELY(t->freeze)) hand_over(t, place_of(t, hash));
+}
+
+/* The first `places` of the row are about to be given up; nothing in them is left to hand over. */
+static void row_gives_up(struct table *t, size_t places) {
+    if (t->freeze) t->freeze->gone += places;
+}
+
 static void halves_free(struct table *t) {
+    row_gives_up(t, row_size(t));
     mem_free(t->half[0]);
     mem_free(t->half[1]);
-    table_init(t, t->ops);
+    *t = (struct table){ .ops = t->ops, .freeze = t->freeze };
 }
+
+void table_freeze(struct table *t, void (*visit)(void *arg, void *item), void *arg) {
+    assert(!t->paused && !t->freeze);
+    size_t row = row_size(t);
+    t->freeze = mem_alloc_zero(sizeof *t->freeze + bitmap_bytes(row));
+    t->freeze->visit = visit;
+    t->freeze->arg = arg;
+    t->freeze->row = row;
+}
+
+void *table_frozen_for(const struct table *t) { return t->freeze ? t->freeze->arg : NULL; }
+
+bool table_freeze_walk(struct table *t, size_t buckets) {
+    struct table_freeze *f = t->freeze;
+    if (f->next < f->gone) f->next = f->gone;
+    for (; f->next < f->row && buckets > 0; f->next++, buckets--) {
+        if (f->next + 1 < f->row) prefetch_items(row_bucket(t, f->next + 1 - f->gone));
+        if (!was_handed(f, f->next)) chain_visit(row_bucket(t, f->next - f->gone), f->visit, f->arg);
+    }
+    return f->next < f->row;
+}
+
+void table_touch(struct table *t, uint64_t hash) {
+    if (UNLIKELY(t->freeze && t->half[0])) hand_over(t, place_of(t, hash));
+}
+
+size_t table_freeze_memory(const struct table *t) { return mem_size(t->freeze); }
+
+void table_thaw(struct table *t) {
+    mem_free(t->freeze);
+    t->freeze = NULL;
+}
+
+/* ---- The whole ---- */
 
 void table_init(struct table *t, const struct table_ops *ops) { *t = (struct table){ .ops = ops }; }
 
 void table_release(struct table *t, void (*free_item)(void *item)) {
-    assert(!t->paused);
+    assert(!t->paused && !t->freeze);
     size_t row = free_item || t->chained ? row_size(t) : 0;
     for (size_t place = t->moved; place < row; place++) {
         struct bucket *first = row_bucket(t, place);
@@ -282,6 +344,7 @@ size_t table_memory(const struct table *t) { return (row_size(t) + t->chained) *
 /* ---- Moving ---- */
 
 static void move_bucket(struct table *t, size_t index) {
+    if (UNLIKELY(t->freeze)) hand_over(t, index);
     struct bucket *from = &t->half[0][index];
     bool growing = t->exponent[1] > t->exponent[0];
     unsigned marked = from->marks & MARK_WALKED;
@@ -293,7 +356,9 @@ static void move_bucket(struct table *t, size_t index) {
         for (uint64_t used = slots_used(b->head); used; used &= used - 1) {
             size_t slot = slot_first(used);
             uint64_t hash = growing ? hash_bytes(t->ops->key(b->slots[slot])) : index;
-            struct bucket *to = &t->half[1][hash & half_mask(t, 1)];
+            size_t place = hash & half_mask(t, 1);
+            if (UNLIKELY(t->freeze)) hand_over(t, half_size(t, 0) + place);
+            struct bucket *to = &t->half[1][place];
             chain_add(t, to, b->slots[slot], b->tags[slot]);
             to->marks |= (uint8_t)marked;
         }
@@ -310,6 +375,7 @@ static void move_on(struct table *t, size_t buckets) {
         t->moved++;
     }
     if (t->moved < size) return;
+    row_gives_up(t, size);
     mem_free(t->half[0]);
     t->half[0] = t->half[1];
     t->exponent[0] = t->exponent[1];
@@ -318,7 +384,9 @@ static void move_on(struct table *t, size_t buckets) {
 }
 
 static inline void move_step(struct table *t) {
-    if (UNLIKELY(table_is_moving(t))) move_on(t, t->exponent[1] > t->exponent[0] ? GROW_STEP : SHRINK_STEP);
+    if (LIKELY(!table_is_moving(t))) return;
+    size_t step = t->exponent[1] > t->exponent[0] ? GROW_STEP : SHRINK_STEP;
+    move_on(t, t->freeze ? FROZEN_STEP : step);
 }
 
 static void resize(struct table *t, unsigned exponent) {
@@ -358,6 +426,7 @@ static void settle(struct table *t) {
 void table_reserve(struct table *t, size_t count) {
     assert(!t->paused);
     unsigned wanted = exponent_for(count);
+    if (t->freeze) return;
     if (t->half[0] && wanted <= t->exponent[table_is_moving(t)]) return;
     if (table_is_moving(t)) move_on(t, half_size(t, 0));
     bool far = t->half[0] && wanted > t->exponent[0] + (unsigned)RATIO_MAX;
@@ -366,7 +435,7 @@ void table_reserve(struct table *t, size_t count) {
 }
 
 bool table_move_some(struct table *t, size_t buckets) {
-    if (!table_is_moving(t) || t->paused) return table_is_moving(t);
+    if (!table_is_moving(t) || t->paused || t->freeze) return table_is_moving(t);
     move_on(t, buckets);
     if (!table_is_moving(t)) settle(t);
     return table_is_moving(t);
@@ -409,15 +478,17 @@ void *table_find(const struct table *t, struct slice key, uint64_t hash) {
     return b ? b->slots[slot] : NULL;
 }
 
-void **table_find_slot(const struct table *t, struct slice key, uint64_t hash) {
+void **table_find_slot(struct table *t, struct slice key, uint64_t hash) {
     size_t slot;
     struct bucket *b = find(t, key, hash, &slot);
+    if (b) before_change(t, hash);
     return b ? &b->slots[slot] : NULL;
 }
 
-void **table_slot_of(const struct table *t, const void *item, uint64_t hash) {
+void **table_slot_of(struct table *t, const void *item, uint64_t hash) {
     size_t slot = 0;
     struct bucket *b = find_item(t, item, hash, &slot);
+    before_change(t, hash);
     return &b->slots[slot];
 }
 
@@ -448,11 +519,13 @@ void table_insert(struct table *t, void *item, uint64_t hash) {
         resize(t, 0);
     else if (UNLIKELY(full) && !table_is_moving(t))
         resize(t, t->exponent[0] + 1u);
+    before_change(t, hash);
     chain_add(t, home_of(t, hash), item, hash_tag(hash));
     t->count++;
 }
 
 static void take_out(struct table *t, struct bucket *b, size_t slot, uint64_t hash) {
+    before_change(t, hash);
     chain_take(t, home_of(t, hash), b, slot);
     t->count--;
     settle(t);
@@ -479,6 +552,29 @@ void table_remove_item(struct table *t, const void *item, uint64_t hash) {
 
 /* ---- Walking ---- */
 
+/* Asks `visit` about each item of a chain and takes out those to remove, at once, so that a look-up by the
+ * callback never meets an item that it gave away. True if some item is to keep the mark. */
+static bool chain_filter(struct table *t, size_t place, enum table_verdict (*visit)(void *arg, void *item),
+                         void *arg) {
+    struct bucket *first = row_bucket(t, place);
+    bool keep = false, holes = false;
+    prefetch_items(first);
+    for (struct bucket *b = first; b; b = bucket_next(b)) {
+        for (uint64_t used = slots_used(b->head); used; used &= used - 1) {
+            size_t slot = slot_first(used);
+            enum table_verdict verdict = visit(arg, b->slots[slot]);
+            if (verdict == TABLE_KEEP) keep = true;
+            if (verdict != TABLE_REMOVE) continue;
+            if (UNLIKELY(t->freeze)) hand_over(t, place);
+            bucket_clear(b, slot);
+            t->count--;
+            holes = true;
+        }
+    }
+    if (holes && is_chained(first)) chain_close_holes(t, first);
+    return keep;
+}
+
 void table_mark(struct table *t, const void *item, uint64_t hash) {
     size_t slot;
     (void)find_item(t, item, hash, &slot); /* which asserts that it is there */
@@ -494,7 +590,7 @@ size_t table_walk_marked(struct table *t, size_t cursor, size_t buckets,
     for (; cursor < row && buckets > 0; cursor++, buckets--) {
         struct bucket *first = row_bucket(t, cursor);
         if (!(first->marks & MARK_WALKED)) continue;
-        if (!chain_filter(t, first, visit, arg)) first->marks &= (uint8_t)~MARK_WALKED;
+        if (!chain_filter(t, cursor, visit, arg)) first->marks &= (uint8_t)~MARK_WALKED;
     }
     t->paused--;
     settle(t);
@@ -518,7 +614,8 @@ size_t table_remove_if(struct table *t, bool (*remove)(void *arg, void *item), v
     t->paused++;
     for (size_t place = t->moved; place < row; place++) {
         if (place + 1 < row) prefetch_items(row_bucket(t, place + 1));
-        chain_filter(t, row_bucket(t, place), remove_if_verdict, &how);
+        if (UNLIKELY(t->freeze)) hand_over(t, place); /* now: the callback may free what it removes */
+        chain_filter(t, place, remove_if_verdict, &how);
     }
     t->paused--;
     size_t removed = before - t->count;

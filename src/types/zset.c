@@ -5,6 +5,7 @@
 #include "trivet/base/mem.h"
 #include "trivet/types/listpack.h"
 #include "trivet/types/table.h"
+#include "types/freeze_private.h"
 #include <math.h>
 
 /* ---- the small form ---- */
@@ -91,9 +92,16 @@ struct zset {
     struct table members; /* owns the items */
     struct btree order;
 };
+static_assert(offsetof(struct zset, members) == 0, "where freeze_private.h wants it");
 
 static struct slice item_key(const void *item) { return scored_text(item); }
-static const struct table_ops member_ops = { item_key };
+static void describe_item(const void *item, struct frozen_element *e) {
+    const struct scored *member = item;
+    e->name = scored_text(member);
+    e->score = member->score;
+}
+
+static const struct element_ops member_ops = { .table = { .key = item_key }, .describe = describe_item };
 
 static struct zset *big_of(struct value v) {
     assert(v.encoding == ENCODING_BTREE);
@@ -102,7 +110,7 @@ static struct zset *big_of(struct value v) {
 
 static struct zset *big_new(void) {
     struct zset *z = mem_alloc(sizeof *z);
-    table_init(&z->members, &member_ops);
+    table_init(&z->members, &member_ops.table);
     btree_init(&z->order);
     return z;
 }
@@ -235,7 +243,9 @@ static enum zset_outcome big_put(struct zset *z, struct slice member, double *sc
     struct scored *item = table_find(&z->members, member, hash);
     if (item) {
         enum zset_outcome outcome = decide(item->score, score, conditions);
-        if (outcome == ZSET_UPDATED) btree_rescore(&z->order, item, *score);
+        if (outcome != ZSET_UPDATED) return outcome;
+        table_touch(&z->members, hash);
+        btree_rescore(&z->order, item, *score);
         return outcome;
     }
     if (conditions & ZSET_IF_PRESENT) return ZSET_REFUSED;

@@ -423,6 +423,8 @@ static void unblock_refuses_what_it_does_not_know(void **state) {
     static const struct exchange rows[] = {
         { "CLIENT UNBLOCK 999999", ":0" },
         { "CLIENT UNBLOCK a", "-ERR value is not an integer or out of range" },
+        { "CLIENT UNBLOCK 1 ERROR x",
+          "-ERR unknown subcommand or wrong number of arguments for 'UNBLOCK'. Try CLIENT HELP." },
         { "CLIENT UNBLOCK 1 FOO", "-ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR" },
         { NULL, NULL },
     };
@@ -483,6 +485,8 @@ static void pause_refuses_what_makes_no_sense(void **state) {
     static const struct exchange rows[] = {
         { "CLIENT PAUSE a", "-ERR timeout is not an integer or out of range" },
         { "CLIENT PAUSE -1", "-ERR timeout is negative" },
+        { "CLIENT PAUSE 1 WRITE x",
+          "-ERR unknown subcommand or wrong number of arguments for 'PAUSE'. Try CLIENT HELP." },
         { "CLIENT PAUSE 1 FOO", "-ERR CLIENT PAUSE mode must be WRITE or ALL" },
         { "CLIENT UNPAUSE", "+OK" },
         { NULL, NULL },

@@ -142,11 +142,11 @@ static void info_has_sets_and_maps_in_resp3(void **state) {
 
 static void info_lists_subcommands_and_finds_them_by_full_name(void **state) {
     static const struct exchange rows[] = {
-        { "COMMAND INFO nosuch", "*[*-1]" },
+        { "COMMAND INFO nosuch", "*[$-1]" },
         { "COMMAND INFO CONFIG|GET", "*[*[$\"config|get\", :-3, *[+admin, +noscript, +loading, +stale], :0, "
                                      ":0, :0, *[+@admin, +@slow, +@dangerous], *[], "
                                      "*[], *[]]]" },
-        { "COMMAND INFO config|nosuch", "*[*-1]" },
+        { "COMMAND INFO config|nosuch", "*[$-1]" },
         { "COMMAND INFO config",
           "*[*[$\"config\", :-2, *[], :0, :0, :0, *[+@slow], *[], *[], *[*[$\"config|get\", ..." },
         { NULL, NULL },

@@ -2,6 +2,7 @@
  * servers wrote, and payloads that lie. The payloads were put together byte by byte from the descriptions of
  * the formats. */
 #include "../harness/fixture.h"
+#include "../harness/saves.h"
 
 #define BAD "-ERR Bad data format"
 #define WRONG "-ERR DUMP payload version or checksum are wrong"
@@ -296,6 +297,7 @@ static void what_was_made_survives_a_kill_and_a_rewrite(void **state) {
         assert_reply(c, "HPEXPIRETIME dated FIELDS 2 f g", "*[:4102444800000, :-1]");
         assert_reply(c, "CONFIG SET appendonly no", "+OK");
         assert_reply(c, "CONFIG SET appendonly yes", "+OK"); /* writes a base */
+        saves_await(c);
         for (int i = 0; i < 10000 && info_number(c, "persistence", "aof_rewrite_in_progress") != 0; i++) {
         }
     }

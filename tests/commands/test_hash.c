@@ -1,6 +1,6 @@
 /* test_hash.c: the commands of group hash over the wire. (Fields with a time to live: test_hash_expire.c.) */
 #include "../harness/fixture.h"
-#include <stdio.h>
+#include "../harness/scenario.h"
 #include <stdlib.h>
 
 #define WRONGTYPE "-WRONGTYPE Operation against a key holding the wrong kind of value"
@@ -119,17 +119,10 @@ static void fractions_add_up(void **state) {
 }
 
 static void set_range(struct client *c, const char *key, int from, int to) {
-    struct words w = { 0 };
-    words_add_str(&w, "HSET");
-    words_add_str(&w, key);
-    for (int i = from; i < to; i++) {
-        words_printf(&w, "f%d", i);
-        words_printf(&w, "%d", i);
-    }
-    client_queue_words(c, &w);
-    client_flush(c);
-    client_skip(c, 1);
-    words_release(&w);
+    struct words head = { 0 };
+    words_add_str(&head, "HSET");
+    words_add_str(&head, key);
+    scenario_send_range(c, &head, "f", from, to, true);
 }
 
 static void encodings_follow_size_and_lengths(void **state) {
@@ -235,19 +228,7 @@ static void hscan_walks_over_all_fields(void **state) {
     struct client *c = fixture_client(state);
     assert_exchanges(c, rows);
     set_range(c, "big", 0, 1000);
-    struct text cursor = { 0 };
-    text_append_str(&cursor, "0");
-    bool seen[1000] = { false };
-    do {
-        struct node *page = client_ask_node(c, "HSCAN big %s COUNT 20", text_str(&cursor));
-        text_clear(&cursor);
-        text_append_str(&cursor, text_str(&page->items[0]->bytes));
-        for (size_t i = 0; i < page->items[1]->count; i += 2)
-            seen[atoi(text_str(&page->items[1]->items[i]->bytes) + 1)] = true;
-        node_free(page);
-    } while (strcmp(text_str(&cursor), "0") != 0);
-    for (int i = 0; i < 1000; i++) assert_true(seen[i]);
-    text_release(&cursor);
+    scenario_scan(c, "HSCAN big", 1000, 2);
 }
 
 static void resp3_has_maps(void **state) {
@@ -272,26 +253,13 @@ static void resp3_has_maps(void **state) {
 }
 
 static void events_tell_of_each_change(void **state) {
-    struct client *c = fixture_client(state), *ear = server_connect(((struct fixture *)*state)->server);
-    static const char *const wanted[] = { "hset h",         "hset h", "hset h", "hincrby h",
-                                          "hincrbyfloat h", "hdel h", "hdel h", "del h" };
+    static const char *const wanted[] = { "hset h", "hset h", "hset h", "hincrby h", "hincrbyfloat h",
+                                          "hdel h", "hdel h", "del h",  NULL };
     static const char *const commands[] = { "HSET h a 1 b 2", "HMSET h a 1",        "HSETNX h a 1",
                                             "HSETNX h c 1",   "HINCRBY h a 1",      "HSET h s",
                                             "HINCRBY h a x",  "HINCRBYFLOAT h a 1", "HDEL h x",
-                                            "HDEL h a",       "HDEL h b c" };
-    assert_reply(c, "CONFIG SET notify-keyspace-events Egh", "+OK");
-    assert_reply(ear, "PSUBSCRIBE __keyevent@0__:*", "*[$\"psubscribe\", ...");
-    for (size_t i = 0; i < COUNT_OF(commands); i++) client_ask(c, "%s", commands[i]);
-    for (size_t i = 0; i < COUNT_OF(wanted); i++) {
-        struct node *n = client_read(ear);
-        char got[100];
-        snprintf(got, sizeof got, "%s %s", text_str(&n->items[2]->bytes) + strlen("__keyevent@0__:"),
-                 text_str(&n->items[3]->bytes));
-        assert_string_equal(got, wanted[i]);
-        node_free(n);
-    }
-    assert_reply(c, "CONFIG SET notify-keyspace-events \"\"", "+OK");
-    client_close(ear);
+                                            "HDEL h a",       "HDEL h b c",         NULL };
+    scenario_events(((struct fixture *)*state)->server, "Egh", commands, wanted);
 }
 
 static void read_back(struct client *c, struct text *out) {
@@ -307,37 +275,15 @@ static void read_back(struct client *c, struct text *out) {
 static void the_journal_replays_to_the_same_hashes(void **state) {
     static const char *const commands[] = {
         "HSET h%u f%u %u", "HSET h%u %u %u", "HSETNX h%u f%u %u",       "HDEL h%u f%u %u",
-        "HINCRBY h%u %u %u", "HINCRBYFLOAT h%u f%u 0.%u", "HMSET h%u %u v%u",
+        "HINCRBY h%u %u %u", "HINCRBYFLOAT h%u f%u 0.%u", "HMSET h%u %u v%u", NULL,
     };
+    static const struct random_changes changes = { commands, { 6, 40, 600 }, 3000 };
     (void)state;
     struct server *s = server_start("--appendonly", "yes", "--hash-max-listpack-entries", "20", NULL);
     struct client *c = server_connect(s);
-    unsigned seed = 12345;
-    for (int i = 0; i < 3000; i++) {
-        seed = seed * 1103515245 + 12345;
-        unsigned roll = seed >> 8;
-        char line[100];
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-        snprintf(line, sizeof line, commands[roll % COUNT_OF(commands)], roll / 16 % 6, roll / 128 % 40,
-                 roll / 512 % 600);
-#pragma GCC diagnostic pop
-        client_queue_line(c, line);
-    }
-    client_flush(c);
-    for (int i = 0; i < 3000; i++) node_free(client_read(c));
-    struct text before = { 0 }, after = { 0 };
-    read_back(c, &before);
+    scenario_change(c, &changes);
     client_close(c);
-    server_kill(s);
-    server_restart(s);
-    c = server_connect(s);
-    read_back(c, &after);
-    assert_string_equal(text_str(&after), text_str(&before));
-    assert_true(before.len > 500);
-    text_release(&before);
-    text_release(&after);
-    client_close(c);
+    scenario_kill(s, read_back, 500);
     server_free(s);
 }
 

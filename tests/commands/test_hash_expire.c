@@ -4,7 +4,7 @@
  * expired but is still there is made with active expiry switched off and a time of one millisecond, and
  * waited for until it is hidden. */
 #include "../harness/fixture.h"
-#include <stdio.h>
+#include "../harness/scenario.h"
 #include <stdlib.h>
 
 #define WRONGTYPE "-WRONGTYPE Operation against a key holding the wrong kind of value"
@@ -280,21 +280,14 @@ static void expired_fields_are_as_good_as_gone_for_writers(void **state) {
 }
 
 static void set_range(struct client *c, const char *key, int count, const char *option) {
-    struct words w = { 0 };
-    words_add_str(&w, "HSETEX");
-    words_add_str(&w, key);
-    words_add_str(&w, "PX");
-    words_add_str(&w, option);
-    words_add_str(&w, "FIELDS");
-    words_printf(&w, "%d", count);
-    for (int i = 0; i < count; i++) {
-        words_printf(&w, "f%d", i);
-        words_printf(&w, "%d", i);
-    }
-    client_queue_words(c, &w);
-    client_flush(c);
-    client_skip(c, 1);
-    words_release(&w);
+    struct words head = { 0 };
+    words_add_str(&head, "HSETEX");
+    words_add_str(&head, key);
+    words_add_str(&head, "PX");
+    words_add_str(&head, option);
+    words_add_str(&head, "FIELDS");
+    words_printf(&head, "%d", count);
+    scenario_send_range(c, &head, "f", 0, count, true);
 }
 
 static void expired_fields_are_reclaimed_in_the_background(void **state) {
@@ -321,31 +314,17 @@ static void expired_fields_are_reclaimed_in_the_background(void **state) {
 }
 
 static void events_tell_of_each_change(void **state) {
-    struct client *c = fixture_client(state), *ear = server_connect(((struct fixture *)*state)->server);
     static const char *const wanted[] = { "hset h",     "hexpire h",  "hexpire h",  "hpersist h", "hexpire h",
                                           "hexpired h", "hpersist h", "hexpired h", "hdel h",     "del h",
-                                          "hset i",     "hexpire i",  "hexpired i", "del i" };
+                                          "hset i",     "hexpire i",  "hexpired i", "del i",      NULL };
     static const char *const commands[] = {
         "HSETEX h EX 100 FIELDS 4 a 1 b 2 c 3 d 4",
         "HEXPIRE h 100 FIELDS 2 a x", "HEXPIRE h 100 NX FIELDS 1 a",
         "HPERSIST h FIELDS 2 a x",   "HPERSIST h FIELDS 1 a",
         "HGETEX h EX 10 FIELDS 1 a", "HEXPIRE h 0 FIELDS 1 a",
         "HGETEX h PERSIST FIELDS 1 b", "HGETEX h EX 0 FIELDS 1 b", "HGETEX h EX 0 FIELDS 1 b",
-        "HGETDEL h FIELDS 2 c d",    "HSETEX i PX 1 FIELDS 1 a 1",
-    };
-    assert_reply(c, "CONFIG SET notify-keyspace-events Egh", "+OK");
-    assert_reply(ear, "PSUBSCRIBE __keyevent@0__:*", "*[$\"psubscribe\", ...");
-    for (size_t i = 0; i < COUNT_OF(commands); i++) client_ask(c, "%s", commands[i]);
-    for (size_t i = 0; i < COUNT_OF(wanted); i++) {
-        struct node *n = client_read(ear);
-        char got[100];
-        snprintf(got, sizeof got, "%s %s", text_str(&n->items[2]->bytes) + strlen("__keyevent@0__:"),
-                 text_str(&n->items[3]->bytes));
-        assert_string_equal(got, wanted[i]);
-        node_free(n);
-    }
-    assert_reply(c, "CONFIG SET notify-keyspace-events \"\"", "+OK");
-    client_close(ear);
+        "HGETDEL h FIELDS 2 c d",    "HSETEX i PX 1 FIELDS 1 a 1", NULL };
+    scenario_events(((struct fixture *)*state)->server, "Egh", commands, wanted);
 }
 
 /* ---- the journal ---- */
@@ -383,40 +362,18 @@ static void the_journal_replays_to_the_same_fields_and_times(void **state) {
         "HINCRBYFLOAT h%u f%u 1.%u",
         "HSETNX h%u f%u %u",
         "HDEL h%u f%u f%u",
+        NULL,
     };
+    static const struct random_changes changes = { commands, { 6, 30, 30 }, 4000 };
     (void)state;
     struct server *s = server_start("--appendonly", "yes", NULL);
     struct client *c = server_connect(s);
-    unsigned seed = 12345;
-    for (int i = 0; i < 4000; i++) {
-        seed = seed * 1103515245 + 12345;
-        unsigned roll = seed >> 8;
-        char line[100];
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-        snprintf(line, sizeof line, commands[roll % COUNT_OF(commands)], roll / 16 % 6, roll / 128 % 30,
-                 roll / 512 % 30);
-#pragma GCC diagnostic pop
-        client_queue_line(c, line);
-        if (i % 50 != 49) continue;
-        client_flush(c);
-        for (int k = 0; k < 50; k++) node_free(client_read(c));
-    }
+    scenario_change(c, &changes);
     /* What expires soon is made to stay: the comparison must not depend on the clock. */
     for (int i = 0; i < 6; i++)
         for (int f = 0; f < 30; f++) client_ask(c, "HPEXPIREAT h%d 5000000000000 XX FIELDS 1 f%d", i, f);
-    struct text before = { 0 }, after = { 0 };
-    read_back(c, &before);
     client_close(c);
-    server_kill(s);
-    server_restart(s);
-    c = server_connect(s);
-    read_back(c, &after);
-    assert_string_equal(text_str(&after), text_str(&before));
-    assert_true(before.len > 500);
-    text_release(&before);
-    text_release(&after);
-    client_close(c);
+    scenario_kill(s, read_back, 500);
     server_free(s);
 }
 

@@ -1,5 +1,6 @@
 /* test_list.c: the commands on lists that do not wait. (Those that do: test_list_blocking.c.) */
 #include "../harness/fixture.h"
+#include "../harness/saves.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -394,6 +395,7 @@ static void a_journal_begun_anew_gives_the_same_lists(void **state) {
     fill(c);
     char *before = digest(c);
     assert_reply(c, "CONFIG SET appendonly yes", "+OK"); /* begins with all there is */
+    saves_await(c);
     client_close(c);
     server_kill(s);
     server_restart(s);

@@ -35,7 +35,7 @@ static void commands_are_shown_with_time_database_client_and_quoted_words(void *
 static void the_database_is_the_one_of_the_client(void **state) {
     struct client *c = fixture_client(state), *m = monitor_of(state);
     assert_reply(c, "SELECT 3", "+OK");
-    assert_next(m, "+... \"SELECT\" \"3\"");
+    assert_next(m, "+... [3 ...] \"SELECT\" \"3\"");
     assert_reply(c, "GET k", "$-1");
     assert_next(m, "+...... [3 unix:/...] \"GET\" \"k\"");
     client_close(m);
@@ -76,8 +76,8 @@ static void queued_commands_show_when_they_run(void **state) {
     assert_reply(c, "SET k v", "+QUEUED");
     assert_reply(c, "EXEC", "*[+OK]");
     assert_next(m, "+... \"MULTI\"");
-    assert_next(m, "+... \"EXEC\"");
     assert_next(m, "+... \"SET\" \"k\" \"v\"");
+    assert_next(m, "+... \"EXEC\"");
     client_close(m);
 }
 

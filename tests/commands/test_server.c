@@ -74,13 +74,6 @@ static void shutdown_keeps_what_the_append_only_file_has(void **state) {
     server_free(s);
 }
 
-/* Without snapshots and append only file there is nowhere to save to: saying so beats losing data. */
-static void shutdown_save_without_a_place_is_refused(void **state) {
-    struct client *c = fixture_client(state);
-    assert_reply(c, "SHUTDOWN SAVE", "-ERR Errors trying to SHUTDOWN. Check logs.");
-    assert_reply(c, "PING", "+PONG");
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(time_is_now),
@@ -89,7 +82,6 @@ int main(void) {
         FIXTURE_TEST(shutdown_checks_its_words),
         FIXTURE_TEST(shutdown_ends_the_server),
         FIXTURE_TEST(shutdown_keeps_what_the_append_only_file_has),
-        FIXTURE_TEST(shutdown_save_without_a_place_is_refused),
     };
     return cmocka_run_group_tests(tests, fixture_start, fixture_stop);
 }

@@ -1,6 +1,6 @@
 /* test_set.c: the commands of group set over the wire. */
 #include "../harness/fixture.h"
-#include <stdio.h>
+#include "../harness/scenario.h"
 #include <stdlib.h>
 
 #define WRONGTYPE "-WRONGTYPE Operation against a key holding the wrong kind of value"
@@ -83,14 +83,10 @@ static void smove_moves_one_member(void **state) {
 }
 
 static void add_range(struct client *c, const char *key, const char *prefix, int from, int to) {
-    struct words w = { 0 };
-    words_add_str(&w, "SADD");
-    words_add_str(&w, key);
-    for (int i = from; i < to; i++) words_printf(&w, "%s%d", prefix, i);
-    client_queue_words(c, &w);
-    client_flush(c);
-    client_skip(c, 1);
-    words_release(&w);
+    struct words head = { 0 };
+    words_add_str(&head, "SADD");
+    words_add_str(&head, key);
+    scenario_send_range(c, &head, prefix, from, to, false);
 }
 
 static void encodings_follow_size_and_contents(void **state) {
@@ -248,19 +244,7 @@ static void sscan_walks_over_all_members(void **state) {
     struct client *c = fixture_client(state);
     assert_exchanges(c, rows);
     add_range(c, "big", "m", 0, 1000);
-    struct text cursor = { 0 };
-    text_append_str(&cursor, "0");
-    bool seen[1000] = { false };
-    do {
-        struct node *page = client_ask_node(c, "SSCAN big %s COUNT 20", text_str(&cursor));
-        text_clear(&cursor);
-        text_append_str(&cursor, text_str(&page->items[0]->bytes));
-        for (size_t i = 0; i < page->items[1]->count; i++)
-            seen[atoi(text_str(&page->items[1]->items[i]->bytes) + 1)] = true;
-        node_free(page);
-    } while (strcmp(text_str(&cursor), "0") != 0);
-    for (int i = 0; i < 1000; i++) assert_true(seen[i]);
-    text_release(&cursor);
+    scenario_scan(c, "SSCAN big", 1000, 1);
 }
 
 static void resp3_has_sets(void **state) {
@@ -286,80 +270,45 @@ static void resp3_has_sets(void **state) {
 }
 
 static void events_tell_of_each_change(void **state) {
-    struct client *c = fixture_client(state), *ear = server_connect(((struct fixture *)*state)->server);
-    static const char *const wanted[] = { "sadd a",        "srem a",       "srem a", "del a",
-                                          "sadd b",        "srem b",       "del b",  "sadd c",
-                                          "spop c",        "del c",        "sadd d", "sunionstore e",
-                                          "sinterstore e", "sdiffstore e", "del e",  "spop d",
-                                          "del d" };
+    static const char *const wanted[] = {
+        "sadd a",        "srem a",       "srem a", "del a",  "sadd b", "srem b",
+        "del b",         "sadd c",       "spop c", "del c",  "sadd d", "sunionstore e",
+        "sinterstore e", "sdiffstore e", "del e",  "spop d", "del d",  NULL
+    };
     static const char *const commands[] = {
         "SADD a 1 2",          "SREM a 1",         "SREM a 9", "SREM a 2",        "SADD b 1",
         "SMOVE b c 1",         "SPOP c",           "SADD d 1", "SUNIONSTORE e d", "SINTERSTORE e d",
-        "SDIFFSTORE e d none", "SDIFFSTORE e d d", "SPOP d 5"
-    };
-    assert_reply(c, "CONFIG SET notify-keyspace-events Egs", "+OK");
-    assert_reply(ear, "PSUBSCRIBE __keyevent@0__:*", "*[$\"psubscribe\", ...");
-    for (size_t i = 0; i < COUNT_OF(commands); i++) client_ask(c, "%s", commands[i]);
-    for (size_t i = 0; i < COUNT_OF(wanted); i++) {
-        struct node *n = client_read(ear);
-        char got[100];
-        snprintf(got, sizeof got, "%s %s", text_str(&n->items[2]->bytes) + strlen("__keyevent@0__:"),
-                 text_str(&n->items[3]->bytes));
-        assert_string_equal(got, wanted[i]);
+        "SDIFFSTORE e d none", "SDIFFSTORE e d d", "SPOP d 5", NULL };
+    scenario_events(((struct fixture *)*state)->server, "Egs", commands, wanted);
+}
+
+static void read_back(struct client *c, struct text *out) {
+    for (int i = 0; i < 6; i++) {
+        struct node *n = client_ask_node(c, "SMEMBERS s%d", i);
+        node_sort(n);
+        node_describe(n, out);
         node_free(n);
     }
-    assert_reply(c, "CONFIG SET notify-keyspace-events \"\"", "+OK");
-    client_close(ear);
 }
 
 /* Random changes, then SIGKILL: the same members must come back. */
 static void the_journal_replays_to_the_same_sets(void **state) {
+    static const char *const commands[] = {
+        "SADD s%u m%u %u",  "SADD s%u %u %u",  "SREM s%u m%u %u", "SPOP s%u",         "SPOP s%u %u",
+        "SMOVE s%u s%u %u", "SADD s%u %u m%u", "SADD s%u m%u %u", "SUNIONSTORE s%u s%u s2",
+        "SDIFFSTORE s%u s%u s3", NULL,
+    };
+    static const struct random_changes changes = { commands, { 6, 40, 6 }, 3000 };
     (void)state;
     struct server *s = server_start("--appendonly", "yes", NULL);
     struct client *c = server_connect(s);
-    unsigned seed = 12345;
-    for (int i = 0; i < 3000; i++) {
-        static const char *const commands[] = {
-            "SADD s%u m%u %u",  "SADD s%u %u %u",  "SREM s%u m%u %u", "SPOP s%u",         "SPOP s%u %u",
-            "SMOVE s%u s%u %u", "SADD s%u %u m%u", "SADD s%u m%u %u", "SUNIONSTORE s%u s%u s2",
-            "SDIFFSTORE s%u s%u s3",
-        };
-        seed = seed * 1103515245 + 12345;
-        unsigned roll = seed >> 8;
-        char line[100];
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-        snprintf(line, sizeof line, commands[roll % COUNT_OF(commands)], roll / 16 % 6, roll / 128 % 40,
-                 roll / 512 % 6);
-#pragma GCC diagnostic pop
-        client_queue_line(c, line);
-    }
-    client_flush(c);
-    for (int i = 0; i < 3000; i++) node_free(client_read(c));
+    scenario_change(c, &changes);
     add_range(c, "s4", "x", 0, 50);
     add_range(c, "s5", "x", 0, 4000);
     node_free(client_ask_node(c, "SPOP s4 7"));
     node_free(client_ask_node(c, "SPOP s5 2500"));
-    struct text before = { 0 }, after = { 0 };
-    for (int round = 0; round < 2; round++) {
-        struct text *out = round ? &after : &before;
-        for (int i = 0; i < 6; i++) {
-            struct node *n = client_ask_node(c, "SMEMBERS s%d", i);
-            node_sort(n);
-            node_describe(n, out);
-            node_free(n);
-        }
-        if (round) break;
-        client_close(c);
-        server_kill(s);
-        server_restart(s);
-        c = server_connect(s);
-    }
-    assert_string_equal(text_str(&after), text_str(&before));
-    assert_true(before.len > 100);
-    text_release(&before);
-    text_release(&after);
     client_close(c);
+    scenario_kill(s, read_back, 100);
     server_free(s);
 }
 

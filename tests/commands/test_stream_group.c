@@ -1,6 +1,7 @@
 /* test_stream_group.c: groups of consumers over the wire: delivering, acknowledging, claiming, waiting, what
  * is told of them, what a replay of the journal makes of them, and what they refuse. */
 #include "../harness/fixture.h"
+#include "../harness/saves.h"
 #include <stdio.h>
 
 #define BAD_ID "-ERR Invalid stream ID specified as stream command argument"
@@ -416,6 +417,7 @@ static void a_replay_of_the_journal_gives_the_same_streams(void **state) {
     /* The same once more from a base that is written anew, as no deleted entry is pending. */
     assert_reply(c, "CONFIG SET appendonly no", "+OK");
     assert_reply(c, "CONFIG SET appendonly yes", "+OK");
+    saves_await(c);
     client_close(c);
     server_kill(s);
     server_restart(s);

@@ -1,6 +1,7 @@
 /* test_zset.c: the commands of group sorted-set over the wire: what they do, what they refuse and in which
  * words. */
 #include "../harness/fixture.h"
+#include "../harness/saves.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -342,6 +343,18 @@ static void unions_and_intersections_weigh_and_aggregate(void **state) {
     assert_exchanges(fixture_client(state), rows);
 }
 
+/* A listpack knows no negative zero, but a result that is too big for one never was one. */
+static void a_stored_result_keeps_the_sign_of_zero_if_it_is_big(void **state) {
+    struct client *c = fixture_client(state);
+    assert_reply(c, "ZADD z -1 a 1 b", ":2");
+    assert_reply(c, "ZUNIONSTORE d 1 z WEIGHTS 0", ":2");
+    assert_reply(c, "ZSCORE d a", "$\"0\"");
+    client_ask(c, "ZADD z 1 %065d", 0);
+    assert_reply(c, "ZUNIONSTORE d 1 z WEIGHTS 0", ":3");
+    assert_reply(c, "OBJECT ENCODING d", "$\"skiplist\"");
+    assert_reply(c, "ZSCORE d a", "$\"-0\"");
+}
+
 static void unions_and_intersections_refuse_bad_words(void **state) {
     static const struct exchange rows[] = {
         { "ZUNION 1 z WEIGHTS 1 2", SYNTAX },
@@ -569,6 +582,7 @@ static void a_replay_of_the_journal_gives_the_same_sets(void **state) {
     /* The same once more from a base that is written anew. */
     assert_reply(c, "CONFIG SET appendonly no", "+OK");
     assert_reply(c, "CONFIG SET appendonly yes", "+OK");
+    saves_await(c);
     client_close(c);
     server_kill(s);
     server_restart(s);
@@ -595,6 +609,7 @@ int main(void) {
         FIXTURE_TEST(blocking_pops_take_at_once_what_is_there),
         FIXTURE_TEST(waiting_clients_are_served_in_the_order_of_arrival),
         FIXTURE_TEST(unions_and_intersections_weigh_and_aggregate),
+        FIXTURE_TEST(a_stored_result_keeps_the_sign_of_zero_if_it_is_big),
         FIXTURE_TEST(unions_and_intersections_refuse_bad_words),
         FIXTURE_TEST(limits_decide_the_encoding),
         FIXTURE_TEST(resp3_has_doubles_and_pairs),

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #define FAR_SECONDS 4102444800 /* the year 2100; a few seconds from there so that equal times meet */
+#define RUN_SECONDS 500000     /* no run takes so long */
 
 /* SplitMix64: every seed is good, and it is the same everywhere. */
 uint64_t chance_next(struct chance *c) {
@@ -179,7 +180,7 @@ static const char *const bad_times[] = { "a",
 void add_seconds(struct chance *c, struct words *w) {
     size_t roll = chance_below(c, 100);
     if (roll < 85)
-        words_printf(w, "%zu", 1000 + chance_below(c, 1000000));
+        words_printf(w, "%zu", RUN_SECONDS + chance_below(c, 1000000));
     else if (roll < 90)
         words_add_str(w, roll % 2 ? "0" : "-1");
     else
@@ -189,7 +190,7 @@ void add_seconds(struct chance *c, struct words *w) {
 void add_milliseconds(struct chance *c, struct words *w) {
     size_t roll = chance_below(c, 100);
     if (roll < 85)
-        words_printf(w, "%zu", 1000000 + chance_below(c, 1000000000));
+        words_printf(w, "%zu", RUN_SECONDS * 1000 + chance_below(c, 1000000000));
     else if (roll < 90)
         words_add_str(w, roll % 2 ? "0" : "-1");
     else

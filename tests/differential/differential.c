@@ -5,8 +5,9 @@
  *
  * Commands go out in runs: one of two connections, up to 64 commands in one pipeline, all replies read before
  * the next run, so that both servers see one order. Replies inside EXEC are compared by the rules of the
- * commands that were queued. From time to time the probes run and the whole states are compared. The
- * reference is $REFERENCE_SERVER, by default redis-server. */
+ * commands that were queued. From time to time the probes run and the whole states are compared; now and
+ * then, and at the end, Trivet is killed and restarted (restart.c). The reference is $REFERENCE_SERVER, by
+ * default redis-server. */
 #include "differential.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 #define RUN_MAX 64
 #define PROBE_EVERY 2000
 #define STATE_EVERY 20000
+#define RESTART_EVERY 250000
 #define MULTI_DEPTH_MAX 1000 /* commands queued by one transaction that are remembered */
 
 /* What one connection has queued since its MULTI. */
@@ -76,12 +78,13 @@ static bool is_named(const struct words *w, const char *name) {
 }
 
 /* Now and then a wrong number of arguments or a name in another case. A spoilt end would leave a transaction
- * open, a mended HELLO or COMMAND tells of the server, GET removes what a past SET EXAT left behind, and
- * Valkey reads all arguments of BITCOUNT and BITPOS before it looks for the key; XGROUP makes the consumers
- * that 7.0 would make later. */
+ * open, a mended HELLO, COMMAND and the like tells of the server, GET removes what a past SET EXAT left
+ * behind, and Valkey reads all arguments of BITCOUNT and BITPOS before it looks for the key; XGROUP makes the
+ * consumers that 7.0 would make later. */
 static void spoil(struct chance *c, struct words *w) {
-    static const char *const spared[] = { "MULTI",    "EXEC",   "DISCARD", "HELLO",    "COMMAND", "GET",
-                                          "BITCOUNT", "BITPOS", "ZRANK",   "ZREVRANK", "XGROUP" };
+    static const char *const spared[] = { "MULTI",  "EXEC",  "DISCARD",  "HELLO",   "COMMAND",
+                                          "GET",    "INFO",  "SLOWLOG",  "LATENCY", "BITCOUNT",
+                                          "BITPOS", "ZRANK", "ZREVRANK", "XGROUP" };
     for (size_t i = 0; i < COUNT_OF(spared); i++)
         if (is_named(w, spared[i])) return;
     switch (chance_below(c, 3)) {
@@ -163,22 +166,42 @@ static void run_probes(struct pair *p, struct chance *c) {
 
 /* ---- the program ---- */
 
-static void side_start(struct side *side, const char *name, const char *program) {
+static void side_start(struct side *side, const char *name, const char *program,
+                       const struct words *options) {
+    const char *args[64] = { 0 };
+    for (size_t i = 0; i < options->count && i < COUNT_OF(args) - 1; i++)
+        args[i] = text_str(&options->items[i]);
     side->name = name;
-    side->server = server_launch(&(struct server_plan){ .program = program });
-    for (int i = 0; i < CONNECTIONS; i++) side->clients[i] = server_connect(side->server);
-    side->inspector = server_connect(side->server);
+    side->server = server_launch(&(struct server_plan){ .program = program, .args = args });
+    side_connect(side);
+}
+
+/* Both with the same limits. Version 10 of snapshots is what the reference's RESTORE reads. */
+static void pair_start(struct pair *p) {
+    const char *reference = getenv("REFERENCE_SERVER");
+    struct words options = { 0 };
+    limits_add_options(&options);
+    side_start(&p->reference, "reference", reference && *reference ? reference : "redis-server", &options);
+    static const char *const own[] = { "--appendonly", "yes", "--rdb-write-version", "10" };
+    for (size_t i = 0; i < COUNT_OF(own); i++) words_add_str(&options, own[i]);
+    side_start(&p->trivet, "trivet", NULL, &options);
+    words_release(&options);
 }
 
 static void side_stop(struct side *side) {
-    for (int i = 0; i < CONNECTIONS; i++) client_close(side->clients[i]);
-    client_close(side->inspector);
+    side_disconnect(side);
     server_free(side->server);
+}
+
+/* Transactions that were open end with their connections. */
+static void restart(struct pair *p, struct chance *c, size_t done) {
+    check_restart(p, c, done);
+    for (int i = 0; i < CONNECTIONS; i++) queues[i].commands.count = 0;
 }
 
 static void run_all(struct pair *p, struct chance *c, size_t commands) {
     struct script script = { 0 };
-    size_t probed = 0, compared = 0;
+    size_t probed = 0, compared = 0, restarted = 0;
     for (size_t done = 0; done < commands;) {
         done += run_once(p, c, &script);
         if (done - probed >= PROBE_EVERY) {
@@ -189,8 +212,11 @@ static void run_all(struct pair *p, struct chance *c, size_t commands) {
             compare_states(p);
             compared = done;
         }
+        if (done - restarted >= RESTART_EVERY || done >= commands) {
+            restart(p, c, done);
+            restarted = done;
+        }
     }
-    compare_states(p);
     script_release(&script);
 }
 
@@ -203,16 +229,17 @@ int main(int argc, char **argv) {
     printf("differential: %zu commands, seed %llu\n", commands, (unsigned long long)seed);
     fflush(stdout);
 
-    const char *reference = getenv("REFERENCE_SERVER");
     struct pair pair = { 0 };
     struct chance chance = { seed };
-    side_start(&pair.reference, "reference", reference && *reference ? reference : "redis-server");
-    side_start(&pair.trivet, "trivet", NULL);
+    limits_draw(&chance);
+    pair_start(&pair);
+    coverage_begin(&pair);
     run_all(&pair, &chance, commands);
     side_stop(&pair.reference);
     side_stop(&pair.trivet);
     for (int i = 0; i < CONNECTIONS; i++) script_release(&queues[i].commands);
     printf("differential: all replies and states agree\n");
     print_known_differences();
+    coverage_end(commands);
     return EXIT_SUCCESS;
 }

@@ -37,6 +37,21 @@ void add_milliseconds(struct chance *c, struct words *w);
 void add_unix_seconds(struct chance *c, struct words *w);
 void add_unix_milliseconds(struct chance *c, struct words *w);
 
+/* ---- limits.c ---- */
+
+#define LIMITS 10
+
+extern struct limit {
+    const char *name;
+    int choices[3], value;
+} limits[LIMITS];
+
+void limits_draw(struct chance *c);
+/* As chance_below, but also below the value of this limit. */
+size_t limit_below(struct chance *c, size_t bound, const char *name);
+/* As a server's arguments, two words each. */
+void limits_add_options(struct words *w);
+
 /* ---- generators ---- */
 
 enum compare {
@@ -74,7 +89,7 @@ extern const struct generator set_generators[], hash_generators[], list_generato
 extern const struct generator stream_generators[];
 extern const struct generator hyperloglog_generators[], sort_generators[], geo_generators[];
 extern const struct generator connection_generators[], string_generators[], generic_generators[],
-    zset_generators[], transaction_generators[], bitmap_generators[];
+    zset_generators[], transaction_generators[], bitmap_generators[], server_generators[];
 
 /* ---- the two sides ---- */
 
@@ -95,6 +110,7 @@ struct probe {
 };
 
 extern const struct probe stream_probes[];
+extern const struct probe dump_probes[], blocking_probes[], session_probes[];
 extern const struct probe zset_probes[], generic_probes[], pubsub_probes[], set_probes[], hash_probes[];
 
 /* A whole iteration with "SSCAN key" or its like on both sides; the same elements must come. */
@@ -110,13 +126,42 @@ extern const struct probe *const all_probes[];
  */
 bool replies_match(const struct words *command, enum compare compare, struct node *reference,
                    struct node *trivet);
+/* Sends one command to the side's inspector and returns the reply, which the caller frees. */
+struct node *ask_side(struct side *side, const struct words *command);
+/* Removes what stands under these names, ended by NULL, in a reply of names and values and in all inside it.
+ */
+void node_drop_fields(struct node *n, const char *const *names);
 /* Sends one command to both inspectors and demands matching replies; returns the reference's, which the
  * caller frees. */
 struct node *ask_both(struct pair *p, enum compare compare, const struct words *command);
+/* The same without its reply, split as by redis-cli. */
+void ask_line(struct pair *p, enum compare compare, const char *line);
+/* One key of the inspectors' database. */
+void compare_key(struct pair *p, const struct text *key);
 /* All databases: keys, types, encodings, values, times. */
 void compare_states(struct pair *p);
 /* Prints how often each known difference was met. */
 void print_known_differences(void);
+
+/* ---- coverage.c ---- */
+
+void coverage_begin(struct pair *p);
+void coverage_note(const struct words *command, const struct node *reply);
+/* Fails if a command that both servers know was never tried, unless the run was short. */
+void coverage_end(size_t commands);
+
+/* ---- newer.c ---- */
+
+/* Random commands that only Trivet knows, in a database of their own; and the end of what they did. */
+void newer_run(struct side *side, struct chance *c);
+void newer_forget(struct side *side);
+
+/* ---- restart.c ---- */
+
+void side_connect(struct side *side);
+void side_disconnect(struct side *side);
+/* Kills Trivet and starts it anew; all connections are new then. Demands the same data as before. */
+void check_restart(struct pair *p, struct chance *c, size_t done);
 
 /* ---- history.c: the last commands, printed when the sides differ ---- */
 

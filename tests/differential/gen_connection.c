@@ -49,6 +49,7 @@ static void make_other(struct chance *c, struct script *s) {
         "RESET x",
         "AUTH x",
         "AUTH x y",
+        "AUTH default x",
         "AUTH",
         "FOO",
         "foo bar \"b\\r\\nc\"",

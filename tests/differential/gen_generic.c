@@ -172,7 +172,8 @@ static void probe_scan(struct pair *p, struct chance *c) {
     scan_side(&p->reference, option, reference);
     scan_side(&p->trivet, option, trivet);
     words_clear(&command);
-    words_printf(&command, "SCAN (all) %s", option);
+    words_add_str(&command, "SCAN");
+    words_printf(&command, "(all) %s", option);
     if (!replies_match(&command, COMPARE_EXACT, reference, trivet))
         report_difference(&command, reference, trivet, "probe");
     node_free(reference);

@@ -41,7 +41,7 @@ static void make_geoadd(struct chance *c, struct script *s) {
     add_geo_key(c, w);
     if (chance_of(c, 20)) words_add_str(w, chance_pick(c, words));
     if (chance_of(c, 5)) words_add_str(w, chance_pick(c, words));
-    for (size_t i = 1 + chance_below(c, 6); i > 0; i--) {
+    for (size_t i = 1 + chance_below(c, 5); i > 0; i--) {
         add_place(c, w);
         add_place_name(c, w);
     }

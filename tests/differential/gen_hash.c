@@ -1,7 +1,6 @@
 /* gen_hash.c: random commands of group hash, as far as 7.0 knows them: fields with a time of their own are
  * newer. What chance decides (HRANDFIELD) is compared by its kind, or asked of hashes of one field. */
 #include "differential.h"
-#include <stdlib.h>
 
 /* Keys of their own, so that hashes grow across the limits; now and then one that all groups share. */
 static void add_hash_key(struct chance *c, struct words *w) {
@@ -25,7 +24,7 @@ static void make_hset(struct chance *c, struct script *s) {
     static const char *const names[] = { "HSET", "HSET", "HMSET", "hset", NULL };
     struct words *w = script_command(s, COMPARE_EXACT, chance_pick(c, names));
     add_hash_key(c, w);
-    for (size_t i = 1 + chance_below(c, chance_of(c, 8) ? 300 : 4); i > 0; i--) {
+    for (size_t i = 1 + limit_below(c, chance_of(c, 8) ? 300 : 4, "hash-max-listpack-entries"); i > 0; i--) {
         add_field(c, w);
         if (chance_of(c, 99))
             add_small_value(c, w);
@@ -116,25 +115,18 @@ const struct generator hash_generators[] = {
 
 /* ---- probes ---- */
 
-static void ask_words(struct pair *p, enum compare compare, const char *line) {
-    struct words words = { 0 };
-    if (!words_split(&words, line)) abort();
-    node_free(ask_both(p, compare, &words));
-    words_release(&words);
-}
-
 static void probe_hscan(struct pair *p, struct chance *c) {
     static const char *const options[] = { "",  "COUNT 1", "COUNT 1000", "MATCH f*", "MATCH *[0-3] COUNT 50",
                                            NULL };
     struct text line = { 0 };
     text_printf(&line, "SELECT %zu", chance_below(c, DATABASES));
-    ask_words(p, COMPARE_EXACT, text_str(&line));
+    ask_line(p, COMPARE_EXACT, text_str(&line));
     text_clear(&line);
     text_printf(&line, "HSCAN hash:%zu", chance_below(c, 8));
     probe_collection(p, text_str(&line), chance_pick(c, options));
     text_clear(&line);
     text_printf(&line, "HGETALL hash:%zu", chance_below(c, 8));
-    ask_words(p, COMPARE_SORTED, text_str(&line));
+    ask_line(p, COMPARE_SORTED, text_str(&line));
     text_release(&line);
 }
 
@@ -147,9 +139,9 @@ static void probe_hrandfield(struct pair *p, struct chance *c) {
                                         "HRANDFIELD single 0",
                                         "HRANDFIELD single 2 FOO",
                                         NULL };
-    ask_words(p, COMPARE_EXACT, chance_of(c, 50) ? "HSET single 17 42" : "HSET single field value");
-    for (int i = 0; i < 3; i++) ask_words(p, COMPARE_EXACT, chance_pick(c, asks));
-    ask_words(p, COMPARE_EXACT, "DEL single");
+    ask_line(p, COMPARE_EXACT, chance_of(c, 50) ? "HSET single 17 42" : "HSET single field value");
+    for (int i = 0; i < 3; i++) ask_line(p, COMPARE_EXACT, chance_pick(c, asks));
+    ask_line(p, COMPARE_EXACT, "DEL single");
 }
 
 const struct probe hash_probes[] = {

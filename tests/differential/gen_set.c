@@ -23,7 +23,7 @@ static void add_member(struct chance *c, struct words *w) {
 
 /* Up to `most` members of one kind: few commands then make a set of a certain form. */
 static void add_members(struct chance *c, struct words *w, size_t most) {
-    size_t count = 1 + chance_below(c, chance_of(c, 10) ? most : 6);
+    size_t count = 1 + limit_below(c, chance_of(c, 10) ? most : 6, "set-max-intset-entries");
     bool integers = chance_of(c, 60);
     for (; count > 0; count--) {
         if (integers)
@@ -36,7 +36,7 @@ static void add_members(struct chance *c, struct words *w, size_t most) {
 static void make_sadd(struct chance *c, struct script *s) {
     struct words *w = script_command(s, COMPARE_EXACT, "SADD");
     add_set_key(c, w);
-    add_members(c, w, 500); /* no more at once: 7.0 does not expect a big set from many arguments */
+    add_members(c, w, 500);
 }
 
 static void make_srem(struct chance *c, struct script *s) {

@@ -368,30 +368,17 @@ const struct generator stream_generators[] = {
 
 /* ---- everything about a stream, without the clock ---- */
 
-static bool is_word(const struct node *n, const char *word) {
-    return n->kind == '$' && slice_equal(text_slice(&n->bytes), slice_of(word));
-}
-
-static void drop_items(struct node *n, size_t at, size_t count) {
-    for (size_t i = 0; i < count; i++) node_free(n->items[at + i]);
-    for (size_t i = at; i + count < n->count; i++) n->items[i] = n->items[i + count];
-    n->count -= count;
-}
-
-/* Times of now, active-time (which 7.0 lacks) and the size of a radix tree that only one of them has. */
+/* Times of now. */
 static void forget_times(struct node *n) {
-    for (size_t i = 0; i + 1 < n->count;) {
-        if (is_word(n->items[i], "active-time") || is_word(n->items[i], "radix-tree-nodes"))
-            drop_items(n, i, 2);
-        else
-            i++;
-    }
     for (size_t i = 0; i < n->count; i++) forget_times(n->items[i]);
     if (n->kind == ':' && n->number > 1000000000000 && n->number < 4000000000000) n->number = 0;
 }
 
+/* 7.0 has no active-time, and only one of them has a radix tree. */
 static struct node *ask_all(struct side *side, const char *key) {
+    static const char *const own[] = { "active-time", "radix-tree-nodes", NULL };
     struct node *n = client_ask_node(side->inspector, "XINFO STREAM %s FULL COUNT 0", key);
+    node_drop_fields(n, own);
     forget_times(n);
     return n;
 }

@@ -85,7 +85,9 @@ static void make_zadd(struct chance *c, struct script *s) {
     if (chance_of(c, 20)) words_add_str(w, chance_pick(c, options));
     bool incr = chance_of(c, 15);
     if (incr) words_add_str(w, "INCR");
-    size_t pairs = incr && chance_of(c, 95) ? 1 : 1 + chance_below(c, chance_of(c, 10) ? 60 : 4);
+    size_t pairs = incr && chance_of(c, 95)
+                       ? 1
+                       : 1 + limit_below(c, chance_of(c, 10) ? 60 : 4, "zset-max-listpack-entries");
     for (; pairs > 0; pairs--) {
         add_score(c, w);
         add_member(c, w);
@@ -96,7 +98,7 @@ static void make_zadd(struct chance *c, struct script *s) {
 static void make_lex_zadd(struct chance *c, struct script *s) {
     struct words *w = script_command(s, COMPARE_EXACT, "ZADD");
     add_lex_key(c, w);
-    for (size_t i = 1 + chance_below(c, 20); i > 0; i--) {
+    for (size_t i = 1 + limit_below(c, 20, "zset-max-listpack-entries"); i > 0; i--) {
         words_add_str(w, "7");
         add_member(c, w);
     }

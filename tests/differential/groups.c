@@ -2,11 +2,13 @@
 #include "differential.h"
 
 const struct generator *const all_generators[] = {
-    connection_generators,  string_generators, generic_generators, transaction_generators,
-    zset_generators,        hash_generators,   hyperloglog_generators, sort_generators,
-    geo_generators,         bitmap_generators, set_generators,     list_generators,
-    stream_generators,      NULL,
+    connection_generators, server_generators,      string_generators,
+    generic_generators,    transaction_generators, zset_generators,
+    hash_generators,       hyperloglog_generators, sort_generators,
+    geo_generators,        bitmap_generators,      set_generators,
+    list_generators,       stream_generators,      NULL,
 };
 
-const struct probe *const all_probes[] = { stream_probes,  zset_probes,   set_probes, hash_probes,
-                                           generic_probes, pubsub_probes, NULL };
+const struct probe *const all_probes[] = { stream_probes,  zset_probes,   set_probes,  hash_probes,
+                                           generic_probes, pubsub_probes, dump_probes, blocking_probes,
+                                           session_probes, NULL };

@@ -2,6 +2,7 @@
  * and what clients are told while it loads or the disk fails. That nothing is lost by SIGKILL is
  * test_kill.c's matter. */
 #include "../harness/fixture.h"
+#include "../harness/saves.h"
 #include "files.h"
 #include <signal.h>
 #include <stdio.h>
@@ -11,7 +12,7 @@
 #define FOLDER "appendonlydir/"
 #define MANIFEST FOLDER "appendonly.aof.manifest"
 #define INCR FOLDER "appendonly.aof.1.incr.aof"
-#define BASE FOLDER "appendonly.aof.1.base.aof"
+#define BASE FOLDER "appendonly.aof.1.base.rdb"
 
 #ifdef TRIVET_SANITIZE
 #define MANY_KEYS 2000
@@ -99,8 +100,9 @@ static void a_folder_holds_manifest_and_incremental_file(void **state) {
     file_read(server_path(s, MANIFEST), &bytes);
     assert_string_equal(text_str(&bytes), "file appendonly.aof.1.incr.aof seq 1 type i\n");
     file_read(server_path(s, INCR), &bytes);
-    assert_string_equal(text_str(&bytes),
-                        "*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n");
+    assert_true(text_matches("*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n"
+                             "#SUM:50:...\r\n",
+                             text_str(&bytes)));
     struct client *c = server_connect(s);
     assert_int_equal(info_number(c, "persistence", "aof_enabled"), 1);
     assert_int_equal(info_number(c, "persistence", "aof_current_size"), bytes.len);
@@ -491,8 +493,9 @@ static void appendonly_can_be_switched_on_and_off(void **state) {
     struct text bytes = { 0 }, before = { 0 };
     assert_exchanges(c, all_sorts_of_writes);
     assert_reply(c, "CONFIG SET appendonly yes", "+OK");
+    saves_await(c);
     file_read(server_path(s, MANIFEST), &bytes);
-    assert_string_equal(text_str(&bytes), "file appendonly.aof.1.base.aof seq 1 type b\n"
+    assert_string_equal(text_str(&bytes), "file appendonly.aof.1.base.rdb seq 1 type b\n"
                                           "file appendonly.aof.1.incr.aof seq 1 type i\n");
     assert_true(file_size(server_path(s, BASE)) > 0);
     assert_int_equal(file_size(server_path(s, INCR)), 0);
@@ -504,6 +507,7 @@ static void appendonly_can_be_switched_on_and_off(void **state) {
     assert_reply(c, "SET while off", "+OK");
     assert_int_equal(file_size(server_path(s, INCR)), size);
     assert_reply(c, "CONFIG SET appendonly yes", "+OK");
+    saves_await(c);
     assert_reply(c, "DEL plain", ":1");
     dump(c, &before);
     assert_non_null(strstr(text_str(&before), "\"while\" $\"off\""));
@@ -639,13 +643,16 @@ static int run_check_aof(struct server *s, struct text *out) {
 
 static void redis_starts_on_our_files_and_we_on_its(void **state) {
     (void)state;
-    struct server *s = server_start(NULL, NULL);
+    struct server *s = server_start("--aof-use-rdb-preamble", "no", NULL);
     struct text before = { 0 }, said = { 0 };
     run_rows(s, (const struct exchange[]){ { "SET inbase v EX 100000", "+OK" },
                                            { "SELECT 1", "+OK" },
                                            { "SET one v", "+OK" },
                                            { "CONFIG SET appendonly yes", "+OK" },
                                            { NULL, NULL } });
+    struct client *first = server_connect(s);
+    saves_await(first);
+    client_close(first);
     run_rows(s, all_sorts_of_writes);
     dump_of(s, &before);
     server_stop(s);

@@ -17,8 +17,9 @@ enum lock_rank {
     LOCK_RANK_SNAPSHOT,
     LOCK_RANK_TRACKING,
     LOCK_RANK_PUBSUB,
-    LOCK_RANK_FILE,    /* the AOF file: held across write(2) and fsync */
-    LOCK_RANK_JOURNAL, /* the journal's buffer: held for a memcpy */
+    LOCK_RANK_MANIFEST, /* which files the AOF consists of: held across fsync */
+    LOCK_RANK_FILE,     /* the AOF file: held across write(2) and fsync */
+    LOCK_RANK_JOURNAL,  /* the journal's buffer: held for a memcpy */
     LOCK_RANK_BACKGROUND,
     LOCK_RANK_LEAF,   /* statistics, slow log: nothing is taken inside but the two below */
     LOCK_RANK_MEMORY, /* the registry of memory counters: a thread's first allocation takes it */

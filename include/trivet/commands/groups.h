@@ -58,6 +58,7 @@ extern const struct command command_commands[];
 extern const struct command memory_commands[];
 extern const struct command slowlog_commands[];
 extern const struct command latency_commands[];
+extern const struct command saving_commands[];
 extern const struct command server_commands[];
 extern const struct command debug_commands[];
 

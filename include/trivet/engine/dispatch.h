@@ -43,6 +43,7 @@ enum obstacle {
     OBSTACLE_PAUSE = 8,
     OBSTACLE_MONITOR = 16,
     OBSTACLE_SHUTDOWN = 32,
+    OBSTACLE_SNAPSHOT = 64, /* one is being written; see snapshot_wait_for_room */
 };
 void obstacle_set(enum obstacle which, bool on);
 bool obstacle_is_set(enum obstacle which);

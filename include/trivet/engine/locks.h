@@ -4,7 +4,8 @@
  * end of the turn); exclusive_begin() takes all of them, so that everybody else is parked between two
  * commands. Anything that workers read and only exclusive commands change (options, the registry, users)
  * needs no lock beyond that. Order: exclusive, gates (rising), shards (rising), then the rest of enum
- * lock_rank. With one worker none of these touches a lock. */
+ * lock_rank. With one worker neither gates nor shards touch a lock, unless a snapshot walks beside it
+ * (keyspace/walk.h), which an exclusive command halts. */
 #ifndef TRIVET_ENGINE_LOCKS_H
 #define TRIVET_ENGINE_LOCKS_H
 

@@ -179,7 +179,7 @@ struct options {
     int rdb_write_version; /* RDB_WRITE_AUTO, or the version */
     bool rdb_del_sync_files;
     bool rdb_save_incremental_fsync;
-    int64_t rdb_key_save_delay_us;
+    int64_t rdb_key_save_delay_us, key_load_delay_us;
     bool stop_writes_on_bgsave_error;
     int sanitize_dump_payload; /* enum sanitize_dump */
 
@@ -238,7 +238,7 @@ struct options_hooks {
     void (*client_limits_changed)(void); /* output, query and bulk limits, maxmemory-clients */
     void (*encodings_changed)(void);     /* limits of compact encodings; lazyfree-* but eviction */
     void (*logs_changed)(void);          /* lengths of the command logs and ACL log, latency settings */
-    void (*appendfsync_changed)(void);
+    void (*appendfsync_changed)(void);   /* aof-timestamp-enabled too */
     void (*title_changed)(void);
     void (*replication_changed)(void);
 };

@@ -22,6 +22,13 @@ enum shutdown_flag {
     SHUTDOWN_FAILOVER = 1 << 5,
 };
 
+/* The words of DEBUG RELOAD. */
+enum reload_flag {
+    RELOAD_NOSAVE = 1 << 0,
+    RELOAD_NOFLUSH = 1 << 1, /* what is there stays; a key that the file has too is an error */
+    RELOAD_MERGE = 1 << 2,   /* not an error: the file's wins */
+};
+
 struct server_hooks {
     /* SHUTDOWN. Gate closed. True: the end was begun, the caller closes its client without a reply. False:
      * the server goes on, and `error` has the reply's text without '-' ("ERR Errors trying to SHUTDOWN. Check
@@ -32,6 +39,10 @@ struct server_hooks {
     /* DEBUG LOADAOF: makes the file whole, empties the keyspace and reads the file again. Gate closed. False
      * with the reply's text without '-' in `error`. NULL: there is nothing to load from. */
     bool (*reload_aof)(struct buf *error);
+    /* The loading half of DEBUG RELOAD: empties the keyspace and loads dir/dbfilename, after a look at
+     * whether that is whole; `flags` are of enum reload_flag. Gate closed. False with the reply's text
+     * without '-' in `error`. */
+    bool (*reload_rdb)(unsigned flags, struct buf *error);
     /* Appends INFO's lines "listener0:name=tcp,bind=*,port=6379\r\n". Any worker, gate held. */
     void (*describe_listeners)(struct buf *out);
 };
@@ -57,10 +68,13 @@ void server_facts_ready(void);
 struct loading_progress {
     atomic_int_fast64_t started_s;      /* wall clock; 0: nothing is being loaded */
     atomic_uint_fast64_t total, loaded; /* bytes */
+    /* Of the RDB file that was loaded last. */
+    atomic_uint_fast64_t last_keys_loaded, last_keys_expired;
 };
 extern struct loading_progress loading_progress;
 /* aof_load.progress has this form: `arg` is not used. */
 void loading_note(void *arg, uint64_t loaded, uint64_t total);
+void loading_note_keys(uint64_t loaded, uint64_t expired);
 void loading_begin(int64_t now_s);
 void loading_end(void);
 

@@ -34,8 +34,6 @@ enum vanish_reason { VANISHED_EXPIRED, VANISHED_EVICTED };
 /* What the layers above want to know; filled once at start-up, before any thread. Called under the
  * shard's lock. */
 struct keyspace_hooks {
-    /* An entry that a running snapshot has not saved yet is about to change or go. */
-    void (*before_change)(uint32_t db, struct entry *e);
     /* An entry expired or was evicted and is about to be freed. A command's own delete is not reported
      * here. */
     void (*vanished)(struct keyspace_view *view, struct slice key, enum vanish_reason reason);
@@ -48,7 +46,7 @@ struct keyspace_hooks {
 };
 extern struct keyspace_hooks keyspace_hooks;
 
-/* The epoch new entries get; flipped by a snapshot with the gate closed. */
+/* The epoch new entries get; flipped by a snapshot with the gate closed (walk.h). */
 extern bool keyspace_epoch;
 
 /* `databases` is fixed for the life of the process. */
@@ -86,6 +84,8 @@ struct entry *keyspace_set_expiry(struct keyspace_view *view, struct entry *e, i
 /* The entry's value, changed in place, may have elements now that expire by themselves: the expiry cycle is
  * to see to them. (For entries that are inserted it does so anyway.) */
 void keyspace_note_dated(struct keyspace_view *view, struct entry *e);
+/* Are there, or were there, values whose elements expire by themselves? Any thread. */
+bool keyspace_has_dated(void);
 
 /* Whole databases; the gate is closed. Flushing frees in the background if `lazily`. Returns the entries
  * that went. */

@@ -40,6 +40,9 @@ struct shard {
 static_assert(sizeof(struct lock) + 2 * sizeof(void *) <= CACHE_LINE, "lock and pointers share a line");
 
 extern struct shard shards[SHARD_COUNT];
+/* True while shards need their locks: there are several workers, or a thread walks beside one (walk.h).
+ * Changes with the gate closed. */
+extern bool shards_are_shared;
 extern const struct table_ops entry_table_ops;
 
 void shards_init(void);
@@ -63,10 +66,10 @@ struct keydb *shard_db_make(struct shard *s, uint32_t db);
 /* For one shard outside a command (expiry, eviction, scanning); with one worker there is nobody to lock
  * out. */
 static inline void shard_lock(struct shard *s) {
-    if (thread_is_parallel()) lock_take(&s->lock);
+    if (shards_are_shared) lock_take(&s->lock);
 }
 static inline void shard_unlock(struct shard *s) {
-    if (thread_is_parallel()) lock_drop(&s->lock);
+    if (shards_are_shared) lock_drop(&s->lock);
 }
 
 #endif

@@ -29,9 +29,11 @@ struct aof_settings {     /* copied by aof_configure */
     bool load_truncated;
     uint64_t corrupt_tail_max; /* aof-load-corrupt-tail-max-size, bytes */
     bool no_fsync_on_rewrite;
+    bool timestamps; /* aof-timestamp-enabled */
 };
 void aof_configure(const struct aof_settings *settings);
 void aof_set_fsync(enum fsync_policy policy); /* any time, any thread */
+void aof_set_timestamps(bool on);             /* likewise */
 
 /* ---- at start-up ---- */
 
@@ -42,6 +44,9 @@ typedef bool aof_run(void *arg, const struct slice *argv, size_t argc, struct bu
 struct aof_load {
     aof_run *run;
     void (*progress)(void *arg, uint64_t loaded, uint64_t total); /* every megabyte or so, bytes */
+    /* Loads the RDB part with which the file begins, and says where it ends: commands may follow. False with
+     * the reason in `error`. NULL: such files are refused. */
+    bool (*rdb)(void *arg, const char *path, uint64_t *end, struct buf *error);
     void *arg;
 };
 enum aof_loaded { AOF_LOADED, AOF_EMPTY, AOF_REFUSED };
@@ -50,7 +55,8 @@ enum aof_loaded { AOF_LOADED, AOF_EMPTY, AOF_REFUSED };
  * offset, and nothing on disk was changed. A tail cut in the middle of a record or a transaction is cut off
  * (one log line says how many bytes) if load_truncated allows it, else REFUSED. So is a tail of zeros, as a
  * power cut leaves them, if it is within corrupt_tail_max or that is 0; and other damage that begins within
- * corrupt_tail_max of the end. */
+ * corrupt_tail_max of the end. The file whose tail may be bad is the last one that is not empty. Where a file
+ * has checksum notes nothing runs before the note behind it was found to be right. */
 enum aof_loaded aof_load(const struct aof_load *how);
 
 /* Opens the last incremental for appending (making folder and manifest as needed) and starts the sync thread.
@@ -60,11 +66,32 @@ MUST_CHECK bool aof_open(struct buf *error);
  * are dropped then, and nobody waits for them any more. To refuse a shutdown instead, ask aof_sync_now()
  * first. The gate is closed. */
 bool aof_close(void);
-/* CONFIG SET appendonly yes on a running server needs a base with the present data: `write_base` writes it by
- * calling emit(arg, argv, argc) for commands that rebuild everything; the gate is closed. False with the
- * reason in `error`. */
-typedef void aof_emit(void *arg, const struct slice *argv, size_t argc);
-MUST_CHECK bool aof_start_anew(void (*write_base)(aof_emit *emit, void *arg), struct buf *error);
+/* Begins an AOF with the data that is there: `write_base` writes all of it to the path, whole and durable.
+ * What was there before becomes history. Before the server serves. False with the reason in `error`. */
+typedef bool aof_write_base(void *arg, const char *path, struct buf *error);
+MUST_CHECK bool aof_start_anew(aof_write_base *write_base, void *arg, bool is_rdb, struct buf *error);
+/* The same on a running server: from now on effects go to a new incremental, which the manifest names only
+ * when aof_rewrite_publish() has given it a base; till then a crash leaves what was there before. The caller
+ * begins the snapshot of the base at the same instant, or a rewrite later. Gate closed. */
+MUST_CHECK bool aof_begin_anew(struct buf *error);
+/* It waits for its base. */
+bool aof_lacks_base(void);
+
+/* Rewriting, in the steps of aof_rewrite.c. */
+
+/* Makes the next incremental file. Any thread but a worker: it waits for the disk. */
+MUST_CHECK bool aof_rewrite_prepare(struct buf *error);
+/* What is journaled from now on goes into it. Gate closed; at the same instant a snapshot begins. */
+MUST_CHECK bool aof_rewrite_switch(struct buf *error);
+/* Instead of the switch. */
+void aof_rewrite_drop(void);
+/* Where the snapshot writes the base; see aof_path_in_folder for `out`. */
+const char *aof_path_of_new_base(struct buf *out);
+/* The number of the incremental that is written to: asked for at the instant of the base. */
+uint64_t aof_incr_in_use(void);
+/* The base is whole and durable there: it takes the place of all that was before that incremental, which must
+ * still be in use. */
+MUST_CHECK bool aof_rewrite_publish(uint64_t first_incr, bool is_rdb, struct buf *error);
 
 /* ---- while running ---- */
 
@@ -77,6 +104,8 @@ bool aof_is_committed(uint64_t offset);
 bool aof_is_failing(void);
 /* The last error's errno text, for MISCONF; "" if none. Copied to `out`. */
 void aof_failure(struct buf *out);
+/* no-appendfsync-on-rewrite: the sync thread of everysec rests while the disk is busy with a snapshot. */
+void aof_pause_sync(bool paused);
 /* Waits until all that is written is fsynced too (WAITAOF, SHUTDOWN). False on failure. */
 bool aof_sync_now(void);
 /* Fsyncs what is written by now, from any thread, a background thread too. False on failure. */

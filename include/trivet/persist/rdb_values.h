@@ -43,6 +43,8 @@ enum rdb_type rdb_type_of(const struct entry *e, int version);
 /* Writes the value without its type. Versions below 80 lose the expiry of fields; fields that have expired by
  * `now_ms` are left out then. */
 void rdb_put_value(struct rdb_out *out, const struct entry *e, int version, int64_t now_ms);
+/* One node of a list: its bytes are a listpack, or one element if `plain`. */
+void rdb_put_list_node(struct rdb_out *out, struct slice bytes, bool plain);
 
 /* A new entry, or NULL if the bytes are no such value, or a collection without elements (*empty says so). The
  * input is behind the value then. */

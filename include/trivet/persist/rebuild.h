@@ -3,10 +3,15 @@
 #ifndef TRIVET_PERSIST_REBUILD_H
 #define TRIVET_PERSIST_REBUILD_H
 
-#include "trivet/persist/aof.h"
+#include "trivet/keyspace/entry.h"
 
-/* Calls emit(arg, argv, argc) for SELECT and what follows, database by database; expired entries are left
- * out. */
-void rebuild_all(aof_emit *emit, void *arg, int64_t now_ms);
+/* Takes one command. */
+typedef void aof_emit(void *arg, const struct slice *argv, size_t argc);
+
+/* The commands that make one entry again, in the database selected last; none if it has expired. Thread:
+ * under the lock of the entry's shard. */
+void rebuild_entry(aof_emit *emit, void *arg, const struct entry *e, int64_t now_ms);
+/* The elements of one node of a list (see types/freeze.h). */
+void rebuild_list_node(aof_emit *emit, void *arg, struct slice key, struct slice bytes, bool plain);
 
 #endif

@@ -49,7 +49,7 @@ struct list_needle {
 struct list_needle list_needle(struct slice text);
 static inline bool list_item_is(struct listpack_item item, const struct list_needle *n) {
     if (!item.text.ptr) return n->is_number && item.number == n->number;
-    return !n->is_number && slice_equal(item.text, n->text);
+    return slice_equal(item.text, n->text); /* others may have written a number as text */
 }
 
 /* ---- changing ---- */

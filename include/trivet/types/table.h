@@ -27,16 +27,18 @@ struct table_ops {
 };
 
 struct bucket;
+struct table_freeze;
 
 struct table {
     const struct table_ops *ops;
     struct bucket
         *half[2]; /* half[1] is there only while the table grows or shrinks; half[0] may be NULL when empty */
-    uint8_t exponent[2]; /* half[i] has 1 << exponent[i] top-level buckets */
-    uint8_t paused;      /* rehashing is held while a scan or walk calls out */
-    size_t moved;        /* buckets of half[0] already moved to half[1] */
-    size_t count;        /* items in both */
-    size_t chained;      /* chained buckets allocated in both */
+    uint8_t exponent[2];         /* half[i] has 1 << exponent[i] top-level buckets */
+    uint8_t paused;              /* rehashing is held while a scan or walk calls out */
+    size_t moved;                /* buckets of half[0] already moved to half[1] */
+    size_t count;                /* items in both */
+    size_t chained;              /* chained buckets allocated in both */
+    struct table_freeze *freeze; /* NULL unless frozen */
 };
 
 void table_init(struct table *t, const struct table_ops *ops);
@@ -52,10 +54,10 @@ static inline bool table_is_moving(const struct table *t) { return t->half[1] !=
 /* The item with this key, or NULL. */
 void *table_find(const struct table *t, struct slice key, uint64_t hash);
 /* The place of the item with this key, to put another pointer with the same key there (*slot = other),
- * or NULL. Valid until the next call that changes the table. */
-void **table_find_slot(const struct table *t, struct slice key, uint64_t hash);
+ * or NULL. Valid until the next call that changes the table; asking for it counts as a change to a freeze. */
+void **table_find_slot(struct table *t, struct slice key, uint64_t hash);
 /* The place of exactly this item (compared by address), which must be in the table. */
-void **table_slot_of(const struct table *t, const void *item, uint64_t hash);
+void **table_slot_of(struct table *t, const void *item, uint64_t hash);
 
 /* Adds an item whose key is not there yet (asserted in debug builds); moves a bucket if the table moves. */
 void table_insert(struct table *t, void *item, uint64_t hash);
@@ -64,9 +66,9 @@ void *table_remove(struct table *t, struct slice key, uint64_t hash);
 /* Takes exactly this item out; it must be there. */
 void table_remove_item(struct table *t, const void *item, uint64_t hash);
 
-/* Room for `count` items at once, before a big load. */
+/* Room for `count` items at once, before a big load; none in a frozen table. */
 void table_reserve(struct table *t, size_t count);
-/* Moves up to `buckets` buckets if the table is moving, for idle time; true while there is more to do. */
+/* Moves up to `buckets` buckets if the table is moving and not frozen, for idle time; true while it moves. */
 bool table_move_some(struct table *t, size_t buckets);
 
 /* Marks the bucket that holds this item (a key that is there). Marks survive growing. */
@@ -74,8 +76,8 @@ void table_mark(struct table *t, const void *item, uint64_t hash);
 enum table_verdict { TABLE_KEEP, TABLE_UNMARK, TABLE_REMOVE };
 /* Visits the items of marked buckets from `cursor`, at most `buckets` buckets (marked or not), and returns
  * the next cursor, 0 at the end. The callback says of each item: KEEP (it justifies the mark), UNMARK (it
- * does not), REMOVE (taken out of the table by the walk; the callback owns it then). A bucket with no KEEP
- * loses its mark. */
+ * does not), REMOVE (taken out of the table by the walk; the callback owns it then, but may free it only
+ * after the walk if the table is frozen). A bucket with no KEEP loses its mark. */
 size_t table_walk_marked(struct table *t, size_t cursor, size_t buckets,
                          enum table_verdict (*visit)(void *arg, void *item), void *arg);
 
@@ -89,6 +91,23 @@ uint64_t table_scan(struct table *t, uint64_t cursor, void (*visit)(void *arg, v
 bool table_each(const struct table *t, bool (*visit)(void *arg, void *item), void *arg);
 /* Every item once; items for which `remove` returns true are taken out (the callback owns them then). */
 size_t table_remove_if(struct table *t, bool (*remove)(void *arg, void *item), void *arg);
+
+/* ---- freezing: the part of types/freeze.h that tables do ---- */
+
+/* From now on until table_thaw each item that is there now is handed to the visitor once, by the walk or by
+ * the change that is about to concern its chain. A chain that is moved is one, so a change hands over the
+ * item's own chain and, while the table grows or shrinks, what it moves besides. The visitor may not change
+ * the table. A frozen table may not be released. */
+void table_freeze(struct table *t, void (*visit)(void *arg, void *item), void *arg);
+/* The `arg` of a frozen table, else NULL. */
+void *table_frozen_for(const struct table *t);
+/* The walk goes on over up to `buckets` chains; true while there are more. */
+bool table_freeze_walk(struct table *t, size_t buckets);
+/* Before an item of this hash is changed in its place by someone who has not asked for its slot. */
+void table_touch(struct table *t, uint64_t hash);
+/* Bytes that the freeze takes. */
+size_t table_freeze_memory(const struct table *t);
+void table_thaw(struct table *t);
 
 /* A random item, near enough to even: dice for a bucket and a slot, thrown again when the slot is empty; NULL
  * if the table is empty. */

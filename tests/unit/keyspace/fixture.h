@@ -10,6 +10,7 @@
 #include "trivet/keyspace/expiry.h"
 #include "trivet/keyspace/keyspace.h"
 #include "trivet/keyspace/scan.h"
+#include "trivet/keyspace/walk.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -38,6 +39,24 @@ static void note_saved(uint32_t db, struct entry *e) {
     notes.saved++;
 }
 
+static void note_placed(const struct entry *e, uint32_t shard) { (void)e, (void)shard; }
+
+static bool note_adopted(struct entry *e) {
+    (void)e;
+    return false;
+}
+
+static void note_tables(uint32_t db, struct keyspace_flushed *f) {
+    (void)db;
+    keyspace_flushed_free(f);
+}
+
+static void note_swapped(uint32_t a, uint32_t b) { (void)a, (void)b; }
+
+/* For keyspace_walk_begin(). */
+static const struct keyspace_saver note_saver = { note_saved, note_placed, note_adopted, note_tables,
+                                                  note_swapped };
+
 static void note_vanished(struct keyspace_view *view, struct slice key, enum vanish_reason reason) {
     if (reason == VANISHED_EXPIRED)
         notes.expired++;
@@ -62,9 +81,7 @@ static inline int keyspace_start_with(int workers) {
     thread_worker_count = workers;
     memory_before = mem_used_exact();
     memset(&notes, 0, sizeof notes);
-    keyspace_hooks = (struct keyspace_hooks){ .before_change = note_saved,
-                                              .vanished = note_vanished,
-                                              .missed = note_missed };
+    keyspace_hooks = (struct keyspace_hooks){ .vanished = note_vanished, .missed = note_missed };
     keyspace_epoch = false;
     eviction_settings = (struct eviction_settings){
         .samples = 5, .tenacity = 100, .lfu_log_factor = 10, .lfu_decay_minutes = 1, .lazily = true
@@ -81,6 +98,7 @@ static inline int keyspace_start(void **state) {
 
 static inline int keyspace_end(void **state) {
     (void)state;
+    if (keyspace_is_walked()) keyspace_walk_end();
     keyspace_release();
     eviction_thread_release();
     thread_worker_count = 1;

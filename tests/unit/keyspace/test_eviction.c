@@ -223,7 +223,7 @@ static void an_old_image_is_saved_before_an_eviction(void **state) {
     (void)state;
     eviction_settings.policy = POLICY_ALLKEYS_RANDOM;
     fill(0, 1000, 0, 1000);
-    keyspace_epoch = !keyspace_epoch;
+    keyspace_walk_begin(&note_saver);
     limit_to(used() - 100000);
     assert_int_equal(eviction_make_room(NOW_MS, NULL), ROOM_ENOUGH);
     assert_true(notes.saved > 0);

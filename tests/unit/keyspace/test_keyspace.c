@@ -185,7 +185,7 @@ static void an_old_image_is_saved_once_before_any_change(void **state) {
     static const char *const keys[] = { "written", "put", "expired" };
     for (size_t i = 0; i < COUNT_OF(keys); i++)
         put(1, NOW_MS, slice_of(keys[i]), LIT("v"), i == 2 ? NOW_MS + 1 : NO_EXPIRY);
-    keyspace_epoch = !keyspace_epoch;
+    keyspace_walk_begin(&note_saver);
     struct keyspace_view view = view_at(1, NOW_MS + 5);
     keyspace_read(&view, LIT("written"));
     assert_int_equal(notes.saved, 0);

@@ -89,8 +89,8 @@ static void a_new_file_gets_a_name_that_no_other_has(void **state) {
         struct aof_manifest m;
         struct buf error = { 0 };
         assert_true(aof_manifest_parse(slice_of(cases[i].text), &m, &error));
-        assert_string_equal(aof_manifest_add_next(&m, AOF_FILE_BASE)->name, cases[i].base);
-        assert_string_equal(aof_manifest_add_next(&m, AOF_FILE_INCR)->name, cases[i].incr);
+        assert_string_equal(aof_manifest_add_next(&m, AOF_FILE_BASE, "base.aof")->name, cases[i].base);
+        assert_string_equal(aof_manifest_add_next(&m, AOF_FILE_INCR, "incr.aof")->name, cases[i].incr);
         aof_manifest_release(&m);
     }
 }
@@ -99,7 +99,7 @@ static void a_new_file_gets_a_name_that_no_other_has(void **state) {
 
 static void make_list(struct aof_manifest *m, size_t files) {
     *m = (struct aof_manifest){ 0 };
-    for (size_t i = 0; i < files; i++) (void)aof_manifest_add_next(m, AOF_FILE_INCR);
+    for (size_t i = 0; i < files; i++) (void)aof_manifest_add_next(m, AOF_FILE_INCR, "incr.aof");
 }
 
 static bool write_list(size_t files) {

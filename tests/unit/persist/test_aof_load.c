@@ -94,6 +94,11 @@ static const struct tail tails[] = {
     { LIT_INIT(DEL_C "damage"), true, 5, NULL },
     { LIT_INIT(DEL_C "damage"), true, 6, DEL_C },
     { LIT_INIT(DEL_C "damage"), false, 6, NULL },
+    { LIT_INIT(DEL_C DEL_A "#SUM:20:0123456789abcdef\r\n"), true, 0, NULL },
+    { LIT_INIT(DEL_C DEL_A "#SUM:20:0123456789abcdef\r\n"), true, 45, NULL },
+    { LIT_INIT(DEL_C DEL_A "#SUM:20:0123456789abcdef\r\n"), true, 46, DEL_C },
+    { LIT_INIT(DEL_C DEL_A "#SUM:20:0123456789abcdef\r\n"), false, 46, NULL },
+    { LIT_INIT(DEL_C DEL_A "#SUM:20:01234567"), true, 0, DEL_C DEL_A },
 };
 
 static void the_last_files_tail_is_cut_as_the_settings_say(void **state) {
@@ -116,6 +121,24 @@ static void a_bad_tail_before_the_last_file_is_refused(void **state) {
         assert_load(AOF_REFUSED, NULL);
         assert_file(INCR_1, tails[i].bytes);
     }
+}
+
+/* A rewrite names the next file before it goes over to it. */
+static void empty_files_may_follow_the_one_that_was_written(void **state) {
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(tails); i++) {
+        const struct tail *t = &tails[i];
+        if (t->bytes.len == 0) continue;
+        configure(FSYNC_EVERYSEC, t->load_truncated, t->corrupt_tail_max);
+        put_three(LIT(DEL_A), t->bytes, LIT(""));
+        assert_load(t->left ? AOF_LOADED : AOF_REFUSED, NULL);
+        assert_file(INCR_1, t->left ? slice_of(t->left) : t->bytes);
+        assert_file(INCR_2, LIT(""));
+    }
+    configure(FSYNC_EVERYSEC, true, 0);
+    put_three(LIT(DEL_A "*2"), LIT(""), LIT(""));
+    assert_load(AOF_LOADED, "DEL a;SELECT 0;SELECT 0;");
+    assert_file(BASE_1, LIT(DEL_A));
 }
 
 static void what_follows_a_cut_survives_the_next_start(void **state) {
@@ -148,6 +171,29 @@ static void rdb_files_are_refused_untouched(void **state) {
     assert_load(AOF_REFUSED, "");
     assert_file("a.aof", LIT("REDIS0009abc" DEL_A));
     assert_false(has_file("aofdir"));
+}
+
+static bool take_rdb(void *arg, const char *path, uint64_t *end, struct buf *error) {
+    struct ran *ran = arg;
+    (void)path, (void)error;
+    buf_append(&ran->text, LIT("rdb;"));
+    *end = 12;
+    return true;
+}
+
+static void a_base_may_be_an_rdb_file_and_an_old_file_begin_as_one(void **state) {
+    (void)state;
+    struct ran ran = { 0 };
+    struct aof_load how = { .run = note_command, .rdb = take_rdb, .arg = &ran };
+    put_three(LIT("REDIS0011abc"), LIT(DEL_B), LIT(DEL_C));
+    assert_int_equal(aof_load(&how), AOF_LOADED);
+    assert_ran(&ran, "rdb;SELECT 0;DEL b;SELECT 0;DEL c;");
+    begin_again();
+    ran = (struct ran){ 0 };
+    put_file("a.aof", LIT("VALKEY080abc" DEL_A "*1"));
+    assert_int_equal(aof_load(&how), AOF_LOADED);
+    assert_ran(&ran, "rdb;DEL a;");
+    assert_file("aofdir/a.aof", LIT("VALKEY080abc" DEL_A));
 }
 
 static void a_refused_command_refuses_the_start(void **state) {
@@ -188,6 +234,10 @@ static void the_log_names_file_and_offset(void **state) {
         LIT(DEL_C "*2\r\n$3\r\nDELx" DEL_A), false,
         "AOF file a.aof.2.incr.aof, offset 31: damaged: the end of a line should be here. The last whole "
         "command ends at offset 20 of 52.");
+    assert_logged(LIT(DEL_C DEL_A "#SUM:20:0123456789abcdef\r\n"), false,
+                  "AOF file a.aof.2.incr.aof, offset 20: damaged: the bytes from offset 20 to 40 have the "
+                  "checksum ");
+    assert_logged(LIT(DEL_C DEL_A "#SUM:20:0123456789abcdef\r\n"), false, "'trivet-check-aof --fix'");
     assert_logged(LIT(DEL_C "*"), false, "AOF file a.aof.2.incr.aof, offset 20: it ends with 1 bytes of");
 }
 
@@ -268,9 +318,11 @@ int main(void) {
         TEST(a_missing_file_or_a_broken_manifest_is_refused),
         TEST(the_last_files_tail_is_cut_as_the_settings_say),
         TEST(a_bad_tail_before_the_last_file_is_refused),
+        TEST(empty_files_may_follow_the_one_that_was_written),
         TEST(what_follows_a_cut_survives_the_next_start),
         TEST(a_cut_that_fails_refuses_the_start),
         TEST(rdb_files_are_refused_untouched),
+        TEST(a_base_may_be_an_rdb_file_and_an_old_file_begin_as_one),
         TEST(a_refused_command_refuses_the_start),
         TEST(the_log_names_file_and_offset),
         TEST(an_old_file_becomes_the_base),

@@ -139,7 +139,8 @@ static void zeros_behind_any_cut_are_a_torn_tail(void **state) {
 
 /* A flipped bit in a mark, a length or a line end is found in its record or right behind it, as long as
  * enough of the file follows. (A length may by chance reach to another line end, so the record before the
- * offset may be wrong too, and bytes of an argument change unseen: that is what checksums are for.) */
+ * offset may be wrong too, and bytes of an argument change unseen: that is what the checksums of
+ * test_aof_note are for.) */
 static void a_flipped_bit_in_the_frame_is_refused(void **state) {
     (void)state;
     char bytes[LEN(SET_A SET_B) + 2000];
@@ -149,7 +150,6 @@ static void a_flipped_bit_in_the_frame_is_refused(void **state) {
             memset(bytes, 'y', sizeof bytes);
             memcpy(bytes, SET_A SET_B, LEN(SET_A SET_B));
             bytes[at] = (char)(bytes[at] ^ (1 << bit));
-            if (bytes[0] == '#') continue; /* an annotation now: see the checksum annotations to come */
             struct ran ran = { 0 };
             struct aof_read out;
             assert_int_equal(read_bytes(slice_make(bytes, sizeof bytes), &out, &ran), AOF_READ_BAD);
@@ -209,6 +209,63 @@ static void rdb_files_and_missing_files_are_told_apart(void **state) {
     struct aof_read out;
     assert_int_equal(aof_read_file(path_of("nothing"), &how, 0, 0, &out), AOF_READ_FAILED);
     assert_true(slice_equal(buf_slice(&out.reason), LIT("cannot open: No such file or directory")));
+    buf_release(&out.reason);
+}
+
+/* ---- an RDB part ---- */
+
+#define RDB_PART "REDIS0011xyz"
+
+/* As the loader of such files does, it writes down that it was there. */
+static bool take_rdb(void *arg, const char *path, uint64_t *end, struct buf *error) {
+    struct ran *ran = arg;
+    assert_string_equal(path, path_of("file"));
+    buf_append(&ran->text, LIT("rdb;"));
+    if (ran->refuse) buf_append(error, LIT("wrong checksum"));
+    *end = LEN(RDB_PART);
+    return !ran->refuse;
+}
+
+static enum aof_read_end read_with_rdb(struct slice bytes, struct aof_read *out, struct ran *ran) {
+    put_file("file", bytes);
+    struct aof_load how = { .run = note_command, .progress = note_progress, .rdb = take_rdb, .arg = ran };
+    return aof_read_file(path_of("file"), &how, 0, bytes.len, out);
+}
+
+static void commands_follow_the_rdb_part(void **state) {
+    (void)state;
+    static const struct {
+        struct slice bytes;
+        enum aof_read_end end;
+        uint64_t good;
+        const char *commands;
+    } cases[] = {
+        { LIT_INIT(RDB_PART), AOF_READ_WHOLE, LEN(RDB_PART), "rdb;" },
+        { LIT_INIT(RDB_PART SET_A MULTI SET_B EXEC), AOF_READ_WHOLE, LEN(RDB_PART SET_A MULTI SET_B EXEC),
+          "rdb;SET a 12;SET b ;" },
+        { LIT_INIT(RDB_PART SET_A "*3"), AOF_READ_TORN, LEN(RDB_PART SET_A), "rdb;SET a 12;" },
+        { LIT_INIT(RDB_PART SET_A "x"), AOF_READ_BAD, LEN(RDB_PART SET_A), "rdb;SET a 12;" },
+        { LIT_INIT(RDB_PART "#SUM:1:0123456789abcdef\r\n"), AOF_READ_BAD, LEN(RDB_PART), "rdb;" },
+        { LIT_INIT(SET_A RDB_PART), AOF_READ_BAD, LEN(SET_A), "SET a 12;" },
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct ran ran = { 0 };
+        struct aof_read out;
+        assert_int_equal(read_with_rdb(cases[i].bytes, &out, &ran), cases[i].end);
+        assert_int_equal(out.good, cases[i].good);
+        assert_ran(&ran, cases[i].commands);
+        buf_release(&out.reason);
+    }
+}
+
+static void an_rdb_part_that_does_not_load_refuses_the_file(void **state) {
+    (void)state;
+    struct ran ran = { .refuse = "all" };
+    struct aof_read out;
+    assert_int_equal(read_with_rdb(LIT(RDB_PART SET_A), &out, &ran), AOF_READ_REFUSED);
+    assert_int_equal(out.offset, 0);
+    assert_true(slice_equal(buf_slice(&out.reason), LIT("its RDB part was not loaded: wrong checksum")));
+    assert_ran(&ran, "rdb;");
     buf_release(&out.reason);
 }
 
@@ -281,6 +338,8 @@ int main(void) {
         cmocka_unit_test(misplaced_transaction_words_are_damage),
         cmocka_unit_test(a_refused_command_is_named_with_its_offset),
         cmocka_unit_test(rdb_files_and_missing_files_are_told_apart),
+        cmocka_unit_test(commands_follow_the_rdb_part),
+        cmocka_unit_test(an_rdb_part_that_does_not_load_refuses_the_file),
         cmocka_unit_test(records_may_be_bigger_than_the_window),
     };
     return cmocka_run_group_tests(tests, folder_make, folder_remove);

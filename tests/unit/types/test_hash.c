@@ -1,5 +1,5 @@
 /* test_hash.c: a hash beside an array that knows each field's value and time, in both forms. */
-#include "trivet/base/hash.h"
+#include "../chance.h"
 #include "trivet/base/mem.h"
 #include "trivet/types/hash.h"
 #include "trivet/types/listpack.h"
@@ -11,19 +11,6 @@
 
 #define TEXT_ROOM 32
 #define FIELDS 900
-
-static uint64_t chance_state = 0x9e3779b97f4a7c15ULL;
-static uint64_t chance(void) {
-    chance_state ^= chance_state << 13;
-    chance_state ^= chance_state >> 7;
-    return chance_state ^= chance_state << 17;
-}
-
-static int fix_the_secret(void **state) {
-    (void)state;
-    for (size_t i = 0; i < HASH_SECRET_SIZE; i++) hash_secret[i] = (unsigned char)(chance() >> 32);
-    return 0;
-}
 
 struct known {
     bool there;

@@ -1,4 +1,5 @@
 /* test_list.c: lists of both forms beside a plain array of strings that knows what should be in them. */
+#include "../chance.h"
 #include "trivet/base/mem.h"
 #include "trivet/types/list.h"
 #include "types/deque_private.h"
@@ -8,14 +9,6 @@
 #include <stdlib.h>
 
 #include <cmocka.h>
-
-static uint64_t chance_state = 0x9e3779b97f4a7c15ULL;
-static uint64_t chance(void) {
-    chance_state ^= chance_state << 13;
-    chance_state ^= chance_state >> 7;
-    return chance_state ^= chance_state << 17;
-}
-static size_t chance_below(size_t bound) { return (size_t)((chance() >> 20) % bound); }
 
 /* ---- the model ---- */
 

@@ -1,5 +1,5 @@
 /* test_set.c: a set beside an array of flags, in all its forms and across the changes between them. */
-#include "trivet/base/hash.h"
+#include "../chance.h"
 #include "trivet/base/mem.h"
 #include "trivet/types/intset.h"
 #include "trivet/types/listpack.h"
@@ -13,19 +13,6 @@
 
 #define TEXT_ROOM 100
 #define NUMBERS 1200
-
-static uint64_t chance_state = 0x9e3779b97f4a7c15ULL;
-static uint64_t chance(void) {
-    chance_state ^= chance_state << 13;
-    chance_state ^= chance_state >> 7;
-    return chance_state ^= chance_state << 17;
-}
-
-static int fix_the_secret(void **state) {
-    (void)state;
-    for (size_t i = 0; i < HASH_SECRET_SIZE; i++) hash_secret[i] = (unsigned char)(chance() >> 32);
-    return 0;
-}
 
 /* Member number `id` of a kind: integers, short texts, or some of each. */
 enum kind { INTEGERS, TEXTS, MIXED, KINDS };

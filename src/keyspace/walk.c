@@ -1,0 +1,47 @@
+/* walk.c: see walk.h. */
+#include "trivet/keyspace/walk.h"
+#include "trivet/base/lock.h"
+#include <assert.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+const struct keyspace_saver *keyspace_saver;
+
+static struct lock walk_lock = LOCK_INIT(LOCK_RANK_GATE);
+/* Exclusive commands that wait for the lock: without it, the walker would overtake them again and again. */
+static atomic_int halting;
+
+void keyspace_walk_begin(const struct keyspace_saver *saver) {
+    assert(!keyspace_saver);
+    keyspace_epoch = !keyspace_epoch;
+    keyspace_saver = saver;
+    shards_are_shared = true;
+}
+
+void keyspace_walk_end(void) {
+    assert(keyspace_saver);
+    keyspace_saver = NULL;
+    shards_are_shared = thread_is_parallel();
+}
+
+void walk_enter(void) {
+    lock_take(&walk_lock);
+    while (atomic_load_explicit(&halting, memory_order_acquire) > 0) {
+        lock_drop(&walk_lock);
+        usleep(20);
+        lock_take(&walk_lock);
+    }
+}
+
+void walk_leave(void) { lock_drop(&walk_lock); }
+
+void walk_halt(void) {
+    atomic_fetch_add_explicit(&halting, 1, memory_order_acq_rel);
+    lock_take_ordered(&walk_lock);
+}
+
+void walk_resume(void) {
+    lock_drop(&walk_lock);
+    atomic_fetch_sub_explicit(&halting, 1, memory_order_acq_rel);
+}

@@ -1,0 +1,88 @@
+/* freeze.c: see freeze.h. What a freeze keeps beside the value is kept by the table or the deque; here is
+ * what they have in common, and the way from an item of a table to an element. */
+#include "trivet/types/freeze.h"
+#include "trivet/base/mem.h"
+#include "trivet/types/hash.h"
+#include "types/deque_private.h"
+#include "types/freeze_private.h"
+
+struct frozen {
+    struct value value;
+    frozen_visit *visit;
+    void *arg;
+    size_t count, dated; /* when it was frozen */
+};
+
+static bool is_list(struct value v) { return v.encoding == ENCODING_DEQUE; }
+
+/* The table of the other types' big forms, else NULL. */
+static struct table *table_in(struct value v) {
+    return v.encoding == ENCODING_TABLE || v.encoding == ENCODING_BTREE ? v.ptr : NULL;
+}
+
+static const struct element_ops *elements_of(const struct table *t) {
+    return CONTAINER_OF(t->ops, const struct element_ops, table);
+}
+
+static void visit_item(void *arg, void *item) {
+    const struct frozen *f = arg;
+    struct frozen_element e = { .expiry_ms = HASH_NO_EXPIRY };
+    elements_of(f->value.ptr)->describe(item, &e);
+    f->visit(f->arg, &e);
+}
+
+static void visit_node(void *arg, const struct deque_view *node) {
+    const struct frozen *f = arg;
+    struct frozen_element e = { .value = node->plain, .expiry_ms = HASH_NO_EXPIRY, .plain = !node->lp };
+    if (node->lp) e.value = slice_make(node->lp, listpack_bytes(node->lp));
+    f->visit(f->arg, &e);
+}
+
+struct frozen *value_frozen(struct value v) {
+    if (is_list(v)) return deque_frozen_for(v.ptr);
+    return table_in(v) ? table_frozen_for(v.ptr) : NULL;
+}
+
+bool value_can_freeze(struct value v) {
+    bool fits = is_list(v) ? deque_can_freeze(v.ptr) : table_in(v) != NULL;
+    return fits && !value_frozen(v);
+}
+
+struct frozen *value_freeze(struct value v, frozen_visit *visit, void *arg) {
+    assert(value_can_freeze(v));
+    struct frozen *f = mem_alloc(sizeof *f);
+    *f = (struct frozen){ .value = v, .visit = visit, .arg = arg };
+    if (is_list(v)) {
+        f->count = ((const struct deque *)v.ptr)->length;
+        deque_freeze(v.ptr, visit_node, f);
+        return f;
+    }
+    struct table *t = table_in(v);
+    const struct element_ops *ops = elements_of(t);
+    f->count = table_count(t);
+    f->dated = ops->dated ? ops->dated(v) : 0;
+    table_freeze(t, visit_item, f);
+    return f;
+}
+
+size_t frozen_count(const struct frozen *f) { return f->count; }
+
+size_t frozen_dated(const struct frozen *f) { return f->dated; }
+
+bool frozen_walk(struct frozen *f, size_t steps) {
+    if (is_list(f->value)) return deque_freeze_walk(f->value.ptr, steps);
+    return table_freeze_walk(f->value.ptr, steps);
+}
+
+void frozen_end(struct frozen *f) {
+    if (is_list(f->value))
+        deque_thaw(f->value.ptr);
+    else
+        table_thaw(f->value.ptr);
+    mem_free(f);
+}
+
+size_t frozen_memory(const struct frozen *f) {
+    size_t kept = is_list(f->value) ? deque_freeze_memory(f->value.ptr) : table_freeze_memory(f->value.ptr);
+    return mem_size(f) + kept;
+}
