@@ -27,8 +27,9 @@ measure() {
 # best NAME: of the lines in $work/NAME.runs, the highest rate and the highest rate per processor second, and the
 # busyness of the fastest run.
 best() {
-    awk '$1 > rate { rate = $1; server = $3; client = $4 } $2 > cpu { cpu = $2 } END { print rate, cpu, server, client }' \
-        "$work/$1.runs"
+    awk '$1 > rate { rate = $1; server = $3; client = $4 }
+        $2 > cpu { cpu = $2 }
+        END { print rate, cpu, server, client }' "$work/$1.runs"
 }
 
 # ---- two servers ----

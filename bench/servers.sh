@@ -106,8 +106,8 @@ pour() { # NAME <commands
     cli "$1" --pipe >"$work/pipe" 2>&1 || { head -n 3 "$work/pipe" >&2; fail "cannot load into $1"; }
 }
 
-# many KIND KEYS ELEMENTS [LETTERS]: commands that make so many values of so many elements each: short field names, values
-# and members of so many random letters and digits (16), scores below a million.
+# many KIND KEYS ELEMENTS [LETTERS]: commands that make so many values of so many elements each: short field names,
+# values and members of so many random letters and digits (16), scores below a million.
 many() {
     awk -v kind="$1" -v keys="$2" -v elements="$3" -v letters="${4:-16}" '
     function bulk(s) { return "$" length(s) "\r\n" s "\r\n" }
@@ -140,8 +140,8 @@ many_streams() { # KEYS ENTRIES
         srand(1)
         for (k = 0; k < keys; k++)
             for (i = 0; i < entries; i++)
-                printf "*9\r\n%s%s%s%s%s%s%s%s%s", bulk("XADD"), bulk("stream:" k), bulk(sprintf("17000%08d-0", 37 * i)),
-                    bulk("sensor"), bulk(int(1000 * rand())), bulk("temperature"), bulk(sprintf("%.2f", 40 * rand())),
+                printf "*9\r\n%s%s%s%s%s%s%s%s%s", bulk("XADD"), bulk("stream:" k),
+                    bulk(sprintf("17000%08d-0", 37 * i)), bulk("sensor"), bulk(int(1000 * rand())), bulk("temperature"), bulk(sprintf("%.2f", 40 * rand())),
                     bulk("state"), bulk(rand() < 0.5 ? "running" : "stopped")
     }'
 }

@@ -1,5 +1,5 @@
-# load.sh: how long a server needs from its start to its first answer, with a data set to load: from an RDB file, from an
-# append-only file of commands, and from one whose base is an RDB file. Each server loads the files that it wrote
+# load.sh: how long a server needs from its start to its first answer, with a data set to load: from an RDB file, from
+# an append-only file of commands, and from one whose base is an RDB file. Each server loads the files that it wrote
 # itself: the same keys, a million strings and 300,000 small values of other types.
 
 data() {

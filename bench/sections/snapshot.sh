@@ -98,7 +98,7 @@ for side in "${sides[@]}"; do
     progress "$side: kilobytes before and at most: $(<"$work/$side.growth")"
 done
 
-echo "BGSAVE of $snapshot_keys keys; $probe_rate GET and SET a second; microseconds, counted from when a request was due."
+echo "BGSAVE of $snapshot_keys keys; $probe_rate GET and SET a second; microseconds from when a request was due."
 printf '%-34s %8s %8s %6s %5s   %8s %8s %6s\n' "" "Trivet" "" "" "" "Redis" "" "" \
     "" idle saving ratio goal idle saving ratio
 for kind in GET SET; do

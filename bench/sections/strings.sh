@@ -6,7 +6,7 @@ workloads=(
     "GET, pipeline of 64|2.0|2000000|-t get -P 64"
     "SET, pipeline of 16|1.5|1500000|-t set -P 16"
     "SET, pipeline of 64|2.0|2000000|-t set -P 64"
-    "PING, no pipeline: what system calls cost||150000|PING"
+    "PING, no pipeline||150000|PING"
     "GET, no pipeline|1.0|150000|-t get"
     "SET, no pipeline|1.0|150000|-t set"
     "INCR, pipeline of 16||1500000|-t incr -P 16"

@@ -30,10 +30,10 @@ workloads=(
 fill() { # NAME
     awk -v size="$set_size" 'BEGIN {
         srand(1)
-        for (i = 0; i < 10000; i++) printf "*3\r\n$5\r\nRPUSH\r\n$9\r\nlist:long\r\n$32\r\nvalue:ROUND26d\r\n", i
+        for (i = 0; i < 10000; i++) printf "*3\r\n$5\r\nRPUSH\r\n$9\r\nlist:long\r\n$32\r\nvalue:%026d\r\n", i
         for (i = 0; i < size; i++) {
             if (i % 500 == 0) printf "*%d\r\n$4\r\nZADD\r\n$4\r\nzset\r\n", 2 + 2 * (size - i < 500 ? size - i : 500)
-            printf "$12\r\nROUND12d\r\n$14\r\nm:ROUND12d\r\n", size * rand(), i
+            printf "$12\r\n%012d\r\n$14\r\nm:%012d\r\n", size * rand(), i
         }
     }' | pour "$1"
     [[ $(must "$1" ZCARD zset) == "$set_size" ]] || fail "$1 has not got the sorted set"

@@ -28,6 +28,7 @@
 #include "trivet/persist/aof.h"
 #include "trivet/persist/journal.h"
 #include "trivet/persist/rdb_file.h"
+#include "trivet/persist/snapshot.h"
 #include "trivet/server/load.h"
 #include "trivet/types/value.h"
 #include <event2/event.h>
@@ -172,12 +173,23 @@ bool setup_data(void) {
     return loaded && opened;
 }
 
+/* What is on its way to the disk is no data: evicting for it would make more of it. */
+static size_t bytes_for_the_disk(void) {
+    if (!journal_on && !snapshot_is_open()) return 0;
+    struct snapshot_progress snapshot;
+    struct aof_info aof;
+    snapshot_progress(&snapshot);
+    aof_info(&aof);
+    return (size_t)aof.buffer_length + (size_t)snapshot.side_bytes;
+}
+
 /* ---- hooks ---- */
 
 static void fill_hooks(void) {
     keyspace_hooks = (struct keyspace_hooks){ .vanished = change_vanished,
                                               .elements_vanished = change_elements_vanished,
                                               .missed = change_missed };
+    eviction_not_counted = bytes_for_the_disk;
     conn_fill_hooks(&client_hooks);
     options_hooks = (struct options_hooks){
         .rebind = listeners_reopen,

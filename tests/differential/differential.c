@@ -235,6 +235,7 @@ int main(int argc, char **argv) {
     pair_start(&pair);
     coverage_begin(&pair);
     run_all(&pair, &chance, commands);
+    check_rewrite(&pair);
     side_stop(&pair.reference);
     side_stop(&pair.trivet);
     for (int i = 0; i < CONNECTIONS; i++) script_release(&queues[i].commands);

@@ -162,6 +162,10 @@ void side_connect(struct side *side);
 void side_disconnect(struct side *side);
 /* Kills Trivet and starts it anew; all connections are new then. Demands the same data as before. */
 void check_restart(struct pair *p, struct chance *c, size_t done);
+/* The same once more, after BGREWRITEAOF: nothing may follow it. */
+void check_rewrite(struct pair *p);
+/* Until both say 0 in this field of INFO persistence. */
+void await_background(struct pair *p, const char *field);
 
 /* ---- history.c: the last commands, printed when the sides differ ---- */
 

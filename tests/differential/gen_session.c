@@ -130,6 +130,17 @@ static void probe_freq(struct pair *p, struct chance *c) {
     if (chance_of(c, 3)) ask_line(p, COMPARE_EXACT, "PFSELFTEST"); /* half a second */
 }
 
-const struct probe session_probes[] = { { "sessions", probe_session },
-                                        { "FREQ", probe_freq },
-                                        { NULL, NULL } };
+static void probe_save(struct pair *p, struct chance *c) {
+    if (!chance_of(c, 5)) return;
+    ask_line(p, COMPARE_EXACT, "SAVE");
+    ask_line(p, COMPARE_EXACT, chance_of(c, 50) ? "BGSAVE" : "BGSAVE SCHEDULE");
+    await_background(p, "rdb_bgsave_in_progress");
+    ask_line(p, COMPARE_EXACT, chance_of(c, 50) ? "BGSAVE FOO" : "BGSAVE SCHEDULE x");
+}
+
+const struct probe session_probes[] = {
+    { "sessions", probe_session },
+    { "FREQ", probe_freq },
+    { "SAVE", probe_save },
+    { NULL, NULL },
+};

@@ -5,9 +5,13 @@
  * times of expiry too. (The reference's own file would not do: it forgets how often entries were delivered
  * again and what groups have read.) No key's time is so near that it could pass meanwhile (chance.c). The
  * commands that follow run on what was loaded. */
+#include "../harness/check.h"
 #include "differential.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
+
+#define PAUSE_NS 1000000
 
 void side_connect(struct side *side) {
     for (int i = 0; i < CONNECTIONS; i++) side->clients[i] = server_connect(side->server);
@@ -157,6 +161,27 @@ void check_restart(struct pair *p, struct chance *c, size_t done) {
     compare_states(p);
     printf("  %zu commands, killed and restarted, digest %s\n", done, text_str(&after.digest->bytes));
     fflush(stdout);
+    picture_release(&before);
+    picture_release(&after);
+}
+
+void await_background(struct pair *p, const char *field) {
+    const struct side *sides[] = { &p->reference, &p->trivet };
+    for (size_t i = 0; i < COUNT_OF(sides); i++)
+        while (info_number(sides[i]->inspector, "persistence", field) != 0)
+            nanosleep(&(struct timespec){ .tv_nsec = PAUSE_NS }, NULL);
+}
+
+/* At the very end: what comes from a snapshot may be in another encoding than the reference's. */
+void check_rewrite(struct pair *p) {
+    struct picture before = { 0 }, after = { 0 };
+    ask_line(p, COMPARE_EXACT, "BGREWRITEAOF");
+    await_background(p, "aof_rewrite_in_progress");
+    picture_take(&before, &p->trivet);
+    kill_and_restart(p);
+    picture_take(&after, &p->trivet);
+    demand_equal(p, &before, &after);
+    printf("  file rewritten, killed and restarted, digest %s\n", text_str(&after.digest->bytes));
     picture_release(&before);
     picture_release(&after);
 }
