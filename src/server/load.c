@@ -17,6 +17,7 @@
 #include "trivet/persist/journal.h"
 #include "trivet/persist/rdb_file.h"
 #include "trivet/server/setup.h"
+#include <errno.h>
 #include <unistd.h>
 
 #define PUMP_COMMANDS 1024 /* between two looks at the clients while commands are replayed */
@@ -107,6 +108,9 @@ static const char *rdb_path(struct buf *out) {
     return out->ptr;
 }
 
+/* A file that is there and cannot be looked at counts as one: loading it says why. */
+static bool exists(const char *path) { return access(path, F_OK) == 0 || errno != ENOENT; }
+
 static bool load_rdb_file(struct loader *l, const char *path, struct rdb_plan plan) {
     struct buf error = { 0 };
     int64_t start = clock_steady_us();
@@ -125,7 +129,7 @@ static bool load_rdb_file(struct loader *l, const char *path, struct rdb_plan pl
 static bool load_rdb_at_start(void) {
     struct buf path = { 0 };
     bool loaded = true;
-    if (access(rdb_path(&path), F_OK) == 0) {
+    if (exists(rdb_path(&path))) {
         struct loader *l = loader_begin("RDB file", false);
         loaded = load_rdb_file(l, path.ptr, (struct rdb_plan){ .keep_expired = options.import_mode });
         loader_end(l);
@@ -222,7 +226,7 @@ bool load_aof_anew(struct buf *error) {
 static bool load_aof_at_start(bool *from_rdb) {
     enum aof_loaded result = load_aof(false);
     struct buf path = { 0 };
-    *from_rdb = result == AOF_EMPTY && access(rdb_path(&path), F_OK) == 0;
+    *from_rdb = result == AOF_EMPTY && exists(rdb_path(&path));
     buf_release(&path);
     if (!*from_rdb) return result != AOF_REFUSED;
     LOG_NOTICE("There is no append only file yet: it will begin with the data of the RDB file");
