@@ -9,6 +9,7 @@
  * Source of the format: Valkey's public description of multi-part AOF. */
 #include "aof_private.h"
 #include "trivet/base/clock.h"
+#include "trivet/base/lock.h"
 #include "trivet/base/mem.h"
 #include "trivet/base/number.h"
 #include "trivet/resp/parser.h"
@@ -40,13 +41,19 @@ struct aof_io aof_io = {
 
 struct aof_settings aof_settings;
 
+/* Threads that work in the folder make paths while another worker may set a new `dir` and turn the AOF on. The
+ * other two texts never change. */
+static struct lock settings_lock = LOCK_INIT(LOCK_RANK_LEAF);
+
 static void replace_text(const char **text, const char *with) {
+    if (*text && strcmp(*text, with) == 0) return;
     char *copy = mem_strdup(with);
     mem_free((void *)(uintptr_t)*text);
     *text = copy;
 }
 
 void aof_configure(const struct aof_settings *settings) {
+    lock_take(&settings_lock);
     struct aof_settings now = *settings;
     now.dir = aof_settings.dir;
     now.dirname = aof_settings.dirname;
@@ -55,6 +62,7 @@ void aof_configure(const struct aof_settings *settings) {
     replace_text(&now.dirname, settings->dirname);
     replace_text(&now.filename, settings->filename);
     aof_settings = now;
+    lock_drop(&settings_lock);
     aof_set_fsync(settings->fsync);
     aof_set_timestamps(settings->timestamps);
 }
@@ -74,25 +82,23 @@ static bool failed(struct buf *error, const char *what, const char *path) {
 
 /* ---- paths ---- */
 
-static const char *join(struct buf *out, const char *a, const char *b, const char *c) {
+static const char *join(struct buf *out, const char *b, const char *c) {
     buf_clear(out);
-    buf_printf(out, c ? "%s/%s/%s" : "%s/%s", a, b, c);
+    lock_take(&settings_lock);
+    buf_printf(out, c ? "%s/%s/%s" : "%s/%s", aof_settings.dir, b, c);
+    lock_drop(&settings_lock);
     buf_append_byte(out, '\0');
     out->len--;
     return out->ptr;
 }
 
 const char *aof_path_in_folder(struct buf *out, const char *name) {
-    return join(out, aof_settings.dir, aof_settings.dirname, name);
+    return join(out, aof_settings.dirname, name);
 }
 
-const char *aof_path_of_folder(struct buf *out) {
-    return join(out, aof_settings.dir, aof_settings.dirname, NULL);
-}
+const char *aof_path_of_folder(struct buf *out) { return join(out, aof_settings.dirname, NULL); }
 
-const char *aof_path_of_old_file(struct buf *out) {
-    return join(out, aof_settings.dir, aof_settings.filename, NULL);
-}
+const char *aof_path_of_old_file(struct buf *out) { return join(out, aof_settings.filename, NULL); }
 
 static const char *path_of_manifest(struct buf *out, const char *prefix) {
     struct buf name = { 0 };

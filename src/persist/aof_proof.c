@@ -92,9 +92,11 @@ bool aof_note_covers(int fd, uint64_t from, uint64_t *begin) {
     struct found f;
     bool covers = false;
     aof_window_start(&w, fd, from);
-    while (!covers && find_note(&w, &f)) {
-        *begin = f.at - f.note.bytes;
-        covers = *begin <= from;
+    *begin = from;
+    while (find_note(&w, &f)) {
+        uint64_t its_begin = f.at - f.note.bytes;
+        covers = covers || its_begin <= from;
+        if (its_begin < *begin) *begin = its_begin;
     }
     aof_window_release(&w);
     return covers;

@@ -65,6 +65,14 @@ static enum aof_read_end bad(struct aof_scan *s, uint64_t good, uint64_t offset)
     return AOF_READ_BAD;
 }
 
+/* Up to where all is good when something at `offset` is damaged: if a note behind it speaks of it, not
+ * further than to where that note's bytes begin. */
+static uint64_t good_before(const struct aof_scan *s, uint64_t offset) {
+    uint64_t begin;
+    if (!aof_note_covers(s->window.fd, offset, &begin)) return s->whole;
+    return known_boundary(s, begin) ? begin : s->clear;
+}
+
 static enum aof_read_end swallowed(struct aof_scan *s) {
     buf_append(&s->out->reason, LIT("the command here has a wrong length: a checksum note lies in it"));
     return bad(s, s->clear, s->suspect);
@@ -116,9 +124,7 @@ static enum aof_read_end damaged(struct aof_scan *s) {
     }
     if (has_suspect(s)) return swallowed(s);
     buf_append(&s->out->reason, slice_of(s->record.why));
-    uint64_t covered;
-    bool covers = aof_note_covers(s->window.fd, aof_window_offset(&s->window), &covered);
-    return bad(s, !covers ? s->whole : known_boundary(s, covered) ? covered : s->clear, where);
+    return bad(s, good_before(s, aof_window_offset(&s->window)), where);
 }
 
 /* ---- records ---- */
@@ -171,7 +177,7 @@ static enum aof_read_end check_sum(struct aof_scan *s, const struct aof_note *no
                "the bytes from offset %" PRIu64 " to %" PRIu64 " have the checksum %016" PRIx64
                ", but the note behind them says %016" PRIx64,
                from, at, sum, note->sum);
-    return bad(s, known_boundary(s, from) ? from : s->clear, from);
+    return bad(s, good_before(s, from), from);
 }
 
 static enum aof_read_end take_sum(struct aof_scan *s, const struct aof_note *note) {

@@ -70,7 +70,8 @@ MUST_CHECK bool aof_sum_of_range(const struct aof_window *w, uint64_t from, uint
 /* For a record or damage that begins at `from` and is said to go on to the end of the file: true if checksum
  * notes behind it prove that it does not. */
 bool aof_notes_follow(int fd, uint64_t from, uint64_t size);
-/* True if something behind `from` reads as a checksum note of bytes that begin there or earlier: *begin. */
+/* True if something behind `from` reads as a checksum note of bytes that begin there or earlier; *begin is
+ * the earliest such beginning, because all but one may be a part of somebody's value. */
 bool aof_note_covers(int fd, uint64_t from, uint64_t *begin);
 /* Does a record's text end as a checksum note does? Then it may have swallowed one. */
 bool aof_ends_as_note(struct slice record);

@@ -7,6 +7,7 @@
  * of it is changed. In a command that must be found, and nothing of its batch may have run. */
 #include "persist/aof_note_private.h"
 #include "persist/aof_private.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
