@@ -34,7 +34,11 @@ void walk_enter(void) {
     }
 }
 
-void walk_leave(void) { lock_drop(&walk_lock); }
+/* A worker that woke up meanwhile on this core need not wait for the end of the walker's turn there. */
+void walk_leave(void) {
+    lock_drop(&walk_lock);
+    sched_yield();
+}
 
 void walk_halt(void) {
     atomic_fetch_add_explicit(&halting, 1, memory_order_acq_rel);
