@@ -1,7 +1,7 @@
 /* saving.c: the commands that write the data set to disk as a whole. */
+#include "trivet/engine/saving.h"
 #include "trivet/commands/groups.h"
 #include "trivet/engine/call.h"
-#include "trivet/engine/saving.h"
 
 static void answer(struct call *c, bool done, struct buf *text) {
     if (done)

@@ -462,6 +462,7 @@ bool saving_rewrite(bool later, struct buf *text) {
 bool saving_start_journal(struct buf *why) {
     change_flush_quietly();
     if (!aof_begin_anew(why)) return false;
+    now.rewrite_tried_ms = clock_wall_ms();
     if (doing == NOTHING)
         begin_base();
     else

@@ -41,8 +41,8 @@ struct aof_io aof_io = {
 
 struct aof_settings aof_settings;
 
-/* Threads that work in the folder make paths while another worker may set a new `dir` and turn the AOF on. The
- * other two texts never change. */
+/* Threads that work in the folder make paths while another worker may set a new `dir` and turn the AOF on.
+ * The other two texts never change. */
 static struct lock settings_lock = LOCK_INIT(LOCK_RANK_LEAF);
 
 static void replace_text(const char **text, const char *with) {
@@ -54,14 +54,14 @@ static void replace_text(const char **text, const char *with) {
 
 void aof_configure(const struct aof_settings *settings) {
     lock_take(&settings_lock);
-    struct aof_settings now = *settings;
-    now.dir = aof_settings.dir;
-    now.dirname = aof_settings.dirname;
-    now.filename = aof_settings.filename;
-    replace_text(&now.dir, settings->dir);
-    replace_text(&now.dirname, settings->dirname);
-    replace_text(&now.filename, settings->filename);
-    aof_settings = now;
+    replace_text(&aof_settings.dir, settings->dir);
+    replace_text(&aof_settings.dirname, settings->dirname);
+    replace_text(&aof_settings.filename, settings->filename);
+    aof_settings.fsync = settings->fsync;
+    aof_settings.load_truncated = settings->load_truncated;
+    aof_settings.corrupt_tail_max = settings->corrupt_tail_max;
+    aof_settings.no_fsync_on_rewrite = settings->no_fsync_on_rewrite;
+    aof_settings.timestamps = settings->timestamps;
     lock_drop(&settings_lock);
     aof_set_fsync(settings->fsync);
     aof_set_timestamps(settings->timestamps);

@@ -89,10 +89,10 @@ static enum aof_parse read_note(struct aof_record *r, struct slice in) {
         r->used = (size_t)(end + 1 - in.ptr);
         return AOF_NOTE;
     }
-    if (in.len >= NOTE_MAX) return bad(r, 0, "an annotation ('#') without end begins here");
     /* A power cut fills with zeros, and no annotation has one. */
-    const char *zero = memchr(in.ptr, '\0', in.len);
+    const char *zero = memchr(in.ptr, '\0', in.len < NOTE_MAX ? in.len : NOTE_MAX);
     if (zero) return bad(r, (size_t)(zero - in.ptr), "an annotation has a zero byte here");
+    if (in.len >= NOTE_MAX) return bad(r, 0, "an annotation ('#') without end begins here");
     return more(r, in.len + 1);
 }
 

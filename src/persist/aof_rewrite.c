@@ -41,49 +41,71 @@ static bool is_named(const struct aof_manifest *m, const struct aof_file *f) {
     return false;
 }
 
+/* Files of no use any more, and the folder they lie in, which need not be the present one when they are
+ * removed. */
+struct history {
+    struct aof_manifest files;
+    struct buf folder;
+};
+
+static bool is_present_folder(const struct buf *folder) {
+    struct buf now_path = { 0 };
+    aof_path_of_folder(&now_path);
+    bool same = slice_equal(buf_slice(folder), buf_slice(&now_path));
+    buf_release(&now_path);
+    return same;
+}
+
 /* Takes what was removed out of the manifest, which may have changed since. */
-static void forget_history(const struct aof_manifest *removed) {
+static void forget_history(const struct history *h) {
     struct aof_manifest m;
     struct buf error = { 0 };
     lock_take(&manifest_lock);
-    bool done = aof_manifest_read(&m, &error) == MANIFEST_READ;
-    for (size_t i = m.count; i > 0; i--)
-        if (is_named(removed, &m.files[i - 1])) aof_manifest_remove(&m, i - 1);
-    if (done) done = aof_manifest_write(&m, &error);
+    bool done = is_present_folder(&h->folder) && aof_manifest_read(&m, &error) == MANIFEST_READ;
+    for (size_t i = done ? m.count : 0; i > 0; i--)
+        if (is_named(&h->files, &m.files[i - 1])) aof_manifest_remove(&m, i - 1);
+    if (done) {
+        done = aof_manifest_write(&m, &error);
+        aof_manifest_release(&m);
+    }
     lock_drop(&manifest_lock);
     /* Nothing is lost: the next start finds the entries and tries again. */
     if (!done) LOG_WARNING("AOF: history files stay in the manifest: %.*s", SLICE_ARG(buf_slice(&error)));
-    aof_manifest_release(&m);
     buf_release(&error);
 }
 
-/* A background job; `arg` is a manifest with history files only, owned by the job. */
+/* A background job, which owns its argument. */
 static void remove_history(void *arg) {
-    struct aof_manifest *m = arg;
+    struct history *h = arg;
     struct buf path = { 0 };
-    for (size_t i = m->count; i > 0; i--) {
-        if (aof_io.unlink(aof_path_in_folder(&path, m->files[i - 1].name)) == 0 || errno == ENOENT) continue;
-        LOG_WARNING("AOF: cannot remove the history file %s: %s", m->files[i - 1].name,
-                    aof_errno_text(errno));
-        aof_manifest_remove(m, i - 1);
+    for (size_t i = h->files.count; i > 0; i--) {
+        const char *name = h->files.files[i - 1].name;
+        buf_clear(&path);
+        buf_printf(&path, "%.*s/%s%c", SLICE_ARG(buf_slice(&h->folder)), name, '\0');
+        if (aof_io.unlink(path.ptr) == 0 || errno == ENOENT) continue;
+        LOG_WARNING("AOF: cannot remove the history file %s: %s", name, aof_errno_text(errno));
+        aof_manifest_remove(&h->files, i - 1);
     }
     buf_release(&path);
-    if (m->count > 0) forget_history(m);
-    aof_manifest_release(m);
-    mem_free(m);
+    if (h->files.count > 0) forget_history(h);
+    aof_manifest_release(&h->files);
+    buf_release(&h->folder);
+    mem_free(h);
 }
 
 /* Not under manifest_lock: without a background thread the job runs here. */
 static void post_history(const struct aof_manifest *m) {
-    struct aof_manifest *history = mem_alloc_zero(sizeof *history);
+    struct history *h = mem_alloc_zero(sizeof *h);
     for (size_t i = 0; i < m->count; i++) {
         const struct aof_file *f = &m->files[i];
-        if (f->type == AOF_FILE_HISTORY) aof_manifest_add(history, slice_of(f->name), f->seq, f->type);
+        if (f->type == AOF_FILE_HISTORY) aof_manifest_add(&h->files, slice_of(f->name), f->seq, f->type);
     }
-    if (history->count > 0)
-        background_post(remove_history, history, 1);
-    else
-        mem_free(history);
+    if (h->files.count == 0) {
+        mem_free(h);
+        return;
+    }
+    aof_path_of_folder(&h->folder);
+    background_post(remove_history, h, 1);
 }
 
 /* ---- opening ---- */
@@ -411,7 +433,8 @@ static void remove_unnamed_base(const struct aof_file *base) {
     struct aof_manifest m;
     struct buf path = { 0 }, error = { 0 };
     bool unnamed = aof_manifest_read(&m, &error) != MANIFEST_BROKEN && !is_named(&m, base);
-    if (unnamed) (void)aof_io.unlink(aof_path_in_folder(&path, base->name)); /* else the next try replaces it */
+    if (unnamed)
+        (void)aof_io.unlink(aof_path_in_folder(&path, base->name)); /* else the next try replaces it */
     aof_manifest_release(&m);
     buf_release(&path);
     buf_release(&error);
@@ -425,8 +448,9 @@ static bool put_base(struct aof_manifest *m, bool is_rdb, struct buf *error) {
     bool done = adopted && aof_manifest_write(m, error);
     if (adopted && !done) remove_unnamed_base(aof_manifest_base(m));
     buf_release(&path);
-    /* Two manifests, the first without the incremental: a crash between its new name and the second one leaves a
-     * base that loads and a file that nobody speaks of. With one manifest it would leave such a file alone. */
+    /* Two manifests, the first without the incremental: a crash between its new name and the second one
+     * leaves a base that loads and a file that nobody speaks of. With one manifest it would leave such a file
+     * alone. */
     if (done && now.lacks_base) done = give_name(m, now.open_seq, error) && aof_manifest_write(m, error);
     return done;
 }

@@ -6,10 +6,14 @@
 #include "trivet/keyspace/walk.h"
 #include "trivet/persist/rdb_values.h"
 #include "trivet/types/hash.h"
+#include <unistd.h>
 
 #define BIG_ELEMENTS 256 /* from here on a collection is frozen */
 #define BIG_STRING ((size_t)64 * 1024)
 #define STEPS_AT_ONCE 32 /* buckets or nodes under one lock */
+/* The lock is not a fair one: without a pause the walker would have it again before a command that waits for
+ * it has woken up, time after time. */
+#define PAUSE_US 20
 
 bool part_suits(const struct image_form *form, const struct entry *e) {
     if (e->type == TYPE_STRING)
@@ -83,6 +87,7 @@ void part_finish(struct part *p, struct snapshot_file *f, bool drop) {
     if (!drop) snapshot_file_select(f, p->form, p->db);
     for (bool more = p->frozen != NULL; more;) {
         more = walk_some(p, &taken, drop);
+        if (more) usleep(PAUSE_US);
         if (!drop) snapshot_file_put(f, buf_slice(&taken));
         buf_clear(&taken);
     }

@@ -32,7 +32,8 @@ struct step model_draw(uint64_t *random, int64_t value, bool own) {
     if (step.kind == DEL_COLLECTION && !rare) step.kind = ZSET_ADD;
     if (step.kind == INCR_SHARED && own) step.kind = SET_ADD;
     if (is_of_strings(step.kind))
-        step.key = FREE_KEYS + (size_t)model_random(random, (step.kind == INCR ? LONG_KEYS : KEYS) - FREE_KEYS);
+        step.key =
+            FREE_KEYS + (size_t)model_random(random, (step.kind == INCR ? LONG_KEYS : KEYS) - FREE_KEYS);
     else
         step.key = (size_t)model_random(random, step.kind == DEL_COLLECTION ? COLLECTIONS : SLOTS);
     if (step.kind == SET_EX) step.expiry_ms = SOME_TIME;
@@ -214,7 +215,8 @@ static int64_t number_of(const struct node *n) { return strtoll(text_str(&n->byt
 
 static size_t slot_of(const struct node *n) {
     size_t slot = strtoul(text_str(&n->bytes) + 1, NULL, 10);
-    if (n->bytes.len < 2 || slot >= SLOTS) HARNESS_FAIL("an element '%s' was never written", text_str(&n->bytes));
+    if (n->bytes.len < 2 || slot >= SLOTS)
+        HARNESS_FAIL("an element '%s' was never written", text_str(&n->bytes));
     return slot;
 }
 

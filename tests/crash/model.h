@@ -1,8 +1,9 @@
 /* model.h: what one writer does to its keys, and what a server has of them.
  *
  * Each writer has keys of its own: 32 strings and one big key of each other type. A step is what the server
- * does at one instant: a command, or a transaction. apply() does to a state what the step does to the server, so
- * states can be compared: what is observed after a restart must be a state that the writer's steps led through. */
+ * does at one instant: a command, or a transaction. apply() does to a state what the step does to the server,
+ * so states can be compared: what is observed after a restart must be a state that the writer's steps led
+ * through. */
 #ifndef TESTS_CRASH_MODEL_H
 #define TESTS_CRASH_MODEL_H
 

@@ -1,16 +1,21 @@
 /* test_power.c: the power fails under load, again and again, while snapshots and rewrites are under way.
  *
- * The server runs on a disk that remembers what was fsynced (tests/faults). It is killed, then the folder is put
- * into a state that a power cut at that moment may leave: names and bytes that were not fsynced are there, or
- * not, or in part, or as zeros. With appendfsync always nothing that was acknowledged may be missing, with
- * everysec nothing that was acknowledged two seconds before; and the server always starts. */
+ * The server runs on a disk that remembers what was fsynced (tests/faults). It is killed, then the folder is
+ * put into a state that a power cut at that moment may leave: names and bytes that were not fsynced are
+ * there, or not, or in part, or as zeros. With appendfsync always nothing that was acknowledged may be
+ * missing, with everysec nothing that was acknowledged two seconds before; and the server always starts. */
 #include "../faults/power_cut.h"
 #include "../faults/server_disk.h"
 #include "../harness/fixture.h"
 #include "writers.h"
 
+#ifdef TRIVET_SANITIZE
+#define ROUNDS 2
+#define ANSWERS 200
+#else
 #define ROUNDS 3
 #define ANSWERS 1000
+#endif
 #define EVERYSEC_MS 2000
 
 static struct power power;
@@ -32,13 +37,14 @@ static int teardown(void **state) {
     return rmdir(top);
 }
 
-static struct power_plan some_plan(void) {
+/* The first one takes all it can. */
+static struct power_plan some_plan(int round) {
+    if (round == 1) return (struct power_plan){ KEEP_ALL, KEEP_NOTHING, false };
     return (struct power_plan){ (enum power_part)writers_draw(3), (enum power_part)writers_draw(3),
                                 writers_draw(2) == 0 };
 }
 
 static void cut_again_and_again(const char *policy, int young_ms) {
-    if (!disk_is_there()) skip();
     disk_watch(data, side);
     power_begin(&power, data, side);
     struct server *s =
@@ -51,7 +57,7 @@ static void cut_again_and_again(const char *policy, int young_ms) {
     for (int i = 1; i <= rounds; i++) {
         /* Long enough that most of it is not young any more. */
         writers_run(s, ANSWERS + writers_draw(ANSWERS), young_ms + (int)writers_draw(1000));
-        power_cut(&power, some_plan());
+        power_cut(&power, some_plan(i));
         lost += power.lost;
         power_begin(&power, data, side);
         server_restart(s);
@@ -59,7 +65,7 @@ static void cut_again_and_again(const char *policy, int young_ms) {
         writers_check(s);
         rounds_print(policy, i, rounds);
     }
-    assert_true(lost > 0); /* else nothing was tried */
+    if (young_ms > 0) assert_true(lost > 0); /* else nothing was tried */
     server_free(s);
 }
 

@@ -27,7 +27,7 @@ struct writer {
     uint64_t random;
     int64_t next;
     struct state kept;
-    int64_t raises; /* of the common counter, within `kept`, since the start of the server */
+    int64_t raises;              /* of the common counter, within `kept`, since the start of the server */
     struct acknowledged *recent; /* a queue in an array: from first to first + count */
     size_t recent_first, recent_count, recent_room;
     struct step flying[DEPTH_MOST];
@@ -191,9 +191,10 @@ void writers_run(struct server *s, unsigned long wanted, int ms) {
 static NORETURN void report_loss(const struct writer *w, const struct state *real) {
     struct text difference = { 0 };
     model_describe_difference(&w->kept, real, &difference);
-    HARNESS_FAIL("writer %d (depth %zu, %zu young, %zu in flight): no point in its history fits what is there. "
-                 "The last that must be there against what is: %s",
-                 w->index, w->depth, w->recent_count, w->flying_count, text_str(&difference));
+    HARNESS_FAIL(
+        "writer %d (depth %zu, %zu young, %zu in flight): no point in its history fits what is there. "
+        "The last that must be there against what is: %s",
+        w->index, w->depth, w->recent_count, w->flying_count, text_str(&difference));
 }
 
 /* The i-th step that may be there or not. */

@@ -1,8 +1,8 @@
 /* disk.h: a disk under the server that can be told to fail, and that remembers what a power cut would take.
  *
  * disk_shim.so, preloaded into the server, stands between it and the system calls that change files below a
- * folder. Test and shim share a page of memory, a file that both map: the test writes what shall go wrong, the
- * shim counts. Of the calls only those on files below the folder count. */
+ * folder. Test and shim share a page of memory, a file that both map: the test writes what shall go wrong,
+ * the shim counts. Of the calls only those on files below the folder count. */
 #ifndef TESTS_FAULTS_DISK_H
 #define TESTS_FAULTS_DISK_H
 

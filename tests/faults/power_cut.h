@@ -4,10 +4,10 @@
  *   (a program runs and dies)
  *   power_cut(&p, plan)     the folder is what a cut at that moment leaves; power_begin may follow
  *
- * What was not fsynced may be there or not, so the plan says which it shall be. Names come back in the order in
- * which they changed, as journals of file systems keep it: a later change is never there without an earlier.
- * Bytes of a file that were not fsynced are there up to some point; behind it the file ends, or is filled with
- * zeros to its full length, as ext4 and xfs leave extents that were allocated and not written. */
+ * What was not fsynced may be there or not, so the plan says which it shall be. Names come back in the order
+ * in which they changed, as journals of file systems keep it: a later change is never there without an
+ * earlier. Bytes of a file that were not fsynced are there up to some point; behind it the file ends, or is
+ * filled with zeros to its full length, as ext4 and xfs leave extents that were allocated and not written. */
 #ifndef TESTS_FAULTS_POWER_CUT_H
 #define TESTS_FAULTS_POWER_CUT_H
 

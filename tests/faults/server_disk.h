@@ -1,12 +1,11 @@
 /* server_disk.h: starts servers of the harness on a disk as disk.h describes it.
  *
- *   disk_prepare()            before the server starts: from now on servers get the shim
- *   s = server_start(...)
- *   disk_watch(folder)        which folder it is; the server must be started (again) after
+ *   disk_watch(folder, "")    servers that start from now on get the shim
+ *   s = server_start("--dir", folder, ...)
  *   disk_fail(...), disk_heal()
+ *   disk_release()
  *
- * The sanitizers' libraries want to come before all others, so there the shim is not used: disk_is_there() says
- * no and such tests are skipped. */
+ * The address sanitizer's library wants to come before all others, and is told that it need not. */
 #ifndef TESTS_FAULTS_SERVER_DISK_H
 #define TESTS_FAULTS_SERVER_DISK_H
 
@@ -25,14 +24,6 @@
 static struct disk_control *disk_now;
 static char disk_file[PATH_MAX];
 
-static inline bool disk_is_there(void) {
-#ifdef TRIVET_SANITIZE
-    return false;
-#else
-    return true;
-#endif
-}
-
 static inline void disk_release(void) {
     if (!disk_now) return;
     unlink(disk_file);
@@ -42,8 +33,17 @@ static inline void disk_release(void) {
     disk_now = NULL;
 }
 
-/* `root` is the folder that is watched, `side` where the log for power cuts goes, or "". Servers that are started
- * from now on are concerned. */
+static inline void disk_allow_before_sanitizer(void) {
+    static const char allow[] = "verify_asan_link_order=0";
+    const char *options = getenv("ASAN_OPTIONS");
+    char more[512];
+    if (options && strstr(options, allow)) return;
+    snprintf(more, sizeof more, "%s%s%s", options ? options : "", options ? ":" : "", allow);
+    setenv("ASAN_OPTIONS", more, 1);
+}
+
+/* `root` is the folder that is watched, `side` where the log for power cuts goes, or "". Servers that are
+ * started from now on are concerned. */
 static inline void disk_watch(const char *root, const char *side) {
     char shim[PATH_MAX];
     ssize_t len = readlink("/proc/self/exe", shim, sizeof shim - 64);
@@ -64,6 +64,7 @@ static inline void disk_watch(const char *root, const char *side) {
     close(fd);
     snprintf(disk_now->root, sizeof disk_now->root, "%s", root);
     snprintf(disk_now->side, sizeof disk_now->side, "%s", side);
+    disk_allow_before_sanitizer();
     setenv("LD_PRELOAD", shim, 1);
     setenv(DISK_CONTROL_NAME, disk_file, 1);
 }

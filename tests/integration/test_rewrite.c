@@ -228,13 +228,14 @@ static const char *const upheaval[] = {
 /* FLUSHALL does not give up a rewrite: the increment has it. */
 static const char *const flushall[] = { "FLUSHALL", "SET k v", NULL };
 
-static void rewrites_under_load(const char *workers, const char *preamble) {
+/* A rewrite for each of the upheavals, and a SIGKILL after it. */
+static void rewrites_under_load(const char *workers, const char *preamble, const char *const *const *between,
+                                size_t count) {
     struct server *s =
         server_start("--appendonly", "yes", "--io-threads", workers, "--aof-use-rdb-preamble", preamble,
                      "--rdb-key-save-delay", "10", "--auto-aof-rewrite-percentage", "0", NULL);
     struct client *c = server_connect(s);
-    const char *const *const between[] = { NULL, upheaval, flushall };
-    for (size_t i = 0; i < COUNT_OF(between); i++) {
+    for (size_t i = 0; i < count; i++) {
         struct churn churn = { .server = s };
         churn_fill(c);
         churn_start(&churn);
@@ -261,17 +262,17 @@ static void rewrites_under_load(const char *workers, const char *preamble) {
 
 static void with_one_worker_nothing_is_lost(void **state) {
     (void)state;
-    rewrites_under_load("1", "yes");
+    rewrites_under_load("1", "yes", (const char *const *const[]){ upheaval }, 1);
 }
 
 static void with_four_workers_nothing_is_lost(void **state) {
     (void)state;
-    rewrites_under_load("4", "yes");
+    rewrites_under_load("4", "yes", (const char *const *const[]){ upheaval, flushall }, 2);
 }
 
 static void as_commands_nothing_is_lost(void **state) {
     (void)state;
-    rewrites_under_load("4", "no");
+    rewrites_under_load("4", "no", (const char *const *const[]){ upheaval }, 1);
 }
 
 /* What expires after the base was begun is alive in it: the increment may prolong its life. */
@@ -283,11 +284,11 @@ static void what_is_given_more_time_during_a_rewrite_lives(void **state) {
         struct client *c = server_connect(s);
         static const struct exchange rows[] = {
             { "DEBUG SET-ACTIVE-EXPIRE 0", "+OK" },
-            { "SET key v PX 3000", "+OK" },
+            { "SET key v PX 2000", "+OK" },
             { "HSET hash f v", ":1" },
-            { "HPEXPIRE hash 3000 FIELDS 1 f", "*[:1]" },
+            { "HPEXPIRE hash 2000 FIELDS 1 f", "*[:1]" },
             { "RPUSH list a", ":1" },
-            { "PEXPIRE list 3000", ":1" },
+            { "PEXPIRE list 2000", ":1" },
             { "SET gone v PX 1", "+OK" },
             { NULL, NULL },
         };
@@ -300,7 +301,7 @@ static void what_is_given_more_time_during_a_rewrite_lives(void **state) {
             { NULL, NULL },
         };
         assert_exchanges(c, more);
-        assert_reply(c, "SET clock v PX 3001", "+OK");
+        assert_reply(c, "SET clock v PX 2001", "+OK");
         assert_reply_soon(c, "EXISTS clock", ":0"); /* now the first times are over */
         client_close(c);
         server_kill(s);
