@@ -4,7 +4,7 @@
  * begins what is scheduled. A rewrite of the AOF begins on the background thread (a file has to be made
  * durable), goes on with a letter that switches files and begins the snapshot at one instant, and ends as any
  * snapshot. */
-#include "trivet/engine/saving.h"
+#include "saving_private.h"
 #include "trivet/base/background.h"
 #include "trivet/base/clock.h"
 #include "trivet/base/lock.h"
@@ -18,12 +18,6 @@
 #include "trivet/keyspace/counters.h"
 #include "trivet/persist/aof.h"
 #include "trivet/persist/journal.h"
-#include "trivet/persist/snapshot.h"
-#include <dirent.h>
-#include <errno.h>
-#include <signal.h>
-#include <stdio.h>
-#include <unistd.h>
 
 #define RETRY_AFTER_MS 5000 /* a save point tries again after a failure */
 #define BACK_OFF_MAX_MS ((int64_t)3600 * 1000)
@@ -39,36 +33,8 @@ static struct {
     bool rewrite_cancelled; /* while preparing */
 } now;
 
-/* The number in "temp-<pid>.rdb" or "temp-save-<pid>.rdb"; 0 if it is another name. */
-static pid_t owner_of(const char *name) {
-    int pid = 0, end = 0;
-    if (sscanf(name, "temp-%d.rdb%n", &pid, &end) != 1 || end == 0)
-        if (sscanf(name, "temp-save-%d.rdb%n", &pid, &end) != 1) return 0;
-    return end > 0 && name[end] == '\0' && pid > 0 ? pid : 0;
-}
-
-/* Snapshots that were not finished when their process was killed: nobody else would remove them. Those of
- * processes that run are theirs: servers may share a folder. */
-static void remove_leftovers(void) {
-    struct buf path = { 0 };
-    DIR *folder = opendir(options.dir);
-    struct dirent *entry;
-    while (folder && (entry = readdir(folder)) != NULL) {
-        pid_t owner = owner_of(entry->d_name);
-        if (owner == 0 || (owner != getpid() && (kill(owner, 0) == 0 || errno != ESRCH))) continue;
-        buf_clear(&path);
-        buf_printf(&path, "%s/%s%c", options.dir, entry->d_name, '\0');
-        if (unlink(path.ptr) == 0)
-            LOG_NOTICE("Removed %s, a snapshot that was not finished", entry->d_name);
-        else
-            LOG_WARNING("Cannot remove the unfinished snapshot %s: %s", entry->d_name, strerror(errno));
-    }
-    if (folder) closedir(folder);
-    buf_release(&path);
-}
-
 void saving_init(int64_t now_ms) {
-    remove_leftovers();
+    saving_file_remove_leftovers();
     saving_status.last_save_s = now_ms / 1000;
     saving_status.snapshot.last_ok = saving_status.rewrite.last_ok = true;
     saving_status.snapshot.last_took_s = saving_status.rewrite.last_took_s = -1;
@@ -85,86 +51,16 @@ static bool say(struct buf *text, bool result, const char *words) {
     return result;
 }
 
-/* ---- the file of a snapshot ---- */
-
-/* Paths as they were when it began. A newer file must not be replaced by an older snapshot that ends later.
- */
-static struct {
-    struct lock lock;
-    char *temporary, *path;
-    bool superseded; /* under lock */
-} target = { .lock = LOCK_INIT(LOCK_RANK_MANIFEST) };
-
-static char *path_of(const char *name) {
-    struct buf path = { 0 };
-    buf_printf(&path, "%s/%s", options.dir, name);
-    char *text = slice_to_cstr(buf_slice(&path));
-    buf_release(&path);
-    return text;
-}
-
-static char *temporary_path(const char *kind) {
-    struct buf name = { 0 };
-    buf_printf(&name, "temp-%s%d.rdb%c", kind, (int)getpid(), '\0');
-    char *path = path_of(name.ptr);
-    buf_release(&name);
-    return path;
-}
-
-static bool publish(void *arg, struct buf *error) {
-    (void)arg;
-    lock_take(&target.lock);
-    bool done = false;
-    if (target.superseded)
-        buf_append(error, LIT("a newer snapshot was written meanwhile"));
-    else
-        done = snapshot_place_file(target.temporary, target.path, error);
-    lock_drop(&target.lock);
-    return done;
-}
-
-static struct snapshot_plan plan_file(const char *path) {
-    return (struct snapshot_plan){ .path = path,
-                                   .version = options.rdb_write_version,
-                                   .compress = options.rdbcompression,
-                                   .checksum = options.rdbchecksum,
-                                   .incremental_sync = options.rdb_save_incremental_fsync,
-                                   .key_delay_us = options.rdb_key_save_delay_us,
-                                   .now_ms = clock_wall_ms() };
-}
-
-struct direct {
-    const char *from, *to;
-};
-
-static bool publish_directly(void *arg, struct buf *error) {
-    const struct direct *d = arg;
-    return snapshot_place_file(d->from, d->to, error);
-}
-
-/* Writes the file here and now. As with other servers a failure is the caller's business only: it is
- * background saving whose failure has writes refused. */
+/* As with other servers a failure is the caller's business only: it is background saving whose failure has
+ * writes refused. */
 static bool write_now(struct buf *error) {
-    char *temporary = temporary_path("save-"), *path = path_of(options.dbfilename);
-    struct direct d = { temporary, path };
-    struct snapshot_plan plan = plan_file(temporary);
     uint64_t changes = (uint64_t)COUNTER_SUM(dirty);
-    plan.publish = publish_directly;
-    plan.arg = &d;
-    plan.key_delay_us = 0;
-    bool done = snapshot_write_now(&plan, error);
-    if (done) {
-        saving_status.changes_saved = changes;
-        saving_status.last_save_s = clock_wall_ms() / 1000;
-        saving_status.snapshot.last_ok = true;
-        saving_status.snapshot.done++;
-        LOG_NOTICE("DB saved on disk");
-    } else {
-        LOG_WARNING("Saving to %s failed: %.*s", path, SLICE_ARG(buf_slice(error)));
-    }
-    mem_free(temporary);
-    mem_free(path);
-    return done;
+    if (!saving_file_write(error)) return false;
+    saving_status.changes_saved = changes;
+    saving_status.last_save_s = clock_wall_ms() / 1000;
+    saving_status.snapshot.last_ok = true;
+    saving_status.snapshot.done++;
+    return true;
 }
 
 /* ---- the end of a snapshot ---- */
@@ -245,9 +141,7 @@ static void snapshot_has_ended(struct letter *l) {
     doing = NOTHING;
     obstacle_set(OBSTACLE_SNAPSHOT, false);
     aof_pause_sync(false);
-    mem_free(target.temporary);
-    mem_free(target.path);
-    target.temporary = target.path = NULL;
+    saving_file_end();
     if (saving_refuses_writes()) obstacle_set(OBSTACLE_DISK, true);
     begin_scheduled();
     exclusive_end();
@@ -284,12 +178,8 @@ bool saving_save(struct buf *text) {
 }
 
 static void begin_file(void) {
-    target.temporary = temporary_path("");
-    target.path = path_of(options.dbfilename);
-    target.superseded = false;
     now.changes = (uint64_t)COUNTER_SUM(dirty);
-    struct snapshot_plan plan = plan_file(target.temporary);
-    plan.publish = publish;
+    struct snapshot_plan plan = saving_file_begin();
     saving_status.snapshot.began_ms = now.tried_ms = plan.now_ms;
     saving_status.snapshot.scheduled = false;
     doing = SNAPSHOT;
@@ -327,9 +217,7 @@ bool saving_cancel(struct buf *text) {
 static void supersede(void) {
     if (doing != SNAPSHOT) return;
     snapshot_cancel();
-    lock_take(&target.lock);
-    target.superseded = true;
-    lock_drop(&target.lock);
+    saving_file_supersede();
 }
 
 void saving_all_flushed(void) {
@@ -369,7 +257,7 @@ static void rewrite_failed(const char *what, struct slice why) {
 }
 
 static struct snapshot_plan plan_base(const char *path) {
-    struct snapshot_plan plan = plan_file(path);
+    struct snapshot_plan plan = saving_plan(path);
     plan.incremental_sync = options.aof_rewrite_incremental_fsync;
     plan.as_commands = !options.aof_use_rdb_preamble;
     plan.is_aof_base = true;
@@ -547,7 +435,5 @@ void saving_stop(void) {
 void saving_end(void) {
     snapshot_abandon();
     aof_rewrite_drop();
-    mem_free(target.temporary);
-    mem_free(target.path);
-    target.temporary = target.path = NULL;
+    saving_file_end();
 }

@@ -1,5 +1,6 @@
 /* walk.c: see walk.h. */
 #include "trivet/keyspace/walk.h"
+#include "trivet/base/clock.h"
 #include "trivet/base/lock.h"
 #include <assert.h>
 #include <sched.h>
@@ -7,6 +8,8 @@
 #include <unistd.h>
 
 const struct keyspace_saver *keyspace_saver;
+
+#define YIELD_EVERY_US 500
 
 static struct lock walk_lock = LOCK_INIT(LOCK_RANK_GATE);
 /* Exclusive commands that wait for the lock: without it, the walker would overtake them again and again. */
@@ -34,10 +37,15 @@ void walk_enter(void) {
     }
 }
 
-/* A worker that woke up meanwhile on this core need not wait for the end of the walker's turn there. */
+/* A worker that woke up meanwhile on this core need not wait for the end of the walker's turn there; but
+ * where all cores are busy, each yielding costs the walker some milliseconds. */
 void walk_leave(void) {
+    static _Thread_local int64_t yielded_us;
     lock_drop(&walk_lock);
+    int64_t now = clock_steady_us();
+    if (now - yielded_us < YIELD_EVERY_US) return;
     sched_yield();
+    yielded_us = clock_steady_us();
 }
 
 void walk_halt(void) {

@@ -325,8 +325,8 @@ static void walk_database(uint32_t origin) {
         uint64_t cursor = 0;
         do {
             size_t saved = walk_slice(origin, shard, &cursor);
-            take_along();
             delay(saved);
+            take_along();
         } while (cursor != 0 && !is_abandoned());
     }
 }

@@ -8,8 +8,9 @@
 #include "trivet/types/hash.h"
 #include <unistd.h>
 
-#define BIG_ELEMENTS 256 /* from here on a collection is frozen */
-#define BIG_STRING ((size_t)64 * 1024)
+#define BIG_ELEMENTS 256              /* from here on a collection is frozen */
+#define BIG_BYTES ((size_t)64 * 1024) /* or so many bytes, by a guess from some elements */
+#define SAMPLES 5
 #define STEPS_AT_ONCE 32 /* buckets or nodes under one lock */
 /* The lock is not a fair one: without a pause the walker would have it again before a command that waits for
  * it has woken up, time after time. */
@@ -17,9 +18,9 @@
 
 bool part_suits(const struct image_form *form, const struct entry *e) {
     if (e->type == TYPE_STRING)
-        return !form->as_commands && e->encoding == ENCODING_BLOB && entry_blob(e)->len >= BIG_STRING;
-    return e->encoding != ENCODING_LISTPACK && entry_free_effort(e) >= BIG_ELEMENTS &&
-           image_can_part(form, e);
+        return !form->as_commands && e->encoding == ENCODING_BLOB && entry_blob(e)->len >= BIG_BYTES;
+    if (e->encoding == ENCODING_LISTPACK || !image_can_part(form, e)) return false;
+    return entry_free_effort(e) >= BIG_ELEMENTS || entry_memory(e, SAMPLES) >= BIG_BYTES;
 }
 
 static void note(struct part *p, size_t waiting) {

@@ -1,0 +1,7 @@
+# stall.sh: what a command on one big value takes while that value is saved. Trivet alone: where a server forks, all
+# commands wait together, which the section `snapshot` shows. Sourced by bench/run.
+
+stall=$(dirname "$trivet")/bench/snapshot_stall
+[[ -x $stall ]] || fail "$stall is missing: build it, \`make bench\` does"
+start trivet 0,1 1
+"$stall" "$work/trivet/socket" "$stall_elements"
