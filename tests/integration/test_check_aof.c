@@ -2,6 +2,7 @@
 #include "../harness/check.h"
 #include "../harness/server.h"
 #include "files.h"
+#include "tools.h"
 #include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -26,23 +27,9 @@ static char tool[PATH_MAX];
 
 /* ---- running ---- */
 
-static void find_tool(void) {
-    const char *server = getenv("TRIVET_SERVER");
-    if (server && *server) {
-        assert_true(strlen(server) < sizeof tool - 32);
-        strcpy(tool, server);
-    } else {
-        ssize_t len = readlink("/proc/self/exe", tool, sizeof tool - 32);
-        assert_true(len > 0);
-        tool[len] = '\0';
-        strcpy(strstr(tool, "/tests/"), "/trivet-server");
-    }
-    strcpy(strrchr(tool, '/'), "/trivet-check-aof");
-}
-
 static int make_folder(void **state) {
     (void)state;
-    find_tool();
+    tool_find(tool, "trivet-check-aof");
     strcpy(folder, "/tmp/trivet-check-XXXXXX");
     return mkdtemp(folder) ? 0 : -1;
 }

@@ -2,6 +2,7 @@
 #include "../harness/check.h"
 #include "../harness/server.h"
 #include "files.h"
+#include "tools.h"
 #include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,20 +16,6 @@
 
 static char tool[PATH_MAX];
 static struct server *redis; /* made the file dump.rdb of its folder, and has ended */
-
-static void find_tool(void) {
-    const char *server = getenv("TRIVET_SERVER");
-    if (server && *server) {
-        assert_true(strlen(server) < sizeof tool - 32);
-        strcpy(tool, server);
-    } else {
-        ssize_t len = readlink("/proc/self/exe", tool, sizeof tool - 32);
-        assert_true(len > 0);
-        tool[len] = '\0';
-        strcpy(strstr(tool, "/tests/"), "/trivet-server");
-    }
-    strcpy(strrchr(tool, '/'), "/trivet-check-rdb");
-}
 
 static int make_file(void **state) {
     (void)state;
@@ -46,7 +33,7 @@ static int make_file(void **state) {
                                             "FUNCTION LOAD '#!lua name=lib\nreturn 1'",
                                             "SAVE",
                                             NULL };
-    find_tool();
+    tool_find(tool, "trivet-check-rdb");
     redis = server_launch(&(struct server_plan){ .program = "redis-server", .args = args, .bare = true });
     struct client *c = server_connect(redis);
     for (size_t i = 0; commands[i]; i++) client_ask(c, "%s", commands[i]);
