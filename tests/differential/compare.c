@@ -36,6 +36,8 @@ static struct known_difference known[] = {
       "7.2 wakes a reader with the error that its command would get now", 0 },
     { "XREADGROUP ...BLOCK...", "-UNBLOCKED the stream key no longer exists", "-WRONGTYPE ...", "the same",
       0 },
+    { "XREADGROUP ...BLOCK...", "-NOGROUP the consumer group this client was blocked on no longer exists",
+      "-NOGROUP No such key ...", "the same", 0 },
     { "Z...RANK ...", "-ERR wrong number of arguments for ...", "-ERR syntax error",
       "7.0 has no WITHSCORE, so no fourth argument", 0 },
 };
