@@ -112,8 +112,7 @@ static void a_scheduled_snapshot_follows_the_rewrite(void **state) {
                                      { "BGSAVE SCHEDULE", "+Background saving scheduled" },
                                      { NULL, NULL } });
     struct client *c = server_connect(s);
-    for (int tries = 0; info_number(c, "persistence", "rdb_saves") < 1; tries++)
-        if (tries > 100000) HARNESS_FAIL("no snapshot after the rewrite");
+    saves_await_count(c, "rdb_saves", 1);
     assert_persistence(c, "aof_rewrites", "1");
     client_close(c);
     server_free(s);
@@ -136,8 +135,7 @@ static void in_a_transaction_they_are_scheduled(void **state) {
            { "EXEC", "-EXECABORT Transaction discarded because of previous errors." },
            { NULL, NULL } });
     struct client *c = server_connect(s);
-    for (int tries = 0; info_number(c, "persistence", "rdb_saves") < 1; tries++)
-        if (tries > 100000) HARNESS_FAIL("the scheduled snapshot does not come");
+    saves_await_count(c, "rdb_saves", 1);
     assert_persistence(c, "aof_rewrites", "1");
     client_close(c);
     server_free(s);
@@ -323,8 +321,7 @@ static void a_save_point_saves_after_its_time(void **state) {
     assert_persistence(c, "rdb_changes_since_last_save", "2");
     assert_persistence(c, "rdb_saves", "0");
     assert_reply(c, "SET c 1", "+OK");
-    for (int tries = 0; info_number(c, "persistence", "rdb_saves") < 1; tries++)
-        if (tries > 1000000) HARNESS_FAIL("the save point was not noticed");
+    saves_await_count(c, "rdb_saves", 1);
     server_await_log(s, "3 changes in 1 seconds. Saving...", 1);
     assert_persistence(c, "rdb_changes_since_last_save", "0");
     assert_true(file_exists(server_path(s, "dump.rdb")));

@@ -20,6 +20,13 @@ void saves_await(struct client *c) {
     }
 }
 
+void saves_await_count(struct client *c, const char *field, int64_t least) {
+    for (int waited = 0; info_number(c, "persistence", field) < least; waited++) {
+        if (waited > PATIENCE_MS / 2) HARNESS_FAIL("%s does not come to %lld", field, (long long)least);
+        pause_a_little();
+    }
+}
+
 /* Another snapshot may still be on its way out. */
 static void begin(struct client *c, const char *command) {
     for (int tries = 0;; tries++) {

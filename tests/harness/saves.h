@@ -9,6 +9,8 @@
 
 /* Waits until nothing is being saved or rewritten, nor is about to be. */
 void saves_await(struct client *c);
+/* Waits until a number of INFO persistence is at least this. */
+void saves_await_count(struct client *c, const char *field, int64_t least);
 /* BGSAVE to its good end. */
 void saves_save(struct client *c);
 /* BGREWRITEAOF to its good end. */

@@ -15,11 +15,6 @@ static void assert_persistence(struct client *c, const char *field, const char *
     if (strcmp(got, expected) != 0) HARNESS_FAIL("%s is '%s', not '%s'", field, got, expected);
 }
 
-static void await_persistence(struct client *c, const char *field, int64_t least) {
-    for (int tries = 0; info_number(c, "persistence", field) < least; tries++)
-        if (tries > 1000000) HARNESS_FAIL("%s does not come to %lld", field, (long long)least);
-}
-
 /* The names of base and increment, once the manifest names nothing else: history files are removed in the
  * background, from the disk and then from the manifest. */
 struct names {
@@ -123,7 +118,7 @@ static void it_begins_by_itself_when_the_file_has_grown(void **state) {
     for (int round = 1; round <= 2; round++) {
         for (int i = 0; i < 300; i++) client_queue(c, "SET key%d some-value-%d", i % 30, i);
         client_skip(c, 300);
-        await_persistence(c, "aof_rewrites", round);
+        saves_await_count(c, "aof_rewrites", round);
     }
     server_await_log(s, "Starting automatic rewriting of AOF on", 2);
     assert_reply(c, "CONFIG SET auto-aof-rewrite-percentage 0", "+OK");
