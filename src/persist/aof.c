@@ -132,8 +132,9 @@ static void raise_synced(uint64_t to) {
  * durable before the next gets a byte. */
 static bool settle_retired(void) NEEDS(file_lock);
 static bool settle_retired(void) {
-    if (LIKELY(file.retired < 0)) return true;
-    while (file.syncs > 0) pthread_cond_wait(&file.synced_all, &file_lock.mutex);
+    while (UNLIKELY(file.retired >= 0) && file.syncs > 0)
+        pthread_cond_wait(&file.synced_all, &file_lock.mutex);
+    if (file.retired < 0) return true; /* perhaps another thread settled it while this one waited */
     if (aof_io.fdatasync(file.retired) != 0) {
         /* Not a failed append: perhaps no byte waits, and then no append would come to clear that. */
         return sync_failed(errno, "of the file before", atomic_load(&written) - atomic_load(&synced));

@@ -1,6 +1,7 @@
 /* image.c: see image_private.h. */
 #include "persist/image_private.h"
 #include "persist/journal_private.h"
+#include "persist/rdb_private.h"
 #include "trivet/base/mem.h"
 #include "trivet/base/number.h"
 #include "trivet/keyspace/eviction.h"
@@ -58,7 +59,6 @@ void image_put_entry(const struct image_form *form, struct rdb_out *out, const s
 
 void image_put_string_head(const struct image_form *form, struct rdb_out *out, const struct entry *e) {
     put_record_head(form, out, e, RDB_STRING);
-    rdb_put_length(out, entry_blob(e)->len);
 }
 
 /* ---- in parts ---- */
@@ -66,6 +66,7 @@ void image_put_string_head(const struct image_form *form, struct rdb_out *out, c
 /* An older RDB version leaves out fields that have expired, whose number is not known beforehand. */
 bool image_can_part(const struct image_form *form, const struct entry *e) {
     if (!value_can_freeze(entry_value(e))) return false;
+    if (e->type == TYPE_STREAM) return !form->as_commands;
     bool dated = e->type == TYPE_HASH && hash_dated(entry_value(e)) > 0;
     return form->as_commands || !dated || form->version >= RDB_VERSION_VALKEY;
 }
@@ -82,12 +83,20 @@ void image_put_head(const struct image_form *form, struct rdb_out *out, const st
     parts->with_expiry = type == RDB_HASH_2;
     put_record_head(form, out, e, type);
     rdb_put_length(out, frozen_count(f));
+    if (e->type != TYPE_STREAM) return;
+    struct rdb_out rest = { .compress = out->compress };
+    rdb_put_stream_rest(&rest, stream_of(entry_value(e)), rdb_stream_form(type));
+    parts->rest = rest.bytes;
 }
 
 static void put_rdb_element(struct rdb_out *out, const struct image_parts *parts,
                             const struct frozen_element *el) {
     if (parts->type == TYPE_LIST) {
         rdb_put_list_node(out, el->value, el->plain);
+        return;
+    }
+    if (parts->type == TYPE_STREAM) {
+        rdb_put_stream_node(out, el->master, el->value);
         return;
     }
     rdb_put_string(out, el->name);
@@ -135,6 +144,7 @@ void image_put_element(const struct image_form *form, struct rdb_out *out, const
 }
 
 void image_put_tail(const struct image_form *form, struct rdb_out *out, const struct image_parts *parts) {
+    buf_append(&out->bytes, buf_slice(&parts->rest));
     if (!form->as_commands || parts->expiry_ms == NO_EXPIRY || parts->expiry_ms < form->now_ms) return;
     char digits[INT64_TEXT_MAX];
     struct slice argv[] = { LIT_INIT("PEXPIREAT"), slice_make(parts->key, parts->key_len),
@@ -142,4 +152,7 @@ void image_put_tail(const struct image_form *form, struct rdb_out *out, const st
     emit(out, argv, COUNT_OF(argv));
 }
 
-void image_parts_release(struct image_parts *parts) { mem_free(parts->key); }
+void image_parts_release(struct image_parts *parts) {
+    mem_free(parts->key);
+    buf_release(&parts->rest);
+}

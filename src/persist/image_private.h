@@ -14,6 +14,7 @@ enum image_hint { HINT_NONE, HINT_IDLE, HINT_FREQUENCY };
 
 struct image_form {
     bool as_commands;
+    bool compress;        /* what is written by the walker; commands do not take the time */
     int version;          /* of the RDB format */
     enum image_hint hint; /* what eviction knows of an entry */
     int64_t now_ms;       /* the snapshot's instant */
@@ -32,6 +33,7 @@ struct image_parts {
     size_t key_len;
     int64_t expiry_ms;
     bool with_expiry; /* RDB: each field has a time behind it */
+    struct buf rest;  /* RDB: of a stream's record what follows the nodes, as it was when it was frozen */
 };
 void image_put_head(const struct image_form *form, struct rdb_out *out, const struct entry *e,
                     const struct frozen *f, struct image_parts *parts);
@@ -40,7 +42,7 @@ void image_put_element(const struct image_form *form, struct rdb_out *out, const
 void image_put_tail(const struct image_form *form, struct rdb_out *out, const struct image_parts *parts);
 void image_parts_release(struct image_parts *parts);
 
-/* What stands before the bytes of a string that is written by reference (a big blob). RDB only. */
+/* What stands before a string that is written by reference (a big blob). RDB only. */
 void image_put_string_head(const struct image_form *form, struct rdb_out *out, const struct entry *e);
 
 #endif

@@ -32,16 +32,20 @@ static void put_id(struct rdb_out *out, struct stream_id id) {
     rdb_put_length(out, id.seq);
 }
 
+void rdb_put_stream_node(struct rdb_out *out, struct stream_id master, struct slice listpack) {
+    char id[ID_BYTES];
+    write_id(id, master);
+    rdb_put_string(out, slice_make(id, sizeof id));
+    rdb_put_string(out, listpack);
+    rdb_may_drain(out);
+}
+
 static void put_nodes(struct rdb_out *out, const struct stream *s) {
     rdb_put_length(out, s->nodes.count);
     struct id_cursor at = id_map_first(&s->nodes);
     for (; id_map_has(&s->nodes, at); at = id_map_next(&s->nodes, at)) {
-        char master[ID_BYTES];
-        write_id(master, id_map_id(&s->nodes, at));
         const unsigned char *lp = stream_node(s, at);
-        rdb_put_string(out, slice_make(master, sizeof master));
-        rdb_put_string(out, slice_make(lp, listpack_bytes(lp)));
-        rdb_may_drain(out);
+        rdb_put_stream_node(out, id_map_id(&s->nodes, at), slice_make(lp, listpack_bytes(lp)));
     }
 }
 
@@ -50,8 +54,11 @@ static void put_pending(struct rdb_out *out, const struct stream_group *g) {
     struct id_cursor at = id_map_first(&g->pending);
     for (; id_map_has(&g->pending, at); at = id_map_next(&g->pending, at)) {
         const struct stream_pending *p = id_map_payload(&g->pending, at);
-        put_raw_id(out, id_map_id(&g->pending, at));
-        rdb_put_u64(out, (uint64_t)p->delivered_ms);
+        char fixed[ID_BYTES + 8];
+        uint64_t delivered_ms = htole64((uint64_t)p->delivered_ms);
+        write_id(fixed, id_map_id(&g->pending, at));
+        memcpy(fixed + ID_BYTES, &delivered_ms, sizeof delivered_ms);
+        buf_append(&out->bytes, slice_make(fixed, sizeof fixed));
         rdb_put_length(out, p->deliveries);
         rdb_may_drain(out);
     }
@@ -78,8 +85,15 @@ static void put_group(struct rdb_out *out, const struct stream_group *g, int for
     for (uint32_t i = 0; i < g->consumers.count; i++) put_consumer(out, stream_consumer_at(g, i), form);
 }
 
-void rdb_put_stream(struct rdb_out *out, const struct stream *s, int form) {
-    put_nodes(out, s);
+/* What pending entries take, once in the group and once at their consumer, if few are delivered often. */
+static size_t pending_bytes(const struct stream *s) {
+    size_t count = 0;
+    for (uint32_t i = 0; i < s->groups.count; i++) count += stream_group_at(s, i)->pending.count;
+    return count * (ID_BYTES + 8 + 1 + ID_BYTES);
+}
+
+void rdb_put_stream_rest(struct rdb_out *out, const struct stream *s, int form) {
+    if (!out->drain) buf_reserve(&out->bytes, pending_bytes(s)); /* growing copies what is there */
     rdb_put_length(out, s->length);
     put_id(out, s->last_id);
     if (form >= 2) {
@@ -89,6 +103,11 @@ void rdb_put_stream(struct rdb_out *out, const struct stream *s, int form) {
     }
     rdb_put_length(out, s->groups.count);
     for (uint32_t i = 0; i < s->groups.count; i++) put_group(out, stream_group_at(s, i), form);
+}
+
+void rdb_put_stream(struct rdb_out *out, const struct stream *s, int form) {
+    put_nodes(out, s);
+    rdb_put_stream_rest(out, s, form);
 }
 
 /* ---- reading ---- */

@@ -150,7 +150,7 @@ void rdb_put_value(struct rdb_out *out, const struct entry *e, int version, int6
     case TYPE_SET: put_set(out, entry_value(e), type); break;
     case TYPE_ZSET: put_zset(out, entry_value(e), type); break;
     case TYPE_HASH: put_hash(out, entry_value(e), type, now_ms); break;
-    case TYPE_STREAM: rdb_put_stream(out, stream_of(entry_value(e)), type == RDB_STREAM_3 ? 3 : 2); break;
+    case TYPE_STREAM: rdb_put_stream(out, stream_of(entry_value(e)), rdb_stream_form(type)); break;
     default: assert(!"every type can be saved");
     }
 }

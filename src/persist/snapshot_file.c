@@ -25,6 +25,7 @@ static void fail(struct snapshot_file *f, const char *what) {
 
 struct image_form snapshot_form(const struct snapshot_plan *plan) {
     struct image_form form = { .as_commands = plan->as_commands,
+                               .compress = plan->compress,
                                .version = plan->version,
                                .now_ms = plan->now_ms };
     if (form.version == 0) form.version = keyspace_has_dated() ? RDB_VERSION_VALKEY : RDB_VERSION_MAX;

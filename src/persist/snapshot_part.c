@@ -5,13 +5,17 @@
 #include "trivet/base/mem.h"
 #include "trivet/keyspace/walk.h"
 #include "trivet/persist/rdb_values.h"
-#include "trivet/types/hash.h"
+#include "trivet/types/stream.h"
 #include <unistd.h>
 
 #define BIG_ELEMENTS 256              /* from here on a collection is frozen */
 #define BIG_BYTES ((size_t)64 * 1024) /* or so many bytes, by a guess from some elements */
 #define SAMPLES 5
-#define STEPS_AT_ONCE 32 /* buckets or nodes under one lock */
+#define BIG_NODES 16 /* of a stream */
+/* Under one lock; nodes have some kilobytes, which may have to be compressed. */
+#define BUCKETS_AT_ONCE 32
+#define NODES_AT_ONCE 4
+#define STRING_COMPRESSED_MAX ((size_t)16 * 1024 * 1024) /* more would take as much memory again */
 /* The lock is not a fair one: without a pause the walker would have it again before a command that waits for
  * it has woken up, time after time. */
 #define PAUSE_US 20
@@ -20,10 +24,12 @@ bool part_suits(const struct image_form *form, const struct entry *e) {
     if (e->type == TYPE_STRING)
         return !form->as_commands && e->encoding == ENCODING_BLOB && entry_blob(e)->len >= BIG_BYTES;
     if (e->encoding == ENCODING_LISTPACK || !image_can_part(form, e)) return false;
+    if (e->type == TYPE_STREAM) return stream_of(entry_value(e))->nodes.count >= BIG_NODES;
     return entry_free_effort(e) >= BIG_ELEMENTS || entry_memory(e, SAMPLES) >= BIG_BYTES;
 }
 
 static void note(struct part *p, size_t waiting) {
+    waiting += p->facts.rest.len;
     snapshot_note_part(p->noted, waiting);
     p->noted = waiting;
 }
@@ -42,6 +48,7 @@ struct part *part_new(const struct image_form *form, const struct entry *e, uint
     struct part *p = mem_alloc_zero(sizeof *p);
     p->db = db;
     p->form = form;
+    p->out.compress = form->compress;
     atomic_store_explicit(&p->shard, shard, memory_order_relaxed);
     if (e->type == TYPE_STRING) {
         p->blob = blob_ref(entry_blob(e));
@@ -50,6 +57,7 @@ struct part *part_new(const struct image_form *form, const struct entry *e, uint
     }
     struct frozen *f = value_freeze(entry_value(e), take_element, p);
     image_put_head(form, &p->out, e, f, &p->facts);
+    note(p, 0);
     atomic_store(&p->frozen, f);
     return p;
 }
@@ -65,13 +73,17 @@ static struct shard *lock_home(struct part *p) {
     }
 }
 
+static bool has_nodes(const struct part *p) {
+    return p->facts.type == TYPE_LIST || p->facts.type == TYPE_STREAM;
+}
+
 /* Some steps, whose bytes go to `taken`. True while there is more; at the end the value is let go. */
 static bool walk_some(struct part *p, struct buf *taken, bool drop) UNCHECKED;
 static bool walk_some(struct part *p, struct buf *taken, bool drop) {
     walk_enter();
     struct shard *s = lock_home(p);
     p->walking = true;
-    bool more = !drop && frozen_walk(p->frozen, STEPS_AT_ONCE);
+    bool more = !drop && frozen_walk(p->frozen, has_nodes(p) ? NODES_AT_ONCE : BUCKETS_AT_ONCE);
     p->walking = false;
     struct buf bytes = p->out.bytes;
     p->out.bytes = *taken;
@@ -81,6 +93,18 @@ static bool walk_some(struct part *p, struct buf *taken, bool drop) {
     lock_drop(&s->lock);
     walk_leave();
     return more;
+}
+
+/* Behind its head, which is in `out`. */
+static void put_blob(struct part *p, struct snapshot_file *f) {
+    if (p->out.compress && p->blob->len <= STRING_COMPRESSED_MAX) {
+        rdb_put_string(&p->out, blob_slice(p->blob));
+        return;
+    }
+    rdb_put_length(&p->out, p->blob->len);
+    snapshot_file_put(f, buf_slice(&p->out.bytes));
+    buf_clear(&p->out.bytes);
+    snapshot_file_put(f, blob_slice(p->blob));
 }
 
 void part_finish(struct part *p, struct snapshot_file *f, bool drop) {
@@ -93,16 +117,18 @@ void part_finish(struct part *p, struct snapshot_file *f, bool drop) {
         buf_clear(&taken);
     }
     if (!drop) {
-        if (!p->blob) image_put_tail(p->form, &p->out, &p->facts);
+        if (p->blob)
+            put_blob(p, f);
+        else
+            image_put_tail(p->form, &p->out, &p->facts);
         snapshot_file_put(f, buf_slice(&p->out.bytes));
-        if (p->blob) snapshot_file_put(f, blob_slice(p->blob));
     }
     buf_release(&taken);
 }
 
 void part_free(struct part *p) {
     assert(!p->frozen);
-    note(p, 0);
+    snapshot_note_part(p->noted, 0);
     blob_unref(p->blob);
     image_parts_release(&p->facts);
     buf_release(&p->out.bytes);

@@ -1,10 +1,11 @@
-/* freeze.c: see freeze.h. What a freeze keeps beside the value is kept by the table or the deque; here is
- * what they have in common, and the way from an item of a table to an element. */
+/* freeze.c: see freeze.h. What a freeze keeps beside the value is kept by the table, the deque or the stream;
+ * here is what they have in common, and the way from what they visit to an element. */
 #include "trivet/types/freeze.h"
 #include "trivet/base/mem.h"
 #include "trivet/types/hash.h"
 #include "types/deque_private.h"
 #include "types/freeze_private.h"
+#include "types/stream_freeze_private.h"
 
 struct frozen {
     struct value value;
@@ -14,6 +15,8 @@ struct frozen {
 };
 
 static bool is_list(struct value v) { return v.encoding == ENCODING_DEQUE; }
+
+static bool is_stream(struct value v) { return v.encoding == ENCODING_STREAM; }
 
 /* The table of the other types' big forms, else NULL. */
 static struct table *table_in(struct value v) {
@@ -38,13 +41,22 @@ static void visit_node(void *arg, const struct deque_view *node) {
     f->visit(f->arg, &e);
 }
 
+static void visit_stream_node(void *arg, struct stream_id master, const unsigned char *listpack) {
+    const struct frozen *f = arg;
+    struct frozen_element e = { .value = slice_make(listpack, listpack_bytes(listpack)),
+                                .master = master,
+                                .expiry_ms = HASH_NO_EXPIRY };
+    f->visit(f->arg, &e);
+}
+
 struct frozen *value_frozen(struct value v) {
     if (is_list(v)) return deque_frozen_for(v.ptr);
+    if (is_stream(v)) return stream_frozen_for(v.ptr);
     return table_in(v) ? table_frozen_for(v.ptr) : NULL;
 }
 
 bool value_can_freeze(struct value v) {
-    bool fits = is_list(v) ? deque_can_freeze(v.ptr) : table_in(v) != NULL;
+    bool fits = is_list(v) ? deque_can_freeze(v.ptr) : is_stream(v) || table_in(v);
     return fits && !value_frozen(v);
 }
 
@@ -55,6 +67,11 @@ struct frozen *value_freeze(struct value v, frozen_visit *visit, void *arg) {
     if (is_list(v)) {
         f->count = ((const struct deque *)v.ptr)->length;
         deque_freeze(v.ptr, visit_node, f);
+        return f;
+    }
+    if (is_stream(v)) {
+        f->count = stream_of(v)->nodes.count;
+        stream_freeze(v.ptr, visit_stream_node, f);
         return f;
     }
     struct table *t = table_in(v);
@@ -71,18 +88,23 @@ size_t frozen_dated(const struct frozen *f) { return f->dated; }
 
 bool frozen_walk(struct frozen *f, size_t steps) {
     if (is_list(f->value)) return deque_freeze_walk(f->value.ptr, steps);
+    if (is_stream(f->value)) return stream_freeze_walk(f->value.ptr, steps);
     return table_freeze_walk(f->value.ptr, steps);
 }
 
 void frozen_end(struct frozen *f) {
     if (is_list(f->value))
         deque_thaw(f->value.ptr);
+    else if (is_stream(f->value))
+        stream_thaw(f->value.ptr);
     else
         table_thaw(f->value.ptr);
     mem_free(f);
 }
 
-size_t frozen_memory(const struct frozen *f) {
-    size_t kept = is_list(f->value) ? deque_freeze_memory(f->value.ptr) : table_freeze_memory(f->value.ptr);
-    return mem_size(f) + kept;
+static size_t memory_beside(struct value v) {
+    if (is_list(v)) return deque_freeze_memory(v.ptr);
+    return is_stream(v) ? stream_freeze_memory(v.ptr) : table_freeze_memory(v.ptr);
 }
+
+size_t frozen_memory(const struct frozen *f) { return mem_size(f) + memory_beside(f->value); }

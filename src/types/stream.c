@@ -1,5 +1,6 @@
 /* stream.c: entries in nodes, their ids, walking, trimming. See stream.h for the form of a node. */
 #include "trivet/types/stream.h"
+#include "stream_freeze_private.h"
 #include "stream_node_private.h"
 #include "trivet/base/mem.h"
 #include <assert.h>
@@ -70,7 +71,14 @@ static uint64_t live_count(const unsigned char *lp) { return node_number(listpac
 
 static uint64_t deleted_count(const unsigned char *lp) { return node_number(second(lp)); }
 
-/* Some entries of the node were marked as deleted. */
+/* The node's listpack, that it may be changed where it is. */
+static unsigned char *own_node(const struct stream *s, struct id_cursor at) {
+    unsigned char **slot = node_slot(s, at);
+    if (stream_leave_to_freeze(s, id_map_id(&s->nodes, at), *slot)) *slot = listpack_copy(*slot);
+    return *slot;
+}
+
+/* Some entries of the node, which is the stream's own, were marked as deleted. */
 static void move_counts(struct stream *s, struct id_cursor at, uint64_t deleted) {
     unsigned char **slot = node_slot(s, at), *lp = *slot, *place = listpack_first(lp);
     uint64_t live = live_count(lp) - deleted, gone = deleted_count(lp) + deleted;
@@ -83,9 +91,10 @@ static void move_counts(struct stream *s, struct id_cursor at, uint64_t deleted)
 /* Returns how many entries went with it. */
 static uint64_t remove_node(struct stream *s, struct id_cursor at) {
     unsigned char *lp = *node_slot(s, at);
+    struct stream_id master = id_map_id(&s->nodes, at);
     uint64_t count = live_count(lp);
-    listpack_free(lp);
-    id_map_remove(&s->nodes, id_map_id(&s->nodes, at));
+    if (!stream_leave_to_freeze(s, master, lp)) listpack_free(lp);
+    id_map_remove(&s->nodes, master);
     s->length -= count;
     return count;
 }
@@ -99,6 +108,7 @@ struct stream *stream_new(void) {
 }
 
 void stream_free(struct stream *s) {
+    assert(!s->freeze);
     struct id_cursor at = id_map_first(&s->nodes);
     for (; id_map_has(&s->nodes, at); at = id_map_next(&s->nodes, at)) listpack_free(*node_slot(s, at));
     id_map_release(&s->nodes);
@@ -115,6 +125,7 @@ struct stream *stream_copy(const struct stream *s) {
         unsigned char **slot = node_slot(copy, at);
         *slot = listpack_copy(*slot);
     }
+    copy->freeze = NULL;
     copy->groups = (struct name_list){ 0 };
     stream_groups_copy(copy, s);
     return copy;
@@ -350,8 +361,10 @@ bool stream_add(struct stream *s, struct stream_id id, const struct slice *field
     }
     if (slot) {
         master = id_map_id(&s->nodes, at);
+        own_node(s, at);
     } else {
         bool fresh;
+        stream_tell_freeze(s, id);
         slot = id_map_put(&s->nodes, id, &fresh);
         assert(fresh);
         *slot = new_node(fields, pairs);
@@ -366,10 +379,10 @@ bool stream_add(struct stream *s, struct stream_id id, const struct slice *field
 
 /* ---- deleting and trimming ---- */
 
-/* A flag is a number of one byte, so it can be set in its place. */
-static void mark_deleted(const struct stream_walk *w) {
-    unsigned char *flags = (unsigned char *)(uintptr_t)w->flags;
-    *flags |= ENTRY_DELETED;
+/* A flag is a number of one byte, so it can be set in its place. The walk can go on inside the node, even if
+ * that is a copy now. */
+static void mark_deleted(const struct stream *s, const struct stream_walk *w) {
+    own_node(s, w->node)[w->flags - w->listpack] |= ENTRY_DELETED;
 }
 
 bool stream_delete(struct stream *s, struct stream_id id) {
@@ -379,7 +392,7 @@ bool stream_delete(struct stream *s, struct stream_id id) {
     if (live_count(w.listpack) == 1) {
         remove_node(s, w.node);
     } else {
-        mark_deleted(&w);
+        mark_deleted(s, &w);
         move_counts(s, w.node, 1);
     }
     if (stream_id_compare(id, s->max_deleted_id) > 0) s->max_deleted_id = id;
@@ -412,7 +425,7 @@ static uint64_t trim_inside(struct stream *s, const struct stream_trim *how) {
         bool stop =
             how->by_id ? stream_id_compare(w.id, how->min_id) >= 0 : s->length - marked <= how->max_length;
         if (stop) break;
-        mark_deleted(&w);
+        mark_deleted(s, &w);
         marked++;
     }
     if (marked > 0) move_counts(s, id_map_first(&s->nodes), marked);
@@ -439,6 +452,7 @@ uint64_t stream_trim(struct stream *s, const struct stream_trim *how) {
 /* ---- loading ---- */
 
 bool stream_load_node(struct stream *s, struct stream_id master, unsigned char *listpack) {
+    assert(!s->freeze);
     struct id_cursor last = id_map_last(&s->nodes);
     if (id_map_has(&s->nodes, last) && stream_id_compare(master, node_last_id(s, last)) <= 0) return false;
     bool fresh;

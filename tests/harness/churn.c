@@ -9,6 +9,7 @@
 #define CHUNK 200  /* elements a command of the filling */
 #define RARE_OF 40 /* one command of so many is of the rare ones */
 #define PLAIN_ELEMENT 20000
+#define ENTRIES 3000 /* of a stream: enough nodes to be saved in parts, even trimmed */
 
 /* A key may have another type by now. */
 static void drop_replies(struct client *c, size_t count) {
@@ -89,8 +90,8 @@ static void fill_plain_list(struct client *c, unsigned k) {
 
 static void fill_stream(struct client *c, unsigned k) {
     client_ask(c, "XGROUP CREATE x%u g 0 MKSTREAM", k); /* an error if it is there */
-    for (unsigned i = 0; i < CHURN_ELEMENTS / 4; i++) client_queue(c, "XADD x%u * field %u other v", k, i);
-    drop_replies(c, CHURN_ELEMENTS / 4);
+    for (unsigned i = 0; i < ENTRIES; i++) client_queue(c, "XADD x%u * field %u other v", k, i);
+    drop_replies(c, ENTRIES);
     client_ask(c, "XREADGROUP GROUP g someone COUNT 300 STREAMS x%u >", k);
 }
 

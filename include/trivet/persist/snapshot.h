@@ -10,7 +10,7 @@
  *   hash, set, sorted set    the elements of the bucket it changes
  *   list                     16 bytes a node once; then the node it changes
  *   big string               nothing to overwrite it; to change it in place, one copy of its bytes
- *   stream                   a copy of all its nodes, once
+ *   stream                   the node it changes; once, some 40 bytes for each pending entry
  *
  * One snapshot at a time: BGSAVE, the base of an AOF, later a replica's first sync. SAVE writes the same file
  * with the gate closed. */

@@ -44,6 +44,7 @@ struct stream {
     struct stream_id last_id, first_id; /* first_id: of the first entry there is, 0-0 if there is none */
     struct stream_id max_deleted_id;    /* the greatest id that was ever deleted as such, not by trimming */
     struct name_list groups;            /* of struct stream_group */
+    struct stream_freeze *freeze;       /* NULL unless frozen (freeze.h) */
 };
 
 extern const struct value_ops stream_value_ops;

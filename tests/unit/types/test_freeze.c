@@ -8,7 +8,6 @@
 #include "trivet/types/list.h"
 #include "trivet/types/listpack.h"
 #include "trivet/types/set.h"
-#include "trivet/types/stream.h"
 #include "trivet/types/zset.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -560,7 +559,6 @@ static void only_big_forms_can_be_frozen(void **state) {
         small[i].ops->free(small[i].v);
     }
     char text[] = "text";
-    assert_false(value_can_freeze((struct value){ text, ENCODING_STREAM }));
     assert_false(value_can_freeze((struct value){ text, ENCODING_BLOB }));
 }
 
