@@ -289,8 +289,10 @@ static void begin_rewriting(void) {
     struct buf error = { 0 };
     change_flush_quietly();
     if (!journal_on || now.rewrite_cancelled) {
+        LOG_WARNING("Background AOF rewrite was cancelled: the append only file was turned off");
         aof_rewrite_drop();
-        rewrite_failed("cancelled", LIT("the append only file was turned off"));
+        saving_status.rewrite.began_ms = 0;
+        doing = NOTHING;
     } else if (!aof_rewrite_switch(&error)) {
         rewrite_failed("cannot write the present file", buf_slice(&error));
     } else {

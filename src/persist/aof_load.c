@@ -86,8 +86,7 @@ static void refuse(const struct part *part, const struct aof_read *read, enum ao
     case AOF_READ_BAD: refuse_damage(part, read); return;
     case AOF_READ_RDB:
         LOG_WARNING(
-            "AOF file %s, offset 0: it begins as an RDB file, which this version does not read yet. Rewrite "
-            "it where it was made with 'aof-use-rdb-preamble no'",
+            "AOF file %s, offset 0: it begins as an RDB file, and the loader was given no reader for those",
             part->name);
         return;
     case AOF_READ_REFUSED:

@@ -19,6 +19,7 @@
 #include "trivet/base/mem.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -30,7 +31,9 @@ static struct {
     uint64_t open_seq; /* of the incremental that is written to */
     int prepared;      /* the next one, -1 if there is none */
     uint64_t prepared_seq;
-    bool lacks_base; /* the open one is not in the manifest on disk: there is no base for it yet */
+    /* The open one is not in the manifest on disk: there is no base for it yet. Read by anybody: a cron must
+     * not wait for the disk to learn it. */
+    atomic_bool lacks_base;
 } now = { .prepared = -1 };
 
 /* ---- history files ---- */
@@ -61,7 +64,9 @@ static void forget_history(const struct history *h) {
     struct aof_manifest m;
     struct buf error = { 0 };
     lock_take(&manifest_lock);
-    bool done = is_present_folder(&h->folder) && aof_manifest_read(&m, &error) == MANIFEST_READ;
+    bool present = is_present_folder(&h->folder);
+    if (!present) buf_append(&error, LIT("'dir' is another folder by now"));
+    bool done = present && aof_manifest_read(&m, &error) == MANIFEST_READ;
     for (size_t i = done ? m.count : 0; i > 0; i--)
         if (is_named(&h->files, &m.files[i - 1])) aof_manifest_remove(&m, i - 1);
     if (done) {
@@ -335,12 +340,7 @@ bool aof_begin_anew(struct buf *error) {
     return fd >= 0;
 }
 
-bool aof_lacks_base(void) {
-    lock_take(&manifest_lock);
-    bool lacks = now.lacks_base;
-    lock_drop(&manifest_lock);
-    return lacks;
-}
+bool aof_lacks_base(void) { return atomic_load_explicit(&now.lacks_base, memory_order_relaxed); }
 
 /* ---- rewriting ---- */
 

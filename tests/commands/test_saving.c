@@ -402,13 +402,18 @@ static void shutdown_saves_as_told(void **state) {
     }
 }
 
+/* The server's `dir` is a folder that is gone. */
+static void lose_folder(struct server *s, struct client *c) {
+    mkdir(server_path(s, "data"), 0755);
+    client_ask(c, "CONFIG SET dir %s", server_path(s, "data"));
+    rmdir(server_path(s, "data"));
+}
+
 static void shutdown_that_cannot_save_does_not_end(void **state) {
     (void)state;
     struct server *s = server_start("--save", "3600 1", NULL);
     struct client *c = server_connect(s);
-    mkdir(server_path(s, "data"), 0755);
-    client_ask(c, "CONFIG SET dir %s", server_path(s, "data"));
-    rmdir(server_path(s, "data"));
+    lose_folder(s, c);
     assert_reply(c, "SET k v", "+OK");
     assert_reply(c, "SHUTDOWN", "-ERR Errors trying to SHUTDOWN. Check logs.");
     assert_reply(c, "SHUTDOWN SAVE", "-ERR Errors trying to SHUTDOWN. Check logs.");
@@ -423,9 +428,7 @@ static void shutdown_that_cannot_save_does_not_end(void **state) {
 /* ---- failure and recovery ---- */
 
 static void fail_to_save(struct server *s, struct client *c) {
-    mkdir(server_path(s, "data"), 0755);
-    client_ask(c, "CONFIG SET dir %s", server_path(s, "data"));
-    rmdir(server_path(s, "data"));
+    lose_folder(s, c);
     assert_reply(c, "BGSAVE", "+Background saving started");
     saves_await(c);
     assert_persistence(c, "rdb_last_bgsave_status", "err");
@@ -489,9 +492,7 @@ static void a_failed_save_refuses_nothing(void **state) {
     (void)state;
     struct server *s = server_start("--save", "3600 1000000", NULL);
     struct client *c = server_connect(s);
-    mkdir(server_path(s, "data"), 0755);
-    client_ask(c, "CONFIG SET dir %s", server_path(s, "data"));
-    rmdir(server_path(s, "data"));
+    lose_folder(s, c);
     assert_reply(c, "SAVE", "-ERR");
     assert_reply(c, "CONFIG SET hz 20", "+OK");
     assert_reply(c, "SET k v", "+OK");

@@ -216,3 +216,15 @@ void add_unix_milliseconds(struct chance *c, struct words *w) {
     else
         words_add_str(w, chance_pick(c, bad_times));
 }
+
+void add_expiry_form(struct chance *c, struct words *w, unsigned which) {
+    static const struct {
+        const char *word;
+        void (*add_time)(struct chance *c, struct words *w);
+    } forms[EXPIRY_FORMS] = { { "EX", add_seconds },
+                              { "PX", add_milliseconds },
+                              { "EXAT", add_unix_seconds },
+                              { "pxat", add_unix_milliseconds } };
+    words_add_str(w, forms[which].word);
+    forms[which].add_time(c, w);
+}

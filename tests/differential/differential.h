@@ -36,6 +36,9 @@ void add_seconds(struct chance *c, struct words *w);
 void add_milliseconds(struct chance *c, struct words *w);
 void add_unix_seconds(struct chance *c, struct words *w);
 void add_unix_milliseconds(struct chance *c, struct words *w);
+/* EX, PX, EXAT or PXAT (0..3) with its time. */
+#define EXPIRY_FORMS 4
+void add_expiry_form(struct chance *c, struct words *w, unsigned which);
 
 /* ---- limits.c ---- */
 

@@ -10,25 +10,11 @@ static void touch_after(struct script *s) {
 }
 
 static void add_expiry_option(struct chance *c, struct words *w) {
-    switch (chance_below(c, 5)) {
-    case 0:
-        words_add_str(w, "EX");
-        add_seconds(c, w);
-        break;
-    case 1:
-        words_add_str(w, "PX");
-        add_milliseconds(c, w);
-        break;
-    case 2:
-        words_add_str(w, "EXAT");
-        add_unix_seconds(c, w);
-        break;
-    case 3:
-        words_add_str(w, "pxat");
-        add_unix_milliseconds(c, w);
-        break;
-    default: words_add_str(w, "KEEPTTL");
-    }
+    unsigned which = (unsigned)chance_below(c, 5);
+    if (which < EXPIRY_FORMS)
+        add_expiry_form(c, w, which);
+    else
+        words_add_str(w, "KEEPTTL");
 }
 
 static void make_set(struct chance *c, struct script *s) {

@@ -21,26 +21,11 @@ static void add_fields(struct chance *c, struct words *w, bool values) {
 }
 
 static void add_expiry(struct chance *c, struct words *w, const char *last) {
-    switch (chance_below(c, 6)) {
-    case 0:
-        words_add_str(w, "EX");
-        add_seconds(c, w);
-        break;
-    case 1:
-        words_add_str(w, "PX");
-        add_milliseconds(c, w);
-        break;
-    case 2:
-        words_add_str(w, "EXAT");
-        add_unix_seconds(c, w);
-        break;
-    case 3:
-        words_add_str(w, "PXAT");
-        add_unix_milliseconds(c, w);
-        break;
-    case 4: words_add_str(w, last); break;
-    default: break;
-    }
+    unsigned which = (unsigned)chance_below(c, 6);
+    if (which < EXPIRY_FORMS)
+        add_expiry_form(c, w, which);
+    else if (which == EXPIRY_FORMS)
+        words_add_str(w, last);
 }
 
 static void make_hexpire(struct chance *c, struct words *w) {
