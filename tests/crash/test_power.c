@@ -44,6 +44,8 @@ static struct power_plan some_plan(int round) {
                                 writers_draw(2) == 0 };
 }
 
+#define ROUNDS_THAT_LOSE 10
+
 static void cut_again_and_again(const char *policy, int young_ms) {
     disk_watch(data, side);
     power_begin(&power, data, side);
@@ -65,7 +67,8 @@ static void cut_again_and_again(const char *policy, int young_ms) {
         writers_check(s);
         rounds_print(policy, i, rounds);
     }
-    if (young_ms > 0) assert_true(lost > 0); /* else nothing was tried */
+    /* Else nothing was tried; but a rewrite just before each of a few cuts may have synced everything. */
+    if (young_ms > 0 && rounds >= ROUNDS_THAT_LOSE) assert_true(lost > 0);
     server_free(s);
 }
 
