@@ -65,7 +65,7 @@ say = $(if $(filter 1,$(V)),,@printf '%-4s %s\n' '$(1)' '$(2)';)
 # ---- what there is ----
 
 LAYERS := base types resp keyspace persist engine commands net server
-SOURCES := $(foreach layer,$(LAYERS),$(wildcard src/$(layer)/*.c))
+SOURCES := $(foreach layer,$(LAYERS),$(wildcard src/$(layer)/*.c src/$(layer)/*/*.c))
 OBJECTS := $(SOURCES:%.c=$(B)/%.o)
 MAIN := $(B)/src/server/main.o
 LIBRARY := $(B)/libtrivet.a
@@ -73,7 +73,7 @@ SERVER := $(B)/trivet-server
 # Each src/tools/trivet-<x>.c is the main file of a program of its own.
 TOOLS := $(patsubst src/tools/%.c,$(B)/%,$(wildcard src/tools/trivet-*.c))
 
-UNIT_SOURCES := $(wildcard tests/unit/*/test_*.c)
+UNIT_SOURCES := $(wildcard tests/unit/*/test_*.c tests/unit/*/*/test_*.c)
 UNIT_TESTS := $(UNIT_SOURCES:tests/%.c=$(B)/tests/%)
 INTEGRATION_SOURCES := $(wildcard tests/commands/test_*.c tests/integration/test_*.c tests/crash/test_*.c)
 INTEGRATION_TESTS := $(INTEGRATION_SOURCES:tests/%.c=$(B)/tests/%)

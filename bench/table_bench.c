@@ -2,9 +2,9 @@
  *
  * Usage: table_bench [items]. Items are looked up in a random order, each an allocation of its own, so
  * what is measured is memory latency more than instructions, as in a server. Not part of the tests. */
-#include "trivet/base/hash.h"
+#include "trivet/base/hashing.h"
 #include "trivet/base/mem.h"
-#include "trivet/types/table.h"
+#include "trivet/types/structures/table.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>

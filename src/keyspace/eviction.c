@@ -9,11 +9,11 @@
  * Each eviction draws some samples, keeps the best it ever saw in the pool, and evicts the first of the
  * pool if it is still there and was not used since. The pool holds copies, never pointers into a table. */
 #include "trivet/keyspace/eviction.h"
-#include "keyspace/keyspace_private.h"
+#include "keyspace_private.h"
 #include "trivet/base/background.h"
 #include "trivet/base/buf.h"
 #include "trivet/base/clock.h"
-#include "trivet/base/hash.h"
+#include "trivet/base/hashing.h"
 #include "trivet/base/mem.h"
 #include "trivet/base/random.h"
 #include "trivet/keyspace/counters.h"

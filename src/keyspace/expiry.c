@@ -7,7 +7,7 @@
  * if not, the rest can wait for the next cycle, and an idle server stays idle. A bucket costs next to
  * nothing unless it is marked, so a few expiries among millions of keys are found as well. */
 #include "trivet/keyspace/expiry.h"
-#include "keyspace/keyspace_private.h"
+#include "keyspace_private.h"
 #include "trivet/base/clock.h"
 #include "trivet/keyspace/counters.h"
 

@@ -3,10 +3,10 @@
  * All changes of a table of keys go through insert_at, swap_in and take_out below: they keep the counters
  * of keys and expiries, the marks of the buckets and the epoch right, so the doors need not. */
 #include "trivet/keyspace/keyspace.h"
-#include "keyspace/keyspace_private.h"
+#include "keyspace_private.h"
 #include "trivet/base/background.h"
 #include "trivet/base/buf.h"
-#include "trivet/base/hash.h"
+#include "trivet/base/hashing.h"
 #include "trivet/base/mem.h"
 #include "trivet/base/random.h"
 #include "trivet/keyspace/counters.h"

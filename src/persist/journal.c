@@ -6,10 +6,10 @@
  *
  * With one worker there is nobody to exclude: only the worker appends and only it commits (the AOF's sync
  * thread looks at offsets, never at the buffer), so the lock is skipped. */
-#include "journal_private.h"
 #include "trivet/base/lock.h"
 #include "trivet/base/number.h"
 #include "trivet/base/thread.h"
+#include "trivet/persist/journal_sink.h"
 
 #define WIRE_KEPT (256 * 1024) /* a worker's effects above this size give their memory back */
 #define SELECT_MAX 64          /* bytes of a SELECT on the wire */

@@ -4,7 +4,7 @@
  * takes the same warm chunk again and again without the allocator. Behind a chunk that cannot grow (a
  * shared blob, a header still open) comes a small one first: a thousand blobs with their few bytes of
  * framing must not cost a thousand full chunks. */
-#include "chunk_private.h"
+#include "chunk.h"
 #include "trivet/base/mem.h"
 
 #define SPARE_MAX 16 /* full chunks a thread keeps: 256 KiB */

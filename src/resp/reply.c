@@ -3,7 +3,7 @@
  * Nearly all replies are small, so the common writers ask once for room for everything they may write, then
  * write forward without further checks. A value that does not fit a chunk is cut over several by reply_raw;
  * a big blob is queued by reference. */
-#include "chunk_private.h"
+#include "chunk.h"
 #include "trivet/base/buf.h"
 #include "trivet/base/number.h"
 

@@ -1,5 +1,5 @@
 /* reply_error.c: errors. An error is one line: its first word is the code that clients match. */
-#include "chunk_private.h"
+#include "chunk.h"
 #include "trivet/base/buf.h"
 
 static const struct slice error_text[ERR_COUNT] = {

@@ -9,14 +9,14 @@
  * Keys land in any order. That is why a key that comes twice is an error: there is no last one. */
 #include "load_private.h"
 #include "trivet/base/clock.h"
-#include "trivet/base/hash.h"
+#include "trivet/base/hashing.h"
 #include "trivet/base/log.h"
 #include "trivet/base/mem.h"
-#include "trivet/engine/locks.h"
-#include "trivet/engine/options.h"
-#include "trivet/engine/workers.h"
+#include "trivet/engine/settings/options.h"
+#include "trivet/engine/turn/locks.h"
+#include "trivet/engine/turn/workers.h"
 #include "trivet/keyspace/keyspace.h"
-#include "trivet/persist/rdb_file.h"
+#include "trivet/persist/rdb/file.h"
 #include <stdarg.h>
 #include <time.h>
 

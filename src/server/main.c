@@ -7,7 +7,7 @@
 #include "trivet/base/log.h"
 #include "trivet/base/thread.h"
 #include "trivet/base/version.h"
-#include "trivet/engine/options.h"
+#include "trivet/engine/settings/options.h"
 #include "trivet/net/listener.h"
 #include "trivet/net/worker.h"
 #include "trivet/server/setup.h"

@@ -1,7 +1,7 @@
 /* process.c: what the server asks of the operating system for itself. */
 #include "trivet/base/log.h"
 #include "trivet/base/slice.h"
-#include "trivet/engine/options.h"
+#include "trivet/engine/settings/options.h"
 #include "trivet/server/setup.h"
 #include <errno.h>
 #include <fcntl.h>

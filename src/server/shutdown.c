@@ -3,14 +3,14 @@
  * All ways lead through begin_shutdown(): the journal's file is made whole and synced first; only if that
  * worked, or the operator forces it, the workers are asked to end. */
 #include "trivet/base/log.h"
-#include "trivet/engine/change.h"
-#include "trivet/engine/dispatch.h"
-#include "trivet/engine/locks.h"
-#include "trivet/engine/options.h"
-#include "trivet/engine/saving.h"
-#include "trivet/engine/server_hooks.h"
+#include "trivet/engine/process/server_hooks.h"
+#include "trivet/engine/run/change.h"
+#include "trivet/engine/run/dispatch.h"
+#include "trivet/engine/saving/saving.h"
+#include "trivet/engine/settings/options.h"
+#include "trivet/engine/turn/locks.h"
 #include "trivet/net/worker.h"
-#include "trivet/persist/aof.h"
+#include "trivet/persist/aof/aof.h"
 #include "trivet/persist/journal.h"
 #include "trivet/server/setup.h"
 #include <event2/event.h>

@@ -6,12 +6,12 @@
  * all is sound, or is by now; 1: not. What is printed, on standard output, is what operators and their
  * scripts know from redis-check-aof 7; checksum notes are looked at besides. Only the last file that is not
  * empty is ever cut: others end where the next one goes on. */
-#include "trivet/base/hash.h"
+#include "trivet/base/hashing.h"
 #include "trivet/base/mem.h"
 #include "trivet/base/number.h"
 #include "trivet/base/version.h"
-#include "trivet/persist/aof_check.h"
-#include "trivet/persist/rdb_file.h"
+#include "trivet/persist/aof/check.h"
+#include "trivet/persist/rdb/file.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>

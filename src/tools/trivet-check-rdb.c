@@ -1,8 +1,8 @@
 /* trivet-check-rdb.c: trivet-check-rdb FILE: reads an RDB file as a server would and decodes every value.
  * Exit status 0: sound; 1: not, or it could not be read. */
-#include "trivet/base/hash.h"
+#include "trivet/base/hashing.h"
 #include "trivet/base/version.h"
-#include "trivet/persist/rdb_file.h"
+#include "trivet/persist/rdb/file.h"
 #include <stdio.h>
 #include <string.h>
 

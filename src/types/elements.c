@@ -1,6 +1,6 @@
 /* elements.c: items of a table are measured, scanned and drawn by lot. */
+#include "elements.h"
 #include "trivet/base/mem.h"
-#include "types/elements_private.h"
 
 /* ---- weighing ---- */
 

@@ -1,11 +1,11 @@
 /* freeze.c: see freeze.h. What a freeze keeps beside the value is kept by the table, the deque or the stream;
  * here is what they have in common, and the way from what they visit to an element. */
 #include "trivet/types/freeze.h"
+#include "freeze_private.h"
+#include "stream_freeze.h"
 #include "trivet/base/mem.h"
 #include "trivet/types/hash.h"
-#include "types/deque_private.h"
-#include "types/freeze_private.h"
-#include "types/stream_freeze_private.h"
+#include "trivet/types/structures/deque.h"
 
 struct frozen {
     struct value value;

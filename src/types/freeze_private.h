@@ -7,7 +7,7 @@
 #define TYPES_FREEZE_PRIVATE_H
 
 #include "trivet/types/freeze.h"
-#include "trivet/types/table.h"
+#include "trivet/types/structures/table.h"
 
 struct element_ops {
     struct table_ops table;

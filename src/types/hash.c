@@ -8,14 +8,14 @@
  * expiries pays nothing for it. Buckets that hold a dated field are marked, so the search for expired ones
  * skips the rest. */
 #include "trivet/types/hash.h"
-#include "trivet/base/hash.h"
+#include "elements.h"
+#include "freeze_private.h"
+#include "trivet/base/hashing.h"
 #include "trivet/base/mem.h"
 #include "trivet/base/random.h"
-#include "trivet/types/listpack.h"
-#include "trivet/types/table.h"
-#include "types/elements_private.h"
-#include "types/freeze_private.h"
-#include "types/packed_private.h"
+#include "trivet/types/structures/listpack.h"
+#include "trivet/types/structures/packed.h"
+#include "trivet/types/structures/table.h"
 
 #define DATED 1
 #define NEVER INT64_MAX

@@ -1,7 +1,7 @@
 /* list.c: see list.h. The big form is src/types/deque.c; here are the small one and the way between them. */
 #include "trivet/types/list.h"
 #include "trivet/base/mem.h"
-#include "types/deque_private.h"
+#include "trivet/types/structures/deque.h"
 #include <assert.h>
 
 static bool is_small(struct value v) {

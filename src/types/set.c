@@ -3,15 +3,15 @@
  * Each function has a branch for each form. A member of a table is one allocation: its length and its bytes.
  */
 #include "trivet/types/set.h"
-#include "trivet/base/hash.h"
+#include "elements.h"
+#include "freeze_private.h"
+#include "trivet/base/hashing.h"
 #include "trivet/base/mem.h"
 #include "trivet/base/random.h"
-#include "trivet/types/intset.h"
-#include "trivet/types/listpack.h"
-#include "trivet/types/table.h"
-#include "types/elements_private.h"
-#include "types/freeze_private.h"
-#include "types/packed_private.h"
+#include "trivet/types/structures/intset.h"
+#include "trivet/types/structures/listpack.h"
+#include "trivet/types/structures/packed.h"
+#include "trivet/types/structures/table.h"
 
 static struct slice member_key(const void *item) { return packed_read(item); }
 static void member_describe(const void *item, struct frozen_element *e) { e->name = packed_read(item); }

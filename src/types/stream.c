@@ -1,7 +1,7 @@
 /* stream.c: entries in nodes, their ids, walking, trimming. See stream.h for the form of a node. */
 #include "trivet/types/stream.h"
-#include "stream_freeze_private.h"
-#include "stream_node_private.h"
+#include "stream_freeze.h"
+#include "stream_node.h"
 #include "trivet/base/mem.h"
 #include <assert.h>
 

@@ -1,5 +1,5 @@
 /* stream_freeze.c: see stream_freeze_private.h. */
-#include "stream_freeze_private.h"
+#include "stream_freeze.h"
 #include "trivet/base/mem.h"
 #include <assert.h>
 

@@ -1,7 +1,7 @@
 /* stream_node.c: is a node that came from outside what it claims to be?
  *
  * The elements come one by one; `expected` says what the next one must be. */
-#include "stream_node_private.h"
+#include "stream_node.h"
 #include "trivet/types/stream.h"
 
 enum expected {

@@ -1,11 +1,11 @@
 /* zset.c: see zset.h. The first half is about pairs in a listpack, the second about table and tree; the calls
  * of the header choose between them. */
 #include "trivet/types/zset.h"
-#include "trivet/base/hash.h"
+#include "freeze_private.h"
+#include "trivet/base/hashing.h"
 #include "trivet/base/mem.h"
-#include "trivet/types/listpack.h"
-#include "trivet/types/table.h"
-#include "types/freeze_private.h"
+#include "trivet/types/structures/listpack.h"
+#include "trivet/types/structures/table.h"
 #include <math.h>
 
 /* ---- the small form ---- */

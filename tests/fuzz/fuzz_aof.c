@@ -5,8 +5,8 @@
  *
  * Odd: the bytes are values, of which a file with checksum notes is made as the writer makes it; then one bit
  * of it is changed. In a command that must be found, and nothing of its batch may have run. */
-#include "persist/aof_note_private.h"
-#include "persist/aof_private.h"
+#include "persist/aof/aof_private.h"
+#include "persist/aof/note.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>

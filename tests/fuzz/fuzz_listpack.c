@@ -4,9 +4,9 @@
  * The input's first byte says what it is: bytes to be judged as they are (0), the same with the total put
  * right (1), or elements without their backward lengths, which are added (2): that way nearly every input is
  * a sound listpack, if not one that we would write. The second byte seeds the changes. */
-#include "trivet/base/hash.h"
+#include "trivet/base/hashing.h"
 #include "trivet/base/mem.h"
-#include "trivet/types/listpack.h"
+#include "trivet/types/structures/listpack.h"
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -2,9 +2,9 @@
  *
  * Bytes that do not begin as a file get a header, so that the fuzzer need not find one; the checksum is not
  * looked at, or it would find nothing else. */
-#include "trivet/base/hash.h"
+#include "trivet/base/hashing.h"
 #include "trivet/base/mem.h"
-#include "trivet/persist/rdb_file.h"
+#include "trivet/persist/rdb/file.h"
 #include <stdlib.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

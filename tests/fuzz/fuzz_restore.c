@@ -1,8 +1,8 @@
 /* fuzz_restore.c: random values in the RDB format, as a client may RESTORE them: a type, then its bytes.
  *
  * What is taken must obey every rule of its type, and come out and in again unchanged. */
-#include "trivet/base/hash.h"
-#include "trivet/persist/rdb_values.h"
+#include "trivet/base/hashing.h"
+#include "trivet/persist/rdb/values.h"
 #include "trivet/types/hash.h"
 #include "trivet/types/set.h"
 #include "trivet/types/stream.h"

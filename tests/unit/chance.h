@@ -2,7 +2,7 @@
 #ifndef TESTS_UNIT_CHANCE_H
 #define TESTS_UNIT_CHANCE_H
 
-#include "trivet/base/hash.h"
+#include "trivet/base/hashing.h"
 
 static uint64_t chance_state = 0x9e3779b97f4a7c15ULL;
 

@@ -6,7 +6,7 @@
 #ifndef TRIVET_COMMANDS_GROUPS_H
 #define TRIVET_COMMANDS_GROUPS_H
 
-#include "trivet/engine/command.h"
+#include "trivet/engine/command/command.h"
 
 struct command_group {
     const char *name; /* NULL ends the list */

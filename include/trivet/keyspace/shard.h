@@ -8,7 +8,7 @@
 #define TRIVET_KEYSPACE_SHARD_H
 
 #include "trivet/base/lock.h"
-#include "trivet/types/table.h"
+#include "trivet/types/structures/table.h"
 #include <stdint.h>
 
 #define SHARD_BITS 10

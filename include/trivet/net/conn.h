@@ -3,7 +3,7 @@
 #ifndef TRIVET_NET_CONN_H
 #define TRIVET_NET_CONN_H
 
-#include "trivet/engine/client.h"
+#include "trivet/engine/client/client.h"
 #include <stdbool.h>
 #include <stdint.h>
 

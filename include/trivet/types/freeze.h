@@ -29,7 +29,7 @@
 #ifndef TRIVET_TYPES_FREEZE_H
 #define TRIVET_TYPES_FREEZE_H
 
-#include "trivet/types/id_map.h"
+#include "trivet/types/structures/id_map.h"
 #include "trivet/types/value.h"
 #include <stdbool.h>
 

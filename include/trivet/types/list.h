@@ -12,7 +12,7 @@
 #define TRIVET_TYPES_LIST_H
 
 #include "trivet/base/buf.h"
-#include "trivet/types/listpack.h"
+#include "trivet/types/structures/listpack.h"
 #include "trivet/types/value.h"
 
 extern const struct value_ops list_value_ops;

@@ -17,8 +17,8 @@
 #ifndef TRIVET_TYPES_STREAM_H
 #define TRIVET_TYPES_STREAM_H
 
-#include "trivet/types/id_map.h"
-#include "trivet/types/listpack.h"
+#include "trivet/types/structures/id_map.h"
+#include "trivet/types/structures/listpack.h"
 #include "trivet/types/value.h"
 
 #define STREAM_ID_TEXT_MAX 44

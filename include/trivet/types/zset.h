@@ -11,7 +11,7 @@
 
 #include "trivet/base/compiler.h"
 #include "trivet/base/number.h"
-#include "trivet/types/btree.h"
+#include "trivet/types/structures/btree.h"
 #include "trivet/types/value.h"
 
 extern const struct value_ops zset_value_ops;

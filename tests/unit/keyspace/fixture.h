@@ -2,7 +2,7 @@
 #ifndef TESTS_UNIT_KEYSPACE_FIXTURE_H
 #define TESTS_UNIT_KEYSPACE_FIXTURE_H
 
-#include "trivet/base/hash.h"
+#include "trivet/base/hashing.h"
 #include "trivet/base/mem.h"
 #include "trivet/base/thread.h"
 #include "trivet/keyspace/counters.h"

@@ -1,8 +1,8 @@
 /* The journal's bytes: what goes before, between and behind the effects, and that nothing is torn by threads.
  */
-#include "folder.h"
-#include "persist/journal_private.h"
+#include "aof/folder.h"
 #include "trivet/base/thread.h"
+#include "trivet/persist/journal_sink.h"
 
 #define SELECT_0 "*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n"
 #define SELECT_7 "*2\r\n$6\r\nSELECT\r\n$1\r\n7\r\n"

@@ -6,8 +6,8 @@
 #include "trivet/types/freeze.h"
 #include "trivet/types/hash.h"
 #include "trivet/types/list.h"
-#include "trivet/types/listpack.h"
 #include "trivet/types/set.h"
+#include "trivet/types/structures/listpack.h"
 #include "trivet/types/zset.h"
 #include <setjmp.h>
 #include <stdarg.h>

@@ -2,7 +2,7 @@
 #include "../chance.h"
 #include "trivet/base/mem.h"
 #include "trivet/types/hash.h"
-#include "trivet/types/listpack.h"
+#include "trivet/types/structures/listpack.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
 #include "../chance.h"
 #include "trivet/base/mem.h"
 #include "trivet/types/list.h"
-#include "types/deque_private.h"
+#include "trivet/types/structures/deque.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

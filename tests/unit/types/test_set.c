@@ -1,10 +1,10 @@
 /* test_set.c: a set beside an array of flags, in all its forms and across the changes between them. */
 #include "../chance.h"
 #include "trivet/base/mem.h"
-#include "trivet/types/intset.h"
-#include "trivet/types/listpack.h"
 #include "trivet/types/set.h"
-#include "trivet/types/table.h"
+#include "trivet/types/structures/intset.h"
+#include "trivet/types/structures/listpack.h"
+#include "trivet/types/structures/table.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>

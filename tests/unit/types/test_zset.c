@@ -1,8 +1,8 @@
 /* test_zset.c: sorted sets in both forms against a plain list of pairs, invariants checked after every random
  * step. */
-#include "trivet/base/hash.h"
+#include "trivet/base/hashing.h"
 #include "trivet/base/mem.h"
-#include "trivet/types/listpack.h"
+#include "trivet/types/structures/listpack.h"
 #include "trivet/types/zset.h"
 #include <math.h>
 #include <setjmp.h>

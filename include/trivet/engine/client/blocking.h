@@ -1,0 +1,88 @@
+/* blocking.h: clients that wait: for a time, for replicas, for keys, for a pause to end.
+ *
+ * Thread: the client's own worker. Pausing is changed with the gate closed. */
+#ifndef TRIVET_ENGINE_CLIENT_BLOCKING_H
+#define TRIVET_ENGINE_CLIENT_BLOCKING_H
+
+#include "trivet/engine/client/client.h"
+#include "trivet/keyspace/shard.h"
+
+enum unblock_reason { UNBLOCK_TIMEOUT, UNBLOCK_ERROR, UNBLOCK_SERVED };
+
+/* What a blocked command does when its wait ends: writes its reply to c->reply. Its argument is freed with
+ * mem_free. */
+typedef void blocked_end(struct client *c, enum unblock_reason reason, void *arg);
+/* Blocks the client whose command is running; timeout 0 waits for ever. `end` is called once, on its worker,
+ * when the time is up, by CLIENT UNBLOCK, or when it is served; not when the client just goes. Takes over
+ * `arg`. */
+void blocking_begin(struct client *c, int64_t timeout_ms, blocked_end *end, void *arg);
+/* Ends the wait of a blocked client and lets it go on. Its worker only. False if it was not blocked. */
+bool blocking_finish(struct client *c, enum unblock_reason reason);
+/* Whoever changes its keys leaves the client alone from now on: it is to be unblocked or closed. False if it
+ * does not wait, or was served already and its reply is on the way. Its own worker, or any with the gate
+ * closed. */
+bool blocking_cancel(struct client *c);
+/* The error of a client unblocked by CLIENT UNBLOCK id ERROR. */
+void blocking_reply_unblocked(struct reply *out);
+/* client_hooks.timer came true. */
+void blocking_timeout(struct client *c);
+/* The client is gone: no reply. */
+void blocking_forget(struct client *c);
+size_t blocking_count(void);         /* blocked clients of all workers, any thread */
+size_t blocking_timeout_count(void); /* those of them that have a timeout */
+
+/* ---- for keys (blocking_keys.c) ----
+ *
+ * A blocking command (BLPOP, XREAD BLOCK) first does what it can; finding nothing it calls blocking_on_keys
+ * and returns without a reply. Whoever then changes one of the keys runs the command again for the waiting
+ * clients, in the order of their arrival, under the locks it holds, before anybody else can see the key: the
+ * command runs with source FROM_WAITER and may look only at the key call_may_touch() allows. If it writes a
+ * reply, that goes to the waiting client's worker and the wait is over; if not, the client waits on. In a
+ * transaction nobody waits: the command gets its null at once. */
+enum blocked_null { BLOCKED_NULL, BLOCKED_NULL_ARRAY }; /* the reply when the time is up */
+struct key_range {
+    size_t first, count; /* arguments first, first + 1, ... are the keys to wait for */
+    bool
+        needs_others; /* being served takes other keys too (BLMOVE): the changer then closes the gate first */
+    enum value_type only; /* run it again only if the key holds this type; TYPE_STRING (0): whatever it holds,
+                             or nothing */
+};
+void blocking_on_keys(struct call *c, struct key_range keys, int64_t timeout_ms, enum blocked_null null);
+/* True unless the command runs for a waiting client, because of another key than argument `index`. */
+bool call_may_touch(const struct call *c, size_t index);
+
+/* A key changed (under its shard's lock): its waiting clients will be looked at by blocking_serve. */
+void blocking_key_changed(struct shard *s, uint32_t db, struct slice key);
+/* All keys of two databases may have changed (SWAPDB, FLUSHDB: the same twice). The gate is closed. */
+void blocking_databases_changed(uint32_t db, uint32_t other);
+/* Before the locks of the changed keys go: serves, and after the journal took the effects: sends the replies
+ * off. */
+bool blocking_has_work(void);
+void blocking_serve(int64_t now_ms);
+void blocking_deliver(uint64_t journal_offset);
+/* True if a client waits in this shard that can only be served with the gate closed. Under its lock. */
+bool blocking_needs_gate(const struct shard *s);
+void blocking_thread_release(void);
+size_t blocking_keys_count(void); /* keys that clients wait for, any thread */
+
+/* "<seconds>" with a fraction, as BLPOP and its like take it, or milliseconds as an integer (WAIT): the
+ * timeout in ms (0: for ever). False after replying the error. */
+bool blocking_parse_seconds(struct call *c, struct slice text, int64_t *timeout_ms);
+bool blocking_parse_ms(struct call *c, struct slice text, int64_t *timeout_ms);
+
+/* CLIENT PAUSE. */
+enum pause_mode { PAUSE_OFF, PAUSE_WRITES, PAUSE_ALL };
+/* Pauses till `until_ms` (wall clock); a longer or stricter pause that is on already is kept. Gate closed. */
+void pause_begin(enum pause_mode mode, int64_t until_ms);
+void pause_end(void); /* gate closed */
+enum pause_mode pause_mode_now(int64_t now_ms);
+int64_t pause_left_ms(int64_t now_ms);
+/* True if this command of this client must wait; the dispatcher then answers POSTPONED and calls
+ * pause_postpone. */
+bool pause_holds(const struct client *c, const struct command *command, int64_t now_ms);
+void pause_postpone(struct client *c);
+/* Resumes this worker's postponed clients if the pause is over; each worker's cron and the letters of
+ * pause_end call it. */
+void pause_check(int64_t now_ms);
+
+#endif

@@ -1,0 +1,115 @@
+/* client.h: what the engine knows of a connection: who it is, which database, what state its conversation is
+ * in.
+ *
+ * The bytes, the socket and the event loop are the net layer's: it embeds a struct client in its connection
+ * and fills client_hooks. Owner: the worker it lives on (client->worker); nobody else touches it, except with
+ * the gate closed, and except the fields marked atomic. Others reach it by id through its worker's mailbox
+ * (client_post). */
+#ifndef TRIVET_ENGINE_CLIENT_CLIENT_H
+#define TRIVET_ENGINE_CLIENT_CLIENT_H
+
+#include "trivet/base/buf.h"
+#include "trivet/base/mailbox.h"
+#include "trivet/engine/command/call.h"
+#include "trivet/resp/reply.h"
+#include <stdatomic.h>
+#include <stdint.h>
+
+enum client_flag {
+    CLIENT_IN_MULTI = 1 << 0,     /* between MULTI and EXEC */
+    CLIENT_MULTI_BROKEN = 1 << 1, /* a command could not be queued: EXEC will abort */
+    CLIENT_CLOSE_AFTER = 1 << 2,  /* close when the output is gone (QUIT, protocol errors) */
+    CLIENT_CLOSING = 1 << 3,      /* closed at the end of the turn, nothing more is read or run */
+    CLIENT_MONITORING = 1 << 4,
+    CLIENT_SUBSCRIBED = 1 << 5, /* has subscriptions of any sort */
+    CLIENT_BLOCKED = 1 << 6,
+    CLIENT_POSTPONED = 1 << 7, /* a command waits for the end of CLIENT PAUSE */
+    CLIENT_NO_EVICT = 1 << 8,
+    CLIENT_NO_TOUCH = 1 << 9,
+    CLIENT_REPLY_OFF = 1 << 10,
+    CLIENT_REPLY_SKIP_NEXT = 1 << 11,
+    CLIENT_UNIX_SOCKET = 1 << 12,
+    CLIENT_INTERNAL = 1 << 13, /* no connection: the loader */
+    CLIENT_TRACKING = 1 << 14,
+    CLIENT_TRACKING_BROKEN_REDIRECT = 1 << 15,
+    CLIENT_IMPORT_SOURCE = 1 << 16,
+    CLIENT_CAPA_REDIRECT = 1 << 17,
+    CLIENT_READONLY_SLOT = 1 << 18,
+    CLIENT_UNBLOCKING =
+        1 << 19, /* CLIENT UNBLOCK answered 1, its letter is on the way; set with the gate closed */
+};
+
+enum client_class { CLASS_NORMAL, CLASS_REPLICA, CLASS_PUBSUB, CLASS_COUNT };
+
+struct transaction;   /* transaction.h */
+struct subscriptions; /* pubsub.h */
+struct tracking;      /* tracking.h */
+struct blocked;       /* blocking.h */
+
+struct client {
+    uint64_t id;
+    int worker;
+    uint32_t flags; /* enum client_flag */
+    uint32_t db;
+    bool authenticated;
+    struct reply reply;
+    uint64_t journal_offset; /* replies must wait until the journal is durable up to here */
+    const struct command *last_command;
+    struct transaction *transaction; /* from the first MULTI or WATCH on, else NULL */
+    atomic_bool watch_broken; /* a watched key changed; set by any worker under that key's shard lock */
+    struct subscriptions *subscriptions;
+    struct tracking *tracking;
+    struct blocked *blocked;
+    char *name, *lib_name, *lib_version; /* NULL if not set */
+    const char *user;                    /* "default" */
+    char peer[64], local[64];            /* "127.0.0.1:50312", or "/path/of.sock:0" */
+    int fd;
+    int64_t created_ms, active_ms; /* wall clock */
+    uint64_t bytes_in, bytes_out, commands;
+    size_t input_pending,
+        input_room;              /* bytes of query not parsed yet; memory of the query buffer; set by net */
+    size_t arguments_memory;     /* of the incomplete command being read; set by net */
+    int64_t soft_limit_since_ms; /* over the soft output limit since then; 0: it is not */
+    struct client *previous, *next; /* its worker's list */
+};
+
+/* What net does for the engine, on the client's own worker. */
+struct client_hooks {
+    void (*output)(struct client *c); /* something was added to c->reply outside its own command */
+    void (*close)(struct client *c,
+                  const char *why);   /* close at the end of the turn; `why` for the log, may be NULL */
+    void (*resume)(struct client *c); /* it is neither blocked nor postponed any more: go on with its input */
+    void (*timer)(struct client *c, int64_t in_ms); /* call blocking_timeout(c) then; negative: never mind */
+};
+extern struct client_hooks client_hooks;
+
+/* Registers a new client with the calling worker, in its zeroed memory. */
+void client_init(struct client *c, uint32_t flags);
+/* Leaves transactions, watches, subscriptions, tracking, blocking; frees all it owns. */
+void client_release(struct client *c);
+/* RESET: back to the state of a new connection. */
+void client_reset(struct client *c);
+
+enum client_class client_class(const struct client *c);
+size_t client_memory(const struct client *c);
+/* In the one-line form of CLIENT LIST, without the line end. */
+void client_describe(const struct client *c, int64_t now_ms, struct buf *out);
+/* True if the name is allowed: no spaces, no control characters. */
+bool client_name_is_valid(struct slice name);
+/* NULL or "" clears it. */
+void client_set_text(char **field, struct slice text);
+
+/* The clients of a worker. Own worker, or with the gate closed. */
+struct client *client_first(int worker);
+struct client *client_find_here(uint64_t id);     /* on the calling worker */
+struct client *client_find_anywhere(uint64_t id); /* with the gate closed */
+size_t client_count(void);                        /* of all workers, any thread */
+
+/* Runs fn(client, arg) on the worker of that client if it still is there, or fn(NULL, arg) if not, so that
+ * arg can be freed. `worker` is where it lives (clients never move). */
+void client_post(int worker, uint64_t id, void (*fn)(struct client *c, void *arg), void *arg);
+
+#define CLIENTS_OF(worker, c) \
+    for (struct client *c = client_first(worker), *c##_next; c && (c##_next = c->next, 1); c = c##_next)
+
+#endif

@@ -1,0 +1,16 @@
+/* monitor.h: MONITOR: every command that runs, as a line to each monitoring client.
+ * Thread: feed from any worker; delivery by the monitors' own workers through their mailboxes. */
+#ifndef TRIVET_ENGINE_CLIENT_MONITOR_H
+#define TRIVET_ENGINE_CLIENT_MONITOR_H
+
+#include "trivet/engine/client/client.h"
+
+void monitor_start(struct client *c); /* on its worker */
+void monitor_stop(struct client *c);  /* if it is one */
+/* The line goes to all monitors; called by the dispatcher while OBSTACLE_MONITOR is set. Passwords are left
+ * out. */
+void monitor_feed(const struct client *c, const struct command *command, const struct slice *argv,
+                  size_t argc, int64_t now_us);
+size_t monitor_count(void);
+
+#endif

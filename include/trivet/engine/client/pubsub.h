@@ -1,0 +1,47 @@
+/* pubsub.h: channels, patterns and sharded channels.
+ *
+ * The registry (who has how many subscribers on which worker) and the order of messages are under one lock.
+ * PUBLISH counts the receivers, serializes the message once, and queues it for each worker with subscribers
+ * (its own too); each worker delivers to its own clients, by reference to the shared bytes. Every
+ * subscription and every message takes a number under the lock: a client gets just the messages published
+ * after it subscribed. Thread: subscribe and unsubscribe on the client's worker, or with the gate closed;
+ * publish on any. */
+#ifndef TRIVET_ENGINE_CLIENT_PUBSUB_H
+#define TRIVET_ENGINE_CLIENT_PUBSUB_H
+
+#include "trivet/engine/client/client.h"
+
+enum pubsub_kind { PUBSUB_CHANNEL, PUBSUB_PATTERN, PUBSUB_SHARD, PUBSUB_KINDS };
+
+/* Subscribes and writes the confirmation (a push in RESP3) to c->reply. */
+void pubsub_subscribe(struct client *c, enum pubsub_kind kind, struct slice name);
+/* The same the other way; answers even if the client had no such subscription. */
+void pubsub_unsubscribe(struct client *c, enum pubsub_kind kind, struct slice name);
+/* From all of this kind, a confirmation each; one with a null name if there were none. */
+void pubsub_unsubscribe_all(struct client *c, enum pubsub_kind kind);
+/* Silently, when the client goes. */
+void pubsub_leave_all(struct client *c);
+
+/* Sends to subscribers of the channel (and, for PUBSUB_CHANNEL, of matching patterns); returns how many
+ * receive it. */
+size_t pubsub_publish(enum pubsub_kind kind, struct slice channel, struct slice message);
+
+/* Delivers now what was published so far to the calling worker's clients: called before a subscription ends,
+ * so that every message that counted the client as a receiver reaches it first. Not inside a reply that is
+ * half written. */
+void pubsub_deliver(void);
+
+struct pubsub_counts {
+    size_t channels, patterns, shard_channels;
+};
+struct pubsub_counts pubsub_counts(const struct client *c);
+size_t pubsub_memory(const struct client *c);
+/* Of the whole server, for INFO and PUBSUB: channels with a subscriber, patterns, clients of each kind. */
+size_t pubsub_names(enum pubsub_kind kind);
+size_t pubsub_subscribers(enum pubsub_kind kind, struct slice name);
+size_t pubsub_clients(void);
+/* Every name of the kind, under the lock: `visit` must be short. */
+void pubsub_each(enum pubsub_kind kind, void (*visit)(void *arg, struct slice name), void *arg);
+void pubsub_thread_release(void);
+
+#endif

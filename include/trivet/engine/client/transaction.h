@@ -1,0 +1,61 @@
+/* transaction.h: MULTI, EXEC, WATCH.
+ *
+ * Queued commands own copies of their arguments. A watched key is registered in its shard (under the shard's
+ * lock); whoever changes the key marks its watchers broken under the same lock, so EXEC, which holds the
+ * locks of all its keys and all watched keys, sees every change that came before it and none after. Thread:
+ * the client's own worker; transaction_touch under the key's shard lock. */
+#ifndef TRIVET_ENGINE_CLIENT_TRANSACTION_H
+#define TRIVET_ENGINE_CLIENT_TRANSACTION_H
+
+#include "trivet/engine/client/client.h"
+#include "trivet/engine/command/registry.h"
+#include "trivet/engine/turn/locks.h"
+
+struct queued {
+    const struct command *command;
+    struct slice *argv;  /* one allocation with the bytes behind */
+    struct blob **blobs; /* NULL, or as in struct args; owned */
+    size_t argc;
+    size_t memory;
+};
+
+void transaction_begin(struct client *c);
+/* Copies the arguments of the call (taking over its blobs). */
+void transaction_queue(struct call *call);
+size_t transaction_length(const struct client *c);
+const struct queued *transaction_at(const struct client *c, size_t index);
+/* OR of the flags of the queued commands, and whether one of them is EXCLUSIVE. */
+uint32_t transaction_flags(const struct client *c);
+bool transaction_is_exclusive(const struct client *c);
+/* Drops the queue and leaves MULTI; keeps the watched keys (DISCARD and EXEC call transaction_unwatch too).
+ */
+void transaction_end(struct client *c);
+
+/* True if a watched key was changed or flushed since. */
+bool transaction_is_broken(const struct client *c);
+/* True if it was, or if a watched key has expired meanwhile. Under the locks of transaction_shards, or the
+ * gate. */
+bool transaction_must_fail(struct call *call);
+/* WATCH: under the key's shard lock. */
+void transaction_watch(struct call *call, struct slice key);
+/* Takes shard locks itself unless the gate is closed by this worker or `locked` covers all shards concerned.
+ */
+void transaction_unwatch(struct client *c, const struct shard_set *locked);
+size_t transaction_watched(const struct client *c);
+/* The shards of all keys of the queue and all watched keys. */
+void transaction_shards(const struct client *c, struct shard_set *out);
+
+/* A key of this shard changed: its watchers' EXEC will fail. Under the shard's lock. */
+void transaction_touch(struct shard *s, uint32_t db, struct slice key);
+/* A database is flushed or swapped (with `other`, or itself): watchers of keys that are in either. The gate
+ * is closed. */
+void transaction_touch_database(uint32_t db, uint32_t other);
+
+size_t transaction_memory(const struct client *c);
+/* All of it goes: the client leaves or RESETs. */
+void transaction_release(struct client *c);
+/* Numbers for INFO, any thread: clients with watches, keys watched. */
+size_t transaction_watching_clients(void);
+size_t transaction_watched_keys(void);
+
+#endif

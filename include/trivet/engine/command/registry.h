@@ -1,0 +1,53 @@
+/* registry.h: from a name to a command.
+ *
+ * Filled by setup at start-up (and by modules one day), with the gate closed; read by every worker without a
+ * lock. */
+#ifndef TRIVET_ENGINE_COMMAND_REGISTRY_H
+#define TRIVET_ENGINE_COMMAND_REGISTRY_H
+
+#include "trivet/engine/command/command.h"
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Registers the rows of a table under a group name ("string", "generic", ...). */
+void registry_add(const char *group, const struct command *rows);
+void registry_release(void);
+
+/* The command of that name in any case, or NULL. */
+const struct command *registry_find(struct slice name);
+/* The subcommand, or NULL. */
+const struct command *registry_find_child(const struct command *parent, struct slice name);
+/* "get" or "config|get". */
+const struct command *registry_find_full(struct slice full_name);
+/* What argv asks for: the subcommand of a container, or the command itself. *container is set if argv[0]
+ * names a container but argv[1] no subcommand of it (the result is NULL then). */
+const struct command *registry_resolve(const struct slice *argv, size_t argc,
+                                       const struct command **container);
+
+size_t registry_count(void);                     /* commands, without subcommands */
+uint32_t registry_ids(void);                     /* ids in use, subcommands included */
+const struct command *registry_at(size_t index); /* by order of registration, 0..registry_count()-1 */
+const struct command *registry_by_id(uint32_t id);
+
+bool command_arity_fits(const struct command *command, size_t argc);
+
+/* Positions of the keys among the arguments. Zero-initialise; key_positions_release when done. */
+struct key_position {
+    size_t index;
+    uint16_t flags;
+};
+struct key_positions {
+    struct key_position *at;
+    size_t count, room;
+    struct key_position inside[16];
+};
+void key_positions_add(struct key_positions *p, size_t index, uint16_t flags);
+void key_positions_release(struct key_positions *p);
+/* False if the arguments make no sense for the command (a wrong numkeys). Zero keys is a success. Specs
+ * flagged not_key (sharded pub/sub channels) are included: the caller looks at the flags. */
+bool command_key_positions(const struct command *command, const struct slice *argv, size_t argc,
+                           struct key_positions *out);
+
+extern const char *const category_names[CATEGORY_COUNT];
+
+#endif

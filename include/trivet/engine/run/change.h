@@ -1,0 +1,68 @@
+/* change.h: THE call after a write: it tells the journal, the watchers, the tracking clients and the
+ * keyspace notifications. A command that changed something calls changed() once for each key, and nothing
+ * else. */
+#ifndef TRIVET_ENGINE_RUN_CHANGE_H
+#define TRIVET_ENGINE_RUN_CHANGE_H
+
+#include "trivet/engine/command/call.h"
+
+/* Classes of keyspace events, as the letters of notify-keyspace-events. */
+enum notify_class {
+    NOTIFY_KEYSPACE = 1 << 0,  /* K */
+    NOTIFY_KEYEVENT = 1 << 1,  /* E */
+    NOTIFY_GENERIC = 1 << 2,   /* g */
+    NOTIFY_STRING = 1 << 3,    /* $ */
+    NOTIFY_LIST = 1 << 4,      /* l */
+    NOTIFY_SET = 1 << 5,       /* s */
+    NOTIFY_HASH = 1 << 6,      /* h */
+    NOTIFY_ZSET = 1 << 7,      /* z */
+    NOTIFY_EXPIRED = 1 << 8,   /* x */
+    NOTIFY_EVICTED = 1 << 9,   /* e */
+    NOTIFY_STREAM = 1 << 10,   /* t */
+    NOTIFY_KEY_MISS = 1 << 11, /* m */
+    NOTIFY_MODULE = 1 << 12,   /* d */
+    NOTIFY_NEW = 1 << 13,      /* n */
+};
+/* A: all but m and n. */
+#define NOTIFY_ALL                                                                           \
+    (NOTIFY_GENERIC | NOTIFY_STRING | NOTIFY_LIST | NOTIFY_SET | NOTIFY_HASH | NOTIFY_ZSET | \
+     NOTIFY_EXPIRED | NOTIFY_EVICTED | NOTIFY_STREAM | NOTIFY_MODULE)
+
+/* What the journal gets: a command that has the same effect whenever it is replayed. */
+struct effect {
+    const struct slice *argv;
+    size_t argc;
+};
+#define EFFECT(...)                                          \
+    ((struct effect){ (const struct slice[]){ __VA_ARGS__ }, \
+                      sizeof((const struct slice[]){ __VA_ARGS__ }) / sizeof(struct slice) })
+/* The command as it came. */
+#define EFFECT_SAME(c) ((struct effect){ (c)->argv, (c)->argc })
+/* Another changed() of this command carries the effect. */
+#define EFFECT_NONE ((struct effect){ NULL, 0 })
+
+/* `key` of the call's database changed; `event` is the notification's name ("set", "del"), NULL for none. */
+void changed(struct call *c, struct slice key, enum notify_class class, const char *event,
+             struct effect effect);
+/* The same for another database than the call's (MOVE, COPY DB). */
+void changed_in(struct call *c, uint32_t db, struct slice key, enum notify_class class, const char *event,
+                struct effect effect);
+/* A whole database went (FLUSHDB, SWAPDB): watchers of its keys, tracking clients. The gate is closed. */
+void changed_database(struct call *c, uint32_t db, struct effect effect);
+/* Only an effect, or only a notification: what changed() is made of. */
+void journal_effect(struct call *c, struct effect effect);
+void notify(uint32_t db, enum notify_class class, const char *event, struct slice key);
+
+/* The effects gathered on this worker go to the journal; the dispatcher calls it before it lets go of the
+ * locks. Returns the journal's offset that covers them, 0 if there were none. */
+uint64_t change_flush(void);
+/* For expiry and eviction, which need no offset. */
+void change_flush_quietly(void);
+/* The functions behind keyspace_hooks.vanished, .elements_vanished and .missed. */
+void change_vanished(struct keyspace_view *view, struct slice key, enum vanish_reason reason);
+void change_elements_vanished(struct keyspace_view *view, struct slice key, const struct gone *gone,
+                              bool emptied);
+void change_missed(struct keyspace_view *view, struct slice key);
+void change_thread_release(void);
+
+#endif

@@ -1,0 +1,54 @@
+/* dispatch.h: from arguments to a run command: look-up, arity, permission, memory, locks, statistics.
+ *
+ * The connection parses a batch, prepares each command (look-up and hash, prefetching the bucket), prefetches
+ * the entries, then runs them in order: memory latency overlaps instead of adding up. */
+#ifndef TRIVET_ENGINE_RUN_DISPATCH_H
+#define TRIVET_ENGINE_RUN_DISPATCH_H
+
+#include "trivet/engine/client/client.h"
+#include "trivet/engine/command/call.h"
+#include "trivet/resp/parser.h"
+
+/* A command ready to run. */
+struct prepared {
+    const struct command *command; /* NULL: no such command; the run says so */
+    struct keyref ref;             /* the key of a command with one, hashed; key.ptr NULL if not */
+};
+
+enum dispatched {
+    DISPATCH_DONE,      /* go on with the next command */
+    DISPATCH_BLOCKED,   /* it ran and the client is blocked: the next command waits for client_hooks.resume */
+    DISPATCH_POSTPONED, /* it did not run: run it again after client_hooks.resume */
+    DISPATCH_CLOSE,     /* the client is to be closed */
+};
+
+void dispatch_prepare(struct client *c, const struct args *args, struct prepared *out);
+/* Fetches the cache lines of a batch: all buckets first, then all entries. */
+void dispatch_prefetch(const struct client *c, const struct prepared *batch, size_t count);
+enum dispatched dispatch_run(struct client *c, struct args *args, const struct prepared *p);
+
+/* Replays one command of the journal for an internal client; false if there is no such command or it made an
+ * error reply, which is left in c->reply. */
+bool dispatch_replay(struct client *c, const struct slice *argv, size_t argc, struct buf *error);
+/* Runs a queued command inside EXEC: locks are held, checks of queueing time are done. */
+void dispatch_nested(struct client *c, const struct command *command, const struct slice *argv,
+                     struct blob **blobs, size_t argc, struct keyref *refs, size_t ref_count);
+
+/* What stands in the way of commands, a bit each, so that the hot path tests one word. Changed with the gate
+ * closed or at start-up, except DISK, which any worker sets and clears. */
+enum obstacle {
+    OBSTACLE_LOADING = 1,
+    OBSTACLE_DISK = 2,
+    OBSTACLE_MEMORY_LIMIT = 4,
+    OBSTACLE_PAUSE = 8,
+    OBSTACLE_MONITOR = 16,
+    OBSTACLE_SHUTDOWN = 32,
+    OBSTACLE_SNAPSHOT = 64, /* one is being written; see snapshot_wait_for_room */
+};
+void obstacle_set(enum obstacle which, bool on);
+bool obstacle_is_set(enum obstacle which);
+
+/* The wall clock as of this worker's current turn, refreshed by net before each batch. */
+extern _Thread_local int64_t dispatch_now_ms;
+
+#endif

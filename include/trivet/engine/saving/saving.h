@@ -1,0 +1,63 @@
+/* saving.h: when the data set goes to disk as a whole, and how that went: SAVE, BGSAVE, save points,
+ * rewriting the AOF, by request and by itself. The writing is persist/snapshot.h and persist/aof.h.
+ *
+ * One snapshot at a time: a second one is refused or scheduled, as clients know it. Thread: a worker with the
+ * gate closed, unless said. */
+#ifndef TRIVET_ENGINE_SAVING_SAVING_H
+#define TRIVET_ENGINE_SAVING_SAVING_H
+
+#include "trivet/base/buf.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+/* How one of the two kinds of writing is going. Changed with the gate closed; read with a gate held. Seconds,
+ * -1: never. */
+struct saving_kind {
+    bool scheduled;   /* as soon as the other one is through */
+    bool last_ok;     /* the last that ended was not a failure */
+    int64_t began_ms; /* wall clock; 0: none is running */
+    int64_t last_took_s;
+    uint64_t done;            /* successfully */
+    uint64_t failures;        /* since the last success */
+    uint64_t last_side_bytes; /* the most that waited in memory during the last */
+};
+struct saving_status {
+    struct saving_kind snapshot, rewrite;
+    int64_t last_save_s;    /* wall clock of the last good SAVE or BGSAVE; first the start */
+    uint64_t changes_saved; /* counter of changes (dirty) that the last good one covers */
+};
+extern struct saving_status saving_status;
+
+void saving_init(int64_t now_ms);
+
+/* Each puts the text of its reply: an error if it returns false. `later`: within a transaction, where nothing
+ * may begin. */
+bool saving_save(struct buf *text);
+bool saving_begin(bool may_schedule, bool later, struct buf *text);
+bool saving_cancel(struct buf *text);
+bool saving_rewrite(bool later, struct buf *text);
+
+/* Save points, automatic rewrites, what is scheduled. Worker 0, gate held but not closed. */
+void saving_cron(int64_t now_ms);
+/* All databases were emptied: a snapshot that still holds the data must not come back to disk. */
+void saving_all_flushed(void);
+/* CONFIG SET appendonly yes: begins an AOF and, beside the running commands, its base. False with the reason
+ * in `why`. */
+bool saving_start_journal(struct buf *why);
+/* An aof_write_base: all data to this path, at once. */
+bool saving_write_base(void *arg, const char *path, struct buf *error);
+/* The AOF is about to be closed: a rewrite has nothing to go on with. */
+void saving_journal_ends(void);
+/* For the end of the process: writes the snapshot now, whatever is running. False with the reason logged. */
+bool saving_save_finally(void);
+/* The workers are about to end: what is under way reports to nobody any more. */
+void saving_stop(void);
+/* After the workers have ended. Main thread. */
+void saving_end(void);
+
+/* The last BGSAVE failed, and writes are to be refused then. Any gate held. */
+bool saving_refuses_writes(void);
+/* Changes that no file has but the journal. */
+uint64_t saving_changes(void);
+
+#endif

@@ -1,0 +1,48 @@
+/* locks.h: gate and shard sets: who may run beside whom.
+ *
+ * Gate: each worker holds its own while it works on its connections (from the first event of a turn to the
+ * end of the turn); exclusive_begin() takes all of them, so that everybody else is parked between two
+ * commands. Anything that workers read and only exclusive commands change (options, the registry, users)
+ * needs no lock beyond that. Order: exclusive, gates (rising), shards (rising), then the rest of enum
+ * lock_rank. With one worker neither gates nor shards touch a lock, unless a snapshot walks beside it
+ * (keyspace/walk.h), which an exclusive command halts. */
+#ifndef TRIVET_ENGINE_TURN_LOCKS_H
+#define TRIVET_ENGINE_TURN_LOCKS_H
+
+#include "trivet/base/compiler.h"
+#include "trivet/keyspace/shard.h"
+#include <stdatomic.h>
+#include <stdbool.h>
+
+void gates_init(void);
+
+/* The calling worker's gate. Entering waits while an exclusive command runs or waits. Both are idempotent. */
+void gate_enter(void) UNCHECKED;
+void gate_leave(void) UNCHECKED;
+bool gate_is_mine(void);
+
+extern atomic_int exclusive_waiting;
+/* Between two commands: lets an exclusive command of another worker go first. */
+static inline void gate_yield(void) {
+    if (UNLIKELY(atomic_load_explicit(&exclusive_waiting, memory_order_relaxed) > 0)) {
+        gate_leave();
+        gate_enter();
+    }
+}
+
+/* Closes the gate for all others; the caller holds its own gate before and after, no shard. Nests. */
+void exclusive_begin(void) UNCHECKED;
+void exclusive_end(void) UNCHECKED;
+bool exclusive_is_mine(void);
+
+/* A set of shards, locked in rising order. A zeroed struct is empty. */
+struct shard_set {
+    uint64_t bits[SHARD_COUNT / 64];
+    uint32_t count;
+    uint32_t low, high; /* words of bits in use; valid if count > 0 */
+};
+void shard_set_add(struct shard_set *set, uint32_t shard);
+void shards_lock(const struct shard_set *set) UNCHECKED;
+void shards_unlock(const struct shard_set *set) UNCHECKED;
+
+#endif

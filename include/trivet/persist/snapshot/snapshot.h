@@ -1,0 +1,79 @@
+/* snapshot.h: all entries of one instant in a file, written beside the running workers, without fork.
+ *
+ * snapshot_begin() flips the epoch (keyspace/walk.h): that is the instant. A thread then walks over shard
+ * after shard and writes what is unsaved. A command about to change or remove an unsaved entry first puts its
+ * image into a buffer that the thread takes along; of a big collection it is frozen instead (types/freeze.h)
+ * and handed over piece by piece, of a big string only a reference is kept. So each entry is written once, as
+ * it was at the instant, and a command's extra work is bounded:
+ *
+ *   a small value            its image, once
+ *   hash, set, sorted set    the elements of the bucket it changes
+ *   list                     16 bytes a node once; then the node it changes
+ *   big string               nothing to overwrite it; to change it in place, one copy of its bytes
+ *   stream                   the node it changes; once, some 40 bytes for each pending entry
+ *
+ * One snapshot at a time: BGSAVE, the base of an AOF, later a replica's first sync. SAVE writes the same file
+ * with the gate closed. */
+#ifndef TRIVET_PERSIST_SNAPSHOT_SNAPSHOT_H
+#define TRIVET_PERSIST_SNAPSHOT_SNAPSHOT_H
+
+#include "trivet/base/buf.h"
+#include "trivet/base/compiler.h"
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum snapshot_end { SNAPSHOT_SAVED, SNAPSHOT_FAILED, SNAPSHOT_CANCELLED };
+
+struct snapshot_plan {
+    const char *path;      /* of the file to write, usually a temporary one; copied */
+    bool as_commands;      /* an AOF's base without an RDB preamble */
+    int version;           /* of the RDB format; 0: 11, or 80 if hash fields expire */
+    bool compress;         /* strings, by LZF */
+    bool checksum;         /* at the end of an RDB file */
+    bool is_aof_base;      /* says so in the file */
+    bool incremental_sync; /* fsync now and then while writing, not all at the end */
+    int64_t key_delay_us;  /* wait so long for each key; negative: 1 us every so many keys. For tests */
+    int64_t now_ms;
+    /* The file is whole and durable: give it its name. False with the reason in `error`. On the snapshot's
+     * thread (or the caller's, of snapshot_write_now). */
+    bool (*publish)(void *arg, struct buf *error);
+    /* The last thing the snapshot's thread does; `why` if it failed. Somebody must call snapshot_close()
+     * after. */
+    void (*ended)(void *arg, enum snapshot_end how, struct slice why);
+    void *arg;
+};
+
+/* The instant is now. Gate closed; no other snapshot is open. */
+void snapshot_begin(const struct snapshot_plan *plan);
+/* A snapshot is open: between begin and close. Thread: a worker with its gate held. */
+bool snapshot_is_open(void);
+/* The file is given up; `ended` comes soon, when all entries are marked as saved. Any thread. */
+void snapshot_cancel(void);
+/* After `ended`. Gate closed. */
+void snapshot_close(void);
+/* At the process' end, after all workers have ended: stops the thread, if one runs; the file is removed. */
+void snapshot_abandon(void);
+
+/* SAVE: writes the same file at once. Gate closed; another snapshot may be open. */
+MUST_CHECK bool snapshot_write_now(const struct snapshot_plan *plan, struct buf *error);
+
+/* Gives a durable file another name in the same folder, durably: for publish. */
+MUST_CHECK bool snapshot_place_file(const char *from, const char *to, struct buf *error);
+
+/* ---- how it goes; any thread ---- */
+
+struct snapshot_progress {
+    bool open;
+    uint64_t keys_total, keys_done;
+    uint64_t bytes_written;
+    uint64_t side_bytes, side_peak; /* images and references that wait for the thread */
+};
+void snapshot_progress(struct snapshot_progress *out);
+
+/* Commands give images faster than the disk takes them: who is about to write waits a little first, so that
+ * memory does not fill up with images. Thread: a worker, no shard locked. */
+extern atomic_bool snapshot_is_pressed;
+void snapshot_wait_for_room(void);
+
+#endif

@@ -1,0 +1,120 @@
+/* transaction.c: MULTI, EXEC and their like. The queue and the watched keys are the engine's
+ * (trivet/engine/transaction.h); the dispatcher does the queueing and, for EXEC, takes the locks of all that
+ * is queued and watched, or closes the gate. */
+#include "trivet/engine/client/transaction.h"
+#include "trivet/base/hashing.h"
+#include "trivet/base/mem.h"
+#include "trivet/commands/groups.h"
+#include "trivet/engine/run/dispatch.h"
+
+/* MULTI */
+static void cmd_multi(struct call *c) {
+    transaction_begin(c->client);
+    reply_ok(c->out);
+}
+
+/* DISCARD */
+static void cmd_discard(struct call *c) {
+    if (!(c->client->flags & CLIENT_IN_MULTI)) {
+        reply_error_text(c->out, LIT("ERR DISCARD without MULTI"));
+        return;
+    }
+    transaction_end(c->client);
+    transaction_unwatch(c->client, NULL);
+    reply_ok(c->out);
+}
+
+/* WATCH key [key ...] */
+static void cmd_watch(struct call *c) {
+    /* Once one watched key has changed EXEC fails, whatever else is watched. */
+    for (size_t i = 1; i < c->argc && !transaction_is_broken(c->client); i++)
+        transaction_watch(c, c->argv[i]);
+    reply_ok(c->out);
+}
+
+/* UNWATCH */
+static void cmd_unwatch(struct call *c) {
+    transaction_unwatch(c->client, NULL);
+    reply_ok(c->out);
+}
+
+#define REFS_INSIDE 16
+
+/* Runs one queued command with its keys hashed, as the dispatcher would. */
+static void run_queued(struct client *client, const struct queued *q) {
+    struct key_positions keys = { 0 };
+    struct keyref inside[REFS_INSIDE], *refs = inside;
+    size_t count = command_key_positions(q->command, q->argv, q->argc, &keys) ? keys.count : 0;
+    if (count > REFS_INSIDE) refs = mem_alloc(count * sizeof *refs);
+    for (size_t i = 0; i < count; i++) {
+        struct slice key = q->argv[keys.at[i].index];
+        refs[i] = (struct keyref){ key, hash_bytes(key) };
+    }
+    dispatch_nested(client, q->command, q->argv, q->blobs, q->argc, refs, count);
+    if (refs != inside) mem_free(refs);
+    key_positions_release(&keys);
+}
+
+/* The shards of the watched keys are locked by the dispatcher, as a part of those of the whole transaction.
+ */
+static void unwatch_under_locks(struct client *client) {
+    struct shard_set locked = { 0 };
+    if (transaction_watched(client) > 0) transaction_shards(client, &locked);
+    transaction_unwatch(client, &locked);
+}
+
+static void run_transaction(struct call *c) {
+    struct client *client = c->client;
+    size_t count = transaction_length(client);
+    reply_array(c->out, count);
+    for (size_t i = 0; i < count; i++) run_queued(client, transaction_at(client, i));
+    client->last_command = c->command;
+    c->out->failed = false; /* a queued command's error was counted as its own, not as EXEC's */
+}
+
+/* EXEC */
+static void cmd_exec(struct call *c) {
+    struct client *client = c->client;
+    if (!(client->flags & CLIENT_IN_MULTI)) {
+        reply_error_text(c->out, LIT("ERR EXEC without MULTI"));
+        return;
+    }
+    bool broken = client->flags & CLIENT_MULTI_BROKEN;
+    bool must_fail = !broken && transaction_must_fail(c);
+    unwatch_under_locks(client); /* before the run: its own changes are not to be noted */
+    if (broken)
+        reply_error(c->out, ERR_EXECABORT);
+    else if (must_fail)
+        reply_null_array(c->out);
+    else
+        run_transaction(c);
+    transaction_end(client);
+}
+
+#define ANY_TIME (NOSCRIPT | LOADING | STALE)
+
+/* clang-format off */
+const struct command transaction_commands[] = {
+    { .name = "DISCARD", .run = cmd_discard, .arity = 1, .kind = LOCAL,
+      .flags = ANY_TIME | FAST | ALLOW_BUSY | RUNS_IN_MULTI, .categories = CAT_TRANSACTION, .since = "2.0.0",
+      .summary = "Forgets the queued commands and the watched keys.",
+      .complexity = "O(N) where N is the number of queued commands." },
+    /* EXCLUSIVE is what it is if a queued command is; the dispatcher looks at RUNS_QUEUE first. */
+    { .name = "EXEC", .run = cmd_exec, .arity = 1, .kind = EXCLUSIVE,
+      .flags = ANY_TIME | SKIP_COMMANDLOG | RUNS_QUEUE | RUNS_IN_MULTI, .categories = CAT_TRANSACTION,
+      .since = "1.2.0", .summary = "Runs the queued commands as one.",
+      .complexity = "Depends on the queued commands." },
+    { .name = "MULTI", .run = cmd_multi, .arity = 1, .kind = LOCAL,
+      .flags = ANY_TIME | FAST | NO_MULTI | ALLOW_BUSY | RUNS_IN_MULTI, .categories = CAT_TRANSACTION,
+      .since = "1.2.0", .summary = "Begins a transaction: commands are queued from now on.",
+      .complexity = "O(1)" },
+    { .name = "UNWATCH", .run = cmd_unwatch, .arity = 1, .kind = LOCAL, .flags = ANY_TIME | FAST | ALLOW_BUSY,
+      .categories = CAT_TRANSACTION, .since = "2.2.0", .summary = "Watches no key any more.",
+      .complexity = "O(N) where N is the number of watched keys." },
+    { .name = "WATCH", .run = cmd_watch, .arity = -2, .kind = KEYED, .keys = { KEYS(KEY_RO, -1, 1) },
+      .flags = ANY_TIME | FAST | NO_MULTI | ALLOW_BUSY | RUNS_IN_MULTI, .categories = CAT_TRANSACTION,
+      .since = "2.2.0", .summary = "Makes the next transaction fail if one of the keys changes until then.",
+      .complexity = "O(1) for every key.", .syntax = "key [key ...]" },
+    { .name = NULL },
+};
+/* clang-format on */

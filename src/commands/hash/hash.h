@@ -1,0 +1,48 @@
+/* hash.h: what the files of the hash commands share: reading a hash as of now, and changing one.
+ *
+ * A field whose time has come is invisible from that moment on, though it may stay for a while. While a
+ * journal is replayed nothing expires by itself: there the journal says when. */
+#ifndef COMMANDS_HASH_HASH_H
+#define COMMANDS_HASH_HASH_H
+
+#include "trivet/commands/arguments/typed.h"
+#include "trivet/engine/run/change.h"
+#include "trivet/types/hash.h"
+
+/* What counts as now for fields. */
+static inline int64_t hash_now(const struct call *c) {
+    return c->view.keep_expired ? INT64_MIN : c->view.now_ms;
+}
+
+/* Are there, possibly, fields that must not be seen? */
+static inline bool hash_may_hide(const struct call *c, struct value v) {
+    return hash_due_ms(v) < hash_now(c);
+}
+
+/* The hash at argument 1, to read. False if there is none: missing, which is the caller's to reply, or no
+ * hash, which is replied. */
+MUST_CHECK bool hash_read(struct call *c, struct value *v, bool *missing);
+/* The field, if it is there and has not expired. */
+MUST_CHECK bool hash_find_live(const struct call *c, struct value v, struct slice name,
+                               struct hash_field *out, struct hash_scratch *scratch);
+/* The value, or null. */
+void hash_reply_value(struct call *c, const struct value *v, struct slice name);
+
+/* A hash about to be changed: begin, change `v`, end. */
+struct hash_change {
+    struct call *call;
+    struct slice key;
+    struct entry *entry; /* NULL: the key is missing, and v is an empty hash */
+    struct value v;
+};
+
+/* The hash at argument 1, to change. False after replying that it is none. */
+MUST_CHECK bool hash_begin(struct call *c, struct hash_change *h);
+/* Takes those of these fields that have expired out for good, with a DEL of theirs in the journal, so that
+ * what follows does the same when it is replayed. The names are every `step`th of the slices. */
+void hash_settle(struct hash_change *h, const struct slice *names, size_t count, size_t step);
+/* Stores the value: makes the key, or deletes it if nothing is left. If `event` is not NULL the change is
+ * told. */
+void hash_end(struct hash_change *h, const char *event, struct effect effect);
+
+#endif

@@ -1,0 +1,92 @@
+/* database.c: commands on whole databases: counting, emptying, swapping. */
+#include "trivet/commands/arguments/database_argument.h"
+#include "trivet/commands/groups.h"
+#include "trivet/engine/client/transaction.h"
+#include "trivet/engine/run/change.h"
+#include "trivet/engine/saving/saving.h"
+#include "trivet/engine/settings/options.h"
+
+/* DBSIZE */
+static void cmd_dbsize(struct call *c) { reply_int(c->out, (int64_t)keyspace_count(c->view.db)); }
+
+/* Reads [ASYNC | SYNC]; false after replying that it is something else. */
+static bool read_flush_mode(struct call *c, bool *lazily) {
+    *lazily = options.lazyfree_lazy_user_flush;
+    if (c->argc == 1) return true;
+    if (c->argc == 2 && (call_is(c, 1, "ASYNC") || call_is(c, 1, "SYNC"))) {
+        *lazily = call_is(c, 1, "ASYNC");
+        return true;
+    }
+    reply_error(c->out, ERR_SYNTAX);
+    return false;
+}
+
+/* FLUSHDB [ASYNC | SYNC] */
+static void cmd_flushdb(struct call *c) {
+    bool lazily;
+    if (!read_flush_mode(c, &lazily)) return;
+    transaction_touch_database(c->view.db, c->view.db);
+    keyspace_flush(c->view.db, lazily);
+    changed_database(c, c->view.db, EFFECT_SAME(c));
+    reply_ok(c->out);
+}
+
+/* FLUSHALL [ASYNC | SYNC] */
+static void cmd_flushall(struct call *c) {
+    bool lazily;
+    if (!read_flush_mode(c, &lazily)) return;
+    for (uint32_t db = 0; db < keyspace_databases(); db++) {
+        if (db == c->view.db || keyspace_count(db) == 0) continue;
+        transaction_touch_database(db, db);
+        keyspace_flush(db, lazily);
+        changed_database(c, db, EFFECT_NONE);
+    }
+    transaction_touch_database(c->view.db, c->view.db);
+    keyspace_flush(c->view.db, lazily);
+    changed_database(c, c->view.db, EFFECT_SAME(c));
+    if (c->source != FROM_JOURNAL) saving_all_flushed();
+    reply_ok(c->out);
+}
+
+/* SWAPDB index1 index2 */
+static void cmd_swapdb(struct call *c) {
+    int64_t first, second;
+    uint32_t a, b;
+    if (!database_number_parse(c->argv[1], &first)) {
+        reply_error_text(c->out, LIT("ERR invalid first DB index"));
+        return;
+    }
+    if (!database_number_parse(c->argv[2], &second)) {
+        reply_error_text(c->out, LIT("ERR invalid second DB index"));
+        return;
+    }
+    if (!database_check(c, first, &a) || !database_check(c, second, &b)) return;
+    if (a != b) {
+        transaction_touch_database(a, b);
+        keyspace_swap(a, b);
+        changed_database(c, a, EFFECT_SAME(c));
+        changed_database(c, b, EFFECT_NONE);
+    }
+    reply_ok(c->out);
+}
+
+const struct command database_commands[] = {
+    { .name = "DBSIZE", .run = cmd_dbsize, .arity = 1, .kind = LOCAL, .flags = READS | FAST,
+      .categories = CAT_KEYSPACE, .since = "1.0.0", .summary = "Returns the number of keys in the database.",
+      .complexity = "O(1)", .tips = "request_policy:all_shards,response_policy:agg_sum" },
+    { .name = "FLUSHALL", .run = cmd_flushall, .arity = -1, .kind = EXCLUSIVE, .flags = WRITES,
+      .categories = CAT_KEYSPACE | CAT_DANGEROUS, .since = "1.0.0",
+      .summary = "Removes all keys of all databases.",
+      .complexity = "O(N) where N is the number of keys, in the background unless SYNC.",
+      .syntax = "[ASYNC | SYNC]", .tips = "request_policy:all_shards,response_policy:all_succeeded" },
+    { .name = "FLUSHDB", .run = cmd_flushdb, .arity = -1, .kind = EXCLUSIVE, .flags = WRITES,
+      .categories = CAT_KEYSPACE | CAT_DANGEROUS, .since = "1.0.0",
+      .summary = "Removes all keys of the database.",
+      .complexity = "O(N) where N is the number of keys, in the background unless SYNC.",
+      .syntax = "[ASYNC | SYNC]", .tips = "request_policy:all_shards,response_policy:all_succeeded" },
+    { .name = "SWAPDB", .run = cmd_swapdb, .arity = 3, .kind = EXCLUSIVE, .flags = WRITES | FAST,
+      .categories = CAT_KEYSPACE | CAT_DANGEROUS, .since = "4.0.0",
+      .summary = "Swaps two databases, for all connections at once.", .complexity = "O(1)",
+      .syntax = "index1 index2" },
+    { .name = NULL },
+};

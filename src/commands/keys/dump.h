@@ -1,0 +1,12 @@
+/* dump.h: the payload of DUMP, which MIGRATE sends to another server. */
+#ifndef COMMANDS_KEYS_DUMP_H
+#define COMMANDS_KEYS_DUMP_H
+
+#include "trivet/base/buf.h"
+#include "trivet/keyspace/entry.h"
+
+/* The value with its type, version and checksum, in the version that rdb-write-version names. The caller
+ * releases *out. */
+void make_dump_payload(struct buf *out, const struct entry *e, int64_t now_ms);
+
+#endif

@@ -1,0 +1,259 @@
+/* migrate.c: MIGRATE: keys go to another server: DUMP here, RESTORE there, and when that is done, DEL here.
+ *
+ * It runs alone, so nobody changes a key between the dump and the delete: there is no moment in which a key
+ * is lost. It may be in both servers, when the link breaks before the target's answer came. The price is that
+ * all other clients wait, at most a timeout long after the target falls silent. All commands are sent before
+ * the first reply is read. */
+#include "dump.h"
+#include "migrate_link.h"
+#include "trivet/base/mem.h"
+#include "trivet/commands/groups.h"
+#include "trivet/engine/command/registry.h"
+#include "trivet/engine/run/change.h"
+#include "trivet/engine/settings/options.h"
+
+#define DEFAULT_TIMEOUT_MS 1000
+#define FIRST_OPTION 6
+
+struct moving {
+    struct slice key;
+    struct entry *entry; /* stays valid until something is deleted: looked at before the first reply only */
+};
+
+struct migration {
+    struct call *call;
+    struct migrate_link link;
+    bool copy, replace;
+    int64_t timeout_ms, db;
+    struct slice user, password; /* ptr NULL: not given */
+    size_t first_key, key_count; /* arguments */
+    struct moving *moving;       /* the keys that are there */
+    size_t moving_count;
+    struct buf error; /* the target's first one, without its minus */
+};
+
+/* ---- arguments ---- */
+
+static bool read_keys(struct migration *m, size_t at) {
+    struct call *c = m->call;
+    if (c->argv[3].len > 0) {
+        reply_error_text(c->out,
+                         LIT("ERR When using MIGRATE KEYS option, the key argument must be set to the empty "
+                             "string"));
+        return false;
+    }
+    m->first_key = at;
+    m->key_count = c->argc - at;
+    return true;
+}
+
+static bool read_options(struct migration *m) {
+    struct call *c = m->call;
+    for (size_t i = FIRST_OPTION; i < c->argc; i++) {
+        size_t left = c->argc - i - 1;
+        if (call_is(c, i, "KEYS")) return read_keys(m, i + 1);
+        if (call_is(c, i, "COPY")) {
+            m->copy = true;
+        } else if (call_is(c, i, "REPLACE")) {
+            m->replace = true;
+        } else if (call_is(c, i, "AUTH") && left >= 1) {
+            m->user = (struct slice){ NULL, 0 };
+            m->password = c->argv[++i];
+        } else if (call_is(c, i, "AUTH2") && left >= 2) {
+            m->user = c->argv[++i];
+            m->password = c->argv[++i];
+        } else {
+            reply_error(c->out, ERR_SYNTAX);
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool read_arguments(struct migration *m) {
+    struct call *c = m->call;
+    if (!read_options(m)) return false;
+    if (!int64_parse(c->argv[5], &m->timeout_ms) || !int64_parse(c->argv[4], &m->db)) {
+        reply_error(c->out, ERR_NOT_INT);
+        return false;
+    }
+    if (m->timeout_ms <= 0) m->timeout_ms = DEFAULT_TIMEOUT_MS;
+    return true;
+}
+
+/* The keys: the one before the database, or, if that is empty, those behind KEYS. A password is not taken for
+ * KEYS. */
+static bool find_migrate_keys(const struct slice *argv, size_t argc, struct key_positions *out) {
+    uint16_t flags = KEY_RW | KEY_ACCESS | KEY_DELETE;
+    size_t i = FIRST_OPTION;
+    for (; argv[3].len == 0 && i < argc && !slice_equal_nocase(argv[i], LIT("KEYS")); i++) {
+        if (slice_equal_nocase(argv[i], LIT("AUTH")))
+            i++;
+        else if (slice_equal_nocase(argv[i], LIT("AUTH2")))
+            i += 2;
+    }
+    if (argv[3].len > 0 || i >= argc)
+        key_positions_add(out, 3, flags);
+    else
+        while (++i < argc) key_positions_add(out, i, flags);
+    return true;
+}
+
+static void find_entries(struct migration *m) {
+    struct call *c = m->call;
+    m->moving = mem_alloc((m->key_count + 1) * sizeof *m->moving);
+    for (size_t i = 0; i < m->key_count; i++) {
+        struct slice key = c->argv[m->first_key + i];
+        struct entry *e = keyspace_read(&c->view, key);
+        if (e) m->moving[m->moving_count++] = (struct moving){ key, e };
+    }
+}
+
+/* ---- out ---- */
+
+static bool send_number(struct migrate_link *l, int64_t n) {
+    char digits[INT64_TEXT_MAX];
+    return migrate_link_word(l, slice_make(digits, int64_format(digits, n)));
+}
+
+static bool send_key(struct migration *m, const struct moving *it) {
+    int64_t now_ms = m->call->view.now_ms, expiry_ms = entry_expiry_ms(it->entry), ttl_ms = 0;
+    if (expiry_ms != NO_EXPIRY)
+        ttl_ms = expiry_ms > now_ms ? expiry_ms - now_ms : 1; /* 0 would be for ever */
+    struct buf payload;
+    make_dump_payload(&payload, it->entry, now_ms);
+    struct migrate_link *l = &m->link;
+    bool sent = migrate_link_header(l, m->replace ? 5 : 4) && migrate_link_word(l, LIT("RESTORE")) &&
+                migrate_link_word(l, it->key) && send_number(l, ttl_ms) &&
+                migrate_link_word(l, buf_slice(&payload)) &&
+                (!m->replace || migrate_link_word(l, LIT("REPLACE")));
+    buf_release(&payload);
+    return sent;
+}
+
+static bool send_auth(struct migration *m) {
+    struct migrate_link *l = &m->link;
+    return migrate_link_header(l, m->user.ptr ? 3 : 2) && migrate_link_word(l, LIT("AUTH")) &&
+           (!m->user.ptr || migrate_link_word(l, m->user)) && migrate_link_word(l, m->password);
+}
+
+static bool send_everything(struct migration *m) {
+    struct migrate_link *l = &m->link;
+    if (m->password.ptr && !send_auth(m)) return false;
+    if (!migrate_link_header(l, 2) || !migrate_link_word(l, LIT("SELECT")) || !send_number(l, m->db))
+        return false;
+    for (size_t i = 0; i < m->moving_count; i++)
+        if (!send_key(m, &m->moving[i])) return false;
+    return migrate_link_flush(l);
+}
+
+/* ---- back ---- */
+
+/* One reply: *fine says whether it was no error. False if none came, or something that is no reply to such a
+ * command. */
+static bool read_reply(struct migration *m, bool *fine) {
+    struct slice line;
+    if (!migrate_link_line(&m->link, &line) || line.len == 0) return false;
+    *fine = line.ptr[0] == '+';
+    if (*fine) return true;
+    if (line.ptr[0] != '-') return false;
+    if (m->error.len == 0) buf_append(&m->error, slice_make(line.ptr + 1, line.len - 1));
+    return true;
+}
+
+/* A key that was named twice is gone at the second time. */
+static void drop_key(struct call *c, struct slice key) {
+    struct entry *e = keyspace_write(&c->view, key);
+    if (!e) return;
+    keyspace_delete(&c->view, e, options.lazyfree_lazy_server_del);
+    changed(c, key, NOTIFY_GENERIC, "del", EFFECT(LIT("DEL"), key));
+}
+
+/* In a database that could not be selected, or under a name that was not accepted, a RESTORE may succeed
+ * nevertheless: that is another place than the one meant, so the key stays here too. */
+static bool read_everything(struct migration *m) {
+    bool entered = true, fine;
+    if (m->password.ptr) {
+        if (!read_reply(m, &fine)) return false;
+        entered = fine;
+    }
+    if (!read_reply(m, &fine)) return false;
+    entered &= fine;
+    for (size_t i = 0; i < m->moving_count; i++) {
+        if (!read_reply(m, &fine)) return false;
+        if (fine && entered && !m->copy) drop_key(m->call, m->moving[i].key);
+    }
+    return true;
+}
+
+/* ---- the command ---- */
+
+static void converse(struct migration *m) {
+    struct reply *out = m->call->out;
+    if (!send_everything(m))
+        reply_error_text(out, LIT("IOERR error or timeout writing to target instance"));
+    else if (!read_everything(m))
+        reply_error_text(out, LIT("IOERR error or timeout reading to target instance"));
+    else if (m->error.len > 0)
+        reply_error_printf(out, "ERR Target instance replied with error: %.*s",
+                           SLICE_ARG(buf_slice(&m->error)));
+    else
+        reply_ok(out);
+    buf_release(&m->error);
+}
+
+static void migrate(struct migration *m) {
+    struct call *c = m->call;
+    switch (migrate_link_open(&m->link, c->argv[1], c->argv[2], m->timeout_ms)) {
+    case LINK_OPEN:
+        converse(m);
+        migrate_link_close(&m->link);
+        return;
+    case LINK_REFUSED: /* to Redis this shows at its first write */
+        reply_error_text(c->out, LIT("IOERR error or timeout writing to target instance"));
+        return;
+    case LINK_UNREACHABLE:
+        reply_error_text(c->out, LIT("IOERR error or timeout connecting to the client"));
+        return;
+    }
+}
+
+/* MIGRATE host port <key | ""> destination-db timeout [COPY] [REPLACE] [AUTH password | AUTH2 username
+ * password] [KEYS key [key ...]] */
+static void cmd_migrate(struct call *c) {
+    struct migration m = { .call = c, .first_key = 3, .key_count = 1 };
+    if (!read_arguments(&m)) return;
+    find_entries(&m);
+    if (m.moving_count == 0)
+        reply_simple(c->out, LIT("NOKEY"));
+    else
+        migrate(&m);
+    mem_free(m.moving);
+}
+
+#define MOVED (KEY_RW | KEY_ACCESS | KEY_DELETE)
+
+const struct command migrate_commands[] = {
+    { .name = "MIGRATE",
+      .run = cmd_migrate,
+      .arity = -6,
+      .kind = EXCLUSIVE,
+      .flags = WRITES | MOVABLE_KEYS,
+      .categories = CAT_KEYSPACE | CAT_DANGEROUS,
+      .keys = { KEY_AT(3, MOVED),
+                { .flags = MOVED | KEY_INCOMPLETE,
+                  .begin = BEGIN_KEYWORD,
+                  .index = -2,
+                  .keyword = "KEYS",
+                  .find = FIND_RANGE,
+                  .last = -1,
+                  .step = 1 } },
+      .find_keys = find_migrate_keys,
+      .since = "2.6.0",
+      .summary = "Moves keys to another server.",
+      .complexity = "O(N) where N is the size of the values, and the time that the other server takes.",
+      .syntax = "host port <key | \"\"> destination-db timeout [COPY] [REPLACE] "
+                "[AUTH password | AUTH2 username password] [KEYS key [key ...]]",
+      .tips = "nondeterministic_output" },
+    { .name = NULL },
+};

@@ -1,0 +1,77 @@
+/* memory_overview.c: see memory_overview_private.h. */
+#include "memory_overview.h"
+#include "trivet/base/lock.h"
+#include "trivet/engine/client/client.h"
+#include "trivet/engine/process/server_hooks.h"
+#include "trivet/engine/watch/stats.h"
+#include "trivet/persist/aof/aof.h"
+
+#define SYSTEM_MAX_AGE_MS 100
+
+/* What costs system calls, remembered for a moment: a pool of clients that connect asks INFO all at once. */
+static struct {
+    struct lock lock;
+    int64_t read_ms;
+    size_t resident;
+    struct mem_allocator_stats allocator;
+} recent = { .lock = LOCK_INIT(LOCK_RANK_LEAF) };
+
+static void read_system(int64_t now_ms, struct memory_overview *out) {
+    lock_take(&recent.lock);
+    if (now_ms - recent.read_ms >= SYSTEM_MAX_AGE_MS || now_ms < recent.read_ms) {
+        recent.resident = mem_resident();
+        mem_allocator_stats(&recent.allocator);
+        recent.read_ms = now_ms;
+    }
+    out->resident = recent.resident;
+    out->allocator = recent.allocator;
+    lock_drop(&recent.lock);
+}
+
+static void fill(const struct call *c, struct memory_overview *out) {
+    struct aof_info aof;
+    aof_info(&aof);
+    read_system(c->view.now_ms, out);
+    out->used = mem_used_exact();
+    stats_note_memory(out->used,
+                      c->view.now_ms); /* nobody is told a peak below what somebody was told is in use */
+    out->peak = stats_memory_peak();
+    out->startup = server_facts.startup_memory;
+    out->aof_buffer = aof.buffer_length;
+    out->overhead = out->startup + out->clients + out->aof_buffer + out->tables;
+    out->dataset = out->used > out->overhead ? out->used - out->overhead : 0;
+}
+
+#define BUCKET_BYTES 64
+#define BUCKET_ITEMS 7 /* the most per bucket, on average, before a table doubles */
+
+/* Buckets of a database with so many keys, spread evenly over the shards. */
+static size_t table_bytes_of(size_t keys) {
+    size_t tables = keys < SHARD_COUNT ? keys : SHARD_COUNT;
+    size_t each = (keys + SHARD_COUNT - 1) / SHARD_COUNT, buckets = 1;
+    while (buckets * BUCKET_ITEMS < each) buckets *= 2;
+    return tables * buckets * BUCKET_BYTES;
+}
+
+void memory_overview_estimate(const struct call *c, struct memory_overview *out) {
+    *out = (struct memory_overview){ .clients = client_count() * mem_size(c->client) };
+    for (uint32_t db = 0; db < keyspace_databases(); db++) {
+        out->keys += keyspace_count(db);
+        out->tables += table_bytes_of(keyspace_count(db));
+    }
+    fill(c, out);
+}
+
+void memory_overview_exact(const struct call *c, struct memory_overview *out) {
+    *out = (struct memory_overview){ .clients = 0 };
+    for (int worker = 0; worker < thread_worker_count; worker++)
+        CLIENTS_OF(worker, client) out->clients += client_memory(client);
+    for (uint32_t db = 0; db < keyspace_databases(); db++) {
+        out->keys += keyspace_count(db);
+        if (keyspace_count(db) > 0) out->tables += keyspace_table_memory(db);
+    }
+    fill(c, out);
+}
+
+double memory_ratio(size_t a, size_t b) { return b ? (double)a / (double)b : 0; }
+double memory_percent(size_t part, size_t whole) { return memory_ratio(part, whole) * 100; }

@@ -1,0 +1,31 @@
+/* memory_overview.h: where the memory goes, for INFO memory and MEMORY STATS and DOCTOR. */
+#ifndef COMMANDS_SERVER_MEMORY_OVERVIEW_H
+#define COMMANDS_SERVER_MEMORY_OVERVIEW_H
+
+#include "trivet/base/mem.h"
+#include "trivet/engine/command/call.h"
+#include <stdint.h>
+
+struct memory_overview {
+    size_t used, peak, startup, resident;
+    struct mem_allocator_stats allocator;
+    size_t clients; /* connections and their buffers */
+    size_t aof_buffer;
+    size_t tables;   /* buckets of all databases */
+    size_t overhead; /* startup, clients, AOF buffer, tables */
+    size_t dataset;  /* the rest */
+    size_t keys;
+};
+
+/* Cheap: clients and tables are estimated from their numbers, what the system says may be
+ * 100 ms old. Any worker. */
+void memory_overview_estimate(const struct call *c, struct memory_overview *out);
+/* Visits all clients and tables. Gate closed. */
+void memory_overview_exact(const struct call *c, struct memory_overview *out);
+
+/* a / b, or 0 if that makes no sense. */
+double memory_ratio(size_t a, size_t b);
+/* Part of the whole in percent. */
+double memory_percent(size_t part, size_t whole);
+
+#endif

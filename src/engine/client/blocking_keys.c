@@ -1,0 +1,344 @@
+/* blocking_keys.c: clients that wait for keys, and serving them. The idea is told in blocking.h.
+ *
+ * A struct waiting holds a copy of the command and one link for each key; links stand in the queues of the
+ * keys' interests, under those shards' locks. It belongs to its client's worker, which alone frees it, after
+ * it took all links out. Whoever serves it does so under the lock of a shard in which it has a link: so it
+ * cannot go meanwhile. Two keys may change at once on two workers: `state` lets one of them serve. */
+#include "trivet/base/hashing.h"
+#include "trivet/base/mem.h"
+#include "trivet/engine/client/interest.h"
+#include "trivet/engine/turn/locks.h"
+#include "trivet/engine/turn/workers.h"
+#include "waiting.h"
+#include <sched.h>
+
+enum waiting_state {
+    WAITING,
+    SERVING,   /* by somebody who will make it SERVED or WAITING again */
+    SERVED,    /* the reply is on its way */
+    CANCELLED, /* its worker is about to end the wait */
+};
+
+struct waiting_link {
+    struct waiting *of;
+    struct interest *on; /* NULL: taken out */
+    uint32_t shard;
+    size_t argument; /* which argument is the key */
+    struct waiting_link *previous, *next;
+};
+
+struct waiting {
+    atomic_int state;
+    uint64_t client_id;
+    int worker;
+    uint32_t db;
+    uint8_t protocol;
+    bool needs_others;
+    bool muted; /* CLIENT REPLY OFF or SKIP were in force when it began */
+    enum value_type only;
+    enum blocked_null null;
+    const struct command *command;
+    struct slice *argv; /* one allocation with the bytes behind */
+    size_t argc;
+    size_t link_count;
+    struct waiting_link links[];
+};
+
+static atomic_size_t key_count;
+
+/* ---- beginning ---- */
+
+static struct slice *copy_arguments(const struct call *c) {
+    size_t bytes = c->argc * sizeof(struct slice);
+    for (size_t i = 0; i < c->argc; i++) bytes += c->argv[i].len;
+    struct slice *argv = mem_alloc(bytes);
+    char *at = (char *)(argv + c->argc);
+    for (size_t i = 0; i < c->argc; i++) {
+        argv[i] = slice_make(at, c->argv[i].len);
+        if (c->argv[i].len) memcpy(at, c->argv[i].ptr, c->argv[i].len);
+        at += c->argv[i].len;
+    }
+    return argv;
+}
+
+static void link_in(struct waiting *w, struct waiting_link *l) {
+    struct interest *i = interest_make(l->shard, w->db, w->argv[l->argument]);
+    if (!i->first_waiting) atomic_fetch_add_explicit(&key_count, 1, memory_order_relaxed);
+    l->on = i;
+    l->previous = i->last_waiting;
+    l->next = NULL;
+    if (i->last_waiting)
+        i->last_waiting->next = l;
+    else
+        i->first_waiting = l;
+    i->last_waiting = l;
+    if (w->needs_others) shards[l->shard].interests->exclusive_waiters++;
+}
+
+static void link_out(struct waiting_link *l) {
+    struct interest *i = l->on;
+    if (!i) return;
+    if (l->previous) l->previous->next = l->next;
+    if (l->next) l->next->previous = l->previous;
+    if (i->first_waiting == l) i->first_waiting = l->next;
+    if (i->last_waiting == l) i->last_waiting = l->previous;
+    l->on = NULL;
+    if (l->of->needs_others) shards[l->shard].interests->exclusive_waiters--;
+    if (!i->first_waiting) atomic_fetch_sub_explicit(&key_count, 1, memory_order_relaxed);
+    interest_drop(i);
+}
+
+static void reply_nothing(struct reply *out, enum blocked_null null) {
+    if (null == BLOCKED_NULL_ARRAY)
+        reply_null_array(out);
+    else
+        reply_null(out);
+}
+
+static void end_wait(struct client *c, enum unblock_reason reason, void *arg) {
+    const struct waiting *w = arg;
+    if (w->muted) return;
+    if (reason == UNBLOCK_TIMEOUT) reply_nothing(&c->reply, w->null);
+    if (reason == UNBLOCK_ERROR) blocking_reply_unblocked(&c->reply);
+}
+
+void blocking_on_keys(struct call *c, struct key_range keys, int64_t timeout_ms, enum blocked_null null) {
+    if (c->source == FROM_WAITER) return;
+    if (c->source != FROM_CLIENT) {
+        reply_nothing(c->out, null);
+        return;
+    }
+    struct waiting *w = mem_alloc_zero(sizeof *w + keys.count * sizeof w->links[0]);
+    w->client_id = c->client->id;
+    w->worker = c->client->worker;
+    w->db = c->view.db;
+    w->protocol = c->client->reply.protocol;
+    w->needs_others = keys.needs_others;
+    w->muted = c->out->muted;
+    w->only = keys.only;
+    w->null = null;
+    w->command = c->command;
+    w->argv = copy_arguments(c);
+    w->argc = c->argc;
+    w->link_count = keys.count;
+    for (size_t i = 0; i < keys.count; i++) {
+        struct waiting_link *l = &w->links[i];
+        l->of = w;
+        l->argument = keys.first + i;
+        l->shard = SHARD_OF(keyspace_hash(&c->view, c->argv[l->argument]));
+        link_in(w, l);
+    }
+    blocking_begin_on(c->client, timeout_ms, end_wait, w);
+}
+
+bool call_may_touch(const struct call *c, size_t index) {
+    return c->source != FROM_WAITER || slice_equal(c->argv[index], c->argv[c->ready_key]);
+}
+
+/* ---- ending ---- */
+
+bool waiting_withdraw(struct waiting *w) {
+    for (size_t i = 0; i < w->link_count; i++) {
+        struct shard *s = &shards[w->links[i].shard];
+        bool lock = !exclusive_is_mine();
+        if (lock) shard_lock(s);
+        link_out(&w->links[i]);
+        if (lock) shard_unlock(s);
+    }
+    /* Nobody can reach it any more, so the state is final. */
+    return atomic_load_explicit(&w->state, memory_order_acquire) != SERVED;
+}
+
+bool waiting_cancel(struct waiting *w) {
+    int state = WAITING;
+    return atomic_compare_exchange_strong(&w->state, &state, CANCELLED) || state == CANCELLED;
+}
+
+void waiting_free(struct waiting *w) {
+    mem_free(w->argv);
+    mem_free(w);
+}
+
+/* ---- serving ---- */
+
+/* Keys of this worker's running command that changed and are waited for. */
+struct ready {
+    uint32_t db;
+    uint32_t shard;
+    struct buf key;
+};
+
+/* A reply on its way. */
+struct served {
+    struct letter letter;
+    struct served *next;
+    int worker;
+    uint64_t client_id;
+    uint64_t journal_offset;
+    bool muted;
+    struct reply reply;
+};
+
+static _Thread_local struct {
+    struct ready *ready;
+    size_t count, room;
+    size_t next; /* those before it are being served, or have been */
+    struct served *served, *last_served;
+} work;
+
+bool blocking_has_work(void) { return work.count > 0 || work.served; }
+
+void blocking_key_changed(struct shard *s, uint32_t db, struct slice key) {
+    struct interest *i = interest_find(s, db, key);
+    if (!i || !i->first_waiting) return;
+    for (size_t r = work.next; r < work.count; r++)
+        if (work.ready[r].db == db && slice_equal(buf_slice(&work.ready[r].key), key)) return;
+    if (work.count == work.room) {
+        work.room = work.room ? work.room * 2 : 8;
+        work.ready = mem_realloc(work.ready, work.room * sizeof *work.ready);
+    }
+    struct ready *r = &work.ready[work.count++];
+    *r = (struct ready){ .db = db, .shard = i->shard };
+    buf_append(&r->key, key);
+}
+
+struct database_change {
+    struct shard *shard;
+    uint32_t db, other;
+};
+
+static void note_if_concerned(void *arg, struct interest *i) {
+    struct database_change *change = arg;
+    uint32_t db;
+    struct slice key = interest_key(i, &db);
+    if (db == change->db || db == change->other) blocking_key_changed(change->shard, db, key);
+}
+
+void blocking_databases_changed(uint32_t db, uint32_t other) {
+    if (blocking_keys_count() == 0) return;
+    for (uint32_t i = 0; i < SHARD_COUNT; i++) {
+        struct database_change change = { &shards[i], db, other };
+        interest_each(&shards[i], note_if_concerned, &change);
+    }
+}
+
+bool blocking_needs_gate(const struct shard *s) {
+    return s->interests && s->interests->exclusive_waiters > 0 && !exclusive_is_mine();
+}
+
+size_t blocking_keys_count(void) { return atomic_load_explicit(&key_count, memory_order_relaxed); }
+
+/* One of the two that may want to serve it at once wins; the other waits till it is known whether the first
+ * could. */
+static bool claim(struct waiting *w) {
+    for (;;) {
+        int state = WAITING;
+        if (atomic_compare_exchange_strong(&w->state, &state, SERVING)) return true;
+        if (state != SERVING) return false;
+        sched_yield();
+    }
+}
+
+/* Runs its command again. Returns the reply, or NULL if it still has none. */
+static struct served *run_again(const struct waiting *w, size_t argument, int64_t now_ms) {
+    struct served *out = mem_alloc_zero(sizeof *out);
+    struct client stand_in = {
+        .flags = CLIENT_INTERNAL, .db = w->db, .authenticated = true, .user = "default", .fd = -1
+    };
+    reply_init(&out->reply, w->protocol);
+    struct call call = {
+        .client = &stand_in,
+        .out = &out->reply,
+        .command = w->command,
+        .argv = w->argv,
+        .argc = w->argc,
+        .source = FROM_WAITER,
+        .view = { .db = w->db, .now_ms = now_ms },
+        .ready_key = argument,
+    };
+    w->command->run(&call);
+    if (!reply_is_empty(&out->reply)) return out;
+    mem_free(out);
+    return NULL;
+}
+
+/* True if the client got its reply; its link to this key is out then. */
+static bool serve_one(struct waiting_link *l, int64_t now_ms) {
+    struct waiting *w = l->of;
+    if (!claim(w)) return false;
+    struct served *out = run_again(w, l->argument, now_ms);
+    if (!out) {
+        atomic_store_explicit(&w->state, WAITING, memory_order_release);
+        return false;
+    }
+    out->worker = w->worker;
+    out->client_id = w->client_id;
+    out->muted = w->muted;
+    link_out(l);
+    /* From here on its worker may free it as soon as it can lock this shard. */
+    atomic_store_explicit(&w->state, SERVED, memory_order_release);
+    if (work.last_served)
+        work.last_served->next = out;
+    else
+        work.served = out;
+    work.last_served = out;
+    return true;
+}
+
+/* Of a thousand clients that wait for a list, all but the first few find it gone again: this is cheaper than
+ * to run their commands. */
+static bool may_serve(const struct waiting *w, const struct ready *r, uint64_t hash) {
+    if (w->only == TYPE_STRING) return true;
+    const struct keydb *kdb = shard_db(&shards[r->shard], r->db);
+    const struct entry *e = kdb ? table_find(&kdb->table, buf_slice(&r->key), hash) : NULL;
+    return e && e->type == w->only;
+}
+
+static void serve_key(const struct ready *r, int64_t now_ms) {
+    struct interest *i = interest_find(&shards[r->shard], r->db, buf_slice(&r->key));
+    uint64_t hash = hash_bytes(buf_slice(&r->key));
+    for (struct waiting_link *l = i ? i->first_waiting : NULL, *next; l; l = next) {
+        next = l->next;
+        if (may_serve(l->of, r, hash)) serve_one(l, now_ms);
+    }
+}
+
+void blocking_serve(int64_t now_ms) {
+    /* Serving may change further keys (BLMOVE's destination), which are appended. */
+    while (work.next < work.count) {
+        struct ready r = work.ready[work.next++]; /* a copy: the array may move */
+        serve_key(&r, now_ms);
+        buf_release(&r.key);
+    }
+    work.count = work.next = 0;
+}
+
+static void arrive(struct letter *self) {
+    struct served *s = CONTAINER_OF(self, struct served, letter);
+    struct client *c = client_find_here(s->client_id);
+    if (c && c->blocked) {
+        if (s->journal_offset > c->journal_offset) c->journal_offset = s->journal_offset;
+        if (!s->muted) reply_move(&c->reply, &s->reply);
+        blocking_served(c);
+    }
+    reply_release(&s->reply);
+    mem_free(s);
+}
+
+void blocking_deliver(uint64_t journal_offset) {
+    while (work.served) {
+        struct served *s = work.served;
+        work.served = s->next;
+        s->letter.run = arrive;
+        s->journal_offset = journal_offset;
+        worker_post(s->worker, &s->letter);
+    }
+    work.last_served = NULL;
+}
+
+void blocking_thread_release(void) {
+    assert(!blocking_has_work());
+    mem_free(work.ready);
+    work.ready = NULL;
+    work.room = 0;
+}

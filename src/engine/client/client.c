@@ -1,0 +1,199 @@
+/* client.c: the workers' lists of clients, their birth and end, and their one-line description. */
+#include "trivet/engine/client/client.h"
+#include "trivet/base/hashing.h"
+#include "trivet/base/mem.h"
+#include "trivet/engine/client/blocking.h"
+#include "trivet/engine/client/monitor.h"
+#include "trivet/engine/client/pubsub.h"
+#include "trivet/engine/client/tracking.h"
+#include "trivet/engine/client/transaction.h"
+#include "trivet/engine/run/dispatch.h"
+#include "trivet/engine/turn/workers.h"
+#include "trivet/types/structures/table.h"
+
+struct client_hooks client_hooks;
+struct mailbox worker_mailboxes[WORKERS_MAX];
+
+/* The clients of one worker. */
+struct roster {
+    struct client *first;
+    struct table by_id;
+} CACHE_ALIGNED;
+
+static struct roster rosters[WORKERS_MAX];
+static atomic_uint_fast64_t next_id = 1;
+static atomic_size_t total;
+
+static struct slice client_id_key(const void *item) {
+    return slice_make(&((const struct client *)item)->id, sizeof(uint64_t));
+}
+static const struct table_ops client_table_ops = { .key = client_id_key };
+
+static uint64_t id_hash(uint64_t id) { return hash_bytes(slice_make(&id, sizeof id)); }
+
+void client_init(struct client *c, uint32_t flags) {
+    c->id = flags & CLIENT_INTERNAL ? 0 : atomic_fetch_add_explicit(&next_id, 1, memory_order_relaxed);
+    c->worker = worker_self();
+    c->flags = flags;
+    c->user = "default";
+    c->fd = -1;
+    c->created_ms = c->active_ms = dispatch_now_ms;
+    reply_init(&c->reply, 2);
+    if (flags & CLIENT_INTERNAL) return;
+    struct roster *r = &rosters[c->worker];
+    if (!r->by_id.ops) table_init(&r->by_id, &client_table_ops);
+    table_insert(&r->by_id, c, id_hash(c->id));
+    c->previous = NULL;
+    c->next = r->first;
+    if (r->first) r->first->previous = c;
+    r->first = c;
+    atomic_fetch_add_explicit(&total, 1, memory_order_relaxed);
+}
+
+static void leave_roster(struct client *c) {
+    struct roster *r = &rosters[c->worker];
+    table_remove_item(&r->by_id, c, id_hash(c->id));
+    if (c->previous) c->previous->next = c->next;
+    if (c->next) c->next->previous = c->previous;
+    if (r->first == c) r->first = c->next;
+    atomic_fetch_sub_explicit(&total, 1, memory_order_relaxed);
+    if (!r->first) table_release(&r->by_id, NULL);
+}
+
+/* What a client takes part in, beyond its own conversation. */
+static void leave_everything(struct client *c) {
+    blocking_forget(c);
+    transaction_release(c);
+    pubsub_leave_all(c);
+    tracking_stop(c);
+    monitor_stop(c);
+}
+
+void client_release(struct client *c) {
+    leave_everything(c);
+    if (!(c->flags & CLIENT_INTERNAL)) leave_roster(c);
+    reply_release(&c->reply);
+    mem_free(c->name);
+    mem_free(c->lib_name);
+    mem_free(c->lib_version);
+}
+
+void client_reset(struct client *c) {
+    leave_everything(c);
+    client_set_text(&c->name, LIT(""));
+    c->flags &= CLIENT_UNIX_SOCKET | CLIENT_INTERNAL | CLIENT_CLOSE_AFTER | CLIENT_CLOSING;
+    c->db = 0;
+    c->reply.protocol = 2;
+    c->user = "default";
+}
+
+enum client_class client_class(const struct client *c) {
+    return c->flags & CLIENT_SUBSCRIBED ? CLASS_PUBSUB : CLASS_NORMAL;
+}
+
+static size_t text_memory(const char *text) { return text ? mem_size(text) : 0; }
+
+size_t client_memory(const struct client *c) {
+    return mem_size(c) + c->reply.memory + c->input_room + c->arguments_memory + transaction_memory(c) +
+           pubsub_memory(c) + text_memory(c->name) + text_memory(c->lib_name) + text_memory(c->lib_version);
+}
+
+static void describe_flags(const struct client *c, struct buf *out) {
+    static const struct {
+        uint32_t flag;
+        char letter;
+    } letters[] = {
+        { CLIENT_MONITORING, 'O' },    { CLIENT_SUBSCRIBED, 'P' }, { CLIENT_IN_MULTI, 'x' },
+        { CLIENT_BLOCKED, 'b' },       { CLIENT_TRACKING, 't' },   { CLIENT_TRACKING_BROKEN_REDIRECT, 'R' },
+        { CLIENT_CLOSE_AFTER, 'c' },   { CLIENT_CLOSING, 'A' },    { CLIENT_UNIX_SOCKET, 'U' },
+        { CLIENT_READONLY_SLOT, 'r' }, { CLIENT_NO_EVICT, 'e' },   { CLIENT_NO_TOUCH, 'T' },
+        { CLIENT_IMPORT_SOURCE, 'I' },
+    };
+    size_t before = out->len;
+    for (size_t i = 0; i < COUNT_OF(letters); i++)
+        if (c->flags & letters[i].flag) buf_append_byte(out, letters[i].letter);
+    if (tracking_is_broadcast(c)) buf_append_byte(out, 'B');
+    if (transaction_is_broken(c)) buf_append_byte(out, 'd');
+    if (out->len == before) buf_append_byte(out, 'N');
+}
+
+static const char *text_or_empty(const char *text) { return text ? text : ""; }
+
+void client_describe(const struct client *c, int64_t now_ms, struct buf *out) {
+    struct pubsub_counts subs = pubsub_counts(c);
+    buf_printf(out, "id=%llu addr=%s laddr=%s fd=%d name=%s", (unsigned long long)c->id, c->peer, c->local,
+               c->fd, text_or_empty(c->name));
+    buf_printf(out, " age=%lld idle=%lld flags=", (long long)(now_ms - c->created_ms) / 1000,
+               (long long)(now_ms - c->active_ms) / 1000);
+    describe_flags(c, out);
+    buf_printf(out, " capa=%s db=%u sub=%zu psub=%zu ssub=%zu", c->flags & CLIENT_CAPA_REDIRECT ? "r" : "",
+               c->db, subs.channels, subs.patterns, subs.shard_channels);
+    long long queued = c->flags & CLIENT_IN_MULTI ? (long long)transaction_length(c) : -1;
+    buf_printf(out, " multi=%lld watch=%zu", queued, transaction_watched(c));
+    size_t input_free = c->input_room > c->input_pending ? c->input_room - c->input_pending : 0;
+    buf_printf(out, " qbuf=%zu qbuf-free=%zu argv-mem=%zu multi-mem=%zu rbs=%zu rbp=0", c->input_pending,
+               input_free, c->arguments_memory, transaction_memory(c), c->reply.memory);
+    buf_printf(out, " obl=%zu oll=%u omem=%zu tot-mem=%zu events=%s cmd=%s", c->reply.bytes,
+               c->reply.chunks > 1 ? c->reply.chunks - 1 : 0, c->reply.memory, client_memory(c),
+               c->reply.bytes ? "rw" : "r", c->last_command ? c->last_command->full_name : "NULL");
+    long long redirect = tracking_redirect(c);
+    buf_printf(out, " user=%s redir=%lld resp=%d lib-name=%s lib-ver=%s", c->user, redirect,
+               c->reply.protocol, text_or_empty(c->lib_name), text_or_empty(c->lib_version));
+    buf_printf(out, " tot-net-in=%llu tot-net-out=%llu tot-cmds=%llu", (unsigned long long)c->bytes_in,
+               (unsigned long long)c->bytes_out, (unsigned long long)c->commands);
+}
+
+bool client_name_is_valid(struct slice name) {
+    for (size_t i = 0; i < name.len; i++)
+        if (name.ptr[i] < '!' || name.ptr[i] > '~') return false;
+    return true;
+}
+
+void client_set_text(char **field, struct slice text) {
+    mem_free(*field);
+    *field = text.len ? slice_to_cstr(text) : NULL;
+}
+
+struct client *client_first(int worker) {
+    return rosters[worker].first;
+}
+
+static struct client *find_on(int worker, uint64_t id) {
+    struct roster *r = &rosters[worker];
+    return r->first ? table_find(&r->by_id, slice_make(&id, sizeof id), id_hash(id)) : NULL;
+}
+
+struct client *client_find_here(uint64_t id) {
+    return find_on(worker_self(), id);
+}
+
+struct client *client_find_anywhere(uint64_t id) {
+    for (int worker = 0; worker < thread_worker_count; worker++) {
+        struct client *c = find_on(worker, id);
+        if (c) return c;
+    }
+    return NULL;
+}
+
+size_t client_count(void) { return atomic_load_explicit(&total, memory_order_relaxed); }
+
+/* ---- letters to a client ---- */
+
+struct client_letter {
+    struct letter letter;
+    uint64_t id;
+    void (*fn)(struct client *c, void *arg);
+    void *arg;
+};
+
+static void open_letter(struct letter *self) {
+    struct client_letter *l = CONTAINER_OF(self, struct client_letter, letter);
+    l->fn(client_find_here(l->id), l->arg);
+    mem_free(l);
+}
+
+void client_post(int worker, uint64_t id, void (*fn)(struct client *c, void *arg), void *arg) {
+    struct client_letter *l = mem_alloc(sizeof *l);
+    *l = (struct client_letter){ .letter = { .run = open_letter }, .id = id, .fn = fn, .arg = arg };
+    worker_post(worker, &l->letter);
+}

@@ -1,0 +1,153 @@
+/* monitor.c: the lines of MONITOR and who gets them.
+ *
+ * A line is built once, on the worker that runs the command, and sent by reference to each worker with
+ * monitors. Two commands on one key are shown in the order in which they ran, because the line is posted
+ * under the key's lock. */
+#include "trivet/engine/client/monitor.h"
+#include "trivet/base/mem.h"
+#include "trivet/engine/command/secret.h"
+#include "trivet/engine/run/dispatch.h"
+#include "trivet/engine/turn/workers.h"
+
+/* The monitors of one worker: its own list, and their number for the others. */
+struct watchpost {
+    struct client **at;
+    size_t room;
+    atomic_size_t count; /* written by the worker, or with the gate closed */
+} CACHE_ALIGNED;
+
+static struct watchpost watchposts[WORKERS_MAX];
+static atomic_size_t total;
+
+void monitor_start(struct client *c) {
+    if (c->flags & CLIENT_MONITORING) return;
+    struct watchpost *w = &watchposts[c->worker];
+    size_t count = atomic_load_explicit(&w->count, memory_order_relaxed);
+    if (count == w->room) {
+        w->room = w->room ? w->room * 2 : 4;
+        w->at = mem_realloc(w->at, w->room * sizeof(struct client *));
+    }
+    w->at[count] = c;
+    atomic_store_explicit(&w->count, count + 1, memory_order_relaxed);
+    c->flags |= CLIENT_MONITORING;
+    atomic_fetch_add_explicit(&total, 1, memory_order_relaxed);
+    obstacle_set(OBSTACLE_MONITOR, true);
+}
+
+void monitor_stop(struct client *c) {
+    if (!(c->flags & CLIENT_MONITORING)) return;
+    c->flags &= ~(uint32_t)CLIENT_MONITORING;
+    struct watchpost *w = &watchposts[c->worker];
+    size_t count = atomic_load_explicit(&w->count, memory_order_relaxed), i = 0;
+    while (w->at[i] != c) i++;
+    w->at[i] = w->at[--count];
+    atomic_store_explicit(&w->count, count, memory_order_relaxed);
+    if (count == 0) {
+        mem_free(w->at);
+        w->at = NULL;
+        w->room = 0;
+    }
+    /* No MONITOR can begin meanwhile: it would need this worker's gate. */
+    if (atomic_fetch_sub_explicit(&total, 1, memory_order_relaxed) == 1)
+        obstacle_set(OBSTACLE_MONITOR, false);
+}
+
+size_t monitor_count(void) { return atomic_load_explicit(&total, memory_order_relaxed); }
+
+/* ---- the line ---- */
+
+/* Quoted as redis-cli does. */
+static void append_quoted(struct buf *out, struct slice text) {
+    static const char hex[] = "0123456789abcdef";
+    static const char plain[] = "\\\"nrtab", special[] = "\\\"\n\r\t\a\b";
+    buf_reserve(out, text.len + 3);
+    buf_append(out, LIT(" \""));
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char byte = (unsigned char)text.ptr[i];
+        const char *at = byte ? strchr(special, byte) : NULL;
+        if (at) {
+            buf_append(out, slice_make((char[]){ '\\', plain[at - special] }, 2));
+        } else if (byte >= ' ' && byte <= '~') {
+            buf_append_byte(out, (char)byte);
+        } else {
+            buf_append(out, slice_make((char[]){ '\\', 'x', hex[byte >> 4], hex[byte & 15] }, 4));
+        }
+    }
+    buf_append_byte(out, '"');
+}
+
+/* HELLO 3 AUTH user password, AUTH [user] password, MIGRATE ... AUTH password: what nobody may see. */
+struct secrets {
+    size_t from, to;
+};
+
+static struct secrets secrets_of(const struct command *command, const struct slice *argv, size_t argc) {
+    if (strcmp(command->full_name, "auth") == 0) return (struct secrets){ 1, argc };
+    if (strcmp(command->full_name, "migrate") == 0) {
+        struct secrets hidden;
+        migrate_secrets(argv, argc, &hidden.from, &hidden.to);
+        return hidden;
+    }
+    if (strcmp(command->full_name, "hello") != 0) return (struct secrets){ 0, 0 };
+    for (size_t i = 2; i < argc; i++)
+        if (slice_equal_nocase(argv[i], LIT("AUTH"))) return (struct secrets){ i + 1, i + 3 };
+    return (struct secrets){ 0, 0 };
+}
+
+static void append_origin(struct buf *out, const struct client *c) {
+    if (!(c->flags & CLIENT_UNIX_SOCKET)) {
+        buf_printf(out, "[%u %s]", c->db, c->peer);
+        return;
+    }
+    const char *colon = strrchr(c->peer, ':');
+    size_t len = colon ? (size_t)(colon - c->peer) : strlen(c->peer);
+    buf_printf(out, "[%u unix:%.*s]", c->db, (int)len, c->peer);
+}
+
+static struct blob *line_of(const struct client *c, const struct command *command, const struct slice *argv,
+                            size_t argc, int64_t now_us) {
+    struct secrets hidden = secrets_of(command, argv, argc);
+    struct buf line = { 0 };
+    buf_printf(&line, "+%lld.%06lld ", (long long)(now_us / 1000000), (long long)(now_us % 1000000));
+    append_origin(&line, c);
+    for (size_t i = 0; i < argc; i++)
+        append_quoted(&line, i >= hidden.from && i < hidden.to ? LIT("(redacted)") : argv[i]);
+    buf_append(&line, LIT("\r\n"));
+    struct blob *b = blob_of(buf_slice(&line));
+    buf_release(&line);
+    return b;
+}
+
+/* ---- its way ---- */
+
+struct line_letter {
+    struct letter letter;
+    struct blob *line;
+};
+
+static void show_line(struct letter *self) {
+    struct line_letter *l = CONTAINER_OF(self, struct line_letter, letter);
+    struct watchpost *w = &watchposts[worker_self()];
+    size_t count = atomic_load_explicit(&w->count, memory_order_relaxed);
+    for (size_t i = 0; i < count; i++) {
+        struct client *c = w->at[i];
+        if (c->flags & (CLIENT_CLOSING | CLIENT_CLOSE_AFTER)) continue;
+        reply_raw_blob(&c->reply, l->line);
+        client_hooks.output(c);
+    }
+    blob_unref(l->line);
+    mem_free(l);
+}
+
+void monitor_feed(const struct client *c, const struct command *command, const struct slice *argv,
+                  size_t argc, int64_t now_us) {
+    if (command->flags & (SKIP_MONITOR | ADMIN)) return;
+    struct blob *line = line_of(c, command, argv, argc, now_us);
+    for (int worker = 0; worker < thread_worker_count; worker++) {
+        if (atomic_load_explicit(&watchposts[worker].count, memory_order_relaxed) == 0) continue;
+        struct line_letter *l = mem_alloc(sizeof *l);
+        *l = (struct line_letter){ .letter = { .run = show_line }, .line = blob_ref(line) };
+        worker_post(worker, &l->letter);
+    }
+    blob_unref(line);
+}

@@ -1,0 +1,529 @@
+/* pubsub.c: names, their audiences, and messages on their way.
+ *
+ * A *name* is a channel, pattern or sharded channel with subscribers; it lives in the registry under
+ * registry_lock and knows how many subscribers it has and on which workers. An *audience* is one worker's
+ * subscribers to a name, reached only by that worker. A *delivery* is one message for one worker: the bytes
+ * all forms of it share (its tail: channel and text) and the names it was matched by. Deliveries queue up at
+ * the worker's station in the order in which the messages got their numbers; a letter in the mailbox only
+ * says that some wait. So a worker can also fetch them early: pubsub_deliver, before a subscription ends.
+ *
+ * On the wire a message is a head ("*3 message" or "*4 pmessage <pattern>", '>' instead of '*' in RESP3) and
+ * the tail. */
+#include "trivet/engine/client/pubsub.h"
+#include "trivet/base/glob.h"
+#include "trivet/base/hashing.h"
+#include "trivet/base/lock.h"
+#include "trivet/base/mem.h"
+#include "trivet/engine/turn/workers.h"
+#include "trivet/types/structures/table.h"
+#include <stdio.h>
+
+#define BIG_MESSAGE 4096 /* from here on the tail is built before the lock is taken */
+#define JOINED_TAIL 1024 /* up to here head and tail are joined once, for one copy a client */
+#define NAMES_INSIDE 16
+
+struct name {
+    atomic_uint references; /* one of the registry, one of each delivery that carries it */
+    uint32_t len;
+    enum pubsub_kind kind;
+    uint64_t hash;
+    uint64_t workers;   /* bit i: worker i has an audience; under registry_lock like the next */
+    size_t subscribers; /* of all workers */
+    char bytes[];
+};
+_Static_assert(WORKERS_MAX <= 64, "a name's workers are the bits of one word");
+
+struct audience {
+    struct name *name;
+    struct subscription *first;
+};
+
+/* Owned by the client's worker; in the table of its client and the list of its audience. */
+struct subscription {
+    struct client *client;
+    struct audience *audience;
+    uint64_t since; /* the number of the last message it does not get */
+    struct subscription *previous, *next;
+};
+
+struct subscriptions {
+    struct table of[PUBSUB_KINDS];
+};
+
+struct delivery {
+    struct delivery *next;
+    struct blob *tail;
+    uint64_t number;
+    size_t count;
+    struct name *names[];
+};
+
+/* A worker's part. */
+struct station {
+    struct table audiences[PUBSUB_KINDS]; /* the worker's own */
+    struct delivery *first, *last;        /* under registry_lock like the next */
+    bool called;                          /* the letter is in the mailbox */
+    struct letter call;
+} CACHE_ALIGNED;
+
+static struct station stations[WORKERS_MAX];
+static struct lock registry_lock = LOCK_INIT(LOCK_RANK_PUBSUB);
+static struct table registry[PUBSUB_KINDS];
+static uint64_t last_number;                    /* of the last message; under registry_lock */
+static atomic_size_t name_counts[PUBSUB_KINDS]; /* so that publishing to nobody at all takes no lock */
+static atomic_size_t client_total;
+static _Thread_local struct buf scratch;
+
+/* ---- tables ---- */
+
+static struct slice name_text(const struct name *n) { return slice_make(n->bytes, n->len); }
+static struct slice name_key(const void *item) { return name_text(item); }
+static struct slice audience_key(const void *item) {
+    return name_text(((const struct audience *)item)->name);
+}
+static struct slice subscription_key(const void *item) {
+    return name_text(((const struct subscription *)item)->audience->name);
+}
+static const struct table_ops name_ops = { .key = name_key };
+static const struct table_ops audience_ops = { .key = audience_key };
+static const struct table_ops subscription_ops = { .key = subscription_key };
+
+static void insert_first_time(struct table *t, const struct table_ops *ops, void *item, uint64_t hash) {
+    if (!t->ops) table_init(t, ops);
+    table_insert(t, item, hash);
+}
+
+/* A table that nothing was ever put into has no ops yet. */
+static void *find_in(const struct table *t, struct slice key, uint64_t hash) {
+    return table_count(t) > 0 ? table_find(t, key, hash) : NULL;
+}
+
+/* ---- names ---- */
+
+static struct name *name_new(enum pubsub_kind kind, struct slice text, uint64_t hash) {
+    struct name *n = mem_alloc(sizeof *n + text.len);
+    *n = (struct name){ .references = 1, .len = (uint32_t)text.len, .kind = kind, .hash = hash };
+    if (text.len) memcpy(n->bytes, text.ptr, text.len);
+    return n;
+}
+
+static struct name *name_ref(struct name *n) {
+    atomic_fetch_add_explicit(&n->references, 1, memory_order_relaxed);
+    return n;
+}
+
+static void name_unref(struct name *n) {
+    if (atomic_fetch_sub_explicit(&n->references, 1, memory_order_acq_rel) == 1) mem_free(n);
+}
+
+static void note_name_count(enum pubsub_kind kind) {
+    atomic_store_explicit(&name_counts[kind], table_count(&registry[kind]), memory_order_release);
+}
+
+/* Counts a new subscriber of that worker in. It gets the messages after number *since. */
+static struct name *name_join(enum pubsub_kind kind, struct slice text, uint64_t hash, int worker,
+                              uint64_t *since) {
+    lock_take(&registry_lock);
+    struct name *n = find_in(&registry[kind], text, hash);
+    if (!n) {
+        n = name_new(kind, text, hash);
+        insert_first_time(&registry[kind], &name_ops, n, hash);
+        note_name_count(kind);
+    }
+    n->subscribers++;
+    n->workers |= (uint64_t)1 << worker;
+    *since = last_number;
+    lock_drop(&registry_lock);
+    return n;
+}
+
+static void name_leave(struct name *n, int worker, bool audience_is_gone) {
+    lock_take(&registry_lock);
+    if (audience_is_gone) n->workers &= ~((uint64_t)1 << worker);
+    if (--n->subscribers == 0) {
+        table_remove_item(&registry[n->kind], n, n->hash);
+        note_name_count(n->kind);
+        name_unref(n);
+    }
+    lock_drop(&registry_lock);
+}
+
+/* ---- subscriptions of a client ---- */
+
+static struct subscriptions *subscriptions_of(struct client *c) {
+    if (c->subscriptions) return c->subscriptions;
+    c->subscriptions = mem_alloc_zero(sizeof *c->subscriptions);
+    for (int kind = 0; kind < PUBSUB_KINDS; kind++)
+        table_init(&c->subscriptions->of[kind], &subscription_ops);
+    c->flags |= CLIENT_SUBSCRIBED;
+    atomic_fetch_add_explicit(&client_total, 1, memory_order_relaxed);
+    return c->subscriptions;
+}
+
+static void release_if_none(struct client *c) {
+    struct subscriptions *s = c->subscriptions;
+    for (int kind = 0; kind < PUBSUB_KINDS; kind++)
+        if (table_count(&s->of[kind]) > 0) return;
+    for (int kind = 0; kind < PUBSUB_KINDS; kind++) table_release(&s->of[kind], NULL);
+    mem_free(s);
+    c->subscriptions = NULL;
+    c->flags &= ~(uint32_t)CLIENT_SUBSCRIBED;
+    atomic_fetch_sub_explicit(&client_total, 1, memory_order_relaxed);
+}
+
+static void join(struct client *c, enum pubsub_kind kind, struct slice text, uint64_t hash) {
+    struct table *audiences = &stations[c->worker].audiences[kind];
+    struct subscription *s = mem_alloc(sizeof *s);
+    *s = (struct subscription){ .client = c };
+    struct name *n = name_join(kind, text, hash, c->worker, &s->since);
+    struct audience *a = find_in(audiences, text, hash);
+    if (!a) {
+        a = mem_alloc(sizeof *a);
+        *a = (struct audience){ .name = n };
+        insert_first_time(audiences, &audience_ops, a, hash);
+    }
+    s->audience = a;
+    s->next = a->first;
+    if (a->first) a->first->previous = s;
+    a->first = s;
+    table_insert(&c->subscriptions->of[kind], s, hash);
+}
+
+static void leave(struct subscription *s) {
+    struct client *c = s->client;
+    struct audience *a = s->audience;
+    struct name *n = a->name;
+    table_remove_item(&c->subscriptions->of[n->kind], s, n->hash);
+    if (s->previous) s->previous->next = s->next;
+    if (s->next) s->next->previous = s->previous;
+    if (a->first == s) a->first = s->next;
+    mem_free(s);
+    bool gone = !a->first;
+    if (gone) {
+        table_remove_item(&stations[c->worker].audiences[n->kind], a, n->hash);
+        mem_free(a);
+    }
+    name_leave(n, c->worker, gone);
+}
+
+static size_t count_of(const struct client *c, enum pubsub_kind kind) {
+    return c->subscriptions ? table_count(&c->subscriptions->of[kind]) : 0;
+}
+
+struct pubsub_counts pubsub_counts(const struct client *c) {
+    return (struct pubsub_counts){ count_of(c, PUBSUB_CHANNEL), count_of(c, PUBSUB_PATTERN),
+                                   count_of(c, PUBSUB_SHARD) };
+}
+
+/* Confirmations are pushes, which CLIENT REPLY OFF lets through. */
+static void confirm(struct client *c, enum pubsub_kind kind, bool joined, const struct slice *name) {
+    static const char *const words[PUBSUB_KINDS][2] = {
+        [PUBSUB_CHANNEL] = { "unsubscribe", "subscribe" },
+        [PUBSUB_PATTERN] = { "punsubscribe", "psubscribe" },
+        [PUBSUB_SHARD] = { "sunsubscribe", "ssubscribe" },
+    };
+    struct pubsub_counts now = pubsub_counts(c);
+    struct reply *r = &c->reply;
+    bool muted = r->muted;
+    r->muted = false;
+    reply_push(r, 3);
+    reply_bulk(r, slice_of(words[kind][joined]));
+    if (name)
+        reply_bulk(r, *name);
+    else
+        reply_null(r);
+    reply_int(r, (int64_t)(kind == PUBSUB_SHARD ? now.shard_channels : now.channels + now.patterns));
+    r->muted = muted;
+}
+
+void pubsub_subscribe(struct client *c, enum pubsub_kind kind, struct slice name) {
+    struct subscriptions *s = subscriptions_of(c);
+    uint64_t hash = hash_bytes(name);
+    if (!table_find(&s->of[kind], name, hash)) join(c, kind, name, hash);
+    confirm(c, kind, true, &name);
+}
+
+void pubsub_unsubscribe(struct client *c, enum pubsub_kind kind, struct slice name) {
+    struct subscription *s = NULL;
+    if (c->subscriptions) s = table_find(&c->subscriptions->of[kind], name, hash_bytes(name));
+    if (s) {
+        leave(s);
+        release_if_none(c);
+    }
+    confirm(c, kind, false, &name);
+}
+
+struct gathering {
+    struct subscription **at;
+    size_t count;
+};
+
+static bool gather(void *arg, void *item) {
+    struct gathering *g = arg;
+    g->at[g->count++] = item;
+    return true;
+}
+
+/* Leaves all of one kind; returns how many that were. */
+static size_t leave_kind(struct client *c, enum pubsub_kind kind, bool aloud) {
+    size_t count = count_of(c, kind);
+    if (count == 0) return 0;
+    struct gathering g = { mem_alloc(count * sizeof(struct subscription *)), 0 };
+    table_each(&c->subscriptions->of[kind], gather, &g);
+    for (size_t i = 0; i < g.count; i++) {
+        struct name *n = name_ref(g.at[i]->audience->name);
+        struct slice text = name_text(n);
+        leave(g.at[i]);
+        if (aloud) confirm(c, kind, false, &text);
+        name_unref(n);
+    }
+    mem_free(g.at);
+    release_if_none(c);
+    return count;
+}
+
+void pubsub_unsubscribe_all(struct client *c, enum pubsub_kind kind) {
+    if (leave_kind(c, kind, true) == 0) confirm(c, kind, false, NULL);
+}
+
+void pubsub_leave_all(struct client *c) {
+    for (int kind = 0; kind < PUBSUB_KINDS; kind++) leave_kind(c, (enum pubsub_kind)kind, false);
+}
+
+/* ---- publishing ---- */
+
+/* "$<len>\r\n<channel>\r\n$<len>\r\n<message>\r\n" */
+static struct blob *tail_new(struct slice channel, struct slice message) {
+    char head[64];
+    int head_len = snprintf(head, sizeof head, "$%zu\r\n", channel.len);
+    char middle[64];
+    int middle_len = snprintf(middle, sizeof middle, "\r\n$%zu\r\n", message.len);
+    const struct slice parts[] = { slice_make(head, (size_t)head_len), channel,
+                                   slice_make(middle, (size_t)middle_len), message, LIT_INIT("\r\n") };
+    size_t len = 0;
+    for (size_t i = 0; i < COUNT_OF(parts); i++) len += parts[i].len;
+    struct blob *b = blob_new(len, len);
+    char *at = b->bytes;
+    for (size_t i = 0; i < COUNT_OF(parts); i++) {
+        if (parts[i].len) memcpy(at, parts[i].ptr, parts[i].len);
+        at += parts[i].len;
+    }
+    return b;
+}
+
+/* The names that a message goes to. */
+struct matches {
+    struct slice channel;
+    struct name **names;
+    size_t count, room;
+    size_t receivers;
+    uint64_t workers;
+    struct name *inside[NAMES_INSIDE];
+};
+
+static void matches_add(struct matches *m, struct name *n) {
+    if (m->count == m->room) {
+        struct name **more = mem_alloc(m->room * 2 * sizeof *more);
+        memcpy(more, m->names, m->count * sizeof *more);
+        if (m->names != m->inside) mem_free(m->names);
+        m->names = more;
+        m->room *= 2;
+    }
+    m->names[m->count++] = n;
+    m->receivers += n->subscribers;
+    m->workers |= n->workers;
+}
+
+/* To clients of this protocol no pattern matches the empty channel, not even "*"; only the empty one does. */
+static bool match_pattern(void *arg, void *item) {
+    struct matches *m = arg;
+    const struct name *pattern = item;
+    bool fits = glob_match(name_text(pattern), m->channel);
+    if (fits) matches_add(m, item);
+    return true;
+}
+
+static void find_matches(enum pubsub_kind kind, struct matches *m) NEEDS(registry_lock) {
+    struct name *n = find_in(&registry[kind], m->channel, hash_bytes(m->channel));
+    if (n) matches_add(m, n);
+    if (kind == PUBSUB_CHANNEL && table_count(&registry[PUBSUB_PATTERN]) > 0)
+        table_each(&registry[PUBSUB_PATTERN], match_pattern, m);
+}
+
+static void deliver_call(struct letter *self);
+
+/* Queues the message for one worker. True if its letter has to be posted. */
+static bool enqueue(int worker, const struct matches *m, struct blob *tail) NEEDS(registry_lock) {
+    struct station *st = &stations[worker];
+    struct delivery *d = mem_alloc(sizeof *d + m->count * sizeof(struct name *));
+    *d = (struct delivery){ .tail = blob_ref(tail), .number = last_number };
+    for (size_t i = 0; i < m->count; i++)
+        if (m->names[i]->workers >> worker & 1) d->names[d->count++] = name_ref(m->names[i]);
+    if (st->first)
+        st->last->next = d;
+    else
+        st->first = d;
+    st->last = d;
+    if (st->called) return false;
+    st->called = true;
+    st->call.run = deliver_call;
+    return true;
+}
+
+static bool is_heard(enum pubsub_kind kind) {
+    if (atomic_load_explicit(&name_counts[kind], memory_order_acquire) > 0) return true;
+    return kind == PUBSUB_CHANNEL &&
+           atomic_load_explicit(&name_counts[PUBSUB_PATTERN], memory_order_acquire) > 0;
+}
+
+size_t pubsub_publish(enum pubsub_kind kind, struct slice channel, struct slice message) {
+    assert(kind != PUBSUB_PATTERN);
+    if (!is_heard(kind)) return 0;
+    struct matches m = { .channel = channel, .room = NAMES_INSIDE };
+    m.names = m.inside;
+    struct blob *tail = message.len >= BIG_MESSAGE ? tail_new(channel, message) : NULL;
+    uint64_t to_call = 0;
+    lock_take(&registry_lock);
+    find_matches(kind, &m);
+    if (m.count > 0) {
+        if (!tail) tail = tail_new(channel, message);
+        last_number++;
+    }
+    for (uint64_t left = m.workers; left; left &= left - 1) {
+        int worker = __builtin_ctzll(left);
+        if (enqueue(worker, &m, tail)) to_call |= (uint64_t)1 << worker;
+    }
+    lock_drop(&registry_lock);
+    /* The order is settled; waking the workers, a system call, need not be under the lock. */
+    for (; to_call; to_call &= to_call - 1)
+        worker_post(__builtin_ctzll(to_call), &stations[__builtin_ctzll(to_call)].call);
+    blob_unref(tail);
+    if (m.names != m.inside) mem_free(m.names);
+    return m.receivers;
+}
+
+/* ---- delivering ---- */
+
+/* The head of a message for this name, for RESP2; its first byte is to be changed for RESP3. */
+static void write_head(struct buf *out, const struct name *n) {
+    buf_clear(out);
+    switch (n->kind) {
+    case PUBSUB_CHANNEL: buf_append(out, LIT("*3\r\n$7\r\nmessage\r\n")); return;
+    case PUBSUB_SHARD: buf_append(out, LIT("*3\r\n$8\r\nsmessage\r\n")); return;
+    case PUBSUB_PATTERN:
+        buf_printf(out, "*4\r\n$8\r\npmessage\r\n$%u\r\n", n->len);
+        buf_append(out, name_text(n));
+        buf_append(out, LIT("\r\n"));
+        return;
+    case PUBSUB_KINDS: break;
+    }
+    assert(false);
+}
+
+/* `tail` is NULL if it is joined to the head. */
+static void write_message(struct client *c, struct buf *head, struct blob *tail) {
+    if (c->flags & (CLIENT_CLOSING | CLIENT_CLOSE_AFTER)) return;
+    struct reply *r = &c->reply;
+    bool muted = r->muted;
+    r->muted = false;
+    head->ptr[0] = r->protocol == 2 ? '*' : '>';
+    reply_raw(r, buf_slice(head));
+    if (tail) reply_raw_blob(r, tail);
+    r->muted = muted;
+    client_hooks.output(c);
+}
+
+static void deliver_to(const struct audience *a, const struct delivery *d) {
+    struct blob *tail = d->tail;
+    write_head(&scratch, a->name);
+    if (tail->len <= JOINED_TAIL) {
+        buf_append(&scratch, blob_slice(tail));
+        tail = NULL;
+    }
+    for (const struct subscription *s = a->first; s; s = s->next) {
+        if (s->next) __builtin_prefetch(s->next->client);
+        if (s->since < d->number) write_message(s->client, &scratch, tail);
+    }
+}
+
+/* Delivers what waited at the moment of the call. */
+static void deliver_waiting(struct station *st, bool from_letter) {
+    lock_take(&registry_lock);
+    struct delivery *d = st->first;
+    st->first = st->last = NULL;
+    if (from_letter) st->called = false;
+    lock_drop(&registry_lock);
+    while (d) {
+        for (size_t i = 0; i < d->count; i++) {
+            struct name *n = d->names[i];
+            const struct audience *a = find_in(&st->audiences[n->kind], name_text(n), n->hash);
+            if (a) deliver_to(a, d);
+            name_unref(n);
+        }
+        struct delivery *next = d->next;
+        blob_unref(d->tail);
+        mem_free(d);
+        d = next;
+    }
+}
+
+static void deliver_call(struct letter *self) {
+    deliver_waiting(CONTAINER_OF(self, struct station, call), true);
+}
+
+void pubsub_deliver(void) { deliver_waiting(&stations[worker_self()], false); }
+
+/* ---- numbers ---- */
+
+size_t pubsub_memory(const struct client *c) {
+    if (!c->subscriptions) return 0;
+    size_t sum = sizeof *c->subscriptions;
+    for (int kind = 0; kind < PUBSUB_KINDS; kind++) {
+        const struct table *t = &c->subscriptions->of[kind];
+        sum += table_memory(t) + table_count(t) * sizeof(struct subscription);
+    }
+    return sum;
+}
+
+size_t pubsub_names(enum pubsub_kind kind) {
+    return atomic_load_explicit(&name_counts[kind], memory_order_relaxed);
+}
+
+size_t pubsub_subscribers(enum pubsub_kind kind, struct slice name) {
+    lock_take(&registry_lock);
+    const struct name *n = find_in(&registry[kind], name, hash_bytes(name));
+    size_t count = n ? n->subscribers : 0;
+    lock_drop(&registry_lock);
+    return count;
+}
+
+size_t pubsub_clients(void) { return atomic_load_explicit(&client_total, memory_order_relaxed); }
+
+struct visitor {
+    void (*visit)(void *arg, struct slice name);
+    void *arg;
+};
+
+static bool visit_name(void *arg, void *item) {
+    const struct visitor *v = arg;
+    v->visit(v->arg, name_text(item));
+    return true;
+}
+
+void pubsub_each(enum pubsub_kind kind, void (*visit)(void *arg, struct slice name), void *arg) {
+    struct visitor v = { visit, arg };
+    lock_take(&registry_lock);
+    if (table_count(&registry[kind]) > 0) table_each(&registry[kind], visit_name, &v);
+    lock_drop(&registry_lock);
+}
+
+void pubsub_thread_release(void) {
+    struct station *st = &stations[worker_self()];
+    buf_release(&scratch);
+    lock_take(&registry_lock);
+    for (int kind = 0; kind < PUBSUB_KINDS; kind++) {
+        if (st->audiences[kind].ops) table_release(&st->audiences[kind], NULL);
+        if (registry[kind].ops && table_count(&registry[kind]) == 0) table_release(&registry[kind], NULL);
+    }
+    lock_drop(&registry_lock);
+}

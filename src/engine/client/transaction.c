@@ -1,0 +1,259 @@
+/* transaction.c: the queue of MULTI and the watched keys. See transaction.h for the locking.
+ *
+ * The watchers of a key hang on its struct interest, one for each client. A client's transaction points to
+ * its watchers. */
+#include "trivet/engine/client/transaction.h"
+#include "trivet/base/hashing.h"
+#include "trivet/base/mem.h"
+#include "trivet/engine/client/interest.h"
+
+struct watcher {
+    struct client *client;
+    struct interest *on;
+    struct watcher *previous, *next;
+};
+
+struct transaction {
+    struct queued *queue;
+    size_t count, room;
+    size_t memory;
+    uint32_t flags;
+    bool exclusive;
+    struct watcher **watchers;
+    size_t watcher_count, watcher_room;
+};
+
+static atomic_size_t watching_clients, watched_keys;
+
+static struct transaction *transaction_of(struct client *c) {
+    if (!c->transaction) c->transaction = mem_alloc_zero(sizeof *c->transaction);
+    return c->transaction;
+}
+
+/* ---- the queue ---- */
+
+void transaction_begin(struct client *c) {
+    transaction_of(c);
+    c->flags |= CLIENT_IN_MULTI;
+}
+
+static void queued_release(struct queued *q) {
+    for (size_t i = 0; q->blobs && i < q->argc; i++) blob_unref(q->blobs[i]);
+    mem_free(q->blobs);
+    mem_free(q->argv);
+}
+
+/* Copies the arguments into one allocation; big ones keep the blob they came in. */
+static struct queued queued_copy(struct call *call) {
+    struct queued q = { .command = call->command, .argc = call->argc };
+    size_t bytes = call->argc * sizeof(struct slice);
+    if (call->blobs) q.blobs = mem_alloc_zero(call->argc * sizeof *q.blobs);
+    for (size_t i = 0; i < call->argc; i++) {
+        if (call->blobs && call->blobs[i])
+            q.blobs[i] = blob_ref(call->blobs[i]);
+        else
+            bytes += call->argv[i].len;
+    }
+    q.argv = mem_alloc(bytes);
+    q.memory = bytes;
+    char *at = (char *)(q.argv + call->argc);
+    for (size_t i = 0; i < call->argc; i++) {
+        q.argv[i] = call->argv[i];
+        if (q.blobs && q.blobs[i]) {
+            q.memory += call->argv[i].len;
+            continue;
+        }
+        if (call->argv[i].len) memcpy(at, call->argv[i].ptr, call->argv[i].len);
+        q.argv[i].ptr = at;
+        at += call->argv[i].len;
+    }
+    return q;
+}
+
+void transaction_queue(struct call *call) {
+    struct transaction *t = transaction_of(call->client);
+    if (t->count == t->room) {
+        t->room = t->room ? t->room * 2 : 8;
+        t->queue = mem_realloc(t->queue, t->room * sizeof *t->queue);
+    }
+    struct queued q = queued_copy(call);
+    t->queue[t->count++] = q;
+    t->memory += q.memory;
+    t->flags |= q.command->flags;
+    /* A LOCAL command that reads keys locks shards by itself: it must find them free. */
+    bool locks_itself = q.command->kind == LOCAL && (q.command->flags & (READS | WRITES));
+    t->exclusive |= q.command->kind == EXCLUSIVE || locks_itself;
+}
+
+size_t transaction_length(const struct client *c) { return c->transaction ? c->transaction->count : 0; }
+const struct queued *transaction_at(const struct client *c, size_t index) {
+    return &c->transaction->queue[index];
+}
+uint32_t transaction_flags(const struct client *c) { return c->transaction ? c->transaction->flags : 0; }
+bool transaction_is_exclusive(const struct client *c) { return c->transaction && c->transaction->exclusive; }
+
+void transaction_end(struct client *c) {
+    c->flags &= ~(uint32_t)(CLIENT_IN_MULTI | CLIENT_MULTI_BROKEN);
+    struct transaction *t = c->transaction;
+    if (!t) return;
+    for (size_t i = 0; i < t->count; i++) queued_release(&t->queue[i]);
+    mem_free(t->queue);
+    t->queue = NULL;
+    t->count = t->room = 0;
+    t->memory = 0;
+    t->flags = 0;
+    t->exclusive = false;
+}
+
+/* ---- watching ---- */
+
+static bool is_watching(const struct transaction *t, const struct interest *w) {
+    for (size_t i = 0; i < t->watcher_count; i++)
+        if (t->watchers[i]->on == w) return true;
+    return false;
+}
+
+void transaction_watch(struct call *call, struct slice key) {
+    struct transaction *t = transaction_of(call->client);
+    /* Looking it up lets it expire now, before it is watched, and not later as if it had changed. */
+    keyspace_peek(&call->view, key);
+    uint32_t shard = SHARD_OF(keyspace_hash(&call->view, key));
+    struct interest *w = interest_make(shard, call->view.db, key);
+    if (is_watching(t, w)) return;
+    if (!w->watchers) atomic_fetch_add_explicit(&watched_keys, 1, memory_order_relaxed);
+    struct watcher *one = mem_alloc(sizeof *one);
+    *one = (struct watcher){ .client = call->client, .on = w, .next = w->watchers };
+    if (w->watchers) w->watchers->previous = one;
+    w->watchers = one;
+    if (t->watcher_count == t->watcher_room) {
+        t->watcher_room = t->watcher_room ? t->watcher_room * 2 : 4;
+        t->watchers = mem_realloc(t->watchers, t->watcher_room * sizeof(struct watcher *));
+    }
+    if (t->watcher_count++ == 0) atomic_fetch_add_explicit(&watching_clients, 1, memory_order_relaxed);
+    t->watchers[t->watcher_count - 1] = one;
+}
+
+static void watcher_free(struct watcher *one) {
+    struct interest *w = one->on;
+    if (one->previous) one->previous->next = one->next;
+    if (one->next) one->next->previous = one->previous;
+    if (w->watchers == one) w->watchers = one->next;
+    mem_free(one);
+    if (!w->watchers) atomic_fetch_sub_explicit(&watched_keys, 1, memory_order_relaxed);
+    interest_drop(w);
+}
+
+static bool is_locked(const struct shard_set *locked, uint32_t shard) {
+    return exclusive_is_mine() || (locked && (locked->bits[shard / 64] >> (shard % 64) & 1));
+}
+
+void transaction_unwatch(struct client *c, const struct shard_set *locked) {
+    struct transaction *t = c->transaction;
+    if (t && t->watcher_count > 0) {
+        for (size_t i = 0; i < t->watcher_count; i++) {
+            uint32_t shard = t->watchers[i]->on->shard;
+            bool lock = !is_locked(locked, shard);
+            if (lock) shard_lock(&shards[shard]);
+            watcher_free(t->watchers[i]);
+            if (lock) shard_unlock(&shards[shard]);
+        }
+        t->watcher_count = 0;
+        atomic_fetch_sub_explicit(&watching_clients, 1, memory_order_relaxed);
+    }
+    atomic_store_explicit(&c->watch_broken, false, memory_order_relaxed);
+}
+
+size_t transaction_watched(const struct client *c) {
+    return c->transaction ? c->transaction->watcher_count : 0;
+}
+
+bool transaction_is_broken(const struct client *c) {
+    return atomic_load_explicit(&c->watch_broken, memory_order_relaxed);
+}
+
+bool transaction_must_fail(struct call *call) {
+    struct transaction *t = call->client->transaction;
+    for (size_t i = 0; t && i < t->watcher_count; i++) {
+        /* Looking at the key lets it expire, which touches its watchers: us. */
+        struct keyspace_view view = call->view;
+        struct slice key = interest_key(t->watchers[i]->on, &view.db);
+        keyspace_peek(&view, key);
+    }
+    return transaction_is_broken(call->client);
+}
+
+void transaction_shards(const struct client *c, struct shard_set *out) {
+    const struct transaction *t = c->transaction;
+    if (!t) return;
+    for (size_t i = 0; i < t->watcher_count; i++) shard_set_add(out, t->watchers[i]->on->shard);
+    for (size_t i = 0; i < t->count; i++) {
+        const struct queued *q = &t->queue[i];
+        if (q->command->kind != KEYED) continue;
+        struct key_positions keys = { 0 };
+        if (command_key_positions(q->command, q->argv, q->argc, &keys))
+            for (size_t k = 0; k < keys.count; k++)
+                shard_set_add(out, SHARD_OF(hash_bytes(q->argv[keys.at[k].index])));
+        key_positions_release(&keys);
+    }
+}
+
+/* ---- being touched ---- */
+
+static void break_watchers(struct interest *w) {
+    for (struct watcher *one = w->watchers; one; one = one->next)
+        atomic_store_explicit(&one->client->watch_broken, true, memory_order_relaxed);
+}
+
+void transaction_touch(struct shard *s, uint32_t db, struct slice key) {
+    struct interest *w = interest_find(s, db, key);
+    if (w) break_watchers(w);
+}
+
+struct database_touch {
+    struct shard *shard;
+    uint32_t db, other;
+};
+
+static bool key_exists(struct shard *s, uint32_t db, struct slice key) {
+    struct keydb *kdb = shard_db(s, db);
+    return kdb && table_find(&kdb->table, key, hash_bytes(key));
+}
+
+static void touch_if_there(void *arg, struct interest *w) {
+    struct database_touch *t = arg;
+    uint32_t db;
+    struct slice key = interest_key(w, &db);
+    bool concerned = db == t->db || db == t->other;
+    if (concerned && (key_exists(t->shard, t->db, key) || key_exists(t->shard, t->other, key)))
+        break_watchers(w);
+}
+
+void transaction_touch_database(uint32_t db, uint32_t other) {
+    if (transaction_watched_keys() == 0) return;
+    for (uint32_t i = 0; i < SHARD_COUNT; i++) {
+        struct database_touch t = { &shards[i], db, other };
+        interest_each(&shards[i], touch_if_there, &t);
+    }
+}
+
+/* ---- the whole ---- */
+
+size_t transaction_memory(const struct client *c) {
+    const struct transaction *t = c->transaction;
+    if (!t) return 0;
+    return sizeof *t + t->memory + t->room * sizeof *t->queue + t->watcher_count * sizeof(struct watcher);
+}
+
+void transaction_release(struct client *c) {
+    transaction_end(c);
+    transaction_unwatch(c, NULL);
+    if (!c->transaction) return;
+    mem_free(c->transaction->watchers);
+    mem_free(c->transaction);
+    c->transaction = NULL;
+}
+
+size_t transaction_watching_clients(void) {
+    return atomic_load_explicit(&watching_clients, memory_order_relaxed);
+}
+size_t transaction_watched_keys(void) { return atomic_load_explicit(&watched_keys, memory_order_relaxed); }

@@ -1,0 +1,165 @@
+/* registry.c: the commands by name. Rows are copied, completed (full name, id, derived categories) and put
+ * into a table; subcommands hang on their container's copy. */
+#include "trivet/engine/command/registry.h"
+#include "trivet/base/buf.h"
+#include "trivet/base/hashing.h"
+#include "trivet/base/mem.h"
+#include "trivet/types/structures/table.h"
+
+#define NAME_MAX_LENGTH 64
+
+const char *const category_names[CATEGORY_COUNT] = {
+    "keyspace", "read",   "write",       "set",       "sortedset",  "list",        "hash",
+    "string",   "bitmap", "hyperloglog", "geo",       "stream",     "pubsub",      "admin",
+    "fast",     "slow",   "blocking",    "dangerous", "connection", "transaction", "scripting",
+};
+
+static struct slice command_key(const void *item) {
+    return slice_of(((const struct command *)item)->full_name);
+}
+static const struct table_ops command_table_ops = { .key = command_key };
+
+static struct table by_name; /* top-level commands by lower-case name */
+static struct command **in_order;
+static size_t command_count, command_room;
+static struct command **by_id;
+static uint32_t id_count, id_room;
+
+static size_t lower_into(char out[NAME_MAX_LENGTH], struct slice name) {
+    if (name.len > NAME_MAX_LENGTH) return 0;
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.ptr[i];
+        out[i] = c >= 'A' && c <= 'Z' ? (char)(c + 'a' - 'A') : c;
+    }
+    return name.len;
+}
+
+static char *full_name_of(const char *parent, const char *name) {
+    struct buf b = { 0 };
+    if (parent) buf_printf(&b, "%s|", parent);
+    size_t start = b.len;
+    buf_printf(&b, "%s", name);
+    for (size_t i = start; i < b.len; i++)
+        if (b.ptr[i] >= 'A' && b.ptr[i] <= 'Z') b.ptr[i] = (char)(b.ptr[i] + 'a' - 'A');
+    char *text = slice_to_cstr(buf_slice(&b));
+    buf_release(&b);
+    return text;
+}
+
+/* What follows from the flags, as ACL's categories are defined. */
+static uint32_t derived_categories(const struct command *c) {
+    uint32_t out = c->categories;
+    if (c->flags & WRITES) out |= CAT_WRITE;
+    if ((c->flags & READS) && !(out & CAT_SCRIPTING)) out |= CAT_READ;
+    if (c->flags & ADMIN) out |= CAT_ADMIN | CAT_DANGEROUS;
+    if (c->flags & PUBSUB) out |= CAT_PUBSUB;
+    if (c->flags & BLOCKS) out |= CAT_BLOCKING;
+    return out | (c->flags & FAST ? CAT_FAST : CAT_SLOW);
+}
+
+/* The position of the only key, for the dispatcher's short way; 0 if there is more to it. */
+static uint32_t simple_key_of(const struct command *c) {
+    const struct key_spec *k = &c->keys[0];
+    bool one =
+        k->begin == BEGIN_INDEX && k->find == FIND_RANGE && k->last == 0 && c->keys[1].begin == BEGIN_NONE;
+    return one && !c->find_keys && !(k->flags & KEY_NOT_KEY) ? (uint32_t)k->index : 0;
+}
+
+static void complete(struct command *c, const struct command *row, const char *group,
+                     const struct command *parent) {
+    *c = *row;
+    c->group = group;
+    c->parent = parent;
+    c->full_name = full_name_of(parent ? parent->full_name : NULL, row->name);
+    c->categories = derived_categories(c);
+    c->simple_key = simple_key_of(c);
+    c->id = id_count;
+    if (id_count == id_room) {
+        id_room = id_room ? id_room * 2 : 256;
+        by_id = mem_realloc(by_id, id_room * sizeof *by_id);
+    }
+    by_id[id_count++] = c;
+}
+
+static void add_children(struct command *parent, const char *group) {
+    uint32_t count = 0;
+    while (parent->subcommands[count].name) count++;
+    parent->children = mem_alloc_zero(count * sizeof *parent->children);
+    parent->child_count = count;
+    for (uint32_t i = 0; i < count; i++)
+        complete(&parent->children[i], &parent->subcommands[i], group, parent);
+}
+
+void registry_add(const char *group, const struct command *rows) {
+    if (!by_name.ops) table_init(&by_name, &command_table_ops);
+    for (const struct command *row = rows; row->name; row++) {
+        struct command *c = mem_alloc(sizeof *c);
+        complete(c, row, group, NULL);
+        if (c->subcommands) add_children(c, group);
+        struct slice key = command_key(c);
+        assert(!table_find(&by_name, key, hash_bytes(key)));
+        table_insert(&by_name, c, hash_bytes(key));
+        if (command_count == command_room) {
+            command_room = command_room ? command_room * 2 : 256;
+            in_order = mem_realloc(in_order, command_room * sizeof *in_order);
+        }
+        in_order[command_count++] = c;
+    }
+}
+
+static void release_names(struct command *c) {
+    for (uint32_t i = 0; i < c->child_count; i++) mem_free((char *)(uintptr_t)c->children[i].full_name);
+    mem_free(c->children);
+    mem_free((char *)(uintptr_t)c->full_name);
+    mem_free(c);
+}
+
+void registry_release(void) {
+    if (by_name.ops) table_release(&by_name, NULL);
+    for (size_t i = 0; i < command_count; i++) release_names(in_order[i]);
+    mem_free(in_order);
+    mem_free(by_id);
+    in_order = by_id = NULL;
+    command_count = command_room = 0;
+    id_count = id_room = 0;
+}
+
+const struct command *registry_find(struct slice name) {
+    char lower[NAME_MAX_LENGTH];
+    size_t len = lower_into(lower, name);
+    if (len == 0) return NULL;
+    struct slice key = slice_make(lower, len);
+    return table_find(&by_name, key, hash_bytes(key));
+}
+
+const struct command *registry_find_child(const struct command *parent, struct slice name) {
+    for (uint32_t i = 0; i < parent->child_count; i++)
+        if (slice_equal_nocase(slice_of(parent->children[i].name), name)) return &parent->children[i];
+    return NULL;
+}
+
+const struct command *registry_find_full(struct slice full_name) {
+    const char *bar = full_name.len ? memchr(full_name.ptr, '|', full_name.len) : NULL;
+    if (!bar) return registry_find(full_name);
+    const struct command *parent = registry_find(slice_between(full_name.ptr, bar));
+    return parent ? registry_find_child(parent, slice_between(bar + 1, full_name.ptr + full_name.len)) : NULL;
+}
+
+const struct command *registry_resolve(const struct slice *argv, size_t argc,
+                                       const struct command **container) {
+    *container = NULL;
+    const struct command *c = registry_find(argv[0]);
+    if (!c || !c->children || argc < 2) return c;
+    const struct command *child = registry_find_child(c, argv[1]);
+    if (!child) *container = c;
+    return child;
+}
+
+size_t registry_count(void) { return command_count; }
+uint32_t registry_ids(void) { return id_count; }
+const struct command *registry_at(size_t index) { return in_order[index]; }
+const struct command *registry_by_id(uint32_t id) { return by_id[id]; }
+
+bool command_arity_fits(const struct command *command, size_t argc) {
+    return command->arity >= 0 ? argc == (size_t)command->arity : argc >= (size_t)-command->arity;
+}

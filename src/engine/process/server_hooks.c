@@ -1,0 +1,39 @@
+/* server_hooks.c: the hooks' home, and the facts of this process. */
+#include "trivet/engine/process/server_hooks.h"
+#include "trivet/base/clock.h"
+#include "trivet/base/mem.h"
+#include "trivet/base/random.h"
+#include <unistd.h>
+
+struct server_hooks server_hooks;
+struct server_facts server_facts;
+struct loading_progress loading_progress;
+
+void server_facts_init(void) {
+    random_hex(server_facts.run_id, 40);
+    random_hex(server_facts.replid, 40);
+    server_facts.started_ms = clock_wall_ms();
+    server_facts.started_steady_us = clock_steady_us();
+    ssize_t len = readlink("/proc/self/exe", server_facts.executable, sizeof server_facts.executable - 1);
+    server_facts.executable[len > 0 ? len : 0] = '\0';
+}
+
+void server_facts_ready(void) { server_facts.startup_memory = mem_used_exact(); }
+
+void loading_note(void *arg, uint64_t loaded, uint64_t total) {
+    (void)arg;
+    atomic_store_explicit(&loading_progress.total, total, memory_order_relaxed);
+    atomic_store_explicit(&loading_progress.loaded, loaded, memory_order_relaxed);
+}
+
+void loading_note_keys(uint64_t loaded, uint64_t expired) {
+    atomic_store_explicit(&loading_progress.last_keys_loaded, loaded, memory_order_relaxed);
+    atomic_store_explicit(&loading_progress.last_keys_expired, expired, memory_order_relaxed);
+}
+
+void loading_begin(int64_t now_s) {
+    loading_note(NULL, 0, 0);
+    atomic_store_explicit(&loading_progress.started_s, now_s, memory_order_relaxed);
+}
+
+void loading_end(void) { atomic_store_explicit(&loading_progress.started_s, 0, memory_order_relaxed); }

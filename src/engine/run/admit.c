@@ -1,0 +1,162 @@
+/* admit.c: may this command run now? Checked in the order in which Valkey checks, because clients see which
+ * error comes first: known, arity, authenticated, allowed in a transaction, memory, disk, subscriber,
+ * loading. */
+#include "admit.h"
+#include "trivet/base/buf.h"
+#include "trivet/base/log.h"
+#include "trivet/engine/client/client.h"
+#include "trivet/engine/client/transaction.h"
+#include "trivet/engine/command/registry.h"
+#include "trivet/engine/run/change.h"
+#include "trivet/engine/run/dispatch.h"
+#include "trivet/engine/saving/saving.h"
+#include "trivet/engine/settings/options.h"
+#include "trivet/engine/watch/stats.h"
+#include "trivet/keyspace/eviction.h"
+#include "trivet/persist/aof/aof.h"
+#include "trivet/persist/snapshot/snapshot.h"
+#include <stdatomic.h>
+#include <stdio.h>
+
+#define UNKNOWN_TEXT_MAX 128 /* bytes of the name, and of the arguments, that an error repeats */
+
+/* Writes the error. A transaction being queued will abort; EXEC itself aborts at once. Always false. */
+static bool refuse(struct call *call, struct slice text) {
+    struct client *c = call->client;
+    if (call->command) stats_command_rejected(call->command);
+    if (call->command && (call->command->flags & RUNS_QUEUE)) {
+        transaction_end(c);
+        transaction_unwatch(c, NULL);
+        if (slice_starts_with(text, LIT("ERR "))) text = slice_make(text.ptr + 4, text.len - 4);
+        reply_error_printf(call->out, "EXECABORT Transaction discarded because of: %.*s", SLICE_ARG(text));
+    } else {
+        if (c->flags & CLIENT_IN_MULTI) c->flags |= CLIENT_MULTI_BROKEN;
+        reply_error_text(call->out, text);
+    }
+    stats_error(call->out->error_code);
+    return false;
+}
+
+static size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
+
+#define ATTACK_LOG_EVERY_MS 60000
+
+/* A line of HTTP: somebody's browser was made to send commands in the body of a request. It must not get
+ * that far. */
+static bool refuse_browser(struct call *call) {
+    static atomic_int_fast64_t logged_ms;
+    struct client *c = call->client;
+    int64_t before = atomic_load_explicit(&logged_ms, memory_order_relaxed);
+    if (before == 0 || dispatch_now_ms - before > ATTACK_LOG_EVERY_MS) {
+        atomic_store_explicit(&logged_ms, dispatch_now_ms, memory_order_relaxed);
+        LOG_WARNING(
+            "Possible SECURITY ATTACK detected: POST or Host: came as a command, as when a web page makes "
+            "a browser talk to this server. The connection from %s is cut off.",
+            c->peer);
+    }
+    client_hooks.close(c, "it speaks HTTP");
+    return false;
+}
+
+static bool refuse_unknown(struct call *call) {
+    if (slice_equal_nocase(call->argv[0], LIT("POST")) || slice_equal_nocase(call->argv[0], LIT("host:")))
+        return refuse_browser(call);
+    struct buf text = { 0 };
+    const struct command *container;
+    registry_resolve(call->argv, call->argc, &container);
+    struct slice name = call->argv[0];
+    if (container) {
+        struct slice sub = call->argv[1];
+        buf_printf(&text, "ERR unknown subcommand '%.*s'. Try %s HELP.",
+                   (int)min_size(sub.len, UNKNOWN_TEXT_MAX), sub.ptr, container->name);
+    } else {
+        buf_printf(&text, "ERR unknown command '%.*s', with args beginning with: ",
+                   (int)min_size(name.len, UNKNOWN_TEXT_MAX), name.ptr);
+        size_t shown = 0;
+        for (size_t i = 1; i < call->argc && shown < UNKNOWN_TEXT_MAX; i++) {
+            size_t before = text.len;
+            buf_printf(&text, "'%.*s' ", (int)min_size(call->argv[i].len, UNKNOWN_TEXT_MAX - shown),
+                       call->argv[i].ptr);
+            shown += text.len - before;
+        }
+    }
+    refuse(call, buf_slice(&text));
+    buf_release(&text);
+    return false;
+}
+
+static bool refuse_arity(struct call *call) {
+    char text[128];
+    int len = snprintf(text, sizeof text, "ERR wrong number of arguments for '%s' command",
+                       call->command->full_name);
+    return refuse(call, slice_make(text, (size_t)len));
+}
+
+static bool refuse_subscriber(struct call *call) {
+    char text[256];
+    int len = snprintf(
+        text, sizeof text,
+        "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in "
+        "this context",
+        call->command->full_name);
+    return refuse(call, slice_make(text, (size_t)len));
+}
+
+/* The flags that count: those of the queue for EXEC. */
+static uint32_t effective_flags(const struct call *call) {
+    uint32_t flags = call->command->flags;
+    return flags & RUNS_QUEUE ? flags | transaction_flags(call->client) : flags;
+}
+
+static bool admit_memory(struct call *call) {
+    if (eviction_make_room(call->view.now_ms, change_flush_quietly) != ROOM_NONE) return true;
+    if (!(effective_flags(call) & GROWS)) return true;
+    return refuse(call, LIT("OOM command not allowed when used memory > 'maxmemory'."));
+}
+
+#define SNAPSHOT_FAILED_TEXT                                                                                 \
+    "MISCONF Valkey is configured to save RDB snapshots, but it's currently unable to persist to disk. "     \
+    "Commands that may modify the data set are disabled, because this instance is configured to report "     \
+    "errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the " \
+    "Valkey logs for details about the RDB error."
+
+static bool admit_disk(struct call *call) {
+    bool concerned = (effective_flags(call) & WRITES) || call->command == registry_find(LIT("PING"));
+    if (!concerned) return true;
+    if (saving_refuses_writes()) return refuse(call, LIT(SNAPSHOT_FAILED_TEXT));
+    if (!aof_is_failing()) return true;
+    struct buf why = { 0 }, text = { 0 };
+    aof_failure(&why);
+    buf_printf(&text, "MISCONF Errors writing to the AOF file: %.*s", SLICE_ARG(why));
+    refuse(call, buf_slice(&text));
+    buf_release(&why);
+    buf_release(&text);
+    return false;
+}
+
+static bool admit_obstacles(struct call *call, unsigned now) {
+    uint32_t flags = call->command->flags;
+    if ((now & OBSTACLE_LOADING) && !(flags & LOADING))
+        return refuse(call, LIT("LOADING Redis is loading the dataset in memory"));
+    if ((now & OBSTACLE_MEMORY_LIMIT) && !(now & OBSTACLE_LOADING) && !admit_memory(call)) return false;
+    if ((now & OBSTACLE_DISK) && !admit_disk(call)) return false;
+    if ((now & OBSTACLE_SNAPSHOT) && (effective_flags(call) & WRITES)) snapshot_wait_for_room();
+    return true;
+}
+
+bool dispatch_admit(struct call *call) {
+    const struct command *command = call->command;
+    struct client *c = call->client;
+    if (UNLIKELY(!command)) return refuse_unknown(call);
+    if (UNLIKELY(!command_arity_fits(command, call->argc) || !command->run)) return refuse_arity(call);
+    if (UNLIKELY(!c->authenticated) && !(command->flags & NO_AUTH))
+        return refuse(call, LIT("NOAUTH Authentication required."));
+    if (UNLIKELY(c->flags & (CLIENT_IN_MULTI | CLIENT_SUBSCRIBED))) {
+        if ((c->flags & CLIENT_IN_MULTI) && (command->flags & NO_MULTI))
+            return refuse(call, LIT("ERR Command not allowed inside a transaction"));
+        if ((c->flags & CLIENT_SUBSCRIBED) && c->reply.protocol == 2 && !(command->flags & RUNS_SUBSCRIBED))
+            return refuse_subscriber(call);
+    }
+    unsigned now = obstacles_now();
+    return LIKELY(now == 0) || admit_obstacles(call, now);
+}

@@ -1,0 +1,116 @@
+/* change.c: what follows a write, in one place: watchers, tracking, notifications, the journal.
+ *
+ * Effects gather in a buffer of the worker (`gathered`) while a command runs; the dispatcher appends them to
+ * the journal in one piece before the locks go, so the journal's order is the order in which the locks were
+ * held. */
+#include "trivet/engine/run/change.h"
+#include "trivet/base/buf.h"
+#include "trivet/engine/client/blocking.h"
+#include "trivet/engine/client/pubsub.h"
+#include "trivet/engine/client/tracking.h"
+#include "trivet/engine/client/transaction.h"
+#include "trivet/engine/run/dispatch.h"
+#include "trivet/engine/settings/options.h"
+#include "trivet/keyspace/counters.h"
+#include "trivet/persist/journal.h"
+
+static _Thread_local struct effects gathered;
+
+/* The client whose command is running, so that its own changes need not be reported to it (NOLOOP). */
+static _Thread_local const struct client *changing;
+
+static void key_changed(struct keyspace_view *view, uint32_t db, struct slice key) {
+    struct shard *s = &shards[SHARD_OF(keyspace_hash(view, key))];
+    COUNTER_ADD(counters_mine()->dirty, 1);
+    if (UNLIKELY(s->interests != NULL)) {
+        transaction_touch(s, db, key);
+        blocking_key_changed(s, db, key);
+    }
+    if (UNLIKELY(atomic_load_explicit(&tracking_clients, memory_order_relaxed) > 0))
+        tracking_invalidate(changing, key);
+}
+
+void notify(uint32_t db, enum notify_class class, const char *event, struct slice key) {
+    unsigned wanted = (unsigned)options.notify_keyspace_events;
+    if (LIKELY(wanted == 0) || !(wanted & class)) return;
+    struct buf channel = { 0 };
+    if (wanted & NOTIFY_KEYSPACE) {
+        buf_printf(&channel, "__keyspace@%u__:", db);
+        buf_append(&channel, key);
+        pubsub_publish(PUBSUB_CHANNEL, buf_slice(&channel), slice_of(event));
+    }
+    if (wanted & NOTIFY_KEYEVENT) {
+        buf_clear(&channel);
+        buf_printf(&channel, "__keyevent@%u__:%s", db, event);
+        pubsub_publish(PUBSUB_CHANNEL, buf_slice(&channel), key);
+    }
+    buf_release(&channel);
+}
+
+static void gather(uint32_t db, struct effect effect) {
+    if (journal_on && effect.argc > 0) effects_add(&gathered, db, effect.argv, effect.argc);
+}
+
+void journal_effect(struct call *c, struct effect effect) {
+    if (c->source != FROM_JOURNAL) gather(c->view.db, effect);
+}
+
+void changed_in(struct call *c, uint32_t db, struct slice key, enum notify_class class, const char *event,
+                struct effect effect) {
+    changing = c->client;
+    key_changed(&c->view, db, key);
+    changing = NULL;
+    if (event) notify(db, class, event, key);
+    if (c->source != FROM_JOURNAL) gather(db, effect);
+}
+
+void changed(struct call *c, struct slice key, enum notify_class class, const char *event,
+             struct effect effect) {
+    changed_in(c, c->view.db, key, class, event, effect);
+}
+
+void changed_database(struct call *c, uint32_t db, struct effect effect) {
+    COUNTER_ADD(counters_mine()->dirty, 1);
+    blocking_databases_changed(db, db);
+    if (atomic_load_explicit(&tracking_clients, memory_order_relaxed) > 0) tracking_invalidate_all();
+    journal_effect(c, effect);
+}
+
+void change_vanished(struct keyspace_view *view, struct slice key, enum vanish_reason reason) {
+    key_changed(view, view->db, key);
+    if (reason == VANISHED_EXPIRED)
+        notify(view->db, NOTIFY_EXPIRED, "expired", key);
+    else
+        notify(view->db, NOTIFY_EVICTED, "evicted", key);
+    const struct slice argv[] = { LIT_INIT("DEL"), key };
+    gather(view->db, (struct effect){ argv, 2 });
+}
+
+void change_elements_vanished(struct keyspace_view *view, struct slice key, const struct gone *gone,
+                              bool emptied) {
+    struct slice argv[2 + GONE_MAX] = { LIT_INIT("HDEL"), key };
+    for (size_t i = 0; i < gone->count; i++) argv[2 + i] = gone->names[i];
+    key_changed(view, view->db, key);
+    notify(view->db, NOTIFY_HASH, "hexpired", key);
+    if (emptied) notify(view->db, NOTIFY_GENERIC, "del", key);
+    gather(view->db, (struct effect){ argv, 2 + gone->count });
+}
+
+void change_missed(struct keyspace_view *view, struct slice key) {
+    notify(view->db, NOTIFY_KEY_MISS, "keymiss", key);
+}
+
+uint64_t change_flush(void) {
+    if (LIKELY(gathered.count == 0)) return 0;
+    return journal_append(&gathered);
+}
+
+void change_flush_quietly(void) {
+    if (UNLIKELY(blocking_has_work())) blocking_serve(dispatch_now_ms);
+    blocking_deliver(change_flush());
+}
+
+void change_thread_release(void) {
+    effects_release(&gathered);
+    blocking_thread_release();
+}

@@ -1,0 +1,140 @@
+/* saving_file.c: the RDB file that SAVE and BGSAVE write: its paths, its form, and how it takes its place.
+ *
+ * It is written as "temp-<pid>.rdb" (SAVE: "temp-save-<pid>.rdb") beside the file whose place it takes. */
+#include "saving_file.h"
+#include "trivet/base/clock.h"
+#include "trivet/base/lock.h"
+#include "trivet/base/log.h"
+#include "trivet/base/mem.h"
+#include "trivet/engine/settings/options.h"
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Of BGSAVE: paths as they were when it began. A newer file must not be replaced by an older snapshot that
+ * ends later. */
+static struct {
+    struct lock lock;
+    char *temporary, *path;
+    bool superseded; /* under lock */
+} target = { .lock = LOCK_INIT(LOCK_RANK_MANIFEST) };
+
+static char *path_of(const char *name) {
+    struct buf path = { 0 };
+    buf_printf(&path, "%s/%s", options.dir, name);
+    char *text = slice_to_cstr(buf_slice(&path));
+    buf_release(&path);
+    return text;
+}
+
+static char *temporary_path(const char *kind) {
+    struct buf name = { 0 };
+    buf_printf(&name, "temp-%s%d.rdb%c", kind, (int)getpid(), '\0');
+    char *path = path_of(name.ptr);
+    buf_release(&name);
+    return path;
+}
+
+static bool publish(void *arg, struct buf *error) {
+    (void)arg;
+    lock_take(&target.lock);
+    bool done = false;
+    if (target.superseded)
+        buf_append(error, LIT("a newer snapshot was written meanwhile"));
+    else
+        done = snapshot_place_file(target.temporary, target.path, error);
+    lock_drop(&target.lock);
+    return done;
+}
+
+struct snapshot_plan saving_plan(const char *path) {
+    return (struct snapshot_plan){ .path = path,
+                                   .version = options.rdb_write_version,
+                                   .compress = options.rdbcompression,
+                                   .checksum = options.rdbchecksum,
+                                   .incremental_sync = options.rdb_save_incremental_fsync,
+                                   .key_delay_us = options.rdb_key_save_delay_us,
+                                   .now_ms = clock_wall_ms() };
+}
+
+struct snapshot_plan saving_file_begin(void) {
+    target.temporary = temporary_path("");
+    target.path = path_of(options.dbfilename);
+    target.superseded = false;
+    struct snapshot_plan plan = saving_plan(target.temporary);
+    plan.publish = publish;
+    return plan;
+}
+
+void saving_file_supersede(void) {
+    lock_take(&target.lock);
+    target.superseded = true;
+    lock_drop(&target.lock);
+}
+
+void saving_file_end(void) {
+    mem_free(target.temporary);
+    mem_free(target.path);
+    target.temporary = target.path = NULL;
+}
+
+/* ---- SAVE ---- */
+
+struct direct {
+    const char *from, *to;
+};
+
+static bool publish_directly(void *arg, struct buf *error) {
+    const struct direct *d = arg;
+    return snapshot_place_file(d->from, d->to, error);
+}
+
+bool saving_file_write(struct buf *error) {
+    char *temporary = temporary_path("save-"), *path = path_of(options.dbfilename);
+    struct direct d = { temporary, path };
+    struct snapshot_plan plan = saving_plan(temporary);
+    plan.publish = publish_directly;
+    plan.arg = &d;
+    plan.key_delay_us = 0;
+    bool done = snapshot_write_now(&plan, error);
+    if (done)
+        LOG_NOTICE("DB saved on disk");
+    else
+        LOG_WARNING("Saving to %s failed: %.*s", path, SLICE_ARG(buf_slice(error)));
+    mem_free(temporary);
+    mem_free(path);
+    return done;
+}
+
+/* ---- what killed processes left ---- */
+
+/* The number in "temp-<pid>.rdb" or "temp-save-<pid>.rdb"; 0 if it is another name. */
+static pid_t owner_of(const char *name) {
+    int pid = 0, end = 0;
+    if (sscanf(name, "temp-%d.rdb%n", &pid, &end) != 1 || end == 0)
+        if (sscanf(name, "temp-save-%d.rdb%n", &pid, &end) != 1) return 0;
+    return end > 0 && name[end] == '\0' && pid > 0 ? pid : 0;
+}
+
+/* Snapshots that were not finished when their process was killed: nobody else would remove them. Those of
+ * processes that run are theirs: servers may share a folder. */
+void saving_file_remove_leftovers(void) {
+    struct buf path = { 0 };
+    DIR *folder = opendir(options.dir);
+    struct dirent *entry;
+    while (folder && (entry = readdir(folder)) != NULL) {
+        pid_t owner = owner_of(entry->d_name);
+        if (owner == 0 || (owner != getpid() && (kill(owner, 0) == 0 || errno != ESRCH))) continue;
+        buf_clear(&path);
+        buf_printf(&path, "%s/%s%c", options.dir, entry->d_name, '\0');
+        if (unlink(path.ptr) == 0)
+            LOG_NOTICE("Removed %s, a snapshot that was not finished", entry->d_name);
+        else
+            LOG_WARNING("Cannot remove the unfinished snapshot %s: %s", entry->d_name, strerror(errno));
+    }
+    if (folder) closedir(folder);
+    buf_release(&path);
+}

@@ -1,0 +1,115 @@
+/* rows.h: what the files of the options module share: the tables of rows, storing and reading a
+ * value as text, and the words that write a row. Thread: as options.h. */
+#ifndef ENGINE_SETTINGS_ROWS_H
+#define ENGINE_SETTINGS_ROWS_H
+
+#include "trivet/engine/settings/options.h"
+
+/* The tables; each ends with a row without a name. */
+extern const struct option options_table_server[];  /* network, process, log, access, watching */
+extern const struct option options_table_data[];    /* memory, encodings, files, replication */
+extern const struct option options_table_ignored[]; /* kept for their users' sake */
+
+/* How a row is written: { BOOL("appendonly", appendonly, "no"), .flags = ..., .apply = ... }. The union's
+ * typed pointers let the compiler check that the field has the kind's type. */
+#define ROW(text, sort, value) .name = (text), .kind = (sort), .initial = (value)
+#define BOOL(text, field, value) ROW(text, OPTION_BOOL, value), .flag = &options.field
+#define INT(text, field, value, low, high) \
+    ROW(text, OPTION_INT, value), .number = &options.field, .min = (low), .max = (high)
+#define MEMORY(text, field, value, low, high) \
+    ROW(text, OPTION_MEMORY, value), .size = &options.field, .min = (low), .max = (high)
+#define ENUM(text, field, value, table) \
+    ROW(text, OPTION_ENUM, value), .choice = &options.field, .names = (table)
+#define BITS(text, field, value, table) \
+    ROW(text, OPTION_BITS, value), .choice = &options.field, .names = (table)
+#define STRING(title, field, value) ROW(title, OPTION_STRING, value), .text = &options.field
+#define SPECIAL(text, form, value) ROW(text, OPTION_SPECIAL, value), .special = &(form)
+#define ALIAS(text, main) .name = (text), .alias_of = (main)
+#define MAX_INT INT32_MAX
+#define MAX_ANY INT64_MAX
+
+/* All rows, aliases too, in the order of their names. */
+size_t options_row_count(void);
+const struct option *options_row(size_t index);
+size_t options_row_index(const struct option *o);
+/* The row of exactly this name in any case: perhaps an alias. NULL if there is none. */
+const struct option *options_row_named(struct slice name);
+
+/* Stores a value, its words already split. Changes nothing and says why on false. Applies nothing. */
+MUST_CHECK bool option_store(const struct option *o, const struct slice *argv, size_t argc, struct buf *why);
+/* The same for a value in one piece; a MULTI_ARG row splits it at spaces. */
+MUST_CHECK bool option_store_text(const struct option *o, struct slice text, struct buf *why);
+/* Appends what is stored, as option_store_text reads it. */
+void option_stored(const struct option *o, struct buf *out);
+/* Puts back what option_stored gave; that cannot fail. */
+void option_restore(const struct option *o, struct slice stored);
+/* True if the stored value is the one that options_init gave. */
+bool option_is_initial(const struct option *o);
+const char *option_initial(const struct option *o); /* that value in stored form */
+void option_reset(const struct option *o);
+
+/* A setting that came from an included file must be written out even at its default: else the next start
+ * reads the included file's value again. */
+void option_mark_included(const struct option *o);
+bool option_is_included(const struct option *o);
+
+/* Words of a text, split at runs of white space: slices into it. */
+struct words {
+    struct slice *item; /* owned array */
+    size_t count;
+};
+struct words words_split(struct slice text);
+void words_release(struct words *w);
+
+/* Replaces an owned string; one that is the same already stays where it is. */
+void text_replace(char **field, struct slice text);
+/* Appends `word` so that split_line reads it back: in double quotes if it needs them. */
+void word_append(struct buf *out, struct slice word);
+/* Reads a whole file; false and errno on failure. */
+MUST_CHECK bool options_read_file(const char *path, struct buf *out);
+
+/* What depends on several settings: effective workers, clamped hz, the password. False: `why` names the
+ * contradiction. */
+MUST_CHECK bool options_settle(struct buf *warnings, struct buf *why);
+
+/* The forms of special rows (options_special.c). */
+extern const struct option_special form_bind, form_save, form_output_limit, form_notify, form_percentiles,
+    form_replicaof, form_dir, form_oom_values, form_rdma_bind;
+
+/* Refusals (options_apply.c). */
+bool check_appendfilename(struct slice value, struct buf *why);
+bool check_appenddirname(struct slice value, struct buf *why);
+bool check_dbfilename(struct slice value, struct buf *why);
+bool check_title_template(struct slice value, struct buf *why);
+bool check_locale(struct slice value, struct buf *why);
+bool check_no_tls(struct slice value, struct buf *why);
+bool check_no_cluster(struct slice value, struct buf *why);
+bool check_no_aclfile(struct slice value, struct buf *why);
+bool check_ipv4(struct slice value, struct buf *why);
+bool check_ipv6(struct slice value, struct buf *why);
+bool check_hostname(struct slice value, struct buf *why);
+
+/* Effects (options_apply.c). */
+bool apply_bind(struct buf *why);
+bool apply_port(struct buf *why);
+bool apply_maxclients(struct buf *why);
+bool apply_appendonly(struct buf *why);
+bool apply_password(struct buf *why);
+bool apply_maxmemory(struct buf *why);
+bool apply_notify(struct buf *why);
+bool apply_keepalive(struct buf *why);
+bool apply_timers(struct buf *why);
+bool apply_client_limits(struct buf *why);
+bool apply_encodings(struct buf *why);
+bool apply_logs(struct buf *why);
+bool apply_log_form(struct buf *why);
+bool apply_appendfsync(struct buf *why);
+bool apply_title(struct buf *why);
+bool apply_shutdown_on_signal(struct buf *why);
+bool apply_replication(struct buf *why);
+
+/* What CONFIG GET shows instead of what is stored (options_apply.c). */
+void show_io_threads(struct buf *out);
+void show_password(struct buf *out);
+
+#endif

@@ -1,0 +1,144 @@
+/* rows_ignored.c: settings of Valkey that mean nothing here. They are read, checked, kept and shown, so
+ * that config files and tools fit, and a start that names one warns. Each has a cell of its own, unnamed,
+ * behind its row. */
+#include "rows.h"
+
+#define KEPT(more) .flags = OPTION_NO_EFFECT | (more)
+#define FIXED OPTION_IMMUTABLE
+#define KEEP_BOOL(text, value) \
+    ROW(text, OPTION_BOOL, value), .flag = &(bool) { false }
+#define KEEP_INT(text, value, low, high) \
+    ROW(text, OPTION_INT, value), .number = &(int64_t){ 0 }, .min = (low), .max = (high)
+#define KEEP_MEMORY(text, value, low, high) \
+    ROW(text, OPTION_MEMORY, value), .size = &(uint64_t){ 0 }, .min = (low), .max = (high)
+#define KEEP_ENUM(title, value, table) ROW(title, OPTION_ENUM, value), .choice = &(int){ 0 }, .names = (table)
+#define KEEP_STRING(title, value) \
+    ROW(title, OPTION_STRING, value), .text = &(char *) { NULL }
+
+static const struct option_name endpoints[] = {
+    { "ip", 0 }, { "hostname", 1 }, { "unknown-endpoint", 2 }, { NULL, 0 }
+};
+static const struct option_name oom_choices[] = {
+    { "no", 0 }, { "yes", 1 }, { "relative", 1 }, { "absolute", 2 }, { NULL, 0 }
+};
+static const struct option_name propagation[] = {
+    { "ignore", 0 }, { "panic", 1 }, { "panic-on-replicas", 2 }, { NULL, 0 }
+};
+static const struct option_name tls_client_auth[] = {
+    { "no", 0 }, { "yes", 1 }, { "optional", 2 }, { NULL, 0 }
+};
+
+const struct option options_table_ignored[] = {
+    /* Defragmentation, tables, allocator: jemalloc runs as it is, tables grow by themselves. */
+    { KEEP_BOOL("activedefrag", "no"), KEPT(0) },
+    { KEEP_INT("active-defrag-cycle-max", "25", 1, 99), KEPT(0) },
+    { KEEP_INT("active-defrag-cycle-min", "1", 1, 99), KEPT(0) },
+    { KEEP_INT("active-defrag-cycle-us", "500", 0, 100000), KEPT(0) },
+    { KEEP_MEMORY("active-defrag-ignore-bytes", "104857600", 1, MAX_ANY), KEPT(0) },
+    { KEEP_INT("active-defrag-max-scan-fields", "1000", 1, MAX_ANY), KEPT(0) },
+    { KEEP_INT("active-defrag-threshold-lower", "10", 0, 1000), KEPT(0) },
+    { KEEP_INT("active-defrag-threshold-upper", "100", 0, 1000), KEPT(0) },
+    { KEEP_BOOL("activerehashing", "yes"), KEPT(0) },
+    { KEEP_BOOL("jemalloc-bg-thread", "yes"), KEPT(0) },
+    { KEEP_STRING("hash-seed", ""), KEPT(FIXED) },
+
+    /* Threads and processes: workers are chosen by io-threads, and nothing forks. */
+    { KEEP_STRING("aof-rewrite-cpulist", ""), KEPT(FIXED) },
+    { KEEP_STRING("bgsave-cpulist", ""), KEPT(FIXED) },
+    { KEEP_STRING("bio-cpulist", ""), KEPT(FIXED) },
+    { KEEP_STRING("server-cpulist", ""), KEPT(FIXED) },
+    { ALIAS("aof_rewrite_cpulist", "aof-rewrite-cpulist") },
+    { ALIAS("bgsave_cpulist", "bgsave-cpulist") },
+    { ALIAS("bio_cpulist", "bio-cpulist") },
+    { ALIAS("server_cpulist", "server-cpulist") },
+    { KEEP_INT("prefetch-batch-max-size", "16", 0, 128), KEPT(0) },
+    { KEEP_INT("events-per-io-thread", "2", 0, MAX_INT), KEPT(OPTION_HIDDEN) },
+    { KEEP_BOOL("io-threads-always-active", "no"), KEPT(OPTION_HIDDEN) },
+    { KEEP_INT("min-io-threads-avoid-copy-reply", "7", 0, MAX_INT), KEPT(OPTION_HIDDEN) },
+    { KEEP_INT("min-string-size-avoid-copy-reply", "16384", 0, MAX_INT), KEPT(OPTION_HIDDEN) },
+    { KEEP_INT("min-string-size-avoid-copy-reply-threaded", "65536", 0, MAX_INT), KEPT(OPTION_HIDDEN) },
+    { KEEP_BOOL("dynamic-hz", "yes"), KEPT(0) },
+    { KEEP_STRING("bgsave-default-method", "fork"), KEPT(0) },
+    { KEEP_BOOL("forkless-infrastructure-enabled", "no"), KEPT(0) },
+    { KEEP_ENUM("oom-score-adj", "no", oom_choices), KEPT(0) },
+    { SPECIAL("oom-score-adj-values", form_oom_values, "0 200 800"), KEPT(OPTION_MULTI_ARG) },
+    { KEEP_BOOL("disable-thp", "yes"), KEPT(FIXED) },
+    { KEEP_BOOL("always-show-logo", "no"), KEPT(FIXED) },
+    { KEEP_BOOL("crash-log-enabled", "yes"), KEPT(0) },
+    { KEEP_BOOL("crash-memcheck-enabled", "yes"), KEPT(0) },
+    { KEEP_INT("watchdog-period", "0", 0, MAX_INT), KEPT(OPTION_HIDDEN) },
+    { KEEP_BOOL("use-exit-on-panic", "no"), KEPT(OPTION_HIDDEN) },
+    { KEEP_BOOL("enable-debug-assert", "no"), KEPT(FIXED | OPTION_HIDDEN) },
+    { KEEP_STRING("debug-context", ""), KEPT(OPTION_HIDDEN) },
+    { KEEP_BOOL("aof-disable-auto-gc", "no"), KEPT(OPTION_HIDDEN) },
+    { KEEP_INT("loading-process-events-interval-bytes", "2097152", 1024, MAX_INT), KEPT(OPTION_HIDDEN) },
+    { KEEP_ENUM("propagation-error-behavior", "ignore", propagation), KEPT(0) },
+
+    /* Transports that are not built in. */
+    { KEEP_INT("socket-mark-id", "0", 0, UINT32_MAX), KEPT(FIXED) },
+    { KEEP_BOOL("mptcp", "no"), KEPT(FIXED) },
+    { KEEP_BOOL("repl-mptcp", "no"), KEPT(0) },
+    { SPECIAL("rdma-bind", form_rdma_bind, ""), KEPT(OPTION_MULTI_ARG) },
+    { KEEP_INT("rdma-completion-vector", "-1", -1, 1024), KEPT(FIXED) },
+    { KEEP_INT("rdma-port", "0", 0, 65535), KEPT(0) },
+    { KEEP_INT("rdma-rx-size", "1048576", 65536, 16777216), KEPT(FIXED) },
+    { KEEP_INT("max-new-tls-connections-per-cycle", "1", 1, 1000), KEPT(0) },
+    { KEEP_INT("tls-port", "0", 0, 65535), KEPT(0), .check = check_no_tls },
+    { KEEP_BOOL("tls-replication", "no"), KEPT(0), .check = check_no_tls },
+    { KEEP_BOOL("tls-cluster", "no"), KEPT(0), .check = check_no_tls },
+    { KEEP_ENUM("tls-auth-clients", "yes", tls_client_auth), KEPT(0) },
+    { KEEP_STRING("tls-auth-clients-user", "off"), KEPT(0) },
+    { KEEP_INT("tls-auto-reload-interval", "0", 0, MAX_INT), KEPT(0) },
+    { KEEP_STRING("tls-ca-cert-dir", ""), KEPT(0) },
+    { KEEP_STRING("tls-ca-cert-file", ""), KEPT(0) },
+    { KEEP_STRING("tls-cert-file", ""), KEPT(0) },
+    { KEEP_STRING("tls-ciphers", ""), KEPT(0) },
+    { KEEP_STRING("tls-ciphersuites", ""), KEPT(0) },
+    { KEEP_STRING("tls-client-cert-file", ""), KEPT(0) },
+    { KEEP_STRING("tls-client-key-file", ""), KEPT(0) },
+    { KEEP_STRING("tls-client-key-file-pass", ""), KEPT(OPTION_SENSITIVE) },
+    { KEEP_STRING("tls-dh-params-file", ""), KEPT(0) },
+    { KEEP_STRING("tls-key-file", ""), KEPT(0) },
+    { KEEP_STRING("tls-key-file-pass", ""), KEPT(OPTION_SENSITIVE) },
+    { KEEP_BOOL("tls-prefer-server-ciphers", "no"), KEPT(0) },
+    { KEEP_STRING("tls-protocols", ""), KEPT(0) },
+    { KEEP_INT("tls-session-cache-size", "20480", 0, MAX_INT), KEPT(0) },
+    { KEEP_INT("tls-session-cache-timeout", "300", 0, MAX_INT), KEPT(0) },
+    { KEEP_BOOL("tls-session-caching", "yes"), KEPT(0) },
+
+    /* Cluster, and replication beyond one stream. */
+    { KEEP_BOOL("dual-channel-replication-enabled", "no"), KEPT(0) },
+    { KEEP_BOOL("cluster-allow-pubsubshard-when-down", "yes"), KEPT(0) },
+    { KEEP_BOOL("cluster-allow-reads-when-down", "no"), KEPT(0) },
+    { KEEP_BOOL("cluster-allow-replica-migration", "yes"), KEPT(0) },
+    { KEEP_INT("cluster-announce-bus-port", "0", 0, 65535), KEPT(0) },
+    { KEEP_STRING("cluster-announce-client-ipv4", ""), KEPT(0), .check = check_ipv4 },
+    { KEEP_STRING("cluster-announce-client-ipv6", ""), KEPT(0), .check = check_ipv6 },
+    { KEEP_INT("cluster-announce-client-port", "0", 0, 65535), KEPT(0) },
+    { KEEP_INT("cluster-announce-client-tls-port", "0", 0, 65535), KEPT(0) },
+    { KEEP_STRING("cluster-announce-hostname", ""), KEPT(0), .check = check_hostname },
+    { KEEP_STRING("cluster-announce-human-nodename", ""), KEPT(0), .check = check_hostname },
+    { KEEP_STRING("cluster-announce-ip", ""), KEPT(0) },
+    { KEEP_INT("cluster-announce-port", "0", 0, 65535), KEPT(0) },
+    { KEEP_INT("cluster-announce-tls-port", "0", 0, 65535), KEPT(0) },
+    { KEEP_INT("cluster-blacklist-ttl", "60", 0, MAX_ANY), KEPT(0) },
+    { KEEP_STRING("cluster-config-file", "nodes.conf"), KEPT(FIXED) },
+    { KEEP_STRING("cluster-config-save-behavior", "sync"), KEPT(0) },
+    { KEEP_INT("cluster-databases", "1", 1, MAX_INT), KEPT(FIXED) },
+    { KEEP_MEMORY("cluster-link-sendbuf-limit", "0", 0, UINT64_MAX), KEPT(0) },
+    { KEEP_INT("cluster-manual-failover-timeout", "5000", 1, MAX_INT), KEPT(0) },
+    { KEEP_INT("cluster-migration-barrier", "1", 0, MAX_INT), KEPT(0) },
+    { KEEP_INT("cluster-node-timeout", "15000", 0, MAX_ANY), KEPT(0) },
+    { KEEP_INT("cluster-ping-interval", "0", 0, MAX_ANY), KEPT(OPTION_HIDDEN) },
+    { KEEP_INT("cluster-port", "0", 0, 65535), KEPT(FIXED) },
+    { KEEP_ENUM("cluster-preferred-endpoint-type", "ip", endpoints), KEPT(0) },
+    { KEEP_BOOL("cluster-replica-no-failover", "no"), KEPT(0) },
+    { KEEP_INT("cluster-replica-validity-factor", "10", 0, MAX_INT), KEPT(0) },
+    { ALIAS("cluster-slave-no-failover", "cluster-replica-no-failover") },
+    { ALIAS("cluster-slave-validity-factor", "cluster-replica-validity-factor") },
+    { KEEP_BOOL("cluster-require-full-coverage", "yes"), KEPT(0) },
+    { KEEP_INT("cluster-slot-migration-log-max-len", "1000", 0, MAX_ANY), KEPT(0) },
+    { KEEP_BOOL("cluster-slot-stats-enabled", "no"), KEPT(0) },
+    { KEEP_MEMORY("slot-migration-max-failover-repl-bytes", "0", 0, MAX_ANY), KEPT(0) },
+    { .name = NULL },
+};

@@ -1,0 +1,91 @@
+/* locks.c: the gate and sets of shards. The rules are in locks.h.
+ *
+ * A worker that wants its gate while an exclusive command waits or runs queues up on the exclusive lock first
+ * and lets go of it at once: so a busy worker cannot overtake the exclusive command for ever. */
+#include "trivet/engine/turn/locks.h"
+#include "trivet/base/thread.h"
+#include "trivet/keyspace/walk.h"
+#include <assert.h>
+
+struct gate {
+    struct lock lock;
+} CACHE_ALIGNED;
+
+static struct gate gates[WORKERS_MAX];
+static struct lock exclusive_lock = LOCK_INIT(LOCK_RANK_EXCLUSIVE);
+atomic_int exclusive_waiting;
+static _Thread_local bool gate_held;
+static _Thread_local int exclusive_depth;
+
+void gates_init(void) {
+    for (int i = 0; i < WORKERS_MAX; i++) lock_init(&gates[i].lock, LOCK_RANK_GATE);
+}
+
+bool gate_is_mine(void) { return gate_held; }
+bool exclusive_is_mine(void) { return exclusive_depth > 0 || !shards_are_shared; }
+
+void gate_enter(void) {
+    if (gate_held) return;
+    gate_held = true;
+    if (!thread_is_parallel()) return;
+    if (atomic_load_explicit(&exclusive_waiting, memory_order_acquire) > 0) {
+        lock_take(&exclusive_lock);
+        lock_drop(&exclusive_lock);
+    }
+    lock_take_ordered(&gates[thread_worker_index].lock);
+}
+
+void gate_leave(void) {
+    if (!gate_held) return;
+    assert(exclusive_depth == 0);
+    gate_held = false;
+    if (thread_is_parallel()) lock_drop(&gates[thread_worker_index].lock);
+}
+
+void exclusive_begin(void) {
+    assert(gate_held);
+    if (exclusive_depth++ > 0) return;
+    if (thread_is_parallel()) {
+        lock_drop(&gates[thread_worker_index].lock);
+        atomic_fetch_add_explicit(&exclusive_waiting, 1, memory_order_acq_rel);
+        lock_take(&exclusive_lock);
+        for (int i = 0; i < thread_worker_count; i++) lock_take_ordered(&gates[i].lock);
+    }
+    walk_halt();
+}
+
+void exclusive_end(void) {
+    assert(exclusive_depth > 0);
+    if (--exclusive_depth > 0) return;
+    walk_resume();
+    if (!thread_is_parallel()) return;
+    for (int i = thread_worker_count - 1; i >= 0; i--)
+        if (i != thread_worker_index) lock_drop(&gates[i].lock);
+    atomic_fetch_sub_explicit(&exclusive_waiting, 1, memory_order_acq_rel);
+    lock_drop(&exclusive_lock);
+}
+
+void shard_set_add(struct shard_set *set, uint32_t shard) {
+    uint32_t word = shard / 64;
+    uint64_t bit = (uint64_t)1 << (shard % 64);
+    if (set->count == 0) set->low = set->high = word;
+    if (set->bits[word] & bit) return;
+    set->bits[word] |= bit;
+    set->count++;
+    if (word < set->low) set->low = word;
+    if (word > set->high) set->high = word;
+}
+
+void shards_lock(const struct shard_set *set) {
+    if (!shards_are_shared || set->count == 0) return;
+    for (uint32_t word = set->low; word <= set->high; word++)
+        for (uint64_t bits = set->bits[word]; bits; bits &= bits - 1)
+            lock_take_ordered(&shards[word * 64 + (uint32_t)__builtin_ctzll(bits)].lock);
+}
+
+void shards_unlock(const struct shard_set *set) {
+    if (!shards_are_shared || set->count == 0) return;
+    for (uint32_t word = set->low; word <= set->high; word++)
+        for (uint64_t bits = set->bits[word]; bits; bits &= bits - 1)
+            lock_drop(&shards[word * 64 + (uint32_t)__builtin_ctzll(bits)].lock);
+}

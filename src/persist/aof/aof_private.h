@@ -1,0 +1,147 @@
+/* aof_private.h: what the AOF's rooms show one another: the system calls, the folder with its manifest, the
+ * reader.
+ *
+ *   aof.c        the open file: writing, group commit, syncing, failure and recovery
+ *   aof_rewrite.c which files there are: opening, a new base, history
+ *   aof_files.c  the folder: names, manifest, making and replacing files so that a crash at any step loads
+ *   aof_read.c   one file: runs its commands (behind aof_scan_private.h, which finds out which are sound)
+ *   aof_check.c  one file, for the check tool
+ *   aof_load.c   start-up: all files in order, what to do about a bad tail, the upgrade of an old single file
+ */
+#ifndef PERSIST_AOF_AOF_PRIVATE_H
+#define PERSIST_AOF_AOF_PRIVATE_H
+
+#include "trivet/persist/aof/aof.h"
+#include <sys/types.h>
+
+/* Every system call that changes the disk goes through this table, so that a test can make each call site
+ * fail once, or end the process there. Set before the first aof_ call, never while an AOF is open. */
+struct aof_io {
+    int (*open)(const char *path, int flags, mode_t mode);
+    ssize_t (*write)(int fd, const void *bytes, size_t len);
+    int (*fdatasync)(int fd);
+    int (*fsync)(int fd);
+    int (*ftruncate)(int fd, off_t length);
+    int (*rename)(const char *from, const char *to);
+    int (*unlink)(const char *path);
+    int (*mkdir)(const char *path, mode_t mode);
+    int64_t (*now_us)(void);
+};
+extern struct aof_io aof_io;
+
+/* ---- aof.c ---- */
+
+/* The journal goes into this file from now on. Gate closed. */
+void aof_begin_appending(int fd, uint64_t size, uint64_t others_size);
+/* Writes what the journal has into the present file, which is synced and closed soon; what comes after goes
+ * into `fd`. False if the disk fails: then nothing changed. Gate closed. */
+MUST_CHECK bool aof_switch_file(int fd);
+/* The bytes of the other files, after a rewrite. */
+void aof_set_others_size(uint64_t bytes);
+
+/* ---- aof_files.c ---- */
+
+/* The present settings; the strings are owned here. Changed by aof_configure only. */
+extern struct aof_settings aof_settings;
+
+enum aof_file_type { AOF_FILE_BASE = 'b', AOF_FILE_HISTORY = 'h', AOF_FILE_INCR = 'i' };
+
+struct aof_file {
+    char *name; /* without folder, owned */
+    uint64_t seq;
+    enum aof_file_type type;
+};
+
+/* The files in the order in which they are loaded: at most one base, then incrementals by rising number.
+ * History files (of no use any more, waiting to be removed) stand at any place. A zeroed struct is an empty
+ * one. */
+struct aof_manifest {
+    struct aof_file *files;
+    size_t count, room;
+};
+void aof_manifest_release(struct aof_manifest *m);
+void aof_manifest_add(struct aof_manifest *m, struct slice name, uint64_t seq, enum aof_file_type type);
+void aof_manifest_remove(struct aof_manifest *m, size_t index);
+/* Adds the next base or incremental under a name that no other file of the manifest has, nor an incremental
+ * with bytes in the folder, and that ends with the suffix ("incr.aof", "base.rdb"); returns it. */
+const struct aof_file *aof_manifest_add_next(struct aof_manifest *m, enum aof_file_type type,
+                                             const char *suffix);
+const struct aof_file *aof_manifest_base(const struct aof_manifest *m);
+const struct aof_file *aof_manifest_last_incr(const struct aof_manifest *m);
+
+/* Pure: from and to the text of a manifest file. False with the reason, and its line, in `error`; `m` is
+ * empty then. */
+MUST_CHECK bool aof_manifest_parse(struct slice text, struct aof_manifest *m, struct buf *error);
+void aof_manifest_format(const struct aof_manifest *m, struct buf *out);
+
+enum aof_manifest_read { MANIFEST_READ, MANIFEST_ABSENT, MANIFEST_BROKEN };
+MUST_CHECK enum aof_manifest_read aof_manifest_read(struct aof_manifest *m, struct buf *error);
+/* Replaces the manifest: write new, fsync, rename, fsync the folder. After a failure the disk holds the old
+ * one or, if only the folder's fsync failed, perhaps the new one: so the files that either names must stay.
+ */
+MUST_CHECK bool aof_manifest_write(const struct aof_manifest *m, struct buf *error);
+
+/* Paths end in a NUL that len does not count. `out` is cleared first; returns out->ptr. */
+const char *aof_path_in_folder(struct buf *out, const char *name);
+const char *aof_path_of_folder(struct buf *out);
+const char *aof_path_of_old_file(struct buf *out); /* a single AOF from before there were folders */
+
+/* Makes the folder if there is none, durably. */
+MUST_CHECK bool aof_folder_make(struct buf *error);
+/* Makes what was created, renamed and removed in a folder durable. */
+MUST_CHECK bool aof_folder_sync(const char *path, struct buf *error);
+/* The length of a regular file; false if there is none. */
+MUST_CHECK bool aof_file_size(const char *path, uint64_t *size);
+/* True if a non-empty incremental file lies in the folder; its name goes to `name`. For a folder without a
+ * manifest: such a file holds somebody's data. */
+bool aof_folder_has_incr(struct buf *name);
+
+/* write(2) until all is written; false (errno) on the first error. */
+MUST_CHECK bool aof_write_all(int fd, struct slice bytes);
+/* The text of an errno value. */
+const char *aof_errno_text(int error);
+
+/* ---- aof_record.c ---- */
+
+enum aof_parse {
+    AOF_RECORD, /* argv[0..argc-1], `used` bytes */
+    AOF_NOTE,   /* an annotation line of `used` bytes */
+    AOF_MORE,   /* incomplete: at least `need` bytes belong to it */
+    AOF_BAD,    /* no record: the byte at `bad` cannot stand there; `why` says what should */
+};
+struct aof_record {
+    struct slice *argv; /* the array is owned, its bytes are the caller's */
+    size_t argc, room;
+    size_t used, need, bad;
+    size_t lines; /* that ended where they should, of this record */
+    const char *why;
+};
+/* Reads the record at the beginning of `bytes`. Pure but for argv's memory. */
+enum aof_parse aof_parse_record(struct aof_record *r, struct slice bytes);
+void aof_record_release(struct aof_record *r);
+
+/* ---- aof_read.c ---- */
+
+enum aof_read_end {
+    AOF_READ_WHOLE,   /* to the end of the file */
+    AOF_READ_TORN,    /* the file ends (or turns into zeros) in a record or a transaction; cut it at `good` */
+    AOF_READ_BAD,     /* damaged at `offset`; see `reason`. Up to `good` nothing is known to be wrong */
+    AOF_READ_RDB,     /* the file begins as an RDB file, and nobody reads those */
+    AOF_READ_REFUSED, /* run() or rdb() did not take what is at `offset`; see `reason` */
+    AOF_READ_FAILED,  /* the system could not read; see `reason` */
+};
+struct aof_read {
+    uint64_t good;   /* end of the last whole record or transaction: all before it has been run */
+    uint64_t offset; /* where it went wrong */
+    uint64_t size;   /* of the file */
+    uint64_t commands;
+    bool in_transaction; /* what is torn is a transaction */
+    bool zeros;          /* what is torn is filled up with zeros */
+    struct buf reason;   /* the caller's to release */
+};
+/* Reads one file and runs its commands. Progress counts from `before` (the bytes of earlier files) to
+ * `total`. */
+MUST_CHECK enum aof_read_end aof_read_file(const char *path, const struct aof_load *how, uint64_t before,
+                                           uint64_t total, struct aof_read *out);
+
+#endif

@@ -1,0 +1,458 @@
+/* folder.c: the AOF's folder: which files there are, under which names, and how that list is replaced.
+ *
+ * The manifest is the truth: a file that it does not name does not exist for us. So every change makes the
+ * new files first, makes them durable, then replaces the manifest in one rename. Whatever moment a crash
+ * picks, the manifest is the old one or the new one, and all files that it names are there.
+ *
+ * A line of it is "file <name> seq <number> type <b|h|i>": base, history, incremental. Names that need it are
+ * quoted as in a config file; words that we do not know come in pairs and are skipped.
+ * Source of the format: Valkey's public description of multi-part AOF. */
+#include "aof_private.h"
+#include "trivet/base/clock.h"
+#include "trivet/base/lock.h"
+#include "trivet/base/mem.h"
+#include "trivet/base/number.h"
+#include "trivet/resp/parser.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MANIFEST_MAX (1024 * 1024) /* a bigger one is not a manifest */
+
+static int open_plainly(const char *path, int flags, mode_t mode) {
+    return open(path, flags | O_CLOEXEC, mode);
+}
+
+struct aof_io aof_io = {
+    .open = open_plainly,
+    .write = write,
+    .fdatasync = fdatasync,
+    .fsync = fsync,
+    .ftruncate = ftruncate,
+    .rename = rename,
+    .unlink = unlink,
+    .mkdir = mkdir,
+    .now_us = clock_steady_us,
+};
+
+struct aof_settings aof_settings;
+
+/* Threads that work in the folder make paths while another worker may set a new `dir` and turn the AOF on.
+ * The other two texts never change. */
+static struct lock settings_lock = LOCK_INIT(LOCK_RANK_LEAF);
+
+static void replace_text(const char **text, const char *with) {
+    if (*text && strcmp(*text, with) == 0) return;
+    char *copy = mem_strdup(with);
+    mem_free((void *)(uintptr_t)*text);
+    *text = copy;
+}
+
+void aof_configure(const struct aof_settings *settings) {
+    lock_take(&settings_lock);
+    replace_text(&aof_settings.dir, settings->dir);
+    replace_text(&aof_settings.dirname, settings->dirname);
+    replace_text(&aof_settings.filename, settings->filename);
+    aof_settings.fsync = settings->fsync;
+    aof_settings.load_truncated = settings->load_truncated;
+    aof_settings.corrupt_tail_max = settings->corrupt_tail_max;
+    aof_settings.no_fsync_on_rewrite = settings->no_fsync_on_rewrite;
+    aof_settings.timestamps = settings->timestamps;
+    lock_drop(&settings_lock);
+    aof_set_fsync(settings->fsync);
+    aof_set_timestamps(settings->timestamps);
+}
+
+/* strerror shares a buffer between threads; this one is constant. */
+const char *aof_errno_text(int error) {
+    const char *text = strerrordesc_np(error);
+    return text ? text : "unknown error";
+}
+
+/* Appends "<what> <path>: <errno's text>"; always false, for `return`. */
+static bool failed(struct buf *error, const char *what, const char *path) {
+    int number = errno;
+    buf_printf(error, "cannot %s %s: %s", what, path, aof_errno_text(number));
+    return false;
+}
+
+/* ---- paths ---- */
+
+static const char *join(struct buf *out, const char *b, const char *c) {
+    buf_clear(out);
+    lock_take(&settings_lock);
+    buf_printf(out, c ? "%s/%s/%s" : "%s/%s", aof_settings.dir, b, c);
+    lock_drop(&settings_lock);
+    buf_append_byte(out, '\0');
+    out->len--;
+    return out->ptr;
+}
+
+const char *aof_path_in_folder(struct buf *out, const char *name) {
+    return join(out, aof_settings.dirname, name);
+}
+
+const char *aof_path_of_folder(struct buf *out) { return join(out, aof_settings.dirname, NULL); }
+
+const char *aof_path_of_old_file(struct buf *out) { return join(out, aof_settings.filename, NULL); }
+
+static const char *path_of_manifest(struct buf *out, const char *prefix) {
+    struct buf name = { 0 };
+    buf_printf(&name, "%s%s.manifest", prefix, aof_settings.filename);
+    buf_append_byte(&name, '\0');
+    aof_path_in_folder(out, name.ptr);
+    buf_release(&name);
+    return out->ptr;
+}
+
+/* ---- small things about files ---- */
+
+bool aof_write_all(int fd, struct slice bytes) {
+    while (bytes.len > 0) {
+        ssize_t count = aof_io.write(fd, bytes.ptr, bytes.len);
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0) return false;
+        bytes.ptr += count;
+        bytes.len -= (size_t)count;
+    }
+    return true;
+}
+
+bool aof_folder_sync(const char *path, struct buf *error) {
+    int fd = aof_io.open(path, O_RDONLY | O_DIRECTORY, 0);
+    if (fd < 0) return failed(error, "open folder", path);
+    bool done = aof_io.fsync(fd) == 0;
+    if (!done) failed(error, "fsync folder", path);
+    close(fd);
+    return done;
+}
+
+bool aof_folder_make(struct buf *error) {
+    struct buf path = { 0 };
+    bool done = aof_io.mkdir(aof_path_of_folder(&path), 0755) == 0 || errno == EEXIST;
+    if (!done) failed(error, "make folder", path.ptr);
+    /* Also if it was there: whoever made it may have failed, or died, before this. */
+    if (done) done = aof_folder_sync(aof_settings.dir, error);
+    buf_release(&path);
+    return done;
+}
+
+bool aof_file_size(const char *path, uint64_t *size) {
+    struct stat facts;
+    if (stat(path, &facts) != 0 || !S_ISREG(facts.st_mode)) return false;
+    *size = (uint64_t)facts.st_size;
+    return true;
+}
+
+/* "<appendfilename>.<digits>.incr.aof". */
+static bool is_incr_name(struct slice name) {
+    struct slice start = slice_of(aof_settings.filename), end = LIT(".incr.aof");
+    if (name.len < start.len + end.len + 2 || !slice_starts_with(name, start)) return false;
+    if (!slice_equal(slice_make(name.ptr + name.len - end.len, end.len), end)) return false;
+    uint64_t seq;
+    return name.ptr[start.len] == '.' &&
+           uint64_parse(slice_make(name.ptr + start.len + 1, name.len - start.len - end.len - 1), &seq);
+}
+
+bool aof_folder_has_incr(struct buf *name) {
+    struct buf path = { 0 };
+    DIR *folder = opendir(aof_path_of_folder(&path));
+    bool found = false;
+    struct dirent *entry;
+    while (folder && !found && (entry = readdir(folder)) != NULL) {
+        uint64_t size;
+        if (!is_incr_name(slice_of(entry->d_name))) continue;
+        found = aof_file_size(aof_path_in_folder(&path, entry->d_name), &size) && size > 0;
+        if (found) buf_append(name, slice_of(entry->d_name));
+    }
+    if (folder) closedir(folder);
+    buf_release(&path);
+    return found;
+}
+
+/* ---- the list ---- */
+
+void aof_manifest_release(struct aof_manifest *m) {
+    for (size_t i = 0; i < m->count; i++) mem_free(m->files[i].name);
+    mem_free(m->files);
+    *m = (struct aof_manifest){ 0 };
+}
+
+void aof_manifest_add(struct aof_manifest *m, struct slice name, uint64_t seq, enum aof_file_type type) {
+    if (m->count == m->room) {
+        m->room = m->room ? m->room * 2 : 4;
+        m->files = mem_realloc(m->files, m->room * sizeof *m->files);
+    }
+    m->files[m->count++] = (struct aof_file){ .name = slice_to_cstr(name), .seq = seq, .type = type };
+}
+
+void aof_manifest_remove(struct aof_manifest *m, size_t index) {
+    assert(index < m->count);
+    mem_free(m->files[index].name);
+    m->count--;
+    memmove(m->files + index, m->files + index + 1, (m->count - index) * sizeof *m->files);
+}
+
+static bool has_name(const struct aof_manifest *m, struct slice name) {
+    for (size_t i = 0; i < m->count; i++)
+        if (slice_equal(slice_of(m->files[i].name), name)) return true;
+    return false;
+}
+
+/* History files keep their numbers but not what they were, so a new number is above all of them: a name
+ * never comes twice, even while old files wait for their removal. */
+static uint64_t next_seq(const struct aof_manifest *m, enum aof_file_type type) {
+    uint64_t highest = 0;
+    for (size_t i = 0; i < m->count; i++) {
+        const struct aof_file *f = &m->files[i];
+        if (f->type != type && f->type != AOF_FILE_HISTORY) continue;
+        if (f->seq > highest) highest = f->seq;
+    }
+    return highest + 1;
+}
+
+/* Bytes in an incremental that the manifest does not name are somebody's data: its name is not used again. */
+static bool is_taken(const char *name, enum aof_file_type type) {
+    struct buf path = { 0 };
+    uint64_t size;
+    bool taken = type == AOF_FILE_INCR && aof_file_size(aof_path_in_folder(&path, name), &size) && size > 0;
+    buf_release(&path);
+    return taken;
+}
+
+const struct aof_file *aof_manifest_add_next(struct aof_manifest *m, enum aof_file_type type,
+                                             const char *suffix) {
+    uint64_t seq = next_seq(m, type);
+    struct buf name = { 0 };
+    /* A manifest from elsewhere may use our names with other numbers. */
+    for (;; seq++) {
+        buf_clear(&name);
+        buf_printf(&name, "%s.%llu.%s%c", aof_settings.filename, (unsigned long long)seq, suffix, '\0');
+        name.len--;
+        if (!has_name(m, buf_slice(&name)) && !is_taken(name.ptr, type)) break;
+    }
+    aof_manifest_add(m, buf_slice(&name), seq, type);
+    buf_release(&name);
+    return &m->files[m->count - 1];
+}
+
+const struct aof_file *aof_manifest_base(const struct aof_manifest *m) {
+    for (size_t i = 0; i < m->count; i++)
+        if (m->files[i].type == AOF_FILE_BASE) return &m->files[i];
+    return NULL;
+}
+
+const struct aof_file *aof_manifest_last_incr(const struct aof_manifest *m) {
+    const struct aof_file *last = NULL;
+    for (size_t i = 0; i < m->count; i++)
+        if (m->files[i].type == AOF_FILE_INCR) last = &m->files[i];
+    return last;
+}
+
+/* ---- text to list ---- */
+
+/* What a line says; a value that it does not have is NULL. */
+struct line {
+    struct slice name, seq, type;
+};
+
+static bool line_from_words(const struct slice *words, size_t count, struct line *out) {
+    *out = (struct line){ 0 };
+    if (count % 2 != 0) return false;
+    for (size_t i = 0; i < count; i += 2) {
+        if (slice_equal_nocase(words[i], LIT("file")))
+            out->name = words[i + 1];
+        else if (slice_equal_nocase(words[i], LIT("seq")))
+            out->seq = words[i + 1];
+        else if (slice_equal_nocase(words[i], LIT("type")))
+            out->type = words[i + 1];
+    }
+    return out->name.ptr && out->seq.ptr && out->type.ptr;
+}
+
+static bool is_plain_name(struct slice name) {
+    if (name.len == 0 || slice_equal(name, LIT(".")) || slice_equal(name, LIT(".."))) return false;
+    return !memchr(name.ptr, '/', name.len) && !memchr(name.ptr, '\0', name.len);
+}
+
+static bool is_type(struct slice type) { return type.len == 1 && strchr("bhi", type.ptr[0]) != NULL; }
+
+/* NULL, or what is wrong with this file after those that were read before. */
+static const char *objection(const struct aof_manifest *m, const struct line *line, uint64_t seq) {
+    if (!is_plain_name(line->name)) return "a file's name must not be empty or a path";
+    if (!is_type(line->type)) return "the type of a file is b, h or i";
+    if (has_name(m, line->name)) return "a file is named twice";
+    if (line->type.ptr[0] == AOF_FILE_BASE && aof_manifest_base(m)) return "there are two base files";
+    const struct aof_file *last = aof_manifest_last_incr(m);
+    if (line->type.ptr[0] == AOF_FILE_INCR && last && seq <= last->seq)
+        return "the numbers of incremental files do not rise";
+    return NULL;
+}
+
+static const char *add_words(struct aof_manifest *m, const struct slice *words, size_t count) {
+    struct line line;
+    if (!line_from_words(words, count, &line)) return "expected 'file <name> seq <number> type <b|h|i>'";
+    uint64_t seq;
+    if (!uint64_parse(line.seq, &seq)) return "the number of a file is not a number";
+    const char *wrong = objection(m, &line, seq);
+    if (!wrong) aof_manifest_add(m, line.name, seq, (enum aof_file_type)line.type.ptr[0]);
+    return wrong;
+}
+
+static const char *add_line(struct aof_manifest *m, struct slice text) {
+    struct slice *words;
+    size_t count;
+    char *store;
+    if (!split_line(text, &words, &count, &store)) return "unbalanced quotes";
+    const char *wrong = add_words(m, words, count);
+    mem_free(words);
+    mem_free(store);
+    return wrong;
+}
+
+static bool broken(struct aof_manifest *m, struct buf *error, size_t line, const char *why) {
+    aof_manifest_release(m);
+    buf_printf(error, "line %zu of the manifest: %s", line, why);
+    return false;
+}
+
+/* Base before incrementals: the order of loading, whatever the order in the file. */
+static void base_first(struct aof_manifest *m) {
+    const struct aof_file *base = aof_manifest_base(m);
+    if (!base) return;
+    struct aof_file moved = *base;
+    size_t at = (size_t)(base - m->files);
+    memmove(m->files + 1, m->files, at * sizeof *m->files);
+    m->files[0] = moved;
+}
+
+bool aof_manifest_parse(struct slice text, struct aof_manifest *m, struct buf *error) {
+    *m = (struct aof_manifest){ 0 };
+    const char *at = text.ptr, *end = text.ptr + text.len;
+    size_t number = 0;
+    while (at < end) {
+        number++;
+        const char *stop = memchr(at, '\n', (size_t)(end - at));
+        if (!stop) return broken(m, error, number, "the line does not end");
+        struct slice line = slice_between(at, stop);
+        at = stop + 1;
+        if (slice_starts_with(line, LIT("#"))) continue;
+        const char *wrong = line.len == 0 ? "an empty line" : add_line(m, line);
+        if (wrong) return broken(m, error, number, wrong);
+    }
+    if (m->count == 0) return broken(m, error, number, "it names no file");
+    base_first(m);
+    return true;
+}
+
+/* ---- list to text ---- */
+
+static bool needs_quotes(const char *name) {
+    for (; *name; name++)
+        if (*name <= ' ' || *name > '~' || strchr("\"'\\", *name)) return true;
+    return false;
+}
+
+static void put_name(struct buf *out, const char *name) {
+    if (!needs_quotes(name)) {
+        buf_append(out, slice_of(name));
+        return;
+    }
+    buf_append_byte(out, '"');
+    for (; *name; name++) {
+        if (*name == '"' || *name == '\\')
+            buf_printf(out, "\\%c", *name);
+        else if (*name >= ' ' && *name <= '~')
+            buf_append_byte(out, *name);
+        else
+            buf_printf(out, "\\x%02x", (unsigned)(unsigned char)*name);
+    }
+    buf_append_byte(out, '"');
+}
+
+/* The base first, then history, then incrementals, as others write it. */
+void aof_manifest_format(const struct aof_manifest *m, struct buf *out) {
+    static const char order[] = { AOF_FILE_BASE, AOF_FILE_HISTORY, AOF_FILE_INCR };
+    for (size_t k = 0; k < COUNT_OF(order) * m->count; k++) {
+        const struct aof_file *f = &m->files[k % m->count];
+        if ((char)f->type != order[k / m->count]) continue;
+        buf_append(out, LIT("file "));
+        put_name(out, f->name);
+        buf_printf(out, " seq %llu type %c\n", (unsigned long long)f->seq, (char)f->type);
+    }
+}
+
+/* ---- on disk ---- */
+
+static bool read_all(int fd, struct buf *out) {
+    for (;;) {
+        ssize_t count = read(fd, buf_reserve(out, 4096), 4096);
+        if (count < 0 && errno == EINTR) continue;
+        if (count <= 0) return count == 0;
+        out->len += (size_t)count;
+        if (out->len <= MANIFEST_MAX) continue;
+        errno = EFBIG;
+        return false;
+    }
+}
+
+enum aof_manifest_read aof_manifest_read(struct aof_manifest *m, struct buf *error) {
+    *m = (struct aof_manifest){ 0 };
+    struct buf path = { 0 }, text = { 0 };
+    enum aof_manifest_read result = MANIFEST_BROKEN;
+    int fd = open(path_of_manifest(&path, ""), O_RDONLY | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT) {
+        result = MANIFEST_ABSENT;
+    } else if (fd < 0) {
+        failed(error, "open", path.ptr);
+    } else {
+        if (!read_all(fd, &text))
+            failed(error, "read", path.ptr);
+        else if (aof_manifest_parse(buf_slice(&text), m, error))
+            result = MANIFEST_READ;
+        close(fd);
+    }
+    buf_release(&path);
+    buf_release(&text);
+    return result;
+}
+
+/* Writes a new file with these bytes, durable but for its name in the folder. */
+static bool write_new(const char *path, struct slice bytes, struct buf *error) {
+    int fd = aof_io.open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    if (fd < 0) return failed(error, "create", path);
+    bool done = aof_write_all(fd, bytes);
+    if (!done) failed(error, "write", path);
+    if (done) {
+        done = aof_io.fsync(fd) == 0;
+        if (!done) failed(error, "fsync", path);
+    }
+    close(fd);
+    return done;
+}
+
+static bool replace(const char *from, const char *to, struct buf *error) {
+    if (aof_io.rename(from, to) != 0) return failed(error, "rename to", to);
+    struct buf folder = { 0 };
+    bool done = aof_folder_sync(aof_path_of_folder(&folder), error);
+    buf_release(&folder);
+    return done;
+}
+
+bool aof_manifest_write(const struct aof_manifest *m, struct buf *error) {
+    struct buf text = { 0 }, path = { 0 }, fresh = { 0 };
+    aof_manifest_format(m, &text);
+    path_of_manifest(&path, "");
+    path_of_manifest(&fresh, "temp-");
+    bool done = write_new(fresh.ptr, buf_slice(&text), error) && replace(fresh.ptr, path.ptr, error);
+    /* After the rename there is nothing to remove; a leftover would be overwritten by the next try anyway. */
+    if (!done) (void)aof_io.unlink(fresh.ptr);
+    buf_release(&text);
+    buf_release(&path);
+    buf_release(&fresh);
+    return done;
+}

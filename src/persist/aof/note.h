@@ -1,0 +1,44 @@
+/* note.h: the AOF's annotations: lines that begin with '#' between two commands. Valkey and Redis
+ * skip them.
+ *
+ *   #SUM:<bytes>:<16 hex digits>\r\n   the XXH3 sum (64 bits, seed 0) of so many bytes right before the line
+ *   #TS:<seconds since 1970>\r\n       what follows was written in this second or later
+ *
+ * A sum speaks only of bytes before it in the same file, so whoever appends needs to know nothing of what is
+ * there: not after a restart, not after a tail was cut off, not after another server has appended. */
+#ifndef PERSIST_AOF_NOTE_H
+#define PERSIST_AOF_NOTE_H
+
+#include "trivet/base/buf.h"
+#include "trivet/base/slice.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+#define NOTE_SUM_PREFIX "#SUM:"
+#define NOTE_SUM_MAX 64 /* bytes of a longest sum line, with its end */
+
+enum aof_note_kind {
+    NOTE_OTHER,  /* somebody else's */
+    NOTE_SUM,    /* `bytes` and `sum` */
+    NOTE_TIME,   /* `seconds` */
+    NOTE_BROKEN, /* begins as a sum or a time, but is none */
+};
+struct aof_note {
+    enum aof_note_kind kind;
+    uint64_t bytes, sum;
+    int64_t seconds;
+};
+
+/* Appends the sum of all bytes of the batch, which is not empty. */
+void aof_note_add_sum(struct buf *batch);
+/* Puts the time in front of the batch, which has none yet. */
+void aof_note_add_time(struct buf *batch, int64_t seconds);
+/* Does so with the wall clock's time if timestamps are on and this second has none yet. Thread: whoever holds
+ * the lock of the file that is written. */
+void aof_note_stamp(struct buf *batch);
+/* `line` with its end. */
+struct aof_note aof_note_read(struct slice line);
+
+uint64_t aof_sum(struct slice bytes);
+
+#endif

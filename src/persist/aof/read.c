@@ -1,0 +1,162 @@
+/* read.c: one append-only file, from its bytes to running commands.
+ *
+ * Two windows slide over the file: the scan's, which goes ahead and says up to where all is right
+ * (aof_scan.c), and the runner's, which follows it up to there and runs what it finds. So when a command runs
+ * its frame, its transaction's end and its checksum have been looked at.
+ *
+ * MULTI and EXEC themselves are not run: nobody else is there to see the state in between.
+ *
+ * The file may begin as an RDB file; the caller's rdb() loads that part and says where it ends. */
+#include "scan.h"
+#include "trivet/base/mem.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct reader {
+    struct aof_scan scan;
+    struct aof_window window;
+    struct aof_record record;
+    const struct aof_load *how;
+    const char *path;
+    uint64_t before, total;
+    struct aof_read *out;
+};
+
+static void report(const struct reader *r) {
+    if (r->how->progress) r->how->progress(r->how->arg, r->before + aof_window_offset(&r->window), r->total);
+}
+
+static enum aof_read_end failed(struct aof_read *out, const char *what) {
+    buf_printf(&out->reason, "%s: %s", what, aof_errno_text(errno));
+    return AOF_READ_FAILED;
+}
+
+/* ---- running ---- */
+
+/* A command's name as it may stand in the log. */
+static void describe(struct buf *out, struct slice name) {
+    if (name.len > 64) name.len = 64;
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.ptr[i];
+        buf_append_byte(out, c >= ' ' && c <= '~' ? c : '?');
+    }
+}
+
+/* What the scan had to say of the bytes behind is of no interest any more. */
+static struct buf *new_reason(struct reader *r) {
+    buf_clear(&r->out->reason);
+    return &r->out->reason;
+}
+
+static bool run(struct reader *r) {
+    struct buf error = { 0 };
+    bool taken = r->how->run(r->how->arg, r->record.argv, r->record.argc, &error);
+    if (taken) {
+        r->out->commands++;
+    } else {
+        struct buf *reason = new_reason(r);
+        r->out->offset = aof_window_offset(&r->window);
+        buf_append(reason, LIT("command '"));
+        describe(reason, r->record.argv[0]);
+        buf_append(reason, LIT("' failed: "));
+        buf_append(reason, buf_slice(&error));
+    }
+    buf_release(&error);
+    return taken;
+}
+
+static bool is_frame_of_transaction(const struct aof_record *record) {
+    return record->argc == 1 && (slice_equal_nocase(record->argv[0], LIT("MULTI")) ||
+                                 slice_equal_nocase(record->argv[0], LIT("EXEC")));
+}
+
+/* Runs what lies before `limit`, where the scan has been. WHOLE: all of it. */
+static enum aof_read_end run_up_to(struct reader *r, uint64_t limit) {
+    struct aof_window *w = &r->window;
+    while (aof_window_offset(w) < limit) {
+        enum aof_parse got = aof_parse_record(&r->record, aof_window_rest(w));
+        if (got == AOF_MORE && !w->eof) {
+            report(r);
+            if (!aof_window_fill(w, r->record.need, aof_window_offset(w))) {
+                buf_clear(&r->out->reason);
+                return failed(r->out, "cannot read");
+            }
+            continue;
+        }
+        if (got == AOF_MORE || got == AOF_BAD) {
+            buf_append(new_reason(r), LIT("somebody else changed the file while it was read"));
+            return AOF_READ_FAILED;
+        }
+        if (got == AOF_RECORD && !is_frame_of_transaction(&r->record) && !run(r)) return AOF_READ_REFUSED;
+        w->at += r->record.used;
+    }
+    r->out->good = limit;
+    return AOF_READ_WHOLE;
+}
+
+static enum aof_read_end read_records(struct reader *r, uint64_t begin) {
+    enum aof_read_end end = AOF_READ_WHOLE;
+    aof_scan_begin(&r->scan, r->window.fd, begin, r->out);
+    aof_window_start(&r->window, r->window.fd, begin);
+    r->out->good = begin;
+    report(r);
+    for (bool goes_on = true; goes_on;) {
+        goes_on = aof_scan_ahead(&r->scan, &end);
+        if (!goes_on && end == AOF_READ_FAILED) return end;
+        enum aof_read_end ran = run_up_to(r, r->scan.clear);
+        if (ran != AOF_READ_WHOLE) return ran;
+        report(r);
+    }
+    return end;
+}
+
+/* ---- a file ---- */
+
+static enum aof_read_end read_rdb(struct reader *r) {
+    uint64_t end = 0;
+    struct buf error = { 0 };
+    if (!r->how->rdb) return AOF_READ_RDB;
+    bool loaded = r->how->rdb(r->how->arg, r->path, &end, &error);
+    if (!loaded)
+        buf_printf(&r->out->reason, "its RDB part was not loaded: %.*s", SLICE_ARG(buf_slice(&error)));
+    buf_release(&error);
+    if (!loaded) return AOF_READ_REFUSED;
+    assert(end > 0 && end <= r->out->size);
+    return read_records(r, end);
+}
+
+static enum aof_read_end read_opened(struct reader *r) {
+    struct stat facts;
+    if (fstat(r->window.fd, &facts) != 0) return failed(r->out, "cannot look at");
+    r->out->size = (uint64_t)facts.st_size;
+    /* Only a hint to read ahead; nothing is wrong without it. */
+    (void)posix_fadvise(r->window.fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+    if (!aof_window_fill(&r->window, 0, 0)) return failed(r->out, "cannot read");
+    struct slice start = aof_window_rest(&r->window);
+    bool is_rdb = slice_starts_with(start, LIT("REDIS")) || slice_starts_with(start, LIT("VALKEY"));
+    return is_rdb ? read_rdb(r) : read_records(r, 0);
+}
+
+enum aof_read_end aof_read_file(const char *path, const struct aof_load *how, uint64_t before, uint64_t total,
+                                struct aof_read *out) {
+    *out = (struct aof_read){ 0 };
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return failed(out, "cannot open");
+    struct reader *r = mem_alloc_zero(sizeof *r);
+    r->how = how;
+    r->path = path;
+    r->before = before;
+    r->total = total;
+    r->out = out;
+    aof_window_start(&r->window, fd, 0);
+    enum aof_read_end end = read_opened(r);
+    report(r);
+    close(fd);
+    aof_scan_release(&r->scan);
+    aof_window_release(&r->window);
+    aof_record_release(&r->record);
+    mem_free(r);
+    return end;
+}

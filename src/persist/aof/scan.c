@@ -1,0 +1,237 @@
+/* scan.c: walks through an AOF ahead of whoever runs it, so that nothing is run before all that can be
+ * known against it is known.
+ *
+ * A checksum note speaks of the bytes before it. So the scan goes on to the next note, and only then are the
+ * records before it clear. Where no notes are (a file of Valkey or Redis) it goes on to the end of the file
+ * first: such a file is read twice, a file with notes in steps of a window, the second time from memory that
+ * still is warm. Neither needs more memory than a window and the biggest record.
+ *
+ * Records without a note are taken as they are: another server may have appended them, or a power cut may
+ * have taken their note. But a note must begin between two records that were seen, and a record that ends as
+ * a note does is taken only if no note was ever seen: so a record that swallowed its neighbours is found out.
+ *
+ * Transactions end before what is clear does: cut anywhere, they leave nothing behind. */
+#include "scan.h"
+#include <errno.h>
+#include <inttypes.h>
+#include <unistd.h>
+
+#define PAUSE (64 * AOF_WINDOW) /* so often the caller may tell of progress though there are no notes */
+
+void aof_scan_begin(struct aof_scan *s, int fd, uint64_t offset, struct aof_read *out) {
+    aof_window_start(&s->window, fd, offset);
+    s->out = out;
+    s->whole = s->noted = s->clear = offset;
+    s->suspect = s->beyond = AOF_NOWHERE;
+}
+
+void aof_scan_release(struct aof_scan *s) {
+    aof_window_release(&s->window);
+    aof_record_release(&s->record);
+}
+
+/* ---- boundaries ---- */
+
+/* Is the offset one between two records or transactions, behind the last note? Of very many it knows only the
+ * last ones. */
+static bool known_boundary(const struct aof_scan *s, uint64_t offset) {
+    if (offset <= s->noted) return offset == s->noted && s->noted == s->clear;
+    size_t known = s->boundary_count < AOF_BOUNDARIES ? s->boundary_count : AOF_BOUNDARIES;
+    for (size_t i = 1; i <= known; i++)
+        if (s->boundaries[(s->boundary_count - i) % AOF_BOUNDARIES] == offset) return true;
+    return false;
+}
+
+/* May a note speak of what begins there? If it is too long ago to know, its sum has to do. */
+static bool may_begin_at(const struct aof_scan *s, uint64_t offset) {
+    if (offset == s->noted || known_boundary(s, offset)) return true;
+    return offset > s->noted && s->boundary_count > AOF_BOUNDARIES &&
+           offset < s->boundaries[s->boundary_count % AOF_BOUNDARIES];
+}
+
+/* ---- ends ---- */
+
+static enum aof_read_end failed(struct aof_scan *s) {
+    buf_printf(&s->out->reason, "cannot read: %s", aof_errno_text(errno));
+    return AOF_READ_FAILED;
+}
+
+static bool has_suspect(const struct aof_scan *s) { return s->has_sums && s->suspect != AOF_NOWHERE; }
+
+/* What lies up to `good` may be run and kept, unless a suspect is in it. */
+static enum aof_read_end bad(struct aof_scan *s, uint64_t good, uint64_t offset) {
+    if (!has_suspect(s)) s->clear = good;
+    s->out->offset = offset;
+    return AOF_READ_BAD;
+}
+
+/* Up to where all is good when something at `offset` is damaged: if a note behind it speaks of it, not
+ * further than to where that note's bytes begin. */
+static uint64_t good_before(const struct aof_scan *s, uint64_t offset) {
+    uint64_t begin;
+    if (!aof_note_covers(s->window.fd, offset, &begin)) return s->whole;
+    return known_boundary(s, begin) ? begin : s->clear;
+}
+
+static enum aof_read_end swallowed(struct aof_scan *s) {
+    buf_append(&s->out->reason, LIT("the command here has a wrong length: a checksum note lies in it"));
+    return bad(s, s->clear, s->suspect);
+}
+
+static enum aof_read_end whole(struct aof_scan *s) {
+    if (has_suspect(s)) return swallowed(s);
+    s->clear = s->whole;
+    return AOF_READ_WHOLE;
+}
+
+/* The file ends in a record or in a transaction, as it seems. */
+static enum aof_read_end torn(struct aof_scan *s) {
+    if (has_suspect(s)) return swallowed(s);
+    uint64_t record = aof_window_offset(&s->window);
+    if (aof_notes_follow(s->window.fd, record, s->out->size)) {
+        buf_append(&s->out->reason, LIT("the command here has a wrong length: it would reach beyond the end "
+                                        "of the file, but checksum notes follow it"));
+        return bad(s, s->clear, record);
+    }
+    s->clear = s->out->offset = s->whole;
+    s->out->in_transaction = s->inside;
+    return AOF_READ_TORN;
+}
+
+/* Where the zeros begin with which the file ends; its size if it does not end so. */
+static bool find_zeros(const struct aof_scan *s, uint64_t *begin) {
+    *begin = s->out->size;
+    char block[4096];
+    while (*begin > 0) {
+        size_t len = *begin < sizeof block ? (size_t)*begin : sizeof block;
+        ssize_t got = pread(s->window.fd, block, len, (off_t)(*begin - len));
+        if (got != (ssize_t)len) return false;
+        while (len > 0 && block[len - 1] == '\0') len--, --*begin;
+        if (len > 0) break;
+    }
+    return true;
+}
+
+/* Something else than a record. If zeros fill the file from there to the end, a power cut took what had been
+ * there, and it is a torn tail like others. If a note follows, all that it speaks of is damaged: nobody knows
+ * which of the records before have a right length and wrong bytes. */
+static enum aof_read_end damaged(struct aof_scan *s) {
+    uint64_t zeros, where = aof_window_offset(&s->window) + s->record.bad;
+    if (!find_zeros(s, &zeros)) return failed(s);
+    if (where < s->out->size && where >= zeros) {
+        s->out->zeros = true;
+        return torn(s);
+    }
+    if (has_suspect(s)) return swallowed(s);
+    buf_append(&s->out->reason, slice_of(s->record.why));
+    return bad(s, good_before(s, aof_window_offset(&s->window)), where);
+}
+
+/* ---- records ---- */
+
+static void advance(struct aof_scan *s) {
+    s->window.at += s->record.used;
+    if (s->inside) return;
+    s->whole = aof_window_offset(&s->window);
+    s->boundaries[s->boundary_count++ % AOF_BOUNDARIES] = s->whole;
+}
+
+static enum aof_read_end misplaced(struct aof_scan *s, const char *why) {
+    s->record.bad = 0;
+    s->record.why = why;
+    return damaged(s);
+}
+
+/* The record is MULTI or EXEC. */
+static bool is_word(const struct aof_record *record, struct slice word) {
+    return record->argc == 1 && slice_equal_nocase(record->argv[0], word);
+}
+
+/* WHOLE: go on. */
+static enum aof_read_end take_record(struct aof_scan *s) {
+    bool begins = is_word(&s->record, LIT("MULTI")), ends = is_word(&s->record, LIT("EXEC"));
+    if (begins && s->inside) return misplaced(s, "MULTI inside a transaction");
+    if (ends && !s->inside) return misplaced(s, "EXEC without MULTI");
+    struct slice text = slice_make(aof_window_rest(&s->window).ptr, s->record.used);
+    if (s->suspect == AOF_NOWHERE && aof_ends_as_note(text)) s->suspect = aof_window_offset(&s->window);
+    s->inside = begins || (s->inside && !ends);
+    s->lines += s->record.lines;
+    advance(s);
+    return AOF_READ_WHOLE;
+}
+
+/* ---- notes ---- */
+
+static enum aof_read_end check_sum(struct aof_scan *s, const struct aof_note *note) {
+    uint64_t sum, at = aof_window_offset(&s->window), from = at - note->bytes;
+    if (note->bytes > at || !may_begin_at(s, from)) {
+        buf_printf(&s->out->reason,
+                   "the checksum note here speaks of the %" PRIu64
+                   " bytes before it, and no command begins where they do",
+                   note->bytes);
+        return bad(s, s->clear, at);
+    }
+    if (!aof_sum_of_range(&s->window, from, at, &sum)) return failed(s);
+    if (sum == note->sum) return s->suspect < from ? swallowed(s) : AOF_READ_WHOLE;
+    buf_printf(&s->out->reason,
+               "the bytes from offset %" PRIu64 " to %" PRIu64 " have the checksum %016" PRIx64
+               ", but the note behind them says %016" PRIx64,
+               from, at, sum, note->sum);
+    return bad(s, good_before(s, from), from);
+}
+
+static enum aof_read_end take_sum(struct aof_scan *s, const struct aof_note *note) {
+    enum aof_read_end end = check_sum(s, note);
+    if (end != AOF_READ_WHOLE) return end;
+    s->has_sums = true;
+    s->suspect = AOF_NOWHERE;
+    advance(s);
+    s->noted = aof_window_offset(&s->window);
+    s->clear = s->whole;
+    return AOF_READ_WHOLE;
+}
+
+static enum aof_read_end take_note(struct aof_scan *s) {
+    struct aof_note note = aof_note_read(slice_make(aof_window_rest(&s->window).ptr, s->record.used));
+    if (note.kind == NOTE_SUM) return take_sum(s, &note);
+    if (note.kind == NOTE_BROKEN) return misplaced(s, "a damaged checksum or time note");
+    if (note.kind == NOTE_TIME && note.seconds > s->until && s->beyond == AOF_NOWHERE) s->beyond = s->whole;
+    advance(s);
+    return AOF_READ_WHOLE;
+}
+
+/* ---- the walk ---- */
+
+/* The window ends within a record, or between two. WHOLE with *done: that was the end of the file. */
+static enum aof_read_end need_more(struct aof_scan *s, bool *done) {
+    struct aof_window *w = &s->window;
+    uint64_t at = aof_window_offset(w);
+    size_t left = aof_window_rest(w).len;
+    *done = true;
+    if (w->eof && left == 0 && !s->inside) return whole(s);
+    if (w->eof || (left > 0 && s->record.need > s->out->size - at)) return torn(s);
+    *done = false;
+    /* What a note to come speaks of is kept if it is not much: else its sum is taken from the file. */
+    uint64_t keep = at - s->noted <= AOF_WINDOW ? s->noted : at;
+    return aof_window_fill(w, s->record.need, keep) ? AOF_READ_WHOLE : failed(s);
+}
+
+static enum aof_read_end step(struct aof_scan *s, bool *done) {
+    switch (aof_parse_record(&s->record, aof_window_rest(&s->window))) {
+    case AOF_RECORD: return take_record(s);
+    case AOF_NOTE: return take_note(s);
+    case AOF_MORE: return need_more(s, done);
+    case AOF_BAD: return damaged(s);
+    }
+    return AOF_READ_FAILED; /* not reached */
+}
+
+bool aof_scan_ahead(struct aof_scan *s, enum aof_read_end *end) {
+    uint64_t goal = s->clear + AOF_WINDOW, pause = aof_window_offset(&s->window) + PAUSE;
+    bool done = false;
+    while (s->clear < goal && aof_window_offset(&s->window) < pause) {
+        *end = step(s, &done);
+        if (done || *end != AOF_READ_WHOLE) return false;
+    }
+    return true;
+}

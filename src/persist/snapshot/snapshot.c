@@ -1,0 +1,425 @@
+/* snapshot.c: the thread that walks, and what commands hand over to it.
+ *
+ * The thread goes over the databases that had keys at the instant, shard by shard, a slice at a time. Between
+ * two slices it takes along what commands left: images (`side`), big values (`parts`), flushed databases.
+ * Only it writes to the file. The databases' numbers may change under it (SWAPDB): `origin` says which number
+ * a database had at the instant.
+ *
+ * When the file is given up (a failed write, snapshot_cancel), the walk goes on without writing: it marks the
+ * entries as saved, so that the next snapshot begins with all of them equal. That takes a small part of the
+ * time.
+ *
+ * Why a snapshot is closed by somebody else: only with the gate closed the keyspace may stop to call us. */
+#include "trivet/persist/snapshot/snapshot.h"
+#include "snapshot_private.h"
+#include "trivet/base/background.h"
+#include "trivet/base/hashing.h"
+#include "trivet/base/lock.h"
+#include "trivet/base/mem.h"
+#include "trivet/base/thread.h"
+#include "trivet/keyspace/walk.h"
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define SLICE_BYTES ((size_t)32 * 1024) /* of images, under one shard's lock */
+#define SLICE_LOOKS 64                  /* entries looked at */
+#define SIDE_MAX ((size_t)32 * 1024 * 1024)
+#define WALKER_NICE 10 /* below the workers */
+#define DELAY_STEP_US 5000
+
+/* Something that lies in a list until the thread comes for it, or until the end. */
+struct waiting_tables {
+    struct waiting_tables *next;
+    uint32_t db; /* at the instant */
+    struct keyspace_flushed *tables;
+};
+struct waiting_entry {
+    struct waiting_entry *next;
+    struct entry *entry;
+};
+
+enum state { CLOSED, SAVING, GIVEN_UP, ABANDONED };
+
+/* Changed with the gate closed, or by the thread as said. */
+static struct {
+    struct snapshot_plan plan;
+    char *path;
+    struct image_form form;
+    struct snapshot_file file; /* the thread's */
+    pthread_t thread;
+    uint32_t databases;
+    uint32_t *origin; /* by present number: the number at the instant. Changed with the gate closed; read
+                         under a shard's lock or inside walk_enter() */
+    bool *had_keys;   /* by number at the instant */
+} run;
+
+static _Atomic enum state state;
+atomic_bool snapshot_is_pressed;
+
+/* What commands hand over. */
+static struct {
+    struct lock lock;
+    struct rdb_out images;
+    uint32_t db;        /* of the last image */
+    struct part *parts; /* to be written; the thread works at the first */
+    struct part **parts_end;
+    struct waiting_tables *flushed;
+    struct waiting_entry *adopted; /* freed when no part is left */
+} side = { .lock = LOCK_INIT(LOCK_RANK_SNAPSHOT) };
+
+static struct {
+    atomic_uint_fast64_t keys_total, keys_done, bytes, side_bytes, side_peak;
+    atomic_uint_fast64_t in_images, in_parts; /* which together are side_bytes */
+} seen;
+
+static bool is_saving(void) { return atomic_load_explicit(&state, memory_order_relaxed) == SAVING; }
+static bool is_abandoned(void) { return atomic_load_explicit(&state, memory_order_relaxed) == ABANDONED; }
+
+/* ---- what commands hand over ---- */
+
+static void note_side(void) {
+    uint64_t bytes = atomic_load_explicit(&seen.in_images, memory_order_relaxed) +
+                     atomic_load_explicit(&seen.in_parts, memory_order_relaxed);
+    atomic_store_explicit(&seen.side_bytes, bytes, memory_order_relaxed);
+    if (bytes > atomic_load_explicit(&seen.side_peak, memory_order_relaxed))
+        atomic_store_explicit(&seen.side_peak, bytes, memory_order_relaxed);
+    atomic_store_explicit(&snapshot_is_pressed, bytes > SIDE_MAX, memory_order_relaxed);
+}
+
+static void note_images(size_t bytes) {
+    atomic_store_explicit(&seen.in_images, bytes, memory_order_relaxed);
+    note_side();
+}
+
+void snapshot_note_part(size_t before, size_t now) {
+    atomic_fetch_add_explicit(&seen.in_parts, now - before, memory_order_relaxed);
+    note_side();
+}
+
+static void add_part(struct part *p) {
+    lock_take(&side.lock);
+    *side.parts_end = p;
+    side.parts_end = &p->next;
+    lock_drop(&side.lock);
+}
+
+static void before_change(uint32_t db, struct entry *e) {
+    if (!is_saving()) return;
+    uint32_t origin = run.origin[db];
+    atomic_fetch_add_explicit(&seen.keys_done, 1, memory_order_relaxed);
+    if (part_suits(&run.form, e)) {
+        struct part *p = part_new(&run.form, e, origin, SHARD_OF(hash_bytes(entry_key(e))));
+        part_keeps_blob(p);
+        add_part(p);
+        return;
+    }
+    lock_take(&side.lock);
+    if (side.db != origin) image_put_database(&run.form, &side.images, origin);
+    side.db = origin;
+    image_put_entry(&run.form, &side.images, e);
+    note_images(side.images.bytes.len);
+    lock_drop(&side.lock);
+}
+
+static void placed(const struct entry *e, uint32_t shard) {
+    struct frozen *f = value_frozen(entry_value(e));
+    if (!f) return;
+    lock_take(&side.lock);
+    for (struct part *p = side.parts; p; p = p->next)
+        if (p->frozen == f) atomic_store_explicit(&p->shard, shard, memory_order_release);
+    lock_drop(&side.lock);
+}
+
+static bool adopted(struct entry *e) {
+    if (!value_frozen(entry_value(e))) return false;
+    struct waiting_entry *w = mem_alloc(sizeof *w);
+    lock_take(&side.lock);
+    *w = (struct waiting_entry){ side.adopted, e };
+    side.adopted = w;
+    lock_drop(&side.lock);
+    return true;
+}
+
+static void flushed(uint32_t db, struct keyspace_flushed *f) {
+    struct waiting_tables *w = mem_alloc(sizeof *w);
+    lock_take(&side.lock);
+    *w = (struct waiting_tables){ side.flushed, run.origin[db], f };
+    side.flushed = w;
+    lock_drop(&side.lock);
+}
+
+static void swapped(uint32_t a, uint32_t b) {
+    uint32_t old = run.origin[a];
+    run.origin[a] = run.origin[b];
+    run.origin[b] = old;
+}
+
+static const struct keyspace_saver saver = { before_change, placed, adopted, flushed, swapped };
+
+void snapshot_wait_for_room(void) {
+    for (int i = 0; i < 100 && atomic_load_explicit(&snapshot_is_pressed, memory_order_relaxed); i++)
+        usleep(100);
+}
+
+/* ---- taking it along: the thread, no lock held ---- */
+
+static void take_images(void) {
+    struct buf full = { 0 };
+    lock_take(&side.lock);
+    full = side.images.bytes;
+    side.images.bytes = (struct buf){ 0 };
+    side.db = NO_DATABASE;
+    note_images(0);
+    lock_drop(&side.lock);
+    if (full.len > 0 && is_saving()) {
+        snapshot_file_put(&run.file, buf_slice(&full));
+        run.file.db = NO_DATABASE;
+    }
+    buf_release(&full);
+}
+
+/* The first part stays in the list until its value is let go, so that `placed` finds it. */
+static bool take_part(void) {
+    lock_take(&side.lock);
+    struct part *p = side.parts;
+    lock_drop(&side.lock);
+    if (!p) return false;
+    part_finish(p, &run.file, !is_saving());
+    lock_take(&side.lock);
+    side.parts = p->next;
+    if (!side.parts) side.parts_end = &side.parts;
+    lock_drop(&side.lock);
+    part_free(p);
+    return true;
+}
+
+static void free_adopted(void) {
+    lock_take(&side.lock);
+    struct waiting_entry *w = side.parts ? NULL : side.adopted;
+    if (w) side.adopted = NULL;
+    lock_drop(&side.lock);
+    while (w) {
+        struct waiting_entry *next = w->next;
+        entry_free(w->entry);
+        mem_free(w);
+        w = next;
+    }
+}
+
+/* An entry that is unsaved, found by the walk: under its shard's lock, or in tables that are ours. */
+static void save(struct entry *e, uint32_t origin, uint32_t shard) {
+    e->epoch = keyspace_epoch;
+    if (!is_saving()) return;
+    atomic_fetch_add_explicit(&seen.keys_done, 1, memory_order_relaxed);
+    if (part_suits(&run.form, e)) {
+        add_part(part_new(&run.form, e, origin, shard));
+        return;
+    }
+    snapshot_file_select(&run.file, &run.form, origin);
+    image_put_entry(&run.form, &run.file.out, e);
+}
+
+static void give_up_if_failed(void) {
+    enum state saving = SAVING;
+    if (run.file.failed) atomic_compare_exchange_strong(&state, &saving, GIVEN_UP);
+}
+
+/* ---- the walk ---- */
+
+struct slice_walk {
+    uint32_t origin, shard;
+    size_t looks, saved;
+};
+
+static void visit(void *arg, void *item) {
+    struct slice_walk *w = arg;
+    struct entry *e = item;
+    w->looks++;
+    if (e->epoch == keyspace_epoch) return;
+    w->saved++;
+    save(e, w->origin, w->shard);
+}
+
+static void take_flushed(struct waiting_tables *w) {
+    for (uint32_t i = 0; i < SHARD_COUNT && !is_abandoned(); i++) {
+        struct slice_walk walk = { .origin = w->db, .shard = i };
+        uint64_t cursor = 0;
+        do {
+            if (table_count(&w->tables->tables[i]) == 0) break;
+            cursor = table_scan(&w->tables->tables[i], cursor, visit, &walk);
+            snapshot_file_flush(&run.file, false);
+            give_up_if_failed();
+        } while (cursor != 0);
+        while (take_part()) give_up_if_failed();
+    }
+    keyspace_flushed_free(w->tables);
+    mem_free(w);
+}
+
+static bool take_one_flushed(void) {
+    lock_take(&side.lock);
+    struct waiting_tables *w = side.flushed;
+    if (w) side.flushed = w->next;
+    lock_drop(&side.lock);
+    if (!w) return false;
+    while (take_part()) give_up_if_failed();
+    take_flushed(w);
+    return true;
+}
+
+/* All that commands have left by now. */
+static void take_along(void) {
+    take_images();
+    while (take_part()) give_up_if_failed();
+    while (take_one_flushed()) continue;
+    free_adopted();
+    snapshot_file_flush(&run.file, false);
+    give_up_if_failed();
+    atomic_store_explicit(&seen.bytes, run.file.written, memory_order_relaxed);
+}
+
+/* The number that a database has now; inside walk_enter(). */
+static uint32_t present_number(uint32_t origin) {
+    uint32_t db = 0;
+    while (run.origin[db] != origin) db++;
+    return db;
+}
+
+/* Some entries of a shard; *cursor is 0 after the last. */
+static size_t walk_slice(uint32_t origin, uint32_t shard, uint64_t *cursor) UNCHECKED;
+static size_t walk_slice(uint32_t origin, uint32_t shard, uint64_t *cursor) {
+    struct slice_walk w = { .origin = origin, .shard = shard };
+    size_t before = run.file.out.bytes.len;
+    walk_enter();
+    lock_take(&shards[shard].lock);
+    struct keydb *kdb = shard_db(&shards[shard], present_number(origin));
+    do {
+        if (!kdb || table_count(&kdb->table) == 0) {
+            *cursor = 0;
+            break;
+        }
+        *cursor = table_scan(&kdb->table, *cursor, visit, &w);
+    } while (*cursor != 0 && w.looks < SLICE_LOOKS && run.file.out.bytes.len - before < SLICE_BYTES);
+    lock_drop(&shards[shard].lock);
+    walk_leave();
+    return w.saved;
+}
+
+static void delay(size_t keys) {
+    int64_t each = run.plan.key_delay_us;
+    static size_t owed;
+    if (each == 0 || keys == 0 || !is_saving()) return;
+    if (each > 0) {
+        for (int64_t left = each * (int64_t)keys; left > 0 && is_saving(); left -= DELAY_STEP_US)
+            usleep((useconds_t)(left < DELAY_STEP_US ? left : DELAY_STEP_US));
+        return;
+    }
+    owed += keys;
+    if (owed < (size_t)-each) return;
+    owed = 0;
+    usleep(1);
+}
+
+static void walk_database(uint32_t origin) {
+    for (uint32_t shard = 0; shard < SHARD_COUNT && !is_abandoned(); shard++) {
+        uint64_t cursor = 0;
+        do {
+            size_t saved = walk_slice(origin, shard, &cursor);
+            delay(saved);
+            take_along();
+        } while (cursor != 0 && !is_abandoned());
+    }
+}
+
+/* ---- from begin to close ---- */
+
+static void finish(void) {
+    enum snapshot_end how = SNAPSHOT_CANCELLED;
+    if (is_saving()) {
+        how = snapshot_file_end(&run.file) ? SNAPSHOT_SAVED : SNAPSHOT_FAILED;
+    } else {
+        snapshot_file_drop(&run.file);
+        if (run.file.failed) how = SNAPSHOT_FAILED;
+    }
+    atomic_store_explicit(&seen.bytes, run.file.written, memory_order_relaxed);
+    if (!is_abandoned()) run.plan.ended(run.plan.arg, how, buf_slice(&run.file.error));
+}
+
+static void *walk_all(void *arg) {
+    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), WALKER_NICE); /* only a courtesy */
+    give_up_if_failed();
+    for (uint32_t db = 0; db < run.databases; db++)
+        if (run.had_keys[db]) walk_database(db);
+    take_along();
+    finish();
+    return arg;
+}
+
+void snapshot_begin(const struct snapshot_plan *plan) {
+    assert(!snapshot_is_open());
+    run.plan = *plan;
+    run.plan.path = run.path = mem_strdup(plan->path);
+    run.form = snapshot_form(plan);
+    run.databases = keyspace_databases();
+    run.origin = mem_alloc(run.databases * sizeof *run.origin);
+    run.had_keys = mem_alloc(run.databases * sizeof *run.had_keys);
+    uint64_t keys = 0;
+    for (uint32_t db = 0; db < run.databases; db++) {
+        run.origin[db] = db;
+        run.had_keys[db] = keyspace_count(db) > 0;
+        keys += keyspace_count(db);
+    }
+    atomic_store(&seen.keys_total, keys);
+    atomic_store(&seen.keys_done, 0);
+    atomic_store(&seen.bytes, 0);
+    atomic_store(&seen.side_peak, 0);
+    side.db = NO_DATABASE;
+    side.parts_end = &side.parts;
+    snapshot_file_open(&run.file, &run.plan);
+    atomic_store(&state, SAVING);
+    keyspace_walk_begin(&saver);
+    run.thread = thread_start("snapshot", walk_all, NULL);
+}
+
+bool snapshot_is_open(void) { return atomic_load(&state) != CLOSED; }
+
+void snapshot_cancel(void) {
+    enum state saving = SAVING;
+    atomic_compare_exchange_strong(&state, &saving, GIVEN_UP);
+}
+
+/* What came after the thread's last look: nothing in it is unsaved. */
+static void free_tables_later(void *arg) { keyspace_flushed_free(arg); }
+
+void snapshot_close(void) {
+    pthread_join(run.thread, NULL);
+    keyspace_walk_end();
+    assert(!side.parts && !side.adopted && side.images.bytes.len == 0);
+    while (side.flushed) {
+        struct waiting_tables *w = side.flushed;
+        side.flushed = w->next;
+        background_post(free_tables_later, w->tables, 1);
+        mem_free(w);
+    }
+    buf_release(&side.images.bytes);
+    buf_release(&run.file.error);
+    mem_free(run.path);
+    mem_free(run.origin);
+    mem_free(run.had_keys);
+    atomic_store(&state, CLOSED);
+}
+
+void snapshot_abandon(void) {
+    if (!snapshot_is_open()) return;
+    atomic_store(&state, ABANDONED);
+    snapshot_close();
+}
+
+void snapshot_progress(struct snapshot_progress *out) {
+    *out = (struct snapshot_progress){ .open = snapshot_is_open(),
+                                       .keys_total = atomic_load(&seen.keys_total),
+                                       .keys_done = atomic_load(&seen.keys_done),
+                                       .bytes_written = atomic_load(&seen.bytes),
+                                       .side_bytes = atomic_load(&seen.side_bytes),
+                                       .side_peak = atomic_load(&seen.side_peak) };
+}
