@@ -16,6 +16,7 @@
 #include "trivet/engine/run/dispatch.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/engine/turn/locks.h"
+#include "trivet/engine/turn/turn.h"
 #include "trivet/engine/turn/workers.h"
 #include "trivet/engine/watch/stats.h"
 #include "trivet/net/listener.h"
@@ -106,7 +107,7 @@ static void set_reading(struct conn *conn, bool on) {
 
 static void close_for_output(struct conn *conn, const char *limit) {
     struct buf line = { 0 };
-    client_describe(&conn->client, dispatch_now_ms, &line);
+    client_describe(&conn->client, turn_now_ms, &line);
     LOG_WARNING("Client closed for overcoming the %s output buffer limit (client-output-buffer-limit): %.*s",
                 limit, SLICE_ARG(buf_slice(&line)));
     buf_release(&line);
@@ -127,8 +128,8 @@ static void check_output(struct conn *conn) {
     if (!limit->soft_bytes || waiting < limit->soft_bytes) {
         c->soft_limit_since_ms = 0;
     } else if (c->soft_limit_since_ms == 0) {
-        c->soft_limit_since_ms = dispatch_now_ms;
-    } else if (dispatch_now_ms - c->soft_limit_since_ms > limit->soft_seconds * 1000) {
+        c->soft_limit_since_ms = turn_now_ms;
+    } else if (turn_now_ms - c->soft_limit_since_ms > limit->soft_seconds * 1000) {
         close_for_output(conn, "soft");
     }
 }
@@ -281,7 +282,7 @@ static bool run_postponed(struct conn *conn) {
 
 static void over_query_limit(struct conn *conn) {
     struct buf line = { 0 };
-    client_describe(&conn->client, dispatch_now_ms, &line);
+    client_describe(&conn->client, turn_now_ms, &line);
     LOG_WARNING("Closing client that reached the query buffer limit (client-query-buffer-limit): %.*s",
                 SLICE_ARG(buf_slice(&line)));
     buf_release(&line);
@@ -375,7 +376,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg) {
     else
         got = conn->args.big ? read_big(conn) : read_plain(conn);
     if (got > 0) {
-        c->active_ms = dispatch_now_ms;
+        c->active_ms = turn_now_ms;
         c->bytes_in += (uint64_t)got;
         COUNTER_ADD(s->net_in, (uint64_t)got);
     } else if (got == 0) {

@@ -10,10 +10,9 @@
 #include "trivet/engine/client/blocking.h"
 #include "trivet/engine/client/pubsub.h"
 #include "trivet/engine/run/change.h"
-#include "trivet/engine/run/dispatch.h"
-#include "trivet/engine/saving/saving.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/engine/turn/locks.h"
+#include "trivet/engine/turn/turn.h"
 #include "trivet/engine/turn/workers.h"
 #include "trivet/engine/watch/stats.h"
 #include "trivet/keyspace/eviction.h"
@@ -58,7 +57,7 @@ void worker_begin_turn(void) {
     if (w->in_turn) return;
     w->in_turn = true;
     w->turn_began_ns = clock_ticks_ns();
-    dispatch_now_ms = clock_wall_ms();
+    turn_now_ms = clock_wall_ms();
 }
 
 /* ---- the end of a turn ---- */
@@ -69,8 +68,7 @@ static uint64_t commit(uint64_t needed) {
     gate_leave();
     bool done = aof_commit(needed) == COMMITTED;
     gate_enter();
-    if (obstacle_is_set(OBSTACLE_DISK) == done)
-        obstacle_set(OBSTACLE_DISK, aof_is_failing() || saving_refuses_writes());
+    if (obstacle_is_set(OBSTACLE_DISK) == done) obstacle_set(OBSTACLE_DISK, aof_is_failing());
     return done ? UINT64_MAX : 0;
 }
 
@@ -109,7 +107,7 @@ static void on_cron(evutil_socket_t fd, short what, void *arg) {
     (void)what;
     struct worker *w = arg;
     worker_begin_turn();
-    int64_t now = dispatch_now_ms;
+    int64_t now = turn_now_ms;
     pause_check(now);
     if (cron_hook) cron_hook(now);
     change_flush_quietly();
@@ -214,7 +212,7 @@ void workers_pump(void) {
     event_base_loop(w->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
     end_turn(w);
     if (had_gate) gate_enter();
-    dispatch_now_ms = clock_wall_ms();
+    turn_now_ms = clock_wall_ms();
 }
 
 void workers_stop(void) {

@@ -11,6 +11,7 @@
 #include "trivet/engine/run/dispatch.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/engine/turn/locks.h"
+#include "trivet/engine/turn/turn.h"
 #include "trivet/keyspace/keyspace.h"
 #include "trivet/net/worker.h"
 #include "trivet/persist/aof/aof.h"

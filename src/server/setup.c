@@ -13,10 +13,10 @@
 #include "trivet/engine/command/registry.h"
 #include "trivet/engine/process/server_hooks.h"
 #include "trivet/engine/run/change.h"
-#include "trivet/engine/run/dispatch.h"
 #include "trivet/engine/saving/saving.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/engine/turn/locks.h"
+#include "trivet/engine/turn/turn.h"
 #include "trivet/engine/turn/workers.h"
 #include "trivet/engine/watch/commandlog.h"
 #include "trivet/engine/watch/stats.h"
@@ -30,7 +30,7 @@
 #include "trivet/persist/rdb/file.h"
 #include "trivet/persist/snapshot/snapshot.h"
 #include "trivet/server/load.h"
-#include "trivet/types/value.h"
+#include "trivet/types/structures/encoding_limits.h"
 #include <event2/event.h>
 #include <openssl/crypto.h>
 #include <string.h>
@@ -147,7 +147,7 @@ static void cron(int64_t now_ms) {
     }
     tracking_trim();
     if (worker_self() != 0) return;
-    obstacle_set(OBSTACLE_DISK, (journal_on && aof_is_failing()) || saving_refuses_writes());
+    obstacle_set(OBSTACLE_DISK, journal_on && aof_is_failing());
     saving_cron(now_ms);
     stats_sample(clock_steady_us());
     stats_note_memory(mem_used(), now_ms);
@@ -247,7 +247,7 @@ void setup_modules(void) {
     clock_init();
     gates_init();
     background_start();
-    dispatch_now_ms = clock_wall_ms();
+    turn_now_ms = clock_wall_ms();
     keyspace_init((uint32_t)options.databases);
     for (const struct command_group *g = command_groups; g->name; g++) registry_add(g->name, g->rows);
     stats_init(registry_ids());

@@ -1,4 +1,4 @@
-/* value.c: the operations by type, and the limits with Valkey's defaults. */
+/* value.c: the operations by type. */
 #include "trivet/types/value.h"
 #include "trivet/types/hash.h"
 #include "trivet/types/list.h"
@@ -12,19 +12,4 @@ const struct value_ops *const value_ops[TYPE_COUNT] = {
     [TYPE_HASH] = &hash_value_ops,
     [TYPE_ZSET] = &zset_value_ops,
     [TYPE_STREAM] = &stream_value_ops,
-};
-
-struct encoding_limits encoding_limits = {
-    .hash_entries = 512,
-    .hash_value = 64,
-    .set_ints = 512,
-    .set_entries = 128,
-    .set_value = 64,
-    .zset_entries = 128,
-    .zset_value = 64,
-    .list_size = -2,
-    .list_compress_depth = 0,
-    .stream_node_bytes = 4096,
-    .stream_node_entries = 100,
-    .hll_sparse_bytes = 3000,
 };

@@ -3,12 +3,12 @@
  * The structures of this layer know no keys and no clients. A value that may change its encoding (a small
  * hash is a listpack, a big one a table) is handed about as a struct value: functions that change it take a
  * pointer to it and may change both fields; the caller stores them back (entry_set_value). The limits at
- * which encodings change are settings; setup copies them here. Thread: the owner's; encoding_limits change
- * with the gate closed. */
+ * which encodings change are in structures/encoding_limits.h. Thread: the owner's. */
 #ifndef TRIVET_TYPES_VALUE_H
 #define TRIVET_TYPES_VALUE_H
 
 #include "trivet/base/slice.h"
+#include "trivet/types/structures/encoding_limits.h"
 #include <stddef.h>
 #include <stdint.h>
 
@@ -67,16 +67,5 @@ struct value_ops {
 
 /* By type; NULL for strings and for types that do not exist. */
 extern const struct value_ops *const value_ops[TYPE_COUNT];
-
-struct encoding_limits {
-    size_t hash_entries, hash_value;         /* hash-max-listpack-* */
-    size_t set_ints, set_entries, set_value; /* set-max-intset-entries, set-max-listpack-* */
-    size_t zset_entries, zset_value;
-    int64_t list_size; /* list-max-listpack-size: entries, or -1..-5 for 4..64 KiB */
-    size_t list_compress_depth;
-    size_t stream_node_bytes, stream_node_entries;
-    size_t hll_sparse_bytes;
-};
-extern struct encoding_limits encoding_limits; /* Valkey's defaults until setup changes them */
 
 #endif

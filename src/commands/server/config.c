@@ -4,8 +4,8 @@
 #include "trivet/commands/arguments/caller.h"
 #include "trivet/commands/arguments/help.h"
 #include "trivet/commands/groups.h"
-#include "trivet/engine/run/dispatch.h"
 #include "trivet/engine/settings/options.h"
+#include "trivet/engine/turn/turn.h"
 #include "trivet/engine/watch/stats.h"
 
 struct config_get {

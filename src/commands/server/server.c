@@ -3,7 +3,7 @@
 #include "trivet/commands/groups.h"
 #include "trivet/engine/client/client.h"
 #include "trivet/engine/process/server_hooks.h"
-#include "trivet/engine/run/dispatch.h"
+#include "trivet/engine/turn/turn.h"
 
 /* TIME */
 static void cmd_time(struct call *c) {

@@ -2,7 +2,7 @@
 #include "trivet/base/mem.h"
 #include "trivet/base/number.h"
 #include "trivet/engine/client/transaction.h"
-#include "trivet/engine/run/dispatch.h"
+#include "trivet/engine/turn/turn.h"
 #include "trivet/engine/turn/workers.h"
 #include "waiting.h"
 #include <math.h>
@@ -85,7 +85,7 @@ void blocking_reply_unblocked(struct reply *out) {
 
 void blocking_timeout(struct client *c) {
     if (c->flags & CLIENT_POSTPONED)
-        pause_check(dispatch_now_ms);
+        pause_check(turn_now_ms);
     else
         blocking_finish(c, UNBLOCK_TIMEOUT);
 }
@@ -144,7 +144,7 @@ static _Thread_local uint64_t *postponed;
 static _Thread_local size_t postponed_count, postponed_room;
 
 void pause_begin(enum pause_mode wanted, int64_t until_ms) {
-    int64_t now = dispatch_now_ms;
+    int64_t now = turn_now_ms;
     enum pause_mode old = pause_mode_now(now);
     mode = old > wanted ? old : wanted;
     paused_until_ms = old != PAUSE_OFF && paused_until_ms > until_ms ? paused_until_ms : until_ms;
@@ -153,7 +153,7 @@ void pause_begin(enum pause_mode wanted, int64_t until_ms) {
 
 static void check_letter(struct letter *self) {
     mem_free(self);
-    pause_check(dispatch_now_ms);
+    pause_check(turn_now_ms);
 }
 
 void pause_end(void) {
@@ -188,7 +188,7 @@ void pause_postpone(struct client *c) {
         postponed = mem_realloc(postponed, postponed_room * sizeof *postponed);
     }
     postponed[postponed_count++] = c->id;
-    client_hooks.timer(c, pause_left_ms(dispatch_now_ms) + 1);
+    client_hooks.timer(c, pause_left_ms(turn_now_ms) + 1);
 }
 
 void pause_check(int64_t now_ms) {

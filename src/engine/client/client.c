@@ -7,7 +7,7 @@
 #include "trivet/engine/client/pubsub.h"
 #include "trivet/engine/client/tracking.h"
 #include "trivet/engine/client/transaction.h"
-#include "trivet/engine/run/dispatch.h"
+#include "trivet/engine/turn/turn.h"
 #include "trivet/engine/turn/workers.h"
 #include "trivet/types/structures/table.h"
 
@@ -37,7 +37,7 @@ void client_init(struct client *c, uint32_t flags) {
     c->flags = flags;
     c->user = "default";
     c->fd = -1;
-    c->created_ms = c->active_ms = dispatch_now_ms;
+    c->created_ms = c->active_ms = turn_now_ms;
     reply_init(&c->reply, 2);
     if (flags & CLIENT_INTERNAL) return;
     struct roster *r = &rosters[c->worker];

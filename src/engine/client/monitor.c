@@ -6,7 +6,7 @@
 #include "trivet/engine/client/monitor.h"
 #include "trivet/base/mem.h"
 #include "trivet/engine/command/secret.h"
-#include "trivet/engine/run/dispatch.h"
+#include "trivet/engine/turn/turn.h"
 #include "trivet/engine/turn/workers.h"
 
 /* The monitors of one worker: its own list, and their number for the others. */

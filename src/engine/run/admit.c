@@ -9,8 +9,8 @@
 #include "trivet/engine/command/registry.h"
 #include "trivet/engine/run/change.h"
 #include "trivet/engine/run/dispatch.h"
-#include "trivet/engine/saving/saving.h"
 #include "trivet/engine/settings/options.h"
+#include "trivet/engine/turn/turn.h"
 #include "trivet/engine/watch/stats.h"
 #include "trivet/keyspace/eviction.h"
 #include "trivet/persist/aof/aof.h"
@@ -47,8 +47,8 @@ static bool refuse_browser(struct call *call) {
     static atomic_int_fast64_t logged_ms;
     struct client *c = call->client;
     int64_t before = atomic_load_explicit(&logged_ms, memory_order_relaxed);
-    if (before == 0 || dispatch_now_ms - before > ATTACK_LOG_EVERY_MS) {
-        atomic_store_explicit(&logged_ms, dispatch_now_ms, memory_order_relaxed);
+    if (before == 0 || turn_now_ms - before > ATTACK_LOG_EVERY_MS) {
+        atomic_store_explicit(&logged_ms, turn_now_ms, memory_order_relaxed);
         LOG_WARNING(
             "Possible SECURITY ATTACK detected: POST or Host: came as a command, as when a web page makes "
             "a browser talk to this server. The connection from %s is cut off.",
@@ -120,11 +120,15 @@ static bool admit_memory(struct call *call) {
     "errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the " \
     "Valkey logs for details about the RDB error."
 
-static bool admit_disk(struct call *call) {
+static bool snapshot_failure_counts(unsigned now) {
+    return (now & OBSTACLE_SAVE) && options.stop_writes_on_bgsave_error && options.save.count > 0;
+}
+
+static bool admit_disk(struct call *call, unsigned now) {
     bool concerned = (effective_flags(call) & WRITES) || call->command == registry_find(LIT("PING"));
     if (!concerned) return true;
-    if (saving_refuses_writes()) return refuse(call, LIT(SNAPSHOT_FAILED_TEXT));
-    if (!aof_is_failing()) return true;
+    if (snapshot_failure_counts(now)) return refuse(call, LIT(SNAPSHOT_FAILED_TEXT));
+    if (!(now & OBSTACLE_DISK) || !aof_is_failing()) return true;
     struct buf why = { 0 }, text = { 0 };
     aof_failure(&why);
     buf_printf(&text, "MISCONF Errors writing to the AOF file: %.*s", SLICE_ARG(why));
@@ -139,7 +143,7 @@ static bool admit_obstacles(struct call *call, unsigned now) {
     if ((now & OBSTACLE_LOADING) && !(flags & LOADING))
         return refuse(call, LIT("LOADING Redis is loading the dataset in memory"));
     if ((now & OBSTACLE_MEMORY_LIMIT) && !(now & OBSTACLE_LOADING) && !admit_memory(call)) return false;
-    if ((now & OBSTACLE_DISK) && !admit_disk(call)) return false;
+    if ((now & (OBSTACLE_DISK | OBSTACLE_SAVE)) && !admit_disk(call, now)) return false;
     if ((now & OBSTACLE_SNAPSHOT) && (effective_flags(call) & WRITES)) snapshot_wait_for_room();
     return true;
 }

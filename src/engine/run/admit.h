@@ -7,6 +7,5 @@
 /* May this command run, or be queued, now? If not, the error reply was written and a transaction being queued
  * is broken. */
 bool dispatch_admit(struct call *call);
-unsigned obstacles_now(void);
 
 #endif

@@ -9,8 +9,8 @@
 #include "trivet/engine/client/pubsub.h"
 #include "trivet/engine/client/tracking.h"
 #include "trivet/engine/client/transaction.h"
-#include "trivet/engine/run/dispatch.h"
 #include "trivet/engine/settings/options.h"
+#include "trivet/engine/turn/turn.h"
 #include "trivet/keyspace/counters.h"
 #include "trivet/persist/journal.h"
 
@@ -106,7 +106,7 @@ uint64_t change_flush(void) {
 }
 
 void change_flush_quietly(void) {
-    if (UNLIKELY(blocking_has_work())) blocking_serve(dispatch_now_ms);
+    if (UNLIKELY(blocking_has_work())) blocking_serve(turn_now_ms);
     blocking_deliver(change_flush());
 }
 

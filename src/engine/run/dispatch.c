@@ -16,25 +16,10 @@
 #include "trivet/engine/run/change.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/engine/turn/locks.h"
+#include "trivet/engine/turn/turn.h"
 #include "trivet/engine/watch/commandlog.h"
 #include "trivet/engine/watch/latency.h"
 #include "trivet/engine/watch/stats.h"
-
-_Thread_local int64_t dispatch_now_ms;
-static atomic_uint obstacles;
-
-void obstacle_set(enum obstacle which, bool on) {
-    if (on)
-        atomic_fetch_or_explicit(&obstacles, (unsigned)which, memory_order_relaxed);
-    else
-        atomic_fetch_and_explicit(&obstacles, ~(unsigned)which, memory_order_relaxed);
-}
-
-bool obstacle_is_set(enum obstacle which) {
-    return atomic_load_explicit(&obstacles, memory_order_relaxed) & (unsigned)which;
-}
-
-unsigned obstacles_now(void) { return atomic_load_explicit(&obstacles, memory_order_relaxed); }
 
 struct blob *call_take_blob(struct call *c, size_t index) {
     if (!c->blobs || !c->blobs[index]) return NULL;
@@ -152,7 +137,7 @@ static void execute(struct call *call) {
 /* Before the locks go: clients that waited for what the command did, then the journal. */
 static void settle(struct client *c) {
     bool served = UNLIKELY(blocking_has_work());
-    if (served) blocking_serve(dispatch_now_ms);
+    if (served) blocking_serve(turn_now_ms);
     uint64_t offset = change_flush();
     if (served) blocking_deliver(offset);
     if (offset > c->journal_offset) c->journal_offset = offset;
@@ -262,9 +247,8 @@ static void call_init(struct call *call, struct client *c, const struct command 
     call->argc = args->argc;
     call->request_bytes = args->bytes;
     call->source = FROM_CLIENT;
-    call->view = (struct keyspace_view){ .db = c->db,
-                                         .now_ms = dispatch_now_ms,
-                                         .no_touch = c->flags & CLIENT_NO_TOUCH };
+    call->view =
+        (struct keyspace_view){ .db = c->db, .now_ms = turn_now_ms, .no_touch = c->flags & CLIENT_NO_TOUCH };
 }
 
 /* Client states in which a command needs a second look before and after it runs. */
@@ -292,7 +276,7 @@ enum dispatched dispatch_run(struct client *c, struct args *args, const struct p
         return c->flags & CLIENT_CLOSING ? DISPATCH_CLOSE : DISPATCH_DONE;
     }
     if (UNLIKELY(obstacle_is_set(OBSTACLE_PAUSE)) && !is_queueing(c, p->command) &&
-        pause_holds(c, p->command, dispatch_now_ms)) {
+        pause_holds(c, p->command, turn_now_ms)) {
         c->commands--;
         c->flags |= skip; /* it has not run: the next time counts */
         pause_postpone(c);

@@ -11,9 +11,9 @@
 #include "trivet/base/log.h"
 #include "trivet/base/mem.h"
 #include "trivet/engine/run/change.h"
-#include "trivet/engine/run/dispatch.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/engine/turn/locks.h"
+#include "trivet/engine/turn/turn.h"
 #include "trivet/engine/turn/workers.h"
 #include "trivet/keyspace/counters.h"
 #include "trivet/persist/aof/aof.h"
@@ -42,10 +42,6 @@ void saving_init(int64_t now_ms) {
 
 uint64_t saving_changes(void) { return (uint64_t)COUNTER_SUM(dirty) - saving_status.changes_saved; }
 
-bool saving_refuses_writes(void) {
-    return options.stop_writes_on_bgsave_error && options.save.count > 0 && !saving_status.snapshot.last_ok;
-}
-
 static bool say(struct buf *text, bool result, const char *words) {
     buf_append(text, slice_of(words));
     return result;
@@ -59,6 +55,7 @@ static bool write_now(struct buf *error) {
     saving_status.changes_saved = changes;
     saving_status.last_save_s = clock_wall_ms() / 1000;
     saving_status.snapshot.last_ok = true;
+    obstacle_set(OBSTACLE_SAVE, false);
     saving_status.snapshot.done++;
     return true;
 }
@@ -142,7 +139,7 @@ static void snapshot_has_ended(struct letter *l) {
     obstacle_set(OBSTACLE_SNAPSHOT, false);
     aof_pause_sync(false);
     saving_file_end();
-    if (saving_refuses_writes()) obstacle_set(OBSTACLE_DISK, true);
+    obstacle_set(OBSTACLE_SAVE, !saving_status.snapshot.last_ok);
     begin_scheduled();
     exclusive_end();
     buf_release(&r->why);

@@ -5,8 +5,7 @@
 
 #include "trivet/base/mem.h"
 #include "trivet/base/number.h"
-#include "trivet/engine/client/client.h"
-#include "trivet/engine/run/change.h"
+#include "trivet/engine/settings/events.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -66,8 +65,6 @@ static void save_get(struct buf *out) {
 const struct option_special form_save = { .set = save_set, .get = save_get, .words_per_line = 2 };
 
 /* ---- client-output-buffer-limit ---- */
-
-static_assert(OPTIONS_OUTPUT_LIMITS == CLASS_COUNT, "one limit for each class of clients");
 
 /* The name that CONFIG GET shows comes first, as old clients know it. */
 static const struct option_name client_classes[] = {

@@ -2,7 +2,7 @@
  * the ring; then the elements. */
 #include "trivet/types/structures/deque.h"
 #include "trivet/base/mem.h"
-#include "trivet/types/value.h"
+#include "trivet/types/structures/encoding_limits.h"
 #include <assert.h>
 #include <liblzf/lzf.h>
 

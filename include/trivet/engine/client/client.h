@@ -11,6 +11,7 @@
 #include "trivet/base/buf.h"
 #include "trivet/base/mailbox.h"
 #include "trivet/engine/command/call.h"
+#include "trivet/engine/settings/client_class.h"
 #include "trivet/resp/reply.h"
 #include <stdatomic.h>
 #include <stdint.h>
@@ -38,8 +39,6 @@ enum client_flag {
     CLIENT_UNBLOCKING =
         1 << 19, /* CLIENT UNBLOCK answered 1, its letter is on the way; set with the gate closed */
 };
-
-enum client_class { CLASS_NORMAL, CLASS_REPLICA, CLASS_PUBSUB, CLASS_COUNT };
 
 struct transaction;   /* transaction.h */
 struct subscriptions; /* pubsub.h */

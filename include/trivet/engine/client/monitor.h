@@ -4,6 +4,7 @@
 #define TRIVET_ENGINE_CLIENT_MONITOR_H
 
 #include "trivet/engine/client/client.h"
+#include "trivet/engine/turn/turn.h"
 
 void monitor_start(struct client *c); /* on its worker */
 void monitor_stop(struct client *c);  /* if it is one */

@@ -34,21 +34,4 @@ bool dispatch_replay(struct client *c, const struct slice *argv, size_t argc, st
 void dispatch_nested(struct client *c, const struct command *command, const struct slice *argv,
                      struct blob **blobs, size_t argc, struct keyref *refs, size_t ref_count);
 
-/* What stands in the way of commands, a bit each, so that the hot path tests one word. Changed with the gate
- * closed or at start-up, except DISK, which any worker sets and clears. */
-enum obstacle {
-    OBSTACLE_LOADING = 1,
-    OBSTACLE_DISK = 2,
-    OBSTACLE_MEMORY_LIMIT = 4,
-    OBSTACLE_PAUSE = 8,
-    OBSTACLE_MONITOR = 16,
-    OBSTACLE_SHUTDOWN = 32,
-    OBSTACLE_SNAPSHOT = 64, /* one is being written; see snapshot_wait_for_room */
-};
-void obstacle_set(enum obstacle which, bool on);
-bool obstacle_is_set(enum obstacle which);
-
-/* The wall clock as of this worker's current turn, refreshed by net before each batch. */
-extern _Thread_local int64_t dispatch_now_ms;
-
 #endif

@@ -55,8 +55,6 @@ void saving_stop(void);
 /* After the workers have ended. Main thread. */
 void saving_end(void);
 
-/* The last BGSAVE failed, and writes are to be refused then. Any gate held. */
-bool saving_refuses_writes(void);
 /* Changes that no file has but the journal. */
 uint64_t saving_changes(void);
 

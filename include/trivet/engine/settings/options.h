@@ -13,6 +13,7 @@
 #include "trivet/base/buf.h"
 #include "trivet/base/compiler.h"
 #include "trivet/base/slice.h"
+#include "trivet/engine/settings/client_class.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -34,7 +35,6 @@ enum shutdown_on_signal {
     SHUTDOWN_ON_FAILOVER = 32,
 };
 
-#define OPTIONS_OUTPUT_LIMITS 3 /* client.h: CLASS_COUNT */
 struct output_limit {
     uint64_t hard_bytes; /* 0: no limit */
     uint64_t soft_bytes; /* 0: no limit */
@@ -136,7 +136,7 @@ struct options {
     bool lazyfree_lazy_server_del;
     bool lazyfree_lazy_user_del;
     bool lazyfree_lazy_user_flush;
-    struct output_limit client_output_buffer_limit[OPTIONS_OUTPUT_LIMITS]; /* by enum client_class */
+    struct output_limit client_output_buffer_limit[CLASS_COUNT]; /* by enum client_class */
     uint64_t client_query_buffer_limit;
     uint64_t proto_max_bulk_len;
     int64_t tracking_table_max_keys;

@@ -1,0 +1,34 @@
+/* turn.h: what is true for everybody in a worker's present turn: its clock, and what stands in the way of
+ * commands.
+ *
+ * A turn is what a worker does between two sleeps of its event loop (net/worker.h). */
+#ifndef TRIVET_ENGINE_TURN_TURN_H
+#define TRIVET_ENGINE_TURN_TURN_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The wall clock as of this worker's turn; net sets it before each batch of commands. */
+extern _Thread_local int64_t turn_now_ms;
+
+/* A bit each, so that the hot path tests one word. Set and cleared with the gate closed or at start-up, except
+ * DISK and SAVE, which any worker's cron may write, and MONITOR, which goes with the last monitor. */
+enum obstacle {
+    OBSTACLE_LOADING = 1,
+    OBSTACLE_DISK = 2, /* the append-only file cannot be written */
+    OBSTACLE_MEMORY_LIMIT = 4,
+    OBSTACLE_PAUSE = 8,
+    OBSTACLE_MONITOR = 16,
+    OBSTACLE_SAVE = 32,     /* the last background save failed */
+    OBSTACLE_SNAPSHOT = 64, /* one is being written; see snapshot_wait_for_room */
+};
+void obstacle_set(enum obstacle which, bool on);
+
+extern atomic_uint turn_obstacles; /* read with obstacles_now */
+static inline unsigned obstacles_now(void) {
+    return atomic_load_explicit(&turn_obstacles, memory_order_relaxed);
+}
+static inline bool obstacle_is_set(enum obstacle which) { return obstacles_now() & (unsigned)which; }
+
+#endif

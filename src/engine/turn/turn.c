@@ -1,0 +1,12 @@
+/* turn.c: see turn.h. */
+#include "trivet/engine/turn/turn.h"
+
+_Thread_local int64_t turn_now_ms;
+atomic_uint turn_obstacles;
+
+void obstacle_set(enum obstacle which, bool on) {
+    if (on)
+        atomic_fetch_or_explicit(&turn_obstacles, (unsigned)which, memory_order_relaxed);
+    else
+        atomic_fetch_and_explicit(&turn_obstacles, ~(unsigned)which, memory_order_relaxed);
+}
