@@ -57,6 +57,10 @@ uint64_t keyspace_hash(struct keyspace_view *view, struct slice key) {
     return hash_bytes(key);
 }
 
+uint32_t keyspace_shard(struct keyspace_view *view, struct slice key) {
+    return SHARD_OF(keyspace_hash(view, key));
+}
+
 /* The hash of an entry's own key, which no ref has by address: mostly it is the key that was looked up
  * last. */
 static uint64_t hash_of(const struct keyspace_view *view, const struct entry *e) {

@@ -174,7 +174,7 @@ static void parse_batch(struct conn *conn, struct slice input, struct batch *b) 
             continue;
         }
         b->consumed[b->count] = b->used;
-        dispatch_prepare(&conn->client, a, &here.prepared[b->count]);
+        dispatch_prepare(a->argv, a->argc, &here.prepared[b->count]);
         b->count++;
         if (a->blobs || !conn->client.authenticated) return; /* AUTH changes the limits for what follows */
     }
@@ -185,7 +185,7 @@ static void parse_batch(struct conn *conn, struct slice input, struct batch *b) 
 static size_t run_batch(struct conn *conn, const struct batch *b, enum dispatched *held) {
     struct client *c = &conn->client;
     *held = DISPATCH_DONE;
-    if (b->count > 1) dispatch_prefetch(c, here.prepared, b->count);
+    if (b->count > 0) dispatch_prefetch(c, here.prepared, b->count);
     for (size_t i = 0; i < b->count; i++) {
         enum dispatched d = dispatch_run(c, &here.slots[i], &here.prepared[i]);
         if (d == DISPATCH_POSTPONED && here.slots[i].blobs) {
@@ -266,10 +266,11 @@ static bool run_postponed(struct conn *conn) {
     struct args a = conn->args;
     args_init(&conn->args);
     args_rebase(&a, conn->in.ptr);
-    struct prepared p;
+    struct prepared p = { 0 };
     size_t used = a.used;
-    dispatch_prepare(&conn->client, &a, &p);
+    dispatch_prepare(a.argv, a.argc, &p);
     enum dispatched d = dispatch_run(&conn->client, &a, &p);
+    prepared_release(&p);
     if (d == DISPATCH_POSTPONED) {
         conn->args = a;
         return false;
@@ -581,7 +582,10 @@ void conns_end(void) {
             write_some(conn);
         conn_close(conn);
     }
-    for (size_t i = 0; i < BATCH; i++) args_release(&here.slots[i]);
+    for (size_t i = 0; i < BATCH; i++) {
+        args_release(&here.slots[i]);
+        prepared_release(&here.prepared[i]);
+    }
     mem_free(here.shared);
     here.shared = NULL;
     here.ended = true;

@@ -118,7 +118,7 @@ static void fail_twice(struct loading *l, const struct rdb_record *record) {
 static void insert_group(struct loading *l, struct group *g) {
     for (size_t i = 0; i < g->count; i++) {
         struct entry *e = g->items[i].entry;
-        struct shard *s = &shards[SHARD_OF(g->items[i].ref.hash)];
+        struct shard *s = &shards[g->items[i].ref.shard];
         shard_lock(s);
         bool taken = insert(l, s, e, &g->items[i].ref, g->items[i].record->db);
         shard_unlock(s);
@@ -132,22 +132,21 @@ static void insert_group(struct loading *l, struct group *g) {
 /* Starts to fetch the bucket; the table may be looked at only under its shard's lock. */
 static void prefetch(const struct group *g) {
     for (size_t i = 0; i < g->count; i++) {
-        uint64_t hash = g->items[i].ref.hash;
-        struct shard *s = &shards[SHARD_OF(hash)];
+        const struct keyref *ref = &g->items[i].ref;
+        struct shard *s = &shards[ref->shard];
         shard_lock(s);
         struct keydb *kdb = shard_db(s, g->items[i].record->db);
-        if (kdb) table_prefetch_bucket(&kdb->table, hash);
+        if (kdb) table_prefetch_bucket(&kdb->table, ref->hash);
         shard_unlock(s);
     }
 }
 
 static void add_to_group(struct group *g, struct entry *e, const struct rdb_record *record) {
-    struct slice key = entry_key(e);
-    uint64_t hash = hash_bytes(key);
-    __builtin_prefetch(&shards[SHARD_OF(hash)]);
-    __builtin_prefetch(&shards[SHARD_OF(hash)].first);
+    struct keyref ref = keyref_of(entry_key(e));
+    __builtin_prefetch(&shards[ref.shard]);
+    __builtin_prefetch(&shards[ref.shard].first);
     g->items[g->count].entry = e;
-    g->items[g->count].ref = (struct keyref){ key, hash };
+    g->items[g->count].ref = ref;
     g->items[g->count].record = record;
     g->count++;
 }

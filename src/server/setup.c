@@ -13,6 +13,7 @@
 #include "trivet/engine/command/registry.h"
 #include "trivet/engine/process/server_hooks.h"
 #include "trivet/engine/run/change.h"
+#include "trivet/engine/run/run.h"
 #include "trivet/engine/saving/saving.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/engine/turn/locks.h"
@@ -191,6 +192,7 @@ static void fill_hooks(void) {
                                               .missed = change_missed };
     eviction_not_counted = bytes_for_the_disk;
     conn_fill_hooks(&client_hooks);
+    blocking_hooks = (struct blocking_hooks){ .run = command_run, .done = command_done };
     options_hooks = (struct options_hooks){
         .rebind = listeners_reopen,
         .maxclients_changed = apply_maxclients,

@@ -11,20 +11,32 @@
 #ifndef TRIVET_KEYSPACE_KEYSPACE_H
 #define TRIVET_KEYSPACE_KEYSPACE_H
 
+#include "trivet/base/hashing.h"
 #include "trivet/keyspace/entry.h"
 #include "trivet/keyspace/shard.h"
 
+/* A key, hashed, with the shard it lives in. The last two are the engine's (engine/command/command_keys.h).
+ */
 struct keyref {
     struct slice key;
     uint64_t hash;
+    uint16_t shard;
+    uint16_t access;   /* what the command does with it: enum key_flag */
+    uint32_t argument; /* which argument of the command it is */
 };
+
+/* The one place where a key gets its hash and its shard. */
+static inline struct keyref keyref_of(struct slice key) {
+    uint64_t hash = hash_bytes(key);
+    return (struct keyref){ .key = key, .hash = hash, .shard = (uint16_t)SHARD_OF(hash) };
+}
 
 struct keyspace_view {
     uint32_t db;
-    bool no_touch;       /* CLIENT NO-TOUCH: reads leave the eviction clock alone */
-    bool keep_expired;   /* replaying a journal or importing: nothing expires by itself */
-    int64_t now_ms;      /* wall clock of this command */
-    struct keyref *refs; /* the command's keys, hashed; found again by address */
+    bool no_touch;             /* CLIENT NO-TOUCH: reads leave the eviction clock alone */
+    bool keep_expired;         /* replaying a journal or importing: nothing expires by itself */
+    int64_t now_ms;            /* wall clock of this command */
+    const struct keyref *refs; /* the command's keys, hashed; found again by address */
     size_t ref_count;
     size_t ref_hint; /* where the last one was found */
 };
@@ -56,6 +68,8 @@ uint32_t keyspace_databases(void);
 
 /* The hash of a key: the dispatcher's, or computed now. */
 uint64_t keyspace_hash(struct keyspace_view *view, struct slice key);
+/* The number of its shard, likewise. */
+uint32_t keyspace_shard(struct keyspace_view *view, struct slice key);
 
 /* The door for reading: counts a hit or miss and refreshes the eviction clock. NULL if missing or expired. */
 struct entry *keyspace_read(struct keyspace_view *view, struct slice key);

@@ -4,7 +4,7 @@
 
 /* MONITOR: EXCLUSIVE, so that every command that begins after its reply is seen. */
 static void cmd_monitor(struct call *c) {
-    if (c->source != FROM_CLIENT) {
+    if (!c->origin->may_wait) {
         reply_error_text(c->out, LIT("ERR MONITOR isn't allowed for DENY BLOCKING client"));
         return;
     }

@@ -12,7 +12,7 @@ static void subscribe_all(struct call *c, enum pubsub_kind kind) {
 
 static void unsubscribe_all(struct call *c, enum pubsub_kind kind) {
     /* Inside EXEC the reply is half written: what has not been delivered yet is lost to this client. */
-    if (c->source == FROM_CLIENT) pubsub_deliver();
+    if (!c->origin->is_nested) pubsub_deliver();
     if (c->argc == 1) pubsub_unsubscribe_all(c->client, kind);
     for (size_t i = 1; i < c->argc; i++) pubsub_unsubscribe(c->client, kind, c->argv[i]);
 }

@@ -2,10 +2,8 @@
  * (trivet/engine/transaction.h); the dispatcher does the queueing and, for EXEC, takes the locks of all that
  * is queued and watched, or closes the gate. */
 #include "trivet/engine/client/transaction.h"
-#include "trivet/base/hashing.h"
-#include "trivet/base/mem.h"
 #include "trivet/commands/groups.h"
-#include "trivet/engine/run/dispatch.h"
+#include "trivet/engine/run/run.h"
 
 /* MULTI */
 static void cmd_multi(struct call *c) {
@@ -38,29 +36,12 @@ static void cmd_unwatch(struct call *c) {
     reply_ok(c->out);
 }
 
-#define REFS_INSIDE 16
-
-/* Runs one queued command with its keys hashed, as the dispatcher would. */
-static void run_queued(struct client *client, const struct queued *q) {
-    struct key_positions keys = { 0 };
-    struct keyref inside[REFS_INSIDE], *refs = inside;
-    size_t count = command_key_positions(q->command, q->argv, q->argc, &keys) ? keys.count : 0;
-    if (count > REFS_INSIDE) refs = mem_alloc(count * sizeof *refs);
-    for (size_t i = 0; i < count; i++) {
-        struct slice key = q->argv[keys.at[i].index];
-        refs[i] = (struct keyref){ key, hash_bytes(key) };
-    }
-    dispatch_nested(client, q->command, q->argv, q->blobs, q->argc, refs, count);
-    if (refs != inside) mem_free(refs);
-    key_positions_release(&keys);
-}
-
-/* The shards of the watched keys are locked by the dispatcher, as a part of those of the whole transaction.
- */
-static void unwatch_under_locks(struct client *client) {
-    struct shard_set locked = { 0 };
-    if (transaction_watched(client) > 0) transaction_shards(client, &locked);
-    transaction_unwatch(client, &locked);
+/* One queued command, under the locks of the transaction. */
+static void run_queued(struct client *client, const struct kept *k) {
+    struct call call;
+    call_init(&call, client, &origin_transaction);
+    call_set_kept(&call, k);
+    command_run(&call);
 }
 
 static void run_transaction(struct call *c) {
@@ -68,7 +49,6 @@ static void run_transaction(struct call *c) {
     size_t count = transaction_length(client);
     reply_array(c->out, count);
     for (size_t i = 0; i < count; i++) run_queued(client, transaction_at(client, i));
-    client->last_command = c->command;
     c->out->failed = false; /* a queued command's error was counted as its own, not as EXEC's */
 }
 
@@ -81,7 +61,7 @@ static void cmd_exec(struct call *c) {
     }
     bool broken = client->flags & CLIENT_MULTI_BROKEN;
     bool must_fail = !broken && transaction_must_fail(c);
-    unwatch_under_locks(client); /* before the run: its own changes are not to be noted */
+    transaction_unwatch(client, c->locked); /* before the run: its own changes are not to be noted */
     if (broken)
         reply_error(c->out, ERR_EXECABORT);
     else if (must_fail)

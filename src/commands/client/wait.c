@@ -12,23 +12,10 @@
 #include "trivet/persist/aof/aof.h"
 #include "trivet/persist/journal.h"
 
-/* What a waiting command needs at its end. */
-struct wait {
-    uint64_t offset; /* of the journal, to be synced */
-    bool muted;      /* CLIENT REPLY OFF or SKIP were in force when it began */
-};
-
-static struct wait *wait_new(const struct call *c) {
-    struct wait *w = mem_alloc(sizeof *w);
-    *w = (struct wait){ c->client->journal_offset, c->out->muted };
-    return w;
-}
-
 /* ---- WAIT ---- */
 
 static void wait_end(struct client *c, enum unblock_reason reason, void *arg) {
-    const struct wait *w = arg;
-    if (w->muted) return;
+    (void)arg;
     if (reason == UNBLOCK_ERROR)
         blocking_reply_unblocked(&c->reply);
     else
@@ -43,11 +30,11 @@ static void cmd_wait(struct call *c) {
         return;
     }
     if (!blocking_parse_ms(c, c->argv[2], &timeout_ms)) return;
-    if (replicas <= 0 || c->source != FROM_CLIENT) {
+    if (replicas <= 0 || !c->origin->may_wait) {
         reply_int(c->out, 0);
         return;
     }
-    blocking_begin(c->client, timeout_ms, wait_end, wait_new(c));
+    blocking_begin(c, timeout_ms, wait_end, NULL);
 }
 
 /* ---- WAITAOF ---- */
@@ -63,12 +50,11 @@ static void reply_waitaof(struct reply *out, uint64_t offset) {
 }
 
 static void waitaof_end(struct client *c, enum unblock_reason reason, void *arg) {
-    const struct wait *w = arg;
-    if (w->muted) return;
+    const uint64_t *offset = arg;
     if (reason == UNBLOCK_ERROR)
         blocking_reply_unblocked(&c->reply);
     else
-        reply_waitaof(&c->reply, w->offset);
+        reply_waitaof(&c->reply, *offset);
 }
 
 /* An fsync that one client waits for. Client and worker may be gone on to other things when it is done. */
@@ -131,12 +117,14 @@ static void cmd_waitaof(struct call *c) {
         return;
     }
     uint64_t offset = client->journal_offset;
-    bool waits = c->source == FROM_CLIENT && (replicas > 0 || (local > 0 && can_be_synced(offset)));
+    bool waits = c->origin->may_wait && (replicas > 0 || (local > 0 && can_be_synced(offset)));
     if (!waits) {
         reply_waitaof(c->out, offset);
         return;
     }
-    blocking_begin(client, timeout_ms, waitaof_end, wait_new(c));
+    uint64_t *waits_for = mem_alloc(sizeof *waits_for);
+    *waits_for = offset;
+    blocking_begin(c, timeout_ms, waitaof_end, waits_for);
     if (replicas == 0) begin_sync(client, offset); /* else only the timeout ends it */
 }
 

@@ -44,7 +44,7 @@ static void cmd_flushall(struct call *c) {
     transaction_touch_database(c->view.db, c->view.db);
     keyspace_flush(c->view.db, lazily);
     changed_database(c, c->view.db, EFFECT_SAME(c));
-    if (c->source != FROM_JOURNAL) saving_all_flushed();
+    if (!c->origin->is_replay) saving_all_flushed();
     reply_ok(c->out);
 }
 

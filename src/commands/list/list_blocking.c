@@ -9,7 +9,7 @@
 
 /* The timeout counts from the first run; for a waiting client it is no matter any more. */
 static bool read_timeout(struct call *c, size_t index, int64_t *timeout_ms) {
-    return c->source == FROM_WAITER || blocking_parse_seconds(c, c->argv[index], timeout_ms);
+    return c->origin->waits_already || blocking_parse_seconds(c, c->argv[index], timeout_ms);
 }
 
 /* ---- popping ---- */
@@ -57,7 +57,7 @@ static void move_or_wait(struct call *c, const struct list_move *m, size_t timeo
     struct key_range range = { .first = 1, .count = 1, .needs_others = true, .only = TYPE_LIST };
     if (source)
         list_move(c, m, source, effect);
-    else if (c->source == FROM_TRANSACTION)
+    else if (c->origin->is_nested)
         reply_null(c->out); /* a null of another kind than the one after the timeout, as clients know it */
     else
         blocking_on_keys(c, range, timeout_ms, BLOCKED_NULL_ARRAY);

@@ -26,14 +26,14 @@ static void cmd_bgsave(struct call *c) {
         reply_error(c->out, ERR_SYNTAX);
         return;
     }
-    bool later = c->source == FROM_TRANSACTION;
+    bool later = c->origin->is_nested;
     answer(c, cancel ? saving_cancel(&text) : saving_begin(schedule, later, &text), &text);
 }
 
 /* BGREWRITEAOF */
 static void cmd_bgrewriteaof(struct call *c) {
     struct buf text = { 0 };
-    answer(c, saving_rewrite(c->source == FROM_TRANSACTION, &text), &text);
+    answer(c, saving_rewrite(c->origin->is_nested, &text), &text);
 }
 
 /* LASTSAVE: before the first save it is the time of the start. */

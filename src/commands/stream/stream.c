@@ -77,7 +77,7 @@ static bool finish_trim(struct call *c, bool adds, struct add_plan *plan) {
         return refuse(c, "ERR syntax error, LIMIT cannot be used without specifying a trimming strategy");
     if (!adds && !plan->trims)
         return refuse(c, "ERR syntax error, XTRIM must be called with a trimming strategy");
-    if (c->source == FROM_JOURNAL)
+    if (c->origin->is_replay)
         plan->trim.limit = 0;
     else if (plan->limited && !plan->trim.whole_nodes)
         return refuse(c, "ERR syntax error, LIMIT cannot be used without the special ~ option");

@@ -168,7 +168,7 @@ static void cmd_xgroup_destroy(struct call *c) {
     stream_group_delete(s, g);
     stream_group_changed(c, key, "xgroup-destroy", EFFECT_SAME(c));
     /* Who waits for it learns that it is gone. */
-    struct shard *shard = &shards[SHARD_OF(keyspace_hash(&c->view, key))];
+    struct shard *shard = &shards[keyspace_shard(&c->view, key)];
     if (shard->interests) blocking_key_changed(shard, c->view.db, key);
 }
 

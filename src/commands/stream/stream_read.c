@@ -92,7 +92,7 @@ static bool read_options(struct call *c, struct read_plan *plan, int64_t *count,
         switch (word_at(c->argv, c->argc, i)) {
         case WORD_BLOCK:
             i++;
-            if (c->source != FROM_WAITER && !blocking_parse_ms(c, c->argv[i], timeout_ms)) return false;
+            if (!c->origin->waits_already && !blocking_parse_ms(c, c->argv[i], timeout_ms)) return false;
             plan->blocks = true;
             break;
         case WORD_COUNT:
@@ -292,7 +292,7 @@ static bool serve(struct call *c, const struct reading *r) {
 /* Waits with what it was called with, but ids in place of "$". */
 static void wait_for_entries(struct call *c, const struct reading *r, int64_t timeout_ms) {
     const struct read_plan *plan = &r->plan;
-    if (c->source == FROM_WAITER) return;
+    if (c->origin->waits_already) return;
     size_t ids_at = plan->first + plan->streams;
     struct slice *argv = mem_alloc(c->argc * sizeof *argv);
     struct id_text *texts = mem_alloc(plan->streams * sizeof *texts);

@@ -7,18 +7,29 @@
 #include "waiting.h"
 #include <math.h>
 
+struct blocking_hooks blocking_hooks;
+
 struct blocked {
     blocked_end *end;
     void *arg;               /* owned, unless `waiting` is set: then it is that */
     struct waiting *waiting; /* NULL: not for keys */
+    struct kept *kept;       /* the command */
+    int64_t ns;              /* time it has taken so far */
+    uint64_t request_bytes;
     bool has_timeout;
+    bool muted; /* CLIENT REPLY OFF or SKIP were in force when it began */
 };
 
 static atomic_size_t blocked_clients, blocked_with_timeout;
 
-static void begin(struct client *c, int64_t timeout_ms, struct blocked b) {
-    assert(!c->blocked);
+static void begin(struct call *call, int64_t timeout_ms, struct blocked b) {
+    struct client *c = call->client;
+    assert(!c->blocked && call->origin->may_wait);
     b.has_timeout = timeout_ms > 0;
+    b.muted = call->out->muted;
+    b.request_bytes = call->request_bytes;
+    b.kept = kept_new(call);
+    if (b.waiting) waiting_set_command(b.waiting, b.kept);
     c->blocked = mem_alloc(sizeof *c->blocked);
     *c->blocked = b;
     c->flags |= CLIENT_BLOCKED;
@@ -28,12 +39,17 @@ static void begin(struct client *c, int64_t timeout_ms, struct blocked b) {
     client_hooks.timer(c, timeout_ms);
 }
 
-void blocking_begin(struct client *c, int64_t timeout_ms, blocked_end *end, void *arg) {
-    begin(c, timeout_ms, (struct blocked){ .end = end, .arg = arg });
+void blocking_begin(struct call *call, int64_t timeout_ms, blocked_end *end, void *arg) {
+    begin(call, timeout_ms, (struct blocked){ .end = end, .arg = arg });
 }
 
-void blocking_begin_on(struct client *c, int64_t timeout_ms, blocked_end *end, struct waiting *w) {
-    begin(c, timeout_ms, (struct blocked){ .end = end, .arg = w, .waiting = w });
+void blocking_begin_on(struct call *call, int64_t timeout_ms, blocked_end *end, struct waiting *w) {
+    begin(call, timeout_ms, (struct blocked){ .end = end, .arg = w, .waiting = w });
+}
+
+void blocking_has_begun(const struct call *call) {
+    assert(call->client->blocked);
+    call->client->blocked->ns += call->ns;
 }
 
 /* Out of the waiting state; what the wait was about is the caller's from now on. */
@@ -55,6 +71,24 @@ static void release(struct blocked *b) {
         waiting_free(b->waiting);
     else
         mem_free(b->arg);
+    kept_free(b->kept);
+}
+
+/* The command is done: the client has `bytes` of reply for it, with or without an error in `from`. */
+static void finish(struct client *c, struct blocked *b, struct reply *from, uint64_t bytes) {
+    struct call call = { .client = c,
+                         .origin = &origin_connection,
+                         .out = from,
+                         .command = b->kept->command,
+                         .argv = b->kept->argv,
+                         .argc = b->kept->argc,
+                         .keys = &b->kept->keys,
+                         .request_bytes = b->request_bytes,
+                         .ns = b->ns,
+                         .reply_bytes = bytes };
+    blocking_hooks.done(&call);
+    release(b);
+    client_hooks.resume(c);
 }
 
 bool blocking_finish(struct client *c, enum unblock_reason reason) {
@@ -62,9 +96,13 @@ bool blocking_finish(struct client *c, enum unblock_reason reason) {
     /* Somebody was faster: the reply is in a letter to this worker. */
     if (c->blocked->waiting && !waiting_withdraw(c->blocked->waiting)) return false;
     struct blocked b = leave(c);
+    struct reply *out = &c->reply;
+    uint64_t before = out->total;
+    out->failed = false;
+    out->muted = b.muted;
     b.end(c, reason, b.arg);
-    release(&b);
-    client_hooks.resume(c);
+    out->muted = false;
+    finish(c, &b, out, out->total - before);
     return true;
 }
 
@@ -72,11 +110,23 @@ bool blocking_cancel(struct client *c) {
     return c->blocked && (!c->blocked->waiting || waiting_cancel(c->blocked->waiting));
 }
 
-void blocking_served(struct client *c) {
+void blocking_served(struct client *c, struct reply *reply, int64_t ns) {
+    uint64_t bytes = reply->total;
     waiting_withdraw(c->blocked->waiting);
     struct blocked b = leave(c);
-    release(&b);
-    client_hooks.resume(c);
+    b.ns += ns;
+    c->reply.muted = b.muted;
+    reply_move(&c->reply, reply);
+    c->reply.muted = false;
+    finish(c, &b, reply, bytes);
+}
+
+size_t blocking_arguments(const struct client *c) { return c->blocked ? c->blocked->kept->bytes : 0; }
+
+size_t blocking_memory(const struct client *c) {
+    const struct blocked *b = c->blocked;
+    if (!b) return 0;
+    return sizeof *b + sizeof *b->kept + b->kept->memory + (b->waiting ? waiting_memory(b->waiting) : 0);
 }
 
 void blocking_reply_unblocked(struct reply *out) {

@@ -1,9 +1,10 @@
 /* blocking_keys.c: clients that wait for keys, and serving them. The idea is told in blocking.h.
  *
- * A struct waiting holds a copy of the command and one link for each key; links stand in the queues of the
- * keys' interests, under those shards' locks. It belongs to its client's worker, which alone frees it, after
- * it took all links out. Whoever serves it does so under the lock of a shard in which it has a link: so it
- * cannot go meanwhile. Two keys may change at once on two workers: `state` lets one of them serve. */
+ * A struct waiting knows a copy of the command and has one link for each key; links stand in the queues of
+ * the keys' interests, under those shards' locks. It belongs to its client's worker, which alone frees it,
+ * after it took all links out. Whoever serves it does so under the lock of a shard in which it has a link: so
+ * it cannot go meanwhile. Two keys may change at once on two workers: `state` lets one of them serve. */
+#include "trivet/base/clock.h"
 #include "trivet/base/hashing.h"
 #include "trivet/base/mem.h"
 #include "trivet/engine/client/interest.h"
@@ -34,12 +35,10 @@ struct waiting {
     uint32_t db;
     uint8_t protocol;
     bool needs_others;
-    bool muted; /* CLIENT REPLY OFF or SKIP were in force when it began */
     enum value_type only;
     enum blocked_null null;
-    const struct command *command;
-    struct slice *argv; /* one allocation with the bytes behind */
-    size_t argc;
+    const char *user;
+    const struct kept *kept; /* the command; owned by the client's struct blocked, which goes later */
     size_t link_count;
     struct waiting_link links[];
 };
@@ -48,21 +47,8 @@ static atomic_size_t key_count;
 
 /* ---- beginning ---- */
 
-static struct slice *copy_arguments(const struct call *c) {
-    size_t bytes = c->argc * sizeof(struct slice);
-    for (size_t i = 0; i < c->argc; i++) bytes += c->argv[i].len;
-    struct slice *argv = mem_alloc(bytes);
-    char *at = (char *)(argv + c->argc);
-    for (size_t i = 0; i < c->argc; i++) {
-        argv[i] = slice_make(at, c->argv[i].len);
-        if (c->argv[i].len) memcpy(at, c->argv[i].ptr, c->argv[i].len);
-        at += c->argv[i].len;
-    }
-    return argv;
-}
-
 static void link_in(struct waiting *w, struct waiting_link *l) {
-    struct interest *i = interest_make(l->shard, w->db, w->argv[l->argument]);
+    struct interest *i = interest_make(l->shard, w->db, w->kept->argv[l->argument]);
     if (!i->first_waiting) atomic_fetch_add_explicit(&key_count, 1, memory_order_relaxed);
     l->on = i;
     l->previous = i->last_waiting;
@@ -97,14 +83,13 @@ static void reply_nothing(struct reply *out, enum blocked_null null) {
 
 static void end_wait(struct client *c, enum unblock_reason reason, void *arg) {
     const struct waiting *w = arg;
-    if (w->muted) return;
     if (reason == UNBLOCK_TIMEOUT) reply_nothing(&c->reply, w->null);
     if (reason == UNBLOCK_ERROR) blocking_reply_unblocked(&c->reply);
 }
 
 void blocking_on_keys(struct call *c, struct key_range keys, int64_t timeout_ms, enum blocked_null null) {
-    if (c->source == FROM_WAITER) return;
-    if (c->source != FROM_CLIENT) {
+    if (c->origin->waits_already) return;
+    if (!c->origin->may_wait) {
         reply_nothing(c->out, null);
         return;
     }
@@ -112,27 +97,28 @@ void blocking_on_keys(struct call *c, struct key_range keys, int64_t timeout_ms,
     w->client_id = c->client->id;
     w->worker = c->client->worker;
     w->db = c->view.db;
-    w->protocol = c->client->reply.protocol;
+    w->protocol = c->out->protocol;
     w->needs_others = keys.needs_others;
-    w->muted = c->out->muted;
     w->only = keys.only;
     w->null = null;
-    w->command = c->command;
-    w->argv = copy_arguments(c);
-    w->argc = c->argc;
+    w->user = c->client->user;
     w->link_count = keys.count;
     for (size_t i = 0; i < keys.count; i++) {
         struct waiting_link *l = &w->links[i];
         l->of = w;
         l->argument = keys.first + i;
-        l->shard = SHARD_OF(keyspace_hash(&c->view, c->argv[l->argument]));
-        link_in(w, l);
+        l->shard = keyspace_shard(&c->view, c->argv[l->argument]);
     }
-    blocking_begin_on(c->client, timeout_ms, end_wait, w);
+    blocking_begin_on(c, timeout_ms, end_wait, w);
+    for (size_t i = 0; i < keys.count; i++) link_in(w, &w->links[i]);
 }
 
+void waiting_set_command(struct waiting *w, const struct kept *kept) { w->kept = kept; }
+
+size_t waiting_memory(const struct waiting *w) { return sizeof *w + w->link_count * sizeof w->links[0]; }
+
 bool call_may_touch(const struct call *c, size_t index) {
-    return c->source != FROM_WAITER || slice_equal(c->argv[index], c->argv[c->ready_key]);
+    return !c->origin->waits_already || slice_equal(c->argv[index], c->argv[c->ready_key]);
 }
 
 /* ---- ending ---- */
@@ -154,10 +140,7 @@ bool waiting_cancel(struct waiting *w) {
     return atomic_compare_exchange_strong(&w->state, &state, CANCELLED) || state == CANCELLED;
 }
 
-void waiting_free(struct waiting *w) {
-    mem_free(w->argv);
-    mem_free(w);
-}
+void waiting_free(struct waiting *w) { mem_free(w); }
 
 /* ---- serving ---- */
 
@@ -175,7 +158,7 @@ struct served {
     int worker;
     uint64_t client_id;
     uint64_t journal_offset;
-    bool muted;
+    int64_t ns; /* its command's time */
     struct reply reply;
 };
 
@@ -239,24 +222,27 @@ static bool claim(struct waiting *w) {
     }
 }
 
-/* Runs its command again. Returns the reply, or NULL if it still has none. */
+/* Runs its command again. Returns the reply, or NULL if it still has none. The client itself is another
+ * worker's: a stand-in has what a command may ask of it. */
 static struct served *run_again(const struct waiting *w, size_t argument, int64_t now_ms) {
     struct served *out = mem_alloc_zero(sizeof *out);
     struct client stand_in = {
-        .flags = CLIENT_INTERNAL, .db = w->db, .authenticated = true, .user = "default", .fd = -1
+        .flags = CLIENT_INTERNAL, .db = w->db, .authenticated = true, .user = w->user, .fd = -1
     };
     reply_init(&out->reply, w->protocol);
     struct call call = {
         .client = &stand_in,
+        .origin = &origin_waiter,
         .out = &out->reply,
-        .command = w->command,
-        .argv = w->argv,
-        .argc = w->argc,
-        .source = FROM_WAITER,
+        .command = w->kept->command,
+        .argv = w->kept->argv,
+        .argc = w->kept->argc,
         .view = { .db = w->db, .now_ms = now_ms },
         .ready_key = argument,
     };
-    w->command->run(&call);
+    call_set_keys(&call, &w->kept->keys);
+    blocking_hooks.run(&call);
+    out->ns = call.ns;
     if (!reply_is_empty(&out->reply)) return out;
     mem_free(out);
     return NULL;
@@ -273,7 +259,6 @@ static bool serve_one(struct waiting_link *l, int64_t now_ms) {
     }
     out->worker = w->worker;
     out->client_id = w->client_id;
-    out->muted = w->muted;
     link_out(l);
     /* From here on its worker may free it as soon as it can lock this shard. */
     atomic_store_explicit(&w->state, SERVED, memory_order_release);
@@ -303,7 +288,8 @@ static void serve_key(const struct ready *r, int64_t now_ms) {
     }
 }
 
-void blocking_serve(int64_t now_ms) {
+void blocking_serve(void) {
+    int64_t now_ms = clock_wall_ms(); /* what expired since the command began serves nobody */
     /* Serving may change further keys (BLMOVE's destination), which are appended. */
     while (work.next < work.count) {
         struct ready r = work.ready[work.next++]; /* a copy: the array may move */
@@ -318,8 +304,7 @@ static void arrive(struct letter *self) {
     struct client *c = client_find_here(s->client_id);
     if (c && c->blocked) {
         if (s->journal_offset > c->journal_offset) c->journal_offset = s->journal_offset;
-        if (!s->muted) reply_move(&c->reply, &s->reply);
-        blocking_served(c);
+        blocking_served(c, &s->reply, s->ns);
     }
     reply_release(&s->reply);
     mem_free(s);

@@ -266,8 +266,9 @@ static void trim(size_t most) {
 
 void tracking_trim(void) { trim(TRIM_PER_CALL); }
 
-static void remember_key(struct slice key, uint64_t reader) {
-    uint64_t hash = hash_bytes(key);
+static void remember_key(const struct keyref *ref, uint64_t reader) {
+    struct slice key = ref->key;
+    uint64_t hash = ref->hash;
     lock_take(&table_lock);
     if (!keys) {
         keys = mem_alloc(sizeof *keys);
@@ -291,11 +292,8 @@ void tracking_remember(struct call *call) {
     if (!(call->command->flags & READS) || !wants(c, false)) return;
     const struct tracking *t = c->tracking;
     if ((t->options.opt_in && !t->caching) || (t->options.opt_out && t->caching)) return;
-    struct key_positions at = { 0 };
-    if (command_key_positions(call->command, call->argv, call->argc, &at))
-        for (size_t i = 0; i < at.count; i++)
-            if (!(at.at[i].flags & KEY_NOT_KEY)) remember_key(call->argv[at.at[i].index], reader_of(c));
-    key_positions_release(&at);
+    for (size_t i = 0; i < call->keys->count; i++)
+        if (!(call->keys->at[i].access & KEY_NOT_KEY)) remember_key(&call->keys->at[i], reader_of(c));
 }
 
 static void free_keys(void *arg) {

@@ -14,9 +14,9 @@ struct watcher {
 };
 
 struct transaction {
-    struct queued *queue;
+    struct kept **queue;
     size_t count, room;
-    size_t memory;
+    size_t memory, bytes; /* of the queue; of its arguments alone */
     uint32_t flags;
     bool exclusive;
     struct watcher **watchers;
@@ -37,57 +37,27 @@ void transaction_begin(struct client *c) {
     c->flags |= CLIENT_IN_MULTI;
 }
 
-static void queued_release(struct queued *q) {
-    for (size_t i = 0; q->blobs && i < q->argc; i++) blob_unref(q->blobs[i]);
-    mem_free(q->blobs);
-    mem_free(q->argv);
-}
-
-/* Copies the arguments into one allocation; big ones keep the blob they came in. */
-static struct queued queued_copy(struct call *call) {
-    struct queued q = { .command = call->command, .argc = call->argc };
-    size_t bytes = call->argc * sizeof(struct slice);
-    if (call->blobs) q.blobs = mem_alloc_zero(call->argc * sizeof *q.blobs);
-    for (size_t i = 0; i < call->argc; i++) {
-        if (call->blobs && call->blobs[i])
-            q.blobs[i] = blob_ref(call->blobs[i]);
-        else
-            bytes += call->argv[i].len;
-    }
-    q.argv = mem_alloc(bytes);
-    q.memory = bytes;
-    char *at = (char *)(q.argv + call->argc);
-    for (size_t i = 0; i < call->argc; i++) {
-        q.argv[i] = call->argv[i];
-        if (q.blobs && q.blobs[i]) {
-            q.memory += call->argv[i].len;
-            continue;
-        }
-        if (call->argv[i].len) memcpy(at, call->argv[i].ptr, call->argv[i].len);
-        q.argv[i].ptr = at;
-        at += call->argv[i].len;
-    }
-    return q;
-}
-
 void transaction_queue(struct call *call) {
     struct transaction *t = transaction_of(call->client);
+    assert(call->client->flags & CLIENT_IN_MULTI);
     if (t->count == t->room) {
         t->room = t->room ? t->room * 2 : 8;
-        t->queue = mem_realloc(t->queue, t->room * sizeof *t->queue);
+        t->queue = mem_realloc(t->queue, t->room * sizeof(struct kept *));
     }
-    struct queued q = queued_copy(call);
-    t->queue[t->count++] = q;
-    t->memory += q.memory;
-    t->flags |= q.command->flags;
+    struct kept *k = kept_new(call);
+    t->queue[t->count++] = k;
+    t->memory += sizeof *k + k->memory;
+    t->bytes += k->bytes;
+    t->flags |= k->command->flags;
     /* A LOCAL command that reads keys locks shards by itself: it must find them free. */
-    bool locks_itself = q.command->kind == LOCAL && (q.command->flags & (READS | WRITES));
-    t->exclusive |= q.command->kind == EXCLUSIVE || locks_itself;
+    bool locks_itself = k->command->kind == LOCAL && (k->command->flags & (READS | WRITES));
+    t->exclusive |= k->command->kind == EXCLUSIVE || locks_itself;
 }
 
 size_t transaction_length(const struct client *c) { return c->transaction ? c->transaction->count : 0; }
-const struct queued *transaction_at(const struct client *c, size_t index) {
-    return &c->transaction->queue[index];
+const struct kept *transaction_at(const struct client *c, size_t index) {
+    assert(index < transaction_length(c));
+    return c->transaction->queue[index];
 }
 uint32_t transaction_flags(const struct client *c) { return c->transaction ? c->transaction->flags : 0; }
 bool transaction_is_exclusive(const struct client *c) { return c->transaction && c->transaction->exclusive; }
@@ -96,11 +66,11 @@ void transaction_end(struct client *c) {
     c->flags &= ~(uint32_t)(CLIENT_IN_MULTI | CLIENT_MULTI_BROKEN);
     struct transaction *t = c->transaction;
     if (!t) return;
-    for (size_t i = 0; i < t->count; i++) queued_release(&t->queue[i]);
+    for (size_t i = 0; i < t->count; i++) kept_free(t->queue[i]);
     mem_free(t->queue);
     t->queue = NULL;
     t->count = t->room = 0;
-    t->memory = 0;
+    t->memory = t->bytes = 0;
     t->flags = 0;
     t->exclusive = false;
 }
@@ -117,8 +87,7 @@ void transaction_watch(struct call *call, struct slice key) {
     struct transaction *t = transaction_of(call->client);
     /* Looking it up lets it expire now, before it is watched, and not later as if it had changed. */
     keyspace_peek(&call->view, key);
-    uint32_t shard = SHARD_OF(keyspace_hash(&call->view, key));
-    struct interest *w = interest_make(shard, call->view.db, key);
+    struct interest *w = interest_make(keyspace_shard(&call->view, key), call->view.db, key);
     if (is_watching(t, w)) return;
     if (!w->watchers) atomic_fetch_add_explicit(&watched_keys, 1, memory_order_relaxed);
     struct watcher *one = mem_alloc(sizeof *one);
@@ -144,7 +113,7 @@ static void watcher_free(struct watcher *one) {
 }
 
 static bool is_locked(const struct shard_set *locked, uint32_t shard) {
-    return exclusive_is_mine() || (locked && (locked->bits[shard / 64] >> (shard % 64) & 1));
+    return exclusive_is_mine() || (locked && shard_set_has(locked, shard));
 }
 
 void transaction_unwatch(struct client *c, const struct shard_set *locked) {
@@ -187,13 +156,9 @@ void transaction_shards(const struct client *c, struct shard_set *out) {
     if (!t) return;
     for (size_t i = 0; i < t->watcher_count; i++) shard_set_add(out, t->watchers[i]->on->shard);
     for (size_t i = 0; i < t->count; i++) {
-        const struct queued *q = &t->queue[i];
-        if (q->command->kind != KEYED) continue;
-        struct key_positions keys = { 0 };
-        if (command_key_positions(q->command, q->argv, q->argc, &keys))
-            for (size_t k = 0; k < keys.count; k++)
-                shard_set_add(out, SHARD_OF(hash_bytes(q->argv[keys.at[k].index])));
-        key_positions_release(&keys);
+        const struct kept *k = t->queue[i];
+        for (size_t n = 0; k->command->kind == KEYED && n < k->keys.count; n++)
+            shard_set_add(out, k->keys.at[n].shard);
     }
 }
 
@@ -241,8 +206,11 @@ void transaction_touch_database(uint32_t db, uint32_t other) {
 size_t transaction_memory(const struct client *c) {
     const struct transaction *t = c->transaction;
     if (!t) return 0;
-    return sizeof *t + t->memory + t->room * sizeof *t->queue + t->watcher_count * sizeof(struct watcher);
+    return sizeof *t + t->memory + t->room * sizeof(struct kept *) +
+           t->watcher_count * sizeof(struct watcher);
 }
+
+size_t transaction_arguments(const struct client *c) { return c->transaction ? c->transaction->bytes : 0; }
 
 void transaction_release(struct client *c) {
     transaction_end(c);

@@ -3,18 +3,22 @@
 #define ENGINE_CLIENT_WAITING_H
 
 #include "trivet/engine/client/blocking.h"
+#include "trivet/engine/command/kept.h"
 
 struct waiting;
 
 /* As blocking_begin, for a client that waits for keys. */
-void blocking_begin_on(struct client *c, int64_t timeout_ms, blocked_end *end, struct waiting *w);
-/* Its reply arrived in the letter: the wait is over. */
-void blocking_served(struct client *c);
+void blocking_begin_on(struct call *call, int64_t timeout_ms, blocked_end *end, struct waiting *w);
+/* Its reply arrived in a letter, made in `ns` of another worker's time: the wait is over. */
+void blocking_served(struct client *c, struct reply *reply, int64_t ns);
 
 /* Leaves the queues of all keys; then tells if nobody served it meanwhile. Its worker, no shard locked. */
 bool waiting_withdraw(struct waiting *w);
 /* Nobody serves it any more; false if somebody has, or is about to. */
 bool waiting_cancel(struct waiting *w);
 void waiting_free(struct waiting *w);
+size_t waiting_memory(const struct waiting *w);
+/* Its command is to be run again from this copy. */
+void waiting_set_command(struct waiting *w, const struct kept *kept);
 
 #endif

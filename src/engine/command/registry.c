@@ -73,6 +73,7 @@ static void complete(struct command *c, const struct command *row, const char *g
     c->full_name = full_name_of(parent ? parent->full_name : NULL, row->name);
     c->categories = derived_categories(c);
     c->simple_key = simple_key_of(c);
+    c->names_keys = c->kind != LOCAL && (c->keys[0].begin != BEGIN_NONE || c->find_keys);
     c->id = id_count;
     if (id_count == id_room) {
         id_room = id_room ? id_room * 2 : 256;

@@ -1,6 +1,9 @@
-/* admit.c: may this command run now? Checked in the order in which Valkey checks, because clients see which
- * error comes first: known, arity, authenticated, allowed in a transaction, memory, disk, subscriber,
- * loading. */
+/* admit.c: may this command run now? Clients see which error comes first, so the order is Valkey's: known,
+ * arity, authenticated, allowed in a transaction, allowed to a subscriber, loading, memory, disk.
+ *
+ * The checks come in two halves. The first concerns the conversation and is made once for what a client
+ * sends. The second concerns the command and is made for every command, also for one that runs inside
+ * another. */
 #include "admit.h"
 #include "trivet/base/buf.h"
 #include "trivet/base/log.h"
@@ -8,7 +11,7 @@
 #include "trivet/engine/client/transaction.h"
 #include "trivet/engine/command/registry.h"
 #include "trivet/engine/run/change.h"
-#include "trivet/engine/run/dispatch.h"
+#include "trivet/engine/run/run.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/engine/turn/turn.h"
 #include "trivet/engine/watch/stats.h"
@@ -30,7 +33,7 @@ static bool refuse(struct call *call, struct slice text) {
         if (slice_starts_with(text, LIT("ERR "))) text = slice_make(text.ptr + 4, text.len - 4);
         reply_error_printf(call->out, "EXECABORT Transaction discarded because of: %.*s", SLICE_ARG(text));
     } else {
-        if (c->flags & CLIENT_IN_MULTI) c->flags |= CLIENT_MULTI_BROKEN;
+        if (!call->origin->is_nested && (c->flags & CLIENT_IN_MULTI)) c->flags |= CLIENT_MULTI_BROKEN;
         reply_error_text(call->out, text);
     }
     stats_error(call->out->error_code);
@@ -138,21 +141,19 @@ static bool admit_disk(struct call *call, unsigned now) {
     return false;
 }
 
-static bool admit_obstacles(struct call *call, unsigned now) {
-    uint32_t flags = call->command->flags;
-    if ((now & OBSTACLE_LOADING) && !(flags & LOADING))
-        return refuse(call, LIT("LOADING Redis is loading the dataset in memory"));
-    if ((now & OBSTACLE_MEMORY_LIMIT) && !(now & OBSTACLE_LOADING) && !admit_memory(call)) return false;
-    if ((now & (OBSTACLE_DISK | OBSTACLE_SAVE)) && !admit_disk(call, now)) return false;
-    if ((now & OBSTACLE_SNAPSHOT) && (effective_flags(call) & WRITES)) snapshot_wait_for_room();
+/* ---- the two halves ---- */
+
+/* Known, with as many arguments as it wants. */
+static bool admit_shape(struct call *call) {
+    if (UNLIKELY(!call->command)) return refuse_unknown(call);
+    if (UNLIKELY(!command_arity_fits(call->command, call->argc) || !call->command->run))
+        return refuse_arity(call);
     return true;
 }
 
-bool dispatch_admit(struct call *call) {
+static bool admit_conversation(struct call *call, unsigned now) {
     const struct command *command = call->command;
     struct client *c = call->client;
-    if (UNLIKELY(!command)) return refuse_unknown(call);
-    if (UNLIKELY(!command_arity_fits(command, call->argc) || !command->run)) return refuse_arity(call);
     if (UNLIKELY(!c->authenticated) && !(command->flags & NO_AUTH))
         return refuse(call, LIT("NOAUTH Authentication required."));
     if (UNLIKELY(c->flags & (CLIENT_IN_MULTI | CLIENT_SUBSCRIBED))) {
@@ -161,6 +162,27 @@ bool dispatch_admit(struct call *call) {
         if ((c->flags & CLIENT_SUBSCRIBED) && c->reply.protocol == 2 && !(command->flags & RUNS_SUBSCRIBED))
             return refuse_subscriber(call);
     }
+    if (UNLIKELY(now & OBSTACLE_LOADING) && !(command->flags & LOADING))
+        return refuse(call, LIT("LOADING Redis is loading the dataset in memory"));
+    return true;
+}
+
+/* Who has the locks was admitted with the command that took them: making room would need other locks. */
+static bool admit_resources(struct call *call, unsigned now) {
+    if (call->origin->has_locks) return true;
+    if ((now & OBSTACLE_MEMORY_LIMIT) && !(now & OBSTACLE_LOADING) && !admit_memory(call)) return false;
+    if ((now & (OBSTACLE_DISK | OBSTACLE_SAVE)) && !admit_disk(call, now)) return false;
+    if ((now & OBSTACLE_SNAPSHOT) && (effective_flags(call) & WRITES)) snapshot_wait_for_room();
+    return true;
+}
+
+bool command_admit(struct call *call) {
     unsigned now = obstacles_now();
-    return LIKELY(now == 0) || admit_obstacles(call, now);
+    return admit_shape(call) && (LIKELY(now == 0) || admit_resources(call, now));
+}
+
+bool dispatch_admit(struct call *call) {
+    unsigned now = obstacles_now();
+    return admit_shape(call) && admit_conversation(call, now) &&
+           (LIKELY(now == 0) || admit_resources(call, now));
 }

@@ -16,18 +16,16 @@
 
 static _Thread_local struct effects gathered;
 
-/* The client whose command is running, so that its own changes need not be reported to it (NOLOOP). */
-static _Thread_local const struct client *changing;
-
-static void key_changed(struct keyspace_view *view, uint32_t db, struct slice key) {
-    struct shard *s = &shards[SHARD_OF(keyspace_hash(view, key))];
+/* `by`: whose command it was, to whom its own changes need not be reported (NOLOOP); NULL: nobody's. */
+static void key_changed(struct keyspace_view *view, const struct client *by, uint32_t db, struct slice key) {
+    struct shard *s = &shards[keyspace_shard(view, key)];
     COUNTER_ADD(counters_mine()->dirty, 1);
     if (UNLIKELY(s->interests != NULL)) {
         transaction_touch(s, db, key);
         blocking_key_changed(s, db, key);
     }
     if (UNLIKELY(atomic_load_explicit(&tracking_clients, memory_order_relaxed) > 0))
-        tracking_invalidate(changing, key);
+        tracking_invalidate(by, key);
 }
 
 void notify(uint32_t db, enum notify_class class, const char *event, struct slice key) {
@@ -52,16 +50,14 @@ static void gather(uint32_t db, struct effect effect) {
 }
 
 void journal_effect(struct call *c, struct effect effect) {
-    if (c->source != FROM_JOURNAL) gather(c->view.db, effect);
+    if (!c->origin->is_replay) gather(c->view.db, effect);
 }
 
 void changed_in(struct call *c, uint32_t db, struct slice key, enum notify_class class, const char *event,
                 struct effect effect) {
-    changing = c->client;
-    key_changed(&c->view, db, key);
-    changing = NULL;
+    key_changed(&c->view, c->client, db, key);
     if (event) notify(db, class, event, key);
-    if (c->source != FROM_JOURNAL) gather(db, effect);
+    if (!c->origin->is_replay) gather(db, effect);
 }
 
 void changed(struct call *c, struct slice key, enum notify_class class, const char *event,
@@ -77,7 +73,7 @@ void changed_database(struct call *c, uint32_t db, struct effect effect) {
 }
 
 void change_vanished(struct keyspace_view *view, struct slice key, enum vanish_reason reason) {
-    key_changed(view, view->db, key);
+    key_changed(view, NULL, view->db, key);
     if (reason == VANISHED_EXPIRED)
         notify(view->db, NOTIFY_EXPIRED, "expired", key);
     else
@@ -90,7 +86,7 @@ void change_elements_vanished(struct keyspace_view *view, struct slice key, cons
                               bool emptied) {
     struct slice argv[2 + GONE_MAX] = { LIT_INIT("HDEL"), key };
     for (size_t i = 0; i < gone->count; i++) argv[2 + i] = gone->names[i];
-    key_changed(view, view->db, key);
+    key_changed(view, NULL, view->db, key);
     notify(view->db, NOTIFY_HASH, "hexpired", key);
     if (emptied) notify(view->db, NOTIFY_GENERIC, "del", key);
     gather(view->db, (struct effect){ argv, 2 + gone->count });
@@ -106,7 +102,7 @@ uint64_t change_flush(void) {
 }
 
 void change_flush_quietly(void) {
-    if (UNLIKELY(blocking_has_work())) blocking_serve(turn_now_ms);
+    if (UNLIKELY(blocking_has_work())) blocking_serve();
     blocking_deliver(change_flush());
 }
 

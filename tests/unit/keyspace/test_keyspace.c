@@ -78,7 +78,7 @@ static void random_command(struct keyspace_view *view, struct slice key, struct 
 static void run_random_command(uint32_t db, size_t i) {
     char text[KEY_ROOM], other_text[KEY_ROOM];
     struct slice key = key_text(text, "key:", i), other = key_text(other_text, "key:", i + 1);
-    struct keyref refs[] = { { other, hash_bytes(other) }, { key, hash_bytes(key) } };
+    struct keyref refs[] = { keyref_of(other), keyref_of(key) };
     struct keyspace_view view = view_at(db, now_ms);
     if (random_below(2)) {
         view.refs = refs;
@@ -142,7 +142,9 @@ static void any_row_of_commands_matches_the_model(void **state) {
 static void a_hash_is_taken_from_the_ref_at_the_same_address(void **state) {
     (void)state;
     char text[] = "abcabc";
-    struct keyref refs[] = { { { text, 3 }, 11 }, { { text + 3, 3 }, 22 }, { { text, 6 }, 33 } };
+    struct keyref refs[] = { { .key = { text, 3 }, .hash = 11 },
+                             { .key = { text + 3, 3 }, .hash = 22 },
+                             { .key = { text, 6 }, .hash = 33 } };
     struct keyspace_view view = { .refs = refs, .ref_count = COUNT_OF(refs) };
     for (int round = 0; round < 3; round++) {
         assert_int_equal(keyspace_hash(&view, slice_make(text, 3)), 11);

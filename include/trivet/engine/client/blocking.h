@@ -9,13 +9,22 @@
 
 enum unblock_reason { UNBLOCK_TIMEOUT, UNBLOCK_ERROR, UNBLOCK_SERVED };
 
+/* What blocking asks of those who run commands (engine/run); filled at start-up. */
+struct blocking_hooks {
+    void (*run)(struct call *call);        /* command_run */
+    void (*done)(const struct call *call); /* command_done */
+};
+extern struct blocking_hooks blocking_hooks;
+
 /* What a blocked command does when its wait ends: writes its reply to c->reply. Its argument is freed with
  * mem_free. */
 typedef void blocked_end(struct client *c, enum unblock_reason reason, void *arg);
-/* Blocks the client whose command is running; timeout 0 waits for ever. `end` is called once, on its worker,
+/* Blocks the client of the running command; timeout 0 waits for ever. `end` is called once, on its worker,
  * when the time is up, by CLIENT UNBLOCK, or when it is served; not when the client just goes. Takes over
- * `arg`. */
-void blocking_begin(struct client *c, int64_t timeout_ms, blocked_end *end, void *arg);
+ * `arg`. The command counts as done when the wait ends. */
+void blocking_begin(struct call *call, int64_t timeout_ms, blocked_end *end, void *arg);
+/* The command that blocked its client has returned: how long it took is added to what comes. */
+void blocking_has_begun(const struct call *call);
 /* Ends the wait of a blocked client and lets it go on. Its worker only. False if it was not blocked. */
 bool blocking_finish(struct client *c, enum unblock_reason reason);
 /* Whoever changes its keys leaves the client alone from now on: it is to be unblocked or closed. False if it
@@ -28,15 +37,17 @@ void blocking_reply_unblocked(struct reply *out);
 void blocking_timeout(struct client *c);
 /* The client is gone: no reply. */
 void blocking_forget(struct client *c);
-size_t blocking_count(void);         /* blocked clients of all workers, any thread */
-size_t blocking_timeout_count(void); /* those of them that have a timeout */
+size_t blocking_count(void);                       /* blocked clients of all workers, any thread */
+size_t blocking_timeout_count(void);               /* those of them that have a timeout */
+size_t blocking_arguments(const struct client *c); /* bytes of the arguments that a blocked client keeps */
+size_t blocking_memory(const struct client *c);    /* all that it keeps for its wait */
 
 /* ---- for keys (blocking_keys.c) ----
  *
  * A blocking command (BLPOP, XREAD BLOCK) first does what it can; finding nothing it calls blocking_on_keys
  * and returns without a reply. Whoever then changes one of the keys runs the command again for the waiting
  * clients, in the order of their arrival, under the locks it holds, before anybody else can see the key: the
- * command runs with source FROM_WAITER and may look only at the key call_may_touch() allows. If it writes a
+ * command runs with origin_waiter and may look only at the key call_may_touch() allows. If it writes a
  * reply, that goes to the waiting client's worker and the wait is over; if not, the client waits on. In a
  * transaction nobody waits: the command gets its null at once. */
 enum blocked_null { BLOCKED_NULL, BLOCKED_NULL_ARRAY }; /* the reply when the time is up */
@@ -58,7 +69,7 @@ void blocking_databases_changed(uint32_t db, uint32_t other);
 /* Before the locks of the changed keys go: serves, and after the journal took the effects: sends the replies
  * off. */
 bool blocking_has_work(void);
-void blocking_serve(int64_t now_ms);
+void blocking_serve(void);
 void blocking_deliver(uint64_t journal_offset);
 /* True if a client waits in this shard that can only be served with the gate closed. Under its lock. */
 bool blocking_needs_gate(const struct shard *s);

@@ -8,22 +8,14 @@
 #define TRIVET_ENGINE_CLIENT_TRANSACTION_H
 
 #include "trivet/engine/client/client.h"
-#include "trivet/engine/command/registry.h"
+#include "trivet/engine/command/kept.h"
 #include "trivet/engine/turn/locks.h"
 
-struct queued {
-    const struct command *command;
-    struct slice *argv;  /* one allocation with the bytes behind */
-    struct blob **blobs; /* NULL, or as in struct args; owned */
-    size_t argc;
-    size_t memory;
-};
-
 void transaction_begin(struct client *c);
-/* Copies the arguments of the call (taking over its blobs). */
+/* Keeps a copy of the call's command; big arguments are shared. */
 void transaction_queue(struct call *call);
 size_t transaction_length(const struct client *c);
-const struct queued *transaction_at(const struct client *c, size_t index);
+const struct kept *transaction_at(const struct client *c, size_t index);
 /* OR of the flags of the queued commands, and whether one of them is EXCLUSIVE. */
 uint32_t transaction_flags(const struct client *c);
 bool transaction_is_exclusive(const struct client *c);
@@ -38,8 +30,7 @@ bool transaction_is_broken(const struct client *c);
 bool transaction_must_fail(struct call *call);
 /* WATCH: under the key's shard lock. */
 void transaction_watch(struct call *call, struct slice key);
-/* Takes shard locks itself unless the gate is closed by this worker or `locked` covers all shards concerned.
- */
+/* Takes shard locks itself, but not those of `locked` (NULL: none) and none with the gate closed. */
 void transaction_unwatch(struct client *c, const struct shard_set *locked);
 size_t transaction_watched(const struct client *c);
 /* The shards of all keys of the queue and all watched keys. */
@@ -52,6 +43,7 @@ void transaction_touch(struct shard *s, uint32_t db, struct slice key);
 void transaction_touch_database(uint32_t db, uint32_t other);
 
 size_t transaction_memory(const struct client *c);
+size_t transaction_arguments(const struct client *c); /* bytes of the queued arguments */
 /* All of it goes: the client leaves or RESETs. */
 void transaction_release(struct client *c);
 /* Numbers for INFO, any thread: clients with watches, keys watched. */

@@ -8,6 +8,7 @@
 #define TRIVET_ENGINE_COMMAND_COMMAND_H
 
 #include "trivet/base/slice.h"
+#include <stdbool.h>
 #include <stdint.h>
 
 struct call;
@@ -149,6 +150,7 @@ struct command {
     uint32_t child_count;
     uint32_t id;         /* dense, from 0: index of its statistics */
     uint32_t simple_key; /* position of the one key if that is all its specs say, else 0 */
+    bool names_keys;     /* its keys are to be resolved (command_keys.h) */
 };
 
 #define WORD_COUNT(command) ((command)->parent ? 2 : 1)

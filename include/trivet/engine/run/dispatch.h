@@ -1,7 +1,8 @@
-/* dispatch.h: from arguments to a run command: look-up, arity, permission, memory, locks, statistics.
+/* dispatch.h: a connection's conversation: its commands one after the other, as they come in.
  *
- * The connection parses a batch, prepares each command (look-up and hash, prefetching the bucket), prefetches
- * the entries, then runs them in order: memory latency overlaps instead of adding up. */
+ * The connection parses a batch, prepares each command (look-up, keys, prefetching the bucket), prefetches
+ * the entries, then runs them in order: memory latency overlaps instead of adding up. Thread: the
+ * connection's worker, with its gate held. */
 #ifndef TRIVET_ENGINE_RUN_DISPATCH_H
 #define TRIVET_ENGINE_RUN_DISPATCH_H
 
@@ -9,10 +10,12 @@
 #include "trivet/engine/command/call.h"
 #include "trivet/resp/parser.h"
 
-/* A command ready to run. */
+#define PREFETCH_KEYS 128 /* of a batch, at most */
+
+/* A command ready to run. A zeroed struct is empty; its memory is used again by the next command. */
 struct prepared {
     const struct command *command; /* NULL: no such command; the run says so */
-    struct keyref ref;             /* the key of a command with one, hashed; key.ptr NULL if not */
+    struct command_keys keys;
 };
 
 enum dispatched {
@@ -22,16 +25,15 @@ enum dispatched {
     DISPATCH_CLOSE,     /* the client is to be closed */
 };
 
-void dispatch_prepare(struct client *c, const struct args *args, struct prepared *out);
-/* Fetches the cache lines of a batch: all buckets first, then all entries. */
+/* The arguments must stay where they are until the command has run. */
+void dispatch_prepare(const struct slice *argv, size_t argc, struct prepared *out);
+void prepared_release(struct prepared *p);
+/* Fetches the cache lines of a batch: all buckets first, then all entries, then values. */
 void dispatch_prefetch(const struct client *c, const struct prepared *batch, size_t count);
-enum dispatched dispatch_run(struct client *c, struct args *args, const struct prepared *p);
+enum dispatched dispatch_run(struct client *c, const struct args *args, const struct prepared *p);
 
-/* Replays one command of the journal for an internal client; false if there is no such command or it made an
- * error reply, which is left in c->reply. */
+/* Replays one command of the journal for an internal client; false with the reason in `error` if there is no
+ * such command or it made an error reply. */
 bool dispatch_replay(struct client *c, const struct slice *argv, size_t argc, struct buf *error);
-/* Runs a queued command inside EXEC: locks are held, checks of queueing time are done. */
-void dispatch_nested(struct client *c, const struct command *command, const struct slice *argv,
-                     struct blob **blobs, size_t argc, struct keyref *refs, size_t ref_count);
 
 #endif

@@ -42,6 +42,9 @@ struct shard_set {
     uint32_t low, high; /* words of bits in use; valid if count > 0 */
 };
 void shard_set_add(struct shard_set *set, uint32_t shard);
+static inline bool shard_set_has(const struct shard_set *set, uint32_t shard) {
+    return set->bits[shard / 64] >> (shard % 64) & 1;
+}
 void shards_lock(const struct shard_set *set) UNCHECKED;
 void shards_unlock(const struct shard_set *set) UNCHECKED;
 

@@ -12,8 +12,8 @@
 /* The wall clock as of this worker's turn; net sets it before each batch of commands. */
 extern _Thread_local int64_t turn_now_ms;
 
-/* A bit each, so that the hot path tests one word. Set and cleared with the gate closed or at start-up, except
- * DISK and SAVE, which any worker's cron may write, and MONITOR, which goes with the last monitor. */
+/* A bit each, so that the hot path tests one word. Set and cleared with the gate closed or at start-up,
+ * except DISK and SAVE, which any worker's cron may write, and MONITOR, which goes with the last monitor. */
 enum obstacle {
     OBSTACLE_LOADING = 1,
     OBSTACLE_DISK = 2, /* the append-only file cannot be written */

@@ -1,0 +1,28 @@
+/* command_keys.h: the keys of one command: found among the arguments and hashed once, before anything else is
+ * done with it. Locks, permission, tracking, transactions and the keyspace read them from here.
+ *
+ * Owner: whoever resolved them. The slices point into the arguments. A zeroed struct holds no keys. It may
+ * not be copied (`at` may point inside); resolving again reuses its memory. */
+#ifndef TRIVET_ENGINE_COMMAND_COMMAND_KEYS_H
+#define TRIVET_ENGINE_COMMAND_COMMAND_KEYS_H
+
+#include "trivet/engine/command/command.h"
+#include "trivet/keyspace/keyspace.h"
+
+#define KEYS_INSIDE 4
+
+struct command_keys {
+    struct keyref *at; /* `inside`, or an allocation; in the order of the key specs */
+    size_t count, room;
+    struct keyref inside[KEYS_INSIDE];
+};
+
+/* Commands that run beside their own connection's state only (LOCAL) resolve nothing. If the arguments make no
+ * sense (a wrong numkeys) there are no keys: the command itself says what is wrong with them. */
+void command_keys_resolve(struct command_keys *keys, const struct command *command, const struct slice *argv,
+                          size_t argc);
+void command_keys_release(struct command_keys *keys);
+
+extern const struct command_keys no_keys;
+
+#endif

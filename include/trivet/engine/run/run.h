@@ -1,0 +1,31 @@
+/* run.h: the one way to run a command.
+ *
+ * A connection, EXEC, a client that waits, the loader of the append-only file: each fills a struct call, which
+ * says by its origin what is special, and hands it to command_run. What the admission checks is in
+ * command_admit. */
+#ifndef TRIVET_ENGINE_RUN_RUN_H
+#define TRIVET_ENGINE_RUN_RUN_H
+
+#include "trivet/engine/client/client.h"
+#include "trivet/engine/command/call.h"
+#include "trivet/engine/command/kept.h"
+
+/* A call of this client; its reply goes to the client. The command is still to be set. */
+void call_init(struct call *call, struct client *c, const struct origin *origin);
+/* The command of the call: one that somebody keeps. */
+void call_set_kept(struct call *call, const struct kept *k);
+
+/* May this command run for this client now? Arity, memory, disk. If not, the error reply was written. What
+ * concerns a conversation (transaction, subscriptions) was looked at before, by the dispatcher. No shard is
+ * locked, unless by the call's origin. */
+bool command_admit(struct call *call);
+
+/* Runs it under the locks that its kind asks for, unless its origin has them. Before the locks go, waiting
+ * clients are served and the journal takes the effects. The calling worker holds its gate. */
+void command_run(struct call *call);
+
+/* A command is done: statistics, slow log, latency. command_run does this itself; whoever ends the wait of a
+ * blocked client calls it then. Thread: the client's worker. */
+void command_done(const struct call *call);
+
+#endif

@@ -1,0 +1,103 @@
+/* prepare.c: the first steps of a batch of commands, which need no lock: look up each, hash its keys, fetch the
+ * cache lines they lead to. The waiting for memory of all commands of a batch overlaps. */
+#include "trivet/base/hashing.h"
+#include "trivet/engine/command/registry.h"
+#include "trivet/engine/run/dispatch.h"
+
+/* The last look-up of this worker: a pipeline mostly repeats one command. */
+static _Thread_local struct {
+    char name[24];
+    size_t len;
+    const struct command *command;
+} last_lookup;
+
+static const struct command *look_up(const struct slice *argv, size_t argc) {
+    struct slice name = argv[0];
+    if (name.len == last_lookup.len && memcmp(name.ptr, last_lookup.name, name.len) == 0)
+        return last_lookup.command;
+    const struct command *container;
+    const struct command *command = registry_resolve(argv, argc, &container);
+    if (command && !command->parent && !command->children && name.len <= sizeof last_lookup.name) {
+        memcpy(last_lookup.name, name.ptr, name.len);
+        last_lookup.len = name.len;
+        last_lookup.command = command;
+    }
+    return command;
+}
+
+void dispatch_prepare(const struct slice *argv, size_t argc, struct prepared *out) {
+    out->command = look_up(argv, argc);
+    out->keys.count = 0;
+    if (!out->command || !out->command->names_keys) return;
+    command_keys_resolve(&out->keys, out->command, argv, argc);
+    for (size_t i = 0; i < out->keys.count && i < PREFETCH_KEYS; i++) {
+        struct shard *s = &shards[out->keys.at[i].shard];
+        __builtin_prefetch(s);
+        __builtin_prefetch(&s->first);
+    }
+}
+
+void prepared_release(struct prepared *p) { command_keys_release(&p->keys); }
+
+/* One step for one command. The table may be looked at only under its shard's lock; where that is taken, this
+ * key goes without. */
+static void prefetch_step(uint32_t db, const struct keyref *ref,
+                          void (*step)(const struct table *t, const struct keyref *ref)) {
+    struct shard *s = &shards[ref->shard];
+    if (shards_are_shared && !lock_try(&s->lock)) return;
+    struct keydb *kdb = shard_db(s, db);
+    if (kdb) step(&kdb->table, ref);
+    shard_unlock(s);
+}
+
+static void prefetch_bucket(const struct table *t, const struct keyref *ref) {
+    table_prefetch_bucket(t, ref->hash);
+}
+
+static void prefetch_entry(const struct table *t, const struct keyref *ref) {
+    table_prefetch_item(t, ref->hash);
+}
+
+/* A string lies in its entry; other values are behind a pointer. Most are small, and of a big one this is the
+ * head. */
+#define VALUE_BYTES 384
+static void prefetch_value(const struct table *t, const struct keyref *ref) {
+    const struct entry *e = table_find(t, ref->key, ref->hash);
+    if (!e || e->type == TYPE_STRING) return;
+    const char *value = entry_pointer(e);
+    for (size_t i = 0; i < VALUE_BYTES; i += CACHE_LINE) __builtin_prefetch(value + i);
+}
+
+/* What is fetched for: the keys of a batch that are not the key of the command before (pipelines on one key are
+ * common), as many as are worth it. */
+struct wanted {
+    size_t count;
+    const struct keyref *at[PREFETCH_KEYS];
+    bool outside[PREFETCH_KEYS]; /* the value does not lie in the entry */
+};
+
+static void collect(struct wanted *w, const struct prepared *batch, size_t count) {
+    const struct keyref *before = NULL;
+    for (size_t i = 0; i < count; i++) {
+        const struct command_keys *keys = &batch[i].keys;
+        for (size_t k = 0; k < keys->count && w->count < PREFETCH_KEYS; k++) {
+            const struct keyref *key = &keys->at[k];
+            bool is_new = !before || before->hash != key->hash;
+            before = key;
+            if (!is_new) continue;
+            w->at[w->count] = key;
+            w->outside[w->count++] = !(batch[i].command->categories & CAT_STRING);
+        }
+    }
+}
+
+void dispatch_prefetch(const struct client *c, const struct prepared *batch, size_t count) {
+    struct wanted w;
+    w.count = 0;
+    collect(&w, batch, count);
+    if (w.count < 2) return; /* there is nothing to overlap with */
+    for (size_t i = 0; i < w.count; i++) prefetch_step(c->db, w.at[i], prefetch_bucket);
+    for (size_t i = 0; i < w.count; i++) prefetch_step(c->db, w.at[i], prefetch_entry);
+    for (size_t i = 0; i < w.count; i++)
+        if (w.outside[i]) prefetch_step(c->db, w.at[i], prefetch_value);
+}
