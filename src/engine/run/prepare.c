@@ -1,5 +1,5 @@
-/* prepare.c: the first steps of a batch of commands, which need no lock: look up each, hash its keys, fetch the
- * cache lines they lead to. The waiting for memory of all commands of a batch overlaps. */
+/* prepare.c: the first steps of a batch of commands, which need no lock: look up each, hash its keys, fetch
+ * the cache lines they lead to. The waiting for memory of all commands of a batch overlaps. */
 #include "trivet/base/hashing.h"
 #include "trivet/engine/command/registry.h"
 #include "trivet/engine/run/dispatch.h"
@@ -68,8 +68,8 @@ static void prefetch_value(const struct table *t, const struct keyref *ref) {
     for (size_t i = 0; i < VALUE_BYTES; i += CACHE_LINE) __builtin_prefetch(value + i);
 }
 
-/* What is fetched for: the keys of a batch that are not the key of the command before (pipelines on one key are
- * common), as many as are worth it. */
+/* What is fetched for: the keys of a batch that are not the key of the command before (pipelines on one key
+ * are common), as many as are worth it. */
 struct wanted {
     size_t count;
     const struct keyref *at[PREFETCH_KEYS];

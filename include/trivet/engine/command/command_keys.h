@@ -17,8 +17,8 @@ struct command_keys {
     struct keyref inside[KEYS_INSIDE];
 };
 
-/* Commands that run beside their own connection's state only (LOCAL) resolve nothing. If the arguments make no
- * sense (a wrong numkeys) there are no keys: the command itself says what is wrong with them. */
+/* LOCAL commands have no keys to resolve. If the arguments make no sense (a wrong numkeys) there are none:
+ * the command itself says what is wrong with them. */
 void command_keys_resolve(struct command_keys *keys, const struct command *command, const struct slice *argv,
                           size_t argc);
 void command_keys_release(struct command_keys *keys);

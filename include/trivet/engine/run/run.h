@@ -1,8 +1,7 @@
 /* run.h: the one way to run a command.
  *
- * A connection, EXEC, a client that waits, the loader of the append-only file: each fills a struct call, which
- * says by its origin what is special, and hands it to command_run. What the admission checks is in
- * command_admit. */
+ * A connection, EXEC, a client that waits, the loader of the append-only file: each fills a struct call and
+ * hands it to command_run. The call's origin says what is special about it. */
 #ifndef TRIVET_ENGINE_RUN_RUN_H
 #define TRIVET_ENGINE_RUN_RUN_H
 
