@@ -1,5 +1,5 @@
-/* test_blocked_counts.c: a command that waits is one command: it is counted and logged once, when it is done, by
- * whatever its wait ends. */
+/* test_blocked_counts.c: a command that waits is one command: it is counted and logged once, when it is done,
+ * by whatever its wait ends. */
 #include "../harness/fixture.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -138,7 +138,8 @@ static void an_error_that_ends_the_wait_is_a_failed_call(void **state) {
           "-NOGROUP ...", "errorstat_NOGROUP" },
         { "xreadgroup", "XGROUP CREATE m g $ MKSTREAM", "XREADGROUP GROUP g c BLOCK 0 STREAMS m >", "SET m x",
           "-WRONGTYPE ...", "errorstat_WRONGTYPE" },
-        { "blpop", "PING", "BLPOP k 0", "CLIENT UNBLOCK %lld ERROR", "-UNBLOCKED ...", "errorstat_UNBLOCKED" },
+        { "blpop", "PING", "BLPOP k 0", "CLIENT UNBLOCK %lld ERROR", "-UNBLOCKED ...",
+          "errorstat_UNBLOCKED" },
         { "wait", "PING", "WAIT 1 0", "CLIENT UNBLOCK %lld ERROR", "-UNBLOCKED ...", "errorstat_UNBLOCKED" },
     };
     struct client *c = fixture_client(state);
