@@ -175,7 +175,7 @@ static void what_expired_in_the_transaction_that_brought_it_serves_nobody(void *
     static const struct {
         const char *wait, *bring;
     } rows[] = {
-        { "BLPOP k 0.3", "RPUSH k a" },      { "BLMOVE k to LEFT LEFT 0.3", "RPUSH k a" },
+        { "BLPOP k 0.3", "RPUSH k a" },         { "BLMOVE k to LEFT LEFT 0.3", "RPUSH k a" },
         { "BLMPOP 0.3 1 k LEFT", "RPUSH k a" }, { "BZPOPMIN k 0.3", "ZADD k 1 a" },
         { "BZMPOP 0.3 1 k MIN", "ZADD k 1 a" }, { "XREAD BLOCK 300 STREAMS k 0", "XADD k 1-1 f v" },
     };

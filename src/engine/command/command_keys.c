@@ -22,12 +22,8 @@ void command_keys_resolve(struct command_keys *keys, const struct command *comma
                           size_t argc) {
     keys->count = 0;
     if (!command->names_keys || !command_arity_fits(command, argc)) return;
-    if (LIKELY(command->simple_key > 0)) {
-        make_room(keys, 1);
-        keys->at[0] = keyref_of(argv[command->simple_key]);
-        keys->at[0].access = command->keys[0].flags;
-        keys->at[0].argument = command->simple_key;
-        keys->count = 1;
+    if (command->simple_key > 0) {
+        command_keys_set_one(keys, command, argv);
         return;
     }
     struct key_positions found = { 0 };

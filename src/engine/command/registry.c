@@ -160,7 +160,3 @@ size_t registry_count(void) { return command_count; }
 uint32_t registry_ids(void) { return id_count; }
 const struct command *registry_at(size_t index) { return in_order[index]; }
 const struct command *registry_by_id(uint32_t id) { return by_id[id]; }
-
-bool command_arity_fits(const struct command *command, size_t argc) {
-    return command->arity >= 0 ? argc == (size_t)command->arity : argc >= (size_t)-command->arity;
-}

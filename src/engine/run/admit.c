@@ -144,14 +144,14 @@ static bool admit_disk(struct call *call, unsigned now) {
 /* ---- the two halves ---- */
 
 /* Known, with as many arguments as it wants. */
-static bool admit_shape(struct call *call) {
+static inline bool admit_shape(struct call *call) {
     if (UNLIKELY(!call->command)) return refuse_unknown(call);
     if (UNLIKELY(!command_arity_fits(call->command, call->argc) || !call->command->run))
         return refuse_arity(call);
     return true;
 }
 
-static bool admit_conversation(struct call *call, unsigned now) {
+static inline bool admit_conversation(struct call *call, unsigned now) {
     const struct command *command = call->command;
     struct client *c = call->client;
     if (UNLIKELY(!c->authenticated) && !(command->flags & NO_AUTH))

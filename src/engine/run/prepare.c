@@ -25,16 +25,24 @@ static const struct command *look_up(const struct slice *argv, size_t argc) {
     return command;
 }
 
+static inline void prefetch_shard(const struct keyref *ref) {
+    struct shard *s = &shards[ref->shard];
+    __builtin_prefetch(s);
+    __builtin_prefetch(&s->first);
+}
+
 void dispatch_prepare(const struct slice *argv, size_t argc, struct prepared *out) {
     out->command = look_up(argv, argc);
     out->keys.count = 0;
-    if (!out->command || !out->command->names_keys) return;
-    command_keys_resolve(&out->keys, out->command, argv, argc);
-    for (size_t i = 0; i < out->keys.count && i < PREFETCH_KEYS; i++) {
-        struct shard *s = &shards[out->keys.at[i].shard];
-        __builtin_prefetch(s);
-        __builtin_prefetch(&s->first);
+    const struct command *command = out->command;
+    if (UNLIKELY(!command) || !command->names_keys) return;
+    if (LIKELY(command->simple_key > 0 && command->simple_key < argc)) {
+        command_keys_set_one(&out->keys, command, argv);
+        prefetch_shard(&out->keys.at[0]);
+        return;
     }
+    command_keys_resolve(&out->keys, command, argv, argc);
+    for (size_t i = 0; i < out->keys.count && i < PREFETCH_KEYS; i++) prefetch_shard(&out->keys.at[i]);
 }
 
 void prepared_release(struct prepared *p) { command_keys_release(&p->keys); }

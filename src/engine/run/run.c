@@ -15,19 +15,6 @@
 #include "trivet/engine/watch/latency.h"
 #include "trivet/engine/watch/stats.h"
 
-void call_init(struct call *call, struct client *c, const struct origin *origin) {
-    *call = (struct call){
-        .client = c,
-        .origin = origin,
-        .out = &c->reply,
-        .keys = &no_keys,
-        .view = { .db = c->db,
-                  .now_ms = turn_now_ms,
-                  .no_touch = c->flags & CLIENT_NO_TOUCH,
-                  .keep_expired = origin->is_replay },
-    };
-}
-
 void call_set_kept(struct call *call, const struct kept *k) {
     call->command = k->command;
     call->argv = k->argv;
@@ -38,7 +25,7 @@ void call_set_kept(struct call *call, const struct kept *k) {
 
 /* ---- the handler, and what follows every command ---- */
 
-void command_done(const struct call *call) {
+static inline void done(const struct call *call) {
     const struct reply *out = call->out;
     call->client->commands++;
     COUNTER_ADD(stats_mine()->commands, 1);
@@ -52,7 +39,9 @@ void command_done(const struct call *call) {
         commandlog_note(call, us, call->reply_bytes);
 }
 
-static void execute(struct call *call) {
+void command_done(const struct call *call) { done(call); }
+
+static inline void execute(struct call *call) {
     struct client *c = call->client;
     struct reply *out = call->out;
     uint64_t reply_before = out->total;
@@ -72,7 +61,7 @@ static void execute(struct call *call) {
             return;
         }
     }
-    command_done(call);
+    done(call);
 }
 
 /* Before the locks go: clients that waited for what the command did, then the journal. */

@@ -21,6 +21,15 @@ struct command_keys {
  * the command itself says what is wrong with them. */
 void command_keys_resolve(struct command_keys *keys, const struct command *command, const struct slice *argv,
                           size_t argc);
+/* The short way for a command whose specs say one key (command->simple_key), and that has this argument. */
+static inline void command_keys_set_one(struct command_keys *keys, const struct command *command,
+                                        const struct slice *argv) {
+    if (!keys->at) keys->at = keys->inside;
+    *keys->at = keyref_of(argv[command->simple_key]);
+    keys->at->access = command->keys[0].flags;
+    keys->at->argument = command->simple_key;
+    keys->count = 1;
+}
 void command_keys_release(struct command_keys *keys);
 
 extern const struct command_keys no_keys;

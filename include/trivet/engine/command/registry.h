@@ -29,7 +29,9 @@ uint32_t registry_ids(void);                     /* ids in use, subcommands incl
 const struct command *registry_at(size_t index); /* by order of registration, 0..registry_count()-1 */
 const struct command *registry_by_id(uint32_t id);
 
-bool command_arity_fits(const struct command *command, size_t argc);
+static inline bool command_arity_fits(const struct command *command, size_t argc) {
+    return command->arity >= 0 ? argc == (size_t)command->arity : argc >= (size_t)-command->arity;
+}
 
 /* Positions of the keys among the arguments. Zero-initialise; key_positions_release when done. */
 struct key_position {

@@ -8,9 +8,27 @@
 #include "trivet/engine/client/client.h"
 #include "trivet/engine/command/call.h"
 #include "trivet/engine/command/kept.h"
+#include "trivet/engine/turn/turn.h"
 
 /* A call of this client; its reply goes to the client. The command is still to be set. */
-void call_init(struct call *call, struct client *c, const struct origin *origin);
+static inline void call_init(struct call *call, struct client *c, const struct origin *origin) {
+    call->client = c;
+    call->origin = origin;
+    call->out = &c->reply;
+    call->command = NULL;
+    call->argv = NULL;
+    call->blobs = NULL;
+    call->argc = 0;
+    call->locked = NULL;
+    call->view = (struct keyspace_view){ .db = c->db,
+                                         .now_ms = turn_now_ms,
+                                         .no_touch = c->flags & CLIENT_NO_TOUCH,
+                                         .keep_expired = origin->is_replay };
+    call_set_keys(call, &no_keys);
+    call->request_bytes = 0;
+    call->reply_bytes = 0;
+    call->ns = 0;
+}
 /* The command of the call: one that somebody keeps. */
 void call_set_kept(struct call *call, const struct kept *k);
 
