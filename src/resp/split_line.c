@@ -8,7 +8,7 @@
 #include "trivet/base/mem.h"
 #include "trivet/resp/parser.h"
 
-struct words {
+struct option_words {
     const char *at;
     const char *end;
     char *out; /* where the next byte of text goes */
@@ -37,7 +37,7 @@ static char escaped(char c) {
 }
 
 /* One escape of a double-quoted word; w->at is behind the backslash and before the end. */
-static void read_escape(struct words *w) {
+static void read_escape(struct option_words *w) {
     int high = -1, low = -1;
     if (*w->at == 'x' && w->end - w->at >= 3) {
         high = hex_digit(w->at[1]);
@@ -53,7 +53,7 @@ static void read_escape(struct words *w) {
 
 /* The rest of a quoted word; w->at is behind the opening quote. False if the quote is not closed, or not at a
  * word's end. */
-static bool read_quoted(struct words *w, char quote) {
+static bool read_quoted(struct option_words *w, char quote) {
     while (w->at < w->end && *w->at != quote) {
         bool more = w->end - w->at >= 2;
         if (quote == '"' && *w->at == '\\' && more) {
@@ -72,7 +72,7 @@ static bool read_quoted(struct words *w, char quote) {
 }
 
 /* The word at w->at, which is not a blank. A closing quote ends it. */
-static bool read_word(struct words *w, struct slice *word) {
+static bool read_word(struct option_words *w, struct slice *word) {
     char *start = w->out;
     while (w->at < w->end && !ends_word(*w->at)) {
         char c = *w->at++;
@@ -100,7 +100,7 @@ bool split_line(struct slice line, struct slice **argv, size_t *argc, char **tex
     struct slice *list = NULL;
     size_t count = 0, room = 0;
     char *store = mem_alloc(line.len + 1);
-    struct words w = { line.ptr, line.ptr + line.len, store };
+    struct option_words w = { line.ptr, line.ptr + line.len, store };
     for (;;) {
         while (w.at < w.end && is_blank(*w.at)) w.at++;
         if (w.at == w.end) break;

@@ -246,9 +246,9 @@ static bool is_option_word(const char *word) { return word[0] == '-' && word[1] 
 static bool is_dash(const char *word) { return strcmp(word, "-") == 0; }
 
 static bool has_value_inside(const char *word) {
-    struct words w = words_split(slice_of(word));
+    struct option_words w = option_words_split(slice_of(word));
     bool has = w.count > 1;
-    words_release(&w);
+    option_words_release(&w);
     return has;
 }
 

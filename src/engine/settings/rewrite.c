@@ -185,7 +185,7 @@ static void append_memory(struct buf *out, uint64_t bytes) {
 }
 
 static void append_words(const struct option *o, struct slice stored, struct buf *out) {
-    struct words w = words_split(stored);
+    struct option_words w = option_words_split(stored);
     size_t a_line =
         o->kind == OPTION_SPECIAL && o->special->words_per_line ? o->special->words_per_line : SIZE_MAX;
     if (w.count == 0) buf_printf(out, "%s \"\"\n", o->name);
@@ -195,7 +195,7 @@ static void append_words(const struct option *o, struct slice stored, struct buf
         word_append(out, w.item[i]);
         if (i + 1 == w.count || (i + 1) % a_line == 0) buf_append_byte(out, '\n');
     }
-    words_release(&w);
+    option_words_release(&w);
 }
 
 static void append_setting(const struct option *o, struct buf *out) {

@@ -54,12 +54,12 @@ void option_mark_included(const struct option *o);
 bool option_is_included(const struct option *o);
 
 /* Words of a text, split at runs of white space: slices into it. */
-struct words {
+struct option_words {
     struct slice *item; /* owned array */
     size_t count;
 };
-struct words words_split(struct slice text);
-void words_release(struct words *w);
+struct option_words option_words_split(struct slice text);
+void option_words_release(struct option_words *w);
 
 /* Replaces an owned string; one that is the same already stays where it is. */
 void text_replace(char **field, struct slice text);

@@ -85,8 +85,8 @@ size_t options_row_index(const struct option *o) {
 
 static bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
-struct words words_split(struct slice text) {
-    struct words w = { .item = mem_alloc(sizeof(struct slice) * (text.len / 2 + 1)), .count = 0 };
+struct option_words option_words_split(struct slice text) {
+    struct option_words w = { .item = mem_alloc(sizeof(struct slice) * (text.len / 2 + 1)), .count = 0 };
     size_t at = 0;
     while (at < text.len) {
         if (is_space(text.ptr[at])) {
@@ -100,9 +100,9 @@ struct words words_split(struct slice text) {
     return w;
 }
 
-void words_release(struct words *w) {
+void option_words_release(struct option_words *w) {
     mem_free(w->item);
-    *w = (struct words){ 0 };
+    *w = (struct option_words){ 0 };
 }
 
 void text_replace(char **field, struct slice text) {
@@ -247,9 +247,9 @@ bool option_store(const struct option *o, const struct slice *argv, size_t argc,
 
 bool option_store_text(const struct option *o, struct slice text, struct buf *why) {
     if (!(o->flags & OPTION_MULTI_ARG)) return option_store(o, &text, 1, why);
-    struct words w = words_split(text);
+    struct option_words w = option_words_split(text);
     bool stored = option_store(o, w.item, w.count, why);
-    words_release(&w);
+    option_words_release(&w);
     return stored;
 }
 
