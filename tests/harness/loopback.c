@@ -127,7 +127,9 @@ void loopback_close(struct loopback *l) {
     mem_free(l);
 }
 
-struct client *loopback_client(struct loopback *l) { return &l->client; }
+struct client *loopback_client(struct loopback *l) {
+    return &l->client;
+}
 bool loopback_is_closing(const struct loopback *l) { return l->client.flags & CLIENT_CLOSING; }
 
 /* Runs the command; true if it is to be run again later. */

@@ -32,8 +32,7 @@ static void a_transaction_counts_what_it_runs_and_itself(void **state) {
     assert_says(l, "SET k 1", "+QUEUED");
     assert_says(l, "LPUSH k 1", "+QUEUED");
     assert_int_equal(loopback_client(l)->commands, 1); /* what is queued has not run */
-    assert_says(l, "EXEC",
-                "*[+OK, -WRONGTYPE Operation against a key holding the wrong kind of value]");
+    assert_says(l, "EXEC", "*[+OK, -WRONGTYPE Operation against a key holding the wrong kind of value]");
     assert_int_equal(loopback_client(l)->commands, 4);
     assert_int_equal(stats_of("set").calls - sets.calls, 1);
     assert_int_equal(stats_of("exec").calls - execs.calls, 1);
