@@ -45,14 +45,15 @@ struct conn {
     struct client client;
     struct event readable, writable;
     struct event timer;
-    struct buf in;    /* bytes of a command that is not complete, or may not run yet */
-    struct args args; /* that command, as far as it is parsed */
-    bool args_ready;  /* args is complete and was postponed (only for commands with big arguments) */
-    bool reading;     /* `readable` is added */
-    bool writing;     /* `writable` is added: the socket was full */
-    bool queued;      /* on the worker's list of connections with output */
-    bool marked;      /* on the worker's list of those to be closed */
-    bool resumed;     /* on the worker's list of those that go on with their input */
+    int64_t timer_due_us; /* by the steady clock */
+    struct buf in;        /* bytes of a command that is not complete, or may not run yet */
+    struct args args;     /* that command, as far as it is parsed */
+    bool args_ready;      /* args is complete and was postponed (only for commands with big arguments) */
+    bool reading;         /* `readable` is added */
+    bool writing;         /* `writable` is added: the socket was full */
+    bool queued;          /* on the worker's list of connections with output */
+    bool marked;          /* on the worker's list of those to be closed */
+    bool resumed;         /* on the worker's list of those that go on with their input */
     struct conn *next_output, *next_marked, *next_resumed;
 };
 
@@ -278,6 +279,7 @@ static bool run_postponed(struct conn *conn) {
     args_release(&a);
     conn->args_ready = false;
     buf_drop_front(&conn->in, used);
+    conn->client.input_pending = conn->in.len;
     return d == DISPATCH_DONE;
 }
 
@@ -494,10 +496,20 @@ void conns_flush(uint64_t durable) {
 
 /* ---- opening and closing ---- */
 
+static void arm_timer(struct conn *conn, int64_t in_us) {
+    struct timeval in = { in_us / 1000000, in_us % 1000000 };
+    event_add(&conn->timer, &in);
+}
+
 static void on_timer(evutil_socket_t fd, short what, void *arg) {
     (void)fd;
     (void)what;
     struct conn *conn = arg;
+    int64_t left_us = conn->timer_due_us - clock_steady_us();
+    if (left_us > 0) { /* libevent's clock is coarse: it may call some milliseconds early */
+        arm_timer(conn, left_us);
+        return;
+    }
     worker_begin_turn();
     blocking_timeout(&conn->client);
 }
@@ -508,8 +520,10 @@ static void set_timer(struct client *c, int64_t in_ms) {
         event_del(&conn->timer);
         return;
     }
-    struct timeval in = { in_ms / 1000, in_ms % 1000 * 1000 };
-    event_add(&conn->timer, &in);
+    static const int64_t most_ms = INT64_MAX / 4000; /* as good as never */
+    int64_t in_us = (in_ms < most_ms ? in_ms : most_ms) * 1000;
+    conn->timer_due_us = clock_steady_us() + in_us;
+    arm_timer(conn, in_us);
 }
 
 void conn_fill_hooks(struct client_hooks *hooks) {

@@ -2,6 +2,7 @@
 #include "../harness/fixture.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #define NOT_INT "-ERR value is not an integer or out of range"
 
@@ -186,10 +187,43 @@ static void the_server_can_end_while_syncs_are_awaited(void **state) {
     }
 }
 
+static int64_t steady_us(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+static void no_timeout_ends_early(void **state) {
+    static const struct {
+        const char *command;
+        int64_t least_us;
+    } rows[] = {
+        { "BLPOP nosuch 0.007", 7000 },
+        { "BLPOP nosuch 0.0061", 6100 },
+        { "BLMOVE nosuch b LEFT LEFT 0.005", 5000 },
+        { "BZPOPMIN nosuch 0.008", 8000 },
+        { "XREAD BLOCK 6 STREAMS nosuch $", 6000 },
+        { "WAIT 1 7", 7000 },
+        { "WAITAOF 0 1 9", 9000 },
+    };
+    struct client *c = fixture_client(state);
+    for (int round = 0; round < 20; round++) {
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+            int64_t began_us = steady_us();
+            (void)client_ask(c, "%s", rows[i].command);
+            int64_t took_us = steady_us() - began_us;
+            if (took_us < rows[i].least_us)
+                print_error("%s came back after %lld us\n", rows[i].command, (long long)took_us);
+            assert_true(took_us >= rows[i].least_us);
+        }
+    }
+}
+
 static int run_with(const char *workers) {
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(wait_without_replicas_counts_none),
         FIXTURE_TEST(inside_a_transaction_nothing_waits),
+        FIXTURE_TEST(no_timeout_ends_early),
         FIXTURE_TEST(what_follows_a_wait_runs_after_it),
         FIXTURE_TEST(a_wait_for_ever_ends_with_its_client),
         FIXTURE_TEST(a_muted_client_gets_no_answer_from_a_wait),
