@@ -4,6 +4,7 @@
  * rank than one already held stops the process where the mistake is, with both ranks named. Counts
  * and not a stack: locks may be dropped in any order, and an exclusive command may hold thousands. */
 #include "trivet/base/lock.h"
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -29,16 +30,30 @@ static void check_rises(const struct lock *l, bool equal_allowed) {
     die("taking", l->rank, highest);
 }
 
-static void note_taken(const struct lock *l) { held[l->rank]++; }
+static void set_holder(struct lock *l, const void *holder) {
+    atomic_store_explicit(&l->holder, holder, memory_order_relaxed);
+}
 
-static void note_dropped(const struct lock *l) {
+bool lock_is_mine(const struct lock *l) {
+    return atomic_load_explicit(&l->holder, memory_order_relaxed) == held;
+}
+
+static void note_taken(struct lock *l) {
+    held[l->rank]++;
+    set_holder(l, held);
+}
+
+static void note_dropped(struct lock *l) {
     if (held[l->rank] == 0) die("dropping", l->rank, highest_held());
     held[l->rank]--;
+    set_holder(l, NULL);
 }
 #else
+static inline void set_holder(struct lock *l, const void *holder) { (void)l, (void)holder; }
+
 static inline void check_rises(const struct lock *l, bool equal_allowed) { (void)l, (void)equal_allowed; }
-static inline void note_taken(const struct lock *l) { (void)l; }
-static inline void note_dropped(const struct lock *l) { (void)l; }
+static inline void note_taken(struct lock *l) { (void)l; }
+static inline void note_dropped(struct lock *l) { (void)l; }
 #endif
 
 /* A failing mutex is our own mistake (destroyed, or never made): no caller could go on. */
@@ -48,6 +63,7 @@ void lock_init(struct lock *l, enum lock_rank rank) {
     assert(rank < LOCK_RANK_COUNT);
     must_succeed(pthread_mutex_init(&l->mutex, NULL));
     l->rank = rank;
+    set_holder(l, NULL);
 }
 
 void lock_release(struct lock *l) { must_succeed(pthread_mutex_destroy(&l->mutex)); }

@@ -49,7 +49,7 @@ static struct entry *entry_shape(struct slice key, int64_t expiry_ms, uint32_t a
     e->epoch = keyspace_epoch;
     e->has_expiry = has_expiry;
     e->long_key = key.len > UINT8_MAX;
-    e->raw = false;
+    e->raw_or_dated = false;
     e->key_len = e->long_key ? 0 : (uint8_t)key.len;
     char *at = e->data;
     if (has_expiry) {
@@ -140,7 +140,7 @@ bool entry_overwrite(struct entry *e, struct slice text, int64_t expiry_ms) {
         overhead(entry_key_len(e), e->has_expiry) + (number ? sizeof n : length_size(text.len) + text.len);
     if (text.len > STRING_EMBED_MAX || mem_good_size(need) != mem_size(e)) return false;
     if (e->has_expiry) memcpy(e->data, &expiry_ms, sizeof expiry_ms);
-    e->raw = false;
+    e->raw_or_dated = false;
     if (number) {
         e->encoding = ENCODING_INT;
         entry_set_int(e, n);
@@ -210,7 +210,7 @@ char *entry_make_writable(struct entry **entry, size_t len, size_t room) {
     else
         at = make_embedded_writable(entry, old, len);
     if (len > old_len) memset(at + old_len, 0, len - old_len);
-    (*entry)->raw = true;
+    (*entry)->raw_or_dated = true;
     return at;
 }
 
@@ -227,7 +227,7 @@ static struct entry *reshape(const struct entry *e, struct slice key, int64_t ex
     struct entry *fresh = entry_shape(key, expiry_ms, e->access, size);
     fresh->type = e->type;
     fresh->encoding = e->encoding;
-    fresh->raw = e->raw;
+    fresh->raw_or_dated = e->raw_or_dated;
     fresh->epoch = e->epoch;
     memcpy(entry_value_at(fresh), entry_value_at(e), size);
     return fresh;
@@ -254,10 +254,12 @@ struct entry *entry_copy(const struct entry *e, struct slice key, int64_t expiry
     struct entry *fresh = reshape(e, key, expiry_ms);
     fresh->access = access & 0xfffffff;
     fresh->epoch = keyspace_epoch;
-    if (e->type != TYPE_STRING)
+    if (e->type != TYPE_STRING) {
+        fresh->raw_or_dated = false;
         entry_set_value(fresh, value_ops[e->type]->copy(entry_value(e)));
-    else if (e->encoding == ENCODING_BLOB)
+    } else if (e->encoding == ENCODING_BLOB) {
         blob_ref(entry_blob(e));
+    }
     return fresh;
 }
 
@@ -334,5 +336,5 @@ const char *entry_encoding_name(const struct entry *e) {
         [ENCODING_BTREE] = "skiplist", [ENCODING_STREAM] = "stream",
     };
     if (e->encoding != ENCODING_EMBEDDED) return names[e->encoding];
-    return !e->raw && entry_text_len(e) <= EMBSTR_MAX ? "embstr" : "raw";
+    return !e->raw_or_dated && entry_text_len(e) <= EMBSTR_MAX ? "embstr" : "raw";
 }

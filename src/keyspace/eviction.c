@@ -434,6 +434,12 @@ enum room eviction_make_room(int64_t now_ms, void (*flush)(void)) {
     return room;
 }
 
+enum room eviction_look(void) {
+    enum room room = bytes_over(0) == 0 ? ROOM_ENOUGH : ROOM_NONE;
+    note(room);
+    return room;
+}
+
 int64_t eviction_exceeded_us(void) {
     int64_t since = atomic_load_explicit(&over_since_us, memory_order_relaxed);
     return since == 0 || !eviction_has_limit() ? 0 : clock_steady_us() - since;

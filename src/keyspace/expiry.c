@@ -17,13 +17,15 @@
 #define MOVE_BUCKETS 128   /* of a table that is growing or shrinking, moved after each walk through it */
 #define ROUND_WORK 2000    /* shards, buckets and entries looked at */
 #define STALE_ACCEPTED 10  /* percent */
-#define TTL_MEMORY 1000    /* entries over which the average TTL of a database is taken */
+#define TTL_MEMORY_MS 250  /* after this time what was seen before weighs half, in the average TTL */
+#define TTL_UNIT 1000      /* weights are kept in thousandths of an entry */
 #define PERCENT_UNIT 10000 /* shares are kept in millionths */
 
 /* Where a worker goes on; its own but for the estimate, which anybody may read. */
 struct watch {
     uint32_t shard;    /* not yet walked to its end */
     uint32_t db;       /* in that shard */
+    int64_t cycle_ms;  /* the last cycle's time */
     atomic_uint stale; /* running average of the share of stale entries met, in millionths */
 } CACHE_ALIGNED;
 static struct watch watches[WORKERS_MAX];
@@ -42,7 +44,7 @@ struct cycle {
 
 struct bite {
     int64_t now_ms;
-    int64_t ttl_sum;
+    double ttl_sum; /* times may lie as far away as an int64 goes */
     size_t alive;
     size_t stale; /* the first of which are in `gone` */
     struct entry *gone[BITE_GONE_MAX];
@@ -65,7 +67,7 @@ static enum table_verdict visit(void *arg, void *item) {
     if (!entry_is_expired(e, b->now_ms)) {
         (void)look_inside(b, e);
         b->alive++;
-        b->ttl_sum += entry_expiry_ms(e) - b->now_ms;
+        b->ttl_sum += (double)(entry_expiry_ms(e) - b->now_ms);
         return TABLE_KEEP;
     }
     if (b->stale == BITE_GONE_MAX) return TABLE_KEEP;
@@ -73,16 +75,46 @@ static enum table_verdict visit(void *arg, void *item) {
     return TABLE_REMOVE;
 }
 
-/* Folds what was seen into this worker's running average for the database; more entries weigh more. */
+/* ---- the average TTL ---- */
+
+/* Folds what was seen into this worker's average for the database. */
 static void note_ttl(uint32_t db, const struct bite *b) {
     if (b->alive == 0) return;
     atomic_int_fast64_t *average = &counters_mine()->average_ttl_ms[db];
-    int64_t old = atomic_load_explicit(average, memory_order_relaxed);
-    int64_t seen = b->ttl_sum / (int64_t)b->alive;
-    double weight = (double)b->alive / (double)(b->alive + TTL_MEMORY);
-    int64_t now = old == 0 ? seen : old + (int64_t)((double)(seen - old) * weight);
-    atomic_store_explicit(average, now > 0 ? now : 1, memory_order_relaxed);
+    atomic_int_fast64_t *weight = &counters_mine()->ttl_weight[db];
+    double old = (double)atomic_load_explicit(average, memory_order_relaxed);
+    double before = (double)atomic_load_explicit(weight, memory_order_relaxed);
+    double seen = b->ttl_sum / (double)b->alive, weighs = (double)b->alive * TTL_UNIT;
+    double now = (old * before + seen * weighs) / (before + weighs);
+    atomic_store_explicit(average, (int64_t)now, memory_order_relaxed);
+    atomic_store_explicit(weight, (int64_t)(before + weighs), memory_order_relaxed);
 }
+
+/* What was seen before loses weight as time goes by. */
+static void forget_ttls(struct watch *w, int64_t now_ms) {
+    int64_t passed_ms = now_ms > w->cycle_ms ? now_ms - w->cycle_ms : 0;
+    double kept = (double)TTL_MEMORY_MS / (double)(TTL_MEMORY_MS + passed_ms);
+    w->cycle_ms = now_ms;
+    for (uint32_t db = 0; db < keyspace_databases(); db++) {
+        atomic_int_fast64_t *weight = &counters_mine()->ttl_weight[db];
+        int64_t old = atomic_load_explicit(weight, memory_order_relaxed);
+        if (old > 0) atomic_store_explicit(weight, (int64_t)((double)old * kept), memory_order_relaxed);
+    }
+}
+
+int64_t expiry_average_ttl_ms(uint32_t db) {
+    if (keyspace_expires(db) == 0) return 0;
+    double sum = 0, weights = 0;
+    for (int i = 0; i < thread_worker_count; i++) {
+        const struct keyspace_counters *c = &keyspace_counters[i];
+        double weight = (double)atomic_load_explicit(&c->ttl_weight[db], memory_order_relaxed);
+        sum += weight * (double)atomic_load_explicit(&c->average_ttl_ms[db], memory_order_relaxed);
+        weights += weight;
+    }
+    return weights > 0 ? (int64_t)(sum / weights) : 0;
+}
+
+/* ---- walking ---- */
 
 /* The database of this shard to walk on in, moving the watch past those without an expiry; NULL at the
  * end. */
@@ -171,6 +203,7 @@ bool expiry_cycle(int64_t now_ms, int64_t budget_us, void (*flush)(void)) {
     uint32_t worker = thread_worker_index < 0 ? 0 : (uint32_t)thread_worker_index;
     uint32_t workers = (uint32_t)thread_worker_count;
     struct watch *w = &watches[worker];
+    forget_ttls(w, now_ms);
     if (!anything_expires()) {
         note_stale(w, 0, 0);
         return false;
@@ -199,16 +232,4 @@ double expiry_stale_percent(void) {
     for (int i = 0; i < thread_worker_count; i++)
         sum += atomic_load_explicit(&watches[i].stale, memory_order_relaxed);
     return (double)sum / thread_worker_count / PERCENT_UNIT;
-}
-
-int64_t expiry_average_ttl_ms(uint32_t db) {
-    if (keyspace_expires(db) == 0) return 0;
-    int64_t sum = 0, seen = 0;
-    for (int i = 0; i < thread_worker_count; i++) {
-        const atomic_int_fast64_t *averages = keyspace_counters[i].average_ttl_ms;
-        int64_t average = atomic_load_explicit(&averages[db], memory_order_relaxed);
-        sum += average;
-        seen += average > 0;
-    }
-    return seen ? sum / seen : 0;
 }

@@ -23,21 +23,12 @@ void keyspace_init(uint32_t databases) {
     database_count = databases;
     shards_are_shared = thread_is_parallel();
     shards_init();
-    for (int i = 0; i < thread_worker_count; i++) {
-        keyspace_counters[i].keys = mem_alloc_zero(databases * sizeof(atomic_int_fast64_t));
-        keyspace_counters[i].expires = mem_alloc_zero(databases * sizeof(atomic_int_fast64_t));
-        keyspace_counters[i].average_ttl_ms = mem_alloc_zero(databases * sizeof(atomic_int_fast64_t));
-    }
+    for (int i = 0; i < thread_worker_count; i++) counters_init(&keyspace_counters[i], databases);
 }
 
 void keyspace_release(void) {
     shards_release();
-    for (int i = 0; i < WORKERS_MAX; i++) {
-        mem_free(keyspace_counters[i].keys);
-        mem_free(keyspace_counters[i].expires);
-        mem_free(keyspace_counters[i].average_ttl_ms);
-        keyspace_counters[i].keys = keyspace_counters[i].expires = keyspace_counters[i].average_ttl_ms = NULL;
-    }
+    for (int i = 0; i < WORKERS_MAX; i++) counters_release(&keyspace_counters[i]);
 }
 
 uint32_t keyspace_databases(void) { return database_count; }
@@ -72,12 +63,26 @@ static uint64_t hash_of(const struct keyspace_view *view, const struct entry *e)
 
 /* ---- the primitives ---- */
 
-static void count_entry(uint32_t db, struct keydb *kdb, const struct entry *e, int sign) {
-    struct keyspace_counters *mine = counters_mine();
-    COUNTER_ADD(mine->keys[db], sign);
-    if (!e->has_expiry) return;
-    COUNTER_ADD(mine->expires[db], sign);
+#define SHARD_IS_MINE(hash) shard_is_mine(&shards[SHARD_OF(hash)])
+
+static void count_expires(uint32_t db, struct keydb *kdb, int sign) {
+    assert(sign > 0 || kdb->expires > 0);
+    COUNTER_ADD(counters_mine()->expires[db], sign);
     kdb->expires = sign > 0 ? kdb->expires + 1 : kdb->expires - 1;
+}
+
+/* The entry's own mark says whether it is counted, whatever happened to its value since. */
+static void count_dated(uint32_t db, struct entry *e, bool dated) {
+    if (e->raw_or_dated == dated) return;
+    e->raw_or_dated = dated;
+    COUNTER_ADD(counters_mine()->dated[db], dated ? +1 : -1);
+}
+
+/* It is out of its table. */
+static void uncount(uint32_t db, struct keydb *kdb, struct entry *e) {
+    COUNTER_ADD(counters_mine()->keys[db], -1);
+    if (e->has_expiry) count_expires(db, kdb, -1);
+    if (e->type != TYPE_STRING) count_dated(db, e, false);
 }
 
 static void set_dated(struct keydb *kdb, bool dated) {
@@ -89,31 +94,40 @@ static void set_dated(struct keydb *kdb, bool dated) {
         atomic_fetch_sub_explicit(&keyspace_dated_tables, 1, memory_order_relaxed);
 }
 
-/* Lets the expiry cycle find the entry if it, or what it holds, expires. */
-static void mark_if_expiring(struct keydb *kdb, struct entry *e, uint64_t hash) {
-    bool dated = e->type != TYPE_STRING && entry_due_ms(e) != INT64_MAX;
+/* Counts the entry, in its table or about to be, by what it holds now. True if elements expire by themselves.
+ */
+static bool note_elements(uint32_t db, struct keydb *kdb, struct entry *e) {
+    if (e->type == TYPE_STRING) return false;
+    bool dated = entry_due_ms(e) != INT64_MAX;
+    count_dated(db, e, dated);
     if (dated) set_dated(kdb, true);
-    if (dated || e->has_expiry) table_mark(&kdb->table, e, hash);
+    return dated;
+}
+
+/* Lets the expiry cycle find the entry if it, or what it holds, expires. */
+static void mark_if_expiring(uint32_t db, struct keydb *kdb, struct entry *e, uint64_t hash) {
+    if (note_elements(db, kdb, e) || e->has_expiry) table_mark(&kdb->table, e, hash);
 }
 
 static void insert_at(uint32_t db, struct keydb *kdb, struct entry *e, uint64_t hash) {
+    assert(SHARD_IS_MINE(hash));
     table_insert(&kdb->table, e, hash);
-    mark_if_expiring(kdb, e, hash);
-    count_entry(db, kdb, e, +1);
+    mark_if_expiring(db, kdb, e, hash);
+    COUNTER_ADD(counters_mine()->keys[db], +1);
+    if (e->has_expiry) count_expires(db, kdb, +1);
     if (UNLIKELY(keyspace_saver != NULL) && e->type != TYPE_STRING) keyspace_saver->placed(e, SHARD_OF(hash));
 }
 
 static void expiry_changed(uint32_t db, struct keydb *kdb, struct entry *e, uint64_t hash, bool had) {
-    mark_if_expiring(kdb, e, hash);
-    if (e->has_expiry == had) return;
-    int sign = e->has_expiry ? +1 : -1;
-    COUNTER_ADD(counters_mine()->expires[db], sign);
-    kdb->expires = sign > 0 ? kdb->expires + 1 : kdb->expires - 1;
+    assert(SHARD_IS_MINE(hash));
+    mark_if_expiring(db, kdb, e, hash);
+    if (e->has_expiry != had) count_expires(db, kdb, e->has_expiry ? +1 : -1);
 }
 
 static void take_out(uint32_t db, struct keydb *kdb, struct entry *e, uint64_t hash) {
+    assert(SHARD_IS_MINE(hash));
     table_remove_item(&kdb->table, e, hash);
-    count_entry(db, kdb, e, -1);
+    uncount(db, kdb, e);
 }
 
 static inline void save_image(uint32_t db, struct entry *e) {
@@ -132,6 +146,7 @@ static void discard(struct entry *e, bool lazily) {
 }
 
 static struct keydb *db_of(struct keyspace_view *view, uint64_t hash) {
+    assert(view->db < database_count);
     return shard_db_make(&shards[SHARD_OF(hash)], view->db);
 }
 
@@ -141,11 +156,9 @@ void keyspace_vanish(struct keyspace_view *view, struct keydb *kdb, struct entry
                      enum vanish_reason reason, bool lazily) {
     struct keyspace_counters *mine = counters_mine();
     save_image(view->db, e);
-    count_entry(view->db, kdb, e, -1);
-    if (reason == VANISHED_EXPIRED)
-        COUNTER_ADD(mine->expired, 1);
-    else
-        COUNTER_ADD(mine->evicted, 1);
+    uncount(view->db, kdb, e);
+    if (reason == VANISHED_EXPIRED) COUNTER_ADD(mine->expired, 1);
+    if (reason == VANISHED_EVICTED) COUNTER_ADD(mine->evicted, 1);
     if (keyspace_hooks.vanished) keyspace_hooks.vanished(view, entry_key(e), reason);
     discard(e, lazily);
 }
@@ -163,6 +176,7 @@ bool keyspace_reclaim(struct keyspace_view *view, struct keydb *kdb, struct entr
         keyspace_hooks.elements_vanished(view, entry_key(e), &gone, emptied);
     for (size_t i = 0; i < gone.count; i++) mem_free(gone.items[i]);
     COUNTER_ADD(counters_mine()->expired_fields, gone.count);
+    (void)note_elements(view->db, kdb, e);
     if (!emptied) return ops->due_ms(v) < view->now_ms;
     take_out(view->db, kdb, e, hash_bytes(entry_key(e)));
     discard(e, false);
@@ -171,9 +185,11 @@ bool keyspace_reclaim(struct keyspace_view *view, struct keydb *kdb, struct entr
 
 static struct entry *find(struct keyspace_view *view, struct slice key) {
     uint64_t hash = keyspace_hash(view, key);
+    assert(SHARD_IS_MINE(hash));
     struct keydb *kdb = shard_db(&shards[SHARD_OF(hash)], view->db);
     struct entry *e = kdb ? table_find(&kdb->table, key, hash) : NULL;
-    if (!e || LIKELY(!entry_is_expired(e, view->now_ms)) || view->keep_expired) return e;
+    if (!e || LIKELY(!keyspace_hides(view, e))) return e;
+    if (view->expiry == EXPIRY_HIDES) return NULL;
     table_remove_item(&kdb->table, e, hash);
     keyspace_vanish(view, kdb, e, VANISHED_EXPIRED, true);
     return NULL;
@@ -210,9 +226,21 @@ struct entry *keyspace_write(struct keyspace_view *view, struct slice key) {
 
 /* ---- changing ---- */
 
+/* A hidden entry may stand where `e` is to go. The journal gets its end: replayed, what follows would find
+ * it. */
+static void make_place(struct keyspace_view *view, struct keydb *kdb, const struct entry *e, uint64_t hash) {
+    struct entry *hidden = table_find(&kdb->table, entry_key(e), hash);
+    if (!hidden) return;
+    assert(keyspace_hides(view, hidden));
+    table_remove_item(&kdb->table, hidden, hash);
+    keyspace_vanish(view, kdb, hidden, VANISHED_OVERWRITTEN, true);
+}
+
 void keyspace_insert(struct keyspace_view *view, struct entry *e) {
     uint64_t hash = hash_of(view, e);
-    insert_at(view->db, db_of(view, hash), e, hash);
+    struct keydb *kdb = db_of(view, hash);
+    if (UNLIKELY(view->expiry == EXPIRY_HIDES)) make_place(view, kdb, e, hash);
+    insert_at(view->db, kdb, e, hash);
 }
 
 void keyspace_moved(struct keyspace_view *view, const void *old, bool had_expiry, struct entry *fresh) {
@@ -226,6 +254,7 @@ void keyspace_moved(struct keyspace_view *view, const void *old, bool had_expiry
 }
 
 void keyspace_replace(struct keyspace_view *view, struct entry *old, struct entry *fresh) {
+    if (old->type != TYPE_STRING) count_dated(view->db, old, false);
     keyspace_moved(view, old, old->has_expiry, fresh);
     if (UNLIKELY(keyspace_saver != NULL) && fresh->type != TYPE_STRING)
         keyspace_saver->placed(fresh, SHARD_OF(hash_of(view, fresh)));
@@ -261,9 +290,9 @@ struct entry *keyspace_set_expiry(struct keyspace_view *view, struct entry *e, i
     return fresh;
 }
 
-void keyspace_note_dated(struct keyspace_view *view, struct entry *e) {
+void keyspace_note_elements(struct keyspace_view *view, struct entry *e) {
     uint64_t hash = hash_of(view, e);
-    mark_if_expiring(db_of(view, hash), e, hash);
+    mark_if_expiring(view->db, db_of(view, hash), e, hash);
 }
 
 bool keyspace_has_dated(void) {
@@ -298,6 +327,9 @@ size_t keyspace_flush(uint32_t db, bool lazily) {
         set_dated(kdb, false);
     }
     COUNTER_ADD(counters_mine()->keys[db], -(int_fast64_t)count);
+    COUNTER_ADD(counters_mine()->dated[db], -(int_fast64_t)keyspace_dated(db));
+    for (int i = 0; i < thread_worker_count; i++)
+        atomic_store_explicit(&keyspace_counters[i].ttl_weight[db], 0, memory_order_relaxed);
     if (keyspace_saver)
         keyspace_saver->flushed(db, f);
     else if (lazily && count > 0)
@@ -305,13 +337,6 @@ size_t keyspace_flush(uint32_t db, bool lazily) {
     else
         free_flushed(f);
     return count;
-}
-
-static void swap_counts(atomic_int_fast64_t *counts, uint32_t a, uint32_t b) {
-    int_fast64_t old = atomic_load_explicit(&counts[a], memory_order_relaxed);
-    int_fast64_t other = atomic_load_explicit(&counts[b], memory_order_relaxed);
-    atomic_store_explicit(&counts[a], other, memory_order_relaxed);
-    atomic_store_explicit(&counts[b], old, memory_order_relaxed);
 }
 
 void keyspace_swap(uint32_t a, uint32_t b) {
@@ -323,24 +348,14 @@ void keyspace_swap(uint32_t a, uint32_t b) {
         *y = old;
     }
     for (int i = 0; i < thread_worker_count; i++) {
-        swap_counts(keyspace_counters[i].keys, a, b);
-        swap_counts(keyspace_counters[i].expires, a, b);
-        swap_counts(keyspace_counters[i].average_ttl_ms, a, b);
+        counters_swap_databases(&keyspace_counters[i], a, b);
     }
     if (keyspace_saver) keyspace_saver->swapped(a, b);
 }
 
-static size_t sum_db(bool expires, uint32_t db) {
-    int64_t sum = 0;
-    for (int i = 0; i < thread_worker_count; i++) {
-        atomic_int_fast64_t *counts = expires ? keyspace_counters[i].expires : keyspace_counters[i].keys;
-        sum += atomic_load_explicit(&counts[db], memory_order_relaxed);
-    }
-    return sum < 0 ? 0 : (size_t)sum; /* a sum taken in the middle of changes may be off for an instant */
-}
-
-size_t keyspace_count(uint32_t db) { return sum_db(false, db); }
-size_t keyspace_expires(uint32_t db) { return sum_db(true, db); }
+size_t keyspace_count(uint32_t db) { return COUNTER_SUM_DATABASE(keys, db); }
+size_t keyspace_expires(uint32_t db) { return COUNTER_SUM_DATABASE(expires, db); }
+size_t keyspace_dated(uint32_t db) { return COUNTER_SUM_DATABASE(dated, db); }
 
 /* ---- a random key, and sizes ---- */
 
@@ -352,7 +367,7 @@ static bool random_from(uint32_t index, const struct keyspace_view *view, struct
     struct keydb *kdb = shard_db(s, view->db);
     for (int tries = 0; kdb && table_count(&kdb->table) > 0 && tries < 16 && !found; tries++) {
         struct entry *e = table_random(&kdb->table, random_u64());
-        if (entry_is_expired(e, view->now_ms)) continue;
+        if (keyspace_hides(view, e)) continue;
         buf_clear(out);
         buf_append(out, entry_key(e));
         found = true;
@@ -376,13 +391,13 @@ static uint32_t shard_of_nth(uint32_t db, uint64_t n) {
 }
 
 struct first_alive {
-    int64_t now_ms;
+    const struct keyspace_view *view;
     struct buf *out;
 };
 
 static bool stop_at_alive(void *arg, struct entry *e) {
     struct first_alive *first = arg;
-    if (entry_is_expired(e, first->now_ms)) return true;
+    if (keyspace_hides(first->view, e)) return true;
     buf_clear(first->out);
     buf_append(first->out, entry_key(e));
     return false;
@@ -400,7 +415,7 @@ bool keyspace_random_key(struct keyspace_view *view, struct buf *out) {
         if (random_from(shard_of_nth(view->db, random_below(count)), view, out)) return true;
     }
     /* Nearly all is expired: any that is not will do. */
-    struct first_alive first = { view->now_ms, out };
+    struct first_alive first = { view, out };
     return !keyspace_each(view->db, stop_at_alive, &first);
 }
 

@@ -1,38 +1,63 @@
 /* scan.c: cursors over the shards, see scan.h. */
 #include "trivet/keyspace/scan.h"
+#include "keyspace_private.h"
+#include "trivet/base/hashing.h"
 
-struct visitor {
-    void (*visit)(void *arg, struct entry *e);
-    void *arg;
-    uint64_t seen;
+#define STALE_MAX 64 /* deleted after each look into the table; those beyond stay, unseen, for later */
+
+/* One call of keyspace_scan. */
+struct scanning {
+    struct keyspace_view *view;
+    const struct scan_visitor *visitor;
+    uint64_t met;
+    size_t stale_count;
+    struct entry *stale[STALE_MAX];
 };
 
 static void visit_item(void *arg, void *item) {
-    struct visitor *v = arg;
-    v->seen++;
-    v->visit(v->arg, item);
+    struct scanning *s = arg;
+    const struct scan_visitor *v = s->visitor;
+    struct entry *e = item;
+    s->met++;
+    if (v->wants && !v->wants(v->arg, e)) return;
+    if (!keyspace_hides(s->view, e))
+        v->visit(v->arg, e);
+    else if (s->view->expiry == EXPIRY_DELETES && s->stale_count < STALE_MAX)
+        s->stale[s->stale_count++] = e;
 }
 
-uint64_t keyspace_scan(uint32_t db, uint64_t cursor, uint64_t count,
-                       void (*visit)(void *arg, struct entry *e), void *arg) {
-    struct visitor v = { visit, arg, 0 };
+/* Not before the table was looked at: that must not be disturbed. */
+static void delete_stale(struct scanning *s, struct keydb *kdb) {
+    for (size_t i = 0; i < s->stale_count; i++) {
+        struct entry *e = s->stale[i];
+        table_remove_item(&kdb->table, e, hash_bytes(entry_key(e)));
+        keyspace_vanish(s->view, kdb, e, VANISHED_EXPIRED, true);
+    }
+    if (s->stale_count > 0 && s->visitor->flush) s->visitor->flush();
+    s->stale_count = 0;
+}
+
+uint64_t keyspace_scan(struct keyspace_view *view, uint64_t cursor, uint64_t count,
+                       const struct scan_visitor *visitor) {
+    struct scanning s = { .view = view, .visitor = visitor };
     uint32_t shard = (uint32_t)(cursor & (SHARD_COUNT - 1));
     uint64_t inner = cursor >> SHARD_BITS;
     uint64_t looks = count < UINT64_MAX / 10 ? count * 10 : UINT64_MAX;
     while (shard < SHARD_COUNT) {
         shard_lock(&shards[shard]);
-        struct keydb *kdb = shard_db(&shards[shard], db);
+        struct keydb *kdb = shard_db(&shards[shard], view->db);
         do {
             if (!kdb || table_count(&kdb->table) == 0) {
                 inner = 0;
                 break;
             }
-            inner = table_scan(&kdb->table, inner, visit_item, &v);
+            inner = table_scan(&kdb->table, inner, visit_item, &s);
+            delete_stale(&s, kdb);
             if (looks > 0) looks--;
-        } while (inner != 0 && v.seen < count && looks > 0);
+        } while (inner != 0 && s.met < count && looks > 0);
         shard_unlock(&shards[shard]);
         if (inner == 0) shard++;
-        if (v.seen >= count || looks == 0) break;
+        if (s.met >= count || looks == 0) break;
     }
     return shard == SHARD_COUNT ? 0 : inner << SHARD_BITS | shard;
 }

@@ -51,9 +51,11 @@ void walk_leave(void) {
 void walk_halt(void) {
     atomic_fetch_add_explicit(&halting, 1, memory_order_acq_rel);
     lock_take_ordered(&walk_lock);
+    shards_are_mine = true;
 }
 
 void walk_resume(void) {
+    shards_are_mine = false;
     lock_drop(&walk_lock);
     atomic_fetch_sub_explicit(&halting, 1, memory_order_acq_rel);
 }

@@ -189,6 +189,7 @@ static size_t run_batch(struct conn *conn, const struct batch *b, enum dispatche
     if (b->count > 0) dispatch_prefetch(c, here.prepared, b->count);
     for (size_t i = 0; i < b->count; i++) {
         enum dispatched d = dispatch_run(c, &here.slots[i], &here.prepared[i]);
+        if (d == DISPATCH_POSTPONED) c->held_input = here.slots[i].used;
         if (d == DISPATCH_POSTPONED && here.slots[i].blobs) {
             /* Its arguments are not all in the input: keep it as it is. */
             struct args empty = conn->args;
@@ -273,6 +274,7 @@ static bool run_postponed(struct conn *conn) {
     enum dispatched d = dispatch_run(&conn->client, &a, &p);
     prepared_release(&p);
     if (d == DISPATCH_POSTPONED) {
+        conn->client.held_input = used;
         conn->args = a;
         return false;
     }

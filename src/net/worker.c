@@ -7,7 +7,7 @@
 #include "trivet/base/clock.h"
 #include "trivet/base/log.h"
 #include "trivet/base/mem.h"
-#include "trivet/engine/client/blocking.h"
+#include "trivet/engine/client/pause.h"
 #include "trivet/engine/client/pubsub.h"
 #include "trivet/engine/run/change.h"
 #include "trivet/engine/settings/options.h"

@@ -97,7 +97,7 @@ static bool has_failed(struct loading *l) {
 /* Under the lock of the shard. False if the key is there and is to stay. */
 static bool insert(struct loading *l, struct shard *s, struct entry *e, struct keyref *ref, uint32_t db) {
     struct keyspace_view view = {
-        .db = db, .keep_expired = true, .now_ms = l->now_ms, .refs = ref, .ref_count = 1, .ref_hint = 1
+        .db = db, .expiry = EXPIRY_KEEPS, .now_ms = l->now_ms, .refs = ref, .ref_count = 1, .ref_hint = 1
     };
     struct keydb *kdb = shard_db_make(s, db);
     bool is_new = !table_find(&kdb->table, ref->key, ref->hash);

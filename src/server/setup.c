@@ -9,6 +9,7 @@
 #include "trivet/commands/groups.h"
 #include "trivet/engine/client/blocking.h"
 #include "trivet/engine/client/client.h"
+#include "trivet/engine/client/pause.h"
 #include "trivet/engine/client/tracking.h"
 #include "trivet/engine/command/registry.h"
 #include "trivet/engine/process/server_hooks.h"
@@ -141,7 +142,7 @@ static int64_t expiry_budget_us(void) {
 
 static void cron(int64_t now_ms) {
     bool loading = obstacle_is_set(OBSTACLE_LOADING);
-    if (!loading && !options.import_mode && pause_mode_now(now_ms) == PAUSE_OFF) {
+    if (!loading && !data_stands_still(now_ms)) {
         expiry_cycle(now_ms, expiry_budget_us(), change_flush_quietly);
         /* A lowered limit is reached even if no command comes that would see to it. */
         if (obstacle_is_set(OBSTACLE_MEMORY_LIMIT)) (void)eviction_make_room(now_ms, change_flush_quietly);

@@ -1,5 +1,5 @@
 /* test_client.c: CLIENT and its subcommands over the wire, with four workers and with one.
- * TRACKING, CACHING, TRACKINGINFO and GETREDIR have a file of their own. */
+ * TRACKING and its like have a file of their own, and so has PAUSE. */
 #include "../harness/fail.h"
 #include "../harness/fixture.h"
 #include <stdio.h>
@@ -33,13 +33,6 @@ static const char *names_listed(struct client *c, const char *filters) {
     }
     node_free(n);
     return names;
-}
-
-static void assert_held(struct client *watcher, int64_t id, size_t query_bytes) {
-    char command[64], reply[64];
-    snprintf(command, sizeof command, "CLIENT LIST ID %lld", (long long)id);
-    snprintf(reply, sizeof reply, "$\"... qbuf=%zu ...\"", query_bytes);
-    assert_reply_soon(watcher, command, reply);
 }
 
 /* ---- the own connection ---- */
@@ -431,69 +424,6 @@ static void unblock_refuses_what_it_does_not_know(void **state) {
     assert_exchanges(fixture_client(state), rows);
 }
 
-/* ---- PAUSE ---- */
-
-#define SET_K_2_BYTES 27 /* of "SET k 2" on the wire */
-
-static void pause_holds_writes_until_unpause(void **state) {
-    int64_t id;
-    struct client *c = fixture_client(state), *writer = connect_named(server_of(state), "writer", &id);
-    assert_reply(c, "SET k 1", "+OK");
-    assert_reply(c, "CLIENT PAUSE 100000 WRITE", "+OK");
-    assert_reply(writer, "GET k", "$\"1\"");
-    client_send(writer, "SET k 2");
-    assert_held(c, id, SET_K_2_BYTES);
-    assert_reply(c, "GET k", "$\"1\"");
-    assert_false(client_has_reply(writer));
-    assert_reply(c, "CLIENT UNPAUSE", "+OK");
-    assert_next(writer, "+OK");
-    assert_reply(c, "GET k", "$\"2\"");
-    client_close(writer);
-}
-
-static void pause_holds_exec_with_writes_and_lets_one_with_reads_pass(void **state) {
-    enum { EXEC_BYTES = 14 };
-    int64_t id;
-    struct client *c = fixture_client(state), *writer = connect_named(server_of(state), "writer", &id);
-    assert_reply(c, "CLIENT PAUSE 100000 WRITE", "+OK");
-    assert_reply(writer, "MULTI", "+OK");
-    assert_reply(writer, "GET k", "+QUEUED");
-    assert_reply(writer, "EXEC", "*[$-1]");
-    assert_reply(writer, "MULTI", "+OK");
-    assert_reply(writer, "SET k 2", "+QUEUED");
-    client_send(writer, "EXEC");
-    assert_held(c, id, EXEC_BYTES);
-    assert_reply(c, "EXISTS k", ":0");
-    assert_reply(c, "CLIENT UNPAUSE", "+OK");
-    assert_next(writer, "*[+OK]");
-    client_close(writer);
-}
-
-static void pause_of_all_holds_reads_and_the_pausing_client_too(void **state) {
-    struct client *c = fixture_client(state), *reader = connect_another(state);
-    assert_reply(c, "SET k 1", "+OK");
-    assert_reply(c, "CLIENT PAUSE 100000", "+OK");
-    client_send(reader, "GET k");
-    assert_reply(c, "CLIENT UNPAUSE", "+OK");
-    assert_next(reader, "$\"1\"");
-    assert_reply(c, "CLIENT PAUSE 20 ALL", "+OK");
-    assert_reply(c, "GET k", "$\"1\""); /* after the pause has ended by itself */
-    client_close(reader);
-}
-
-static void pause_refuses_what_makes_no_sense(void **state) {
-    static const struct exchange rows[] = {
-        { "CLIENT PAUSE a", "-ERR timeout is not an integer or out of range" },
-        { "CLIENT PAUSE -1", "-ERR timeout is negative" },
-        { "CLIENT PAUSE 1 WRITE x",
-          "-ERR unknown subcommand or wrong number of arguments for 'PAUSE'. Try CLIENT HELP." },
-        { "CLIENT PAUSE 1 FOO", "-ERR CLIENT PAUSE mode must be WRITE or ALL" },
-        { "CLIENT UNPAUSE", "+OK" },
-        { NULL, NULL },
-    };
-    assert_exchanges(fixture_client(state), rows);
-}
-
 static int run_with(const char *workers) {
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(a_connection_has_an_id_and_can_have_names),
@@ -512,10 +442,6 @@ static int run_with(const char *workers) {
         FIXTURE_TEST(unblock_ends_a_wait_as_a_timeout_or_an_error),
         FIXTURE_TEST(two_unblocks_of_one_wait_do_not_both_succeed),
         FIXTURE_TEST(unblock_refuses_what_it_does_not_know),
-        FIXTURE_TEST(pause_holds_writes_until_unpause),
-        FIXTURE_TEST(pause_holds_exec_with_writes_and_lets_one_with_reads_pass),
-        FIXTURE_TEST(pause_of_all_holds_reads_and_the_pausing_client_too),
-        FIXTURE_TEST(pause_refuses_what_makes_no_sense),
     };
     setenv("TRIVET_IO_THREADS", workers, 1);
     return cmocka_run_group_tests_name(workers, tests, fixture_start, fixture_stop);

@@ -60,6 +60,15 @@ static void conditions_decide_field_by_field(void **state) {
           "-ERR NX and XX, GT or LT options at the same time are not compatible" },
         { "HEXPIRE h 10 GT LT FIELDS 1 a", "-ERR GT and LT options at the same time are not compatible" },
         { "HEXPIRE h 10 FOO FIELDS 1 a", "-ERR Unsupported option FOO" },
+        { "HSET p f v g w", ":2" },
+        { "HEXPIRE p 0 GT FIELDS 2 f x", "*[:0, :-2]" }, /* a past time is judged like any other */
+        { "HPEXPIREAT p 1 XX FIELDS 1 f", "*[:0]" },
+        { "HLEN p", ":2" },
+        { "HEXPIRE p 100 FIELDS 1 f", "*[:1]" },
+        { "HEXPIRE p 0 GT FIELDS 1 f", "*[:0]" },
+        { "HEXPIRE p 0 NX FIELDS 2 f g", "*[:0, :2]" },
+        { "HEXPIRE p 0 LT FIELDS 1 f", "*[:2]" },
+        { "EXISTS p", ":0" },
         { NULL, NULL },
     };
     assert_exchanges(fixture_client(state), rows);
@@ -75,8 +84,15 @@ static void a_past_time_deletes(void **state) {
         { "HGETALL h", "*[$\"e\", $\"5\"]" },
         { "HSETEX h EX 0 FIELDS 1 e 6", ":1" },
         { "EXISTS h", ":0" },
-        { "HSETEX h EX 0 FIELDS 1 e 6", ":0" },
+        { "HSETEX h EX 0 FIELDS 1 e 6", ":1" },
         { "EXISTS h", ":0" },
+        { "HSET h f v g w", ":2" },
+        { "HSETEX h PXAT 1 FIELDS 2 f v z v", ":1" },
+        { "HGETALL h", "*[$\"g\", $\"w\"]" },
+        { "HSETEX h FXX PX 0 FIELDS 1 z v", ":0" },
+        { "HSETEX h EXAT 0 FIELDS 2 q 1 r 2", ":1" },
+        { "HLEN h", ":1" },
+        { "HDEL h g", ":1" },
         { "HSET h a 1", ":1" },
         { "HEXPIREAT h 1 FIELDS 1 a", "*[:2]" },
         { "EXISTS h", ":0" },
@@ -377,6 +393,102 @@ static void the_journal_replays_to_the_same_fields_and_times(void **state) {
     server_free(s);
 }
 
+/* ---- counts ---- */
+
+static void a_past_time_of_hsetex_looks_as_if_the_field_had_lived(void **state) {
+    static const char *const wanted[] = { "hset h",     "hset h",     "hexpire h", "hexpired h", "hset h",
+                                          "hexpire h",  "hexpired h", "del h",     "hset n",     "hexpire n",
+                                          "hexpired n", "del n",      NULL };
+    static const char *const commands[] = { "HSET h f v g w", "HSETEX h EX 0 FIELDS 1 f v",
+                                            "HSETEX h EX 0 FIELDS 1 g v", "HSETEX n EX 0 FIELDS 1 g v",
+                                            NULL };
+    scenario_events(((struct fixture *)*state)->server, "Egh", commands, wanted);
+}
+
+static void every_field_that_went_by_its_time_is_counted(void **state) {
+    struct client *c = fixture_client(state);
+    static const struct exchange rows[] = {
+        { "CONFIG RESETSTAT", "+OK" },
+        { "HSET h a 1 b 2 c 3 d 4 e 5", ":5" },
+        { "HGETEX h EX 0 FIELDS 1 a", "*[$\"1\"]" },
+        { "HEXPIRE h 0 FIELDS 1 b", "*[:2]" },
+        { "HSETEX h EX 0 FIELDS 1 c 9", ":1" },
+        { "DEBUG SET-ACTIVE-EXPIRE 0", "+OK" },
+        { NULL, NULL },
+    };
+    assert_exchanges(c, rows);
+    assert_int_equal(info_number(c, "stats", "expired_fields"), 3);
+    assert_reply(c, "HPEXPIRE h 1 FIELDS 1 d", "*[:1]");
+    assert_reply_soon(c, "HEXISTS h d", ":0");
+    assert_int_equal(info_number(c, "stats", "expired_fields"), 3); /* hidden is not gone */
+    assert_reply(c, "HSET h d 7", ":1");
+    assert_int_equal(info_number(c, "stats", "expired_fields"), 4);
+    assert_reply(c, "DEBUG SET-ACTIVE-EXPIRE 1", "+OK");
+}
+
+static void assert_volatile(struct client *c, const char *db, int64_t wanted) {
+    const char *line = info_field(c, "keyspace", db), *at = strstr(line, "keys_with_volatile_items=");
+    int64_t found = at ? strtoll(strchr(at, '=') + 1, NULL, 10) : 0;
+    if (found != wanted) print_error("%s: %s, wanted %lld\n", db, line, (long long)wanted);
+    assert_int_equal(found, wanted);
+}
+
+/* After each command so many hashes of databases 0 and 1 have fields with a time. */
+static void keys_with_such_fields_are_counted_wherever_they_go(void **state) {
+    static const struct {
+        const char *command;
+        int64_t in_0, in_1;
+    } rows[] = {
+        { "HSET h f v g w", 0, 0 },
+        { "HEXPIRE h 1000 FIELDS 1 f", 1, 0 },
+        { "HEXPIRE h 1000 FIELDS 1 g", 1, 0 },
+        { "RENAME h h2", 1, 0 },
+        { "COPY h2 h3", 2, 0 },
+        { "COPY h2 h3 REPLACE", 2, 0 },
+        { "COPY h2 h3 DB 1", 2, 1 },
+        { "HPERSIST h2 FIELDS 2 f g", 1, 1 },
+        { "EXPIRE h3 1000", 1, 1 },
+        { "PERSIST h3", 1, 1 },
+        { "SET h3 text", 0, 1 },
+        { "APPEND h3 more", 0, 1 },
+        { "SETRANGE h3 2 x", 0, 1 },
+        { "SWAPDB 0 1", 1, 0 },
+        { "MOVE h3 1", 1, 0 }, /* refused: a string is there */
+        { "RENAME h3 h4", 1, 0 },
+        { "MOVE h4 1", 0, 1 },
+        { "HSETEX h EX 100 FIELDS 2 a 1 b 2", 1, 1 },
+        { "HSETEX n EX 100 FIELDS 1 a 1", 2, 1 },
+        { "HDEL h a", 2, 1 },
+        { "HSET h b 3", 1, 1 },
+        { "HGETDEL n FIELDS 1 a", 0, 1 },
+        { "HSETEX n EX 100 FIELDS 1 a 1", 1, 1 },
+        { "HEXPIRE n 0 FIELDS 1 a", 0, 1 },
+        { "HSETEX n EX 100 FIELDS 1 a 1", 1, 1 },
+        { "RENAME h n", 0, 1 },
+        { "HEXPIRE n 100 FIELDS 1 b", 1, 1 },
+        { "DEBUG RELOAD", 1, 1 },
+        { "SUNIONSTORE n s", 0, 1 }, /* of nothing: it deletes */
+        { "HSETEX n EX 100 FIELDS 1 a 1", 1, 1 },
+        { "UNLINK n", 0, 1 },
+        { "HSETEX n EX 100 FIELDS 1 a 1", 1, 1 },
+        { "FLUSHDB", 0, 1 },
+        { "FLUSHALL", 0, 0 },
+    };
+    struct client *c = fixture_client(state);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        (void)client_ask(c, "%s", rows[i].command);
+        assert_volatile(c, "db0", rows[i].in_0);
+        assert_volatile(c, "db1", rows[i].in_1);
+    }
+    assert_reply(c, "HSETEX h PX 1 FIELDS 1 a 1", ":1");
+    assert_reply_soon(c, "EXISTS h", ":0");
+    assert_volatile(c, "db0", 0);
+    assert_reply(c, "HSET h a 1 b 2", ":2");
+    assert_reply(c, "HPEXPIRE h 1 FIELDS 1 a", "*[:1]");
+    assert_reply_soon(c, "HLEN h", ":1");
+    assert_volatile(c, "db0", 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(times_are_set_asked_for_and_taken_away),
@@ -390,6 +502,9 @@ int main(void) {
         FIXTURE_TEST(expired_fields_are_as_good_as_gone_for_writers),
         FIXTURE_TEST(expired_fields_are_reclaimed_in_the_background),
         FIXTURE_TEST(events_tell_of_each_change),
+        FIXTURE_TEST(a_past_time_of_hsetex_looks_as_if_the_field_had_lived),
+        FIXTURE_TEST(every_field_that_went_by_its_time_is_counted),
+        FIXTURE_TEST(keys_with_such_fields_are_counted_wherever_they_go),
         cmocka_unit_test(the_journal_replays_to_the_same_fields_and_times),
     };
     return cmocka_run_group_tests(tests, fixture_start, fixture_stop);

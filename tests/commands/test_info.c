@@ -115,7 +115,8 @@ static void keyspace_lists_databases_with_keys(void **state) {
     assert_reply(c, "SELECT 9", "+OK");
     assert_reply(c, "SET x y", "+OK");
     assert_true(strncmp(info_field(c, "keyspace", "db0"), "keys=3,expires=1,avg_ttl=", 25) == 0);
-    assert_string_equal(info_field(c, "keyspace", "db9"), "keys=1,expires=0,avg_ttl=0");
+    assert_string_equal(info_field(c, "keyspace", "db9"),
+                        "keys=1,expires=0,avg_ttl=0,keys_with_volatile_items=0");
 }
 
 static void stats_count_what_happens(void **state) {

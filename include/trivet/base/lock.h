@@ -30,10 +30,13 @@ enum lock_rank {
 struct LOCKABLE lock {
     pthread_mutex_t mutex;
     enum lock_rank rank;
+#ifdef TRIVET_DEBUG
+    _Atomic(const void *) holder; /* an address of the thread that has it; NULL: nobody has */
+#endif
 };
 
 #define LOCK_INIT(r) \
-    { PTHREAD_MUTEX_INITIALIZER, (r) }
+    { .mutex = PTHREAD_MUTEX_INITIALIZER, .rank = (r) }
 void lock_init(struct lock *l, enum lock_rank rank);
 void lock_release(struct lock *l);
 void lock_take(struct lock *l) TAKES(*l);
@@ -41,5 +44,14 @@ void lock_take(struct lock *l) TAKES(*l);
 void lock_take_ordered(struct lock *l) TAKES(*l);
 bool lock_try(struct lock *l) UNCHECKED;
 void lock_drop(struct lock *l) DROPS(*l);
+/* Does this thread hold it? Only debug builds know; others always say yes. For asserts. */
+#ifdef TRIVET_DEBUG
+bool lock_is_mine(const struct lock *l);
+#else
+static inline bool lock_is_mine(const struct lock *l) {
+    (void)l;
+    return true;
+}
+#endif
 
 #endif

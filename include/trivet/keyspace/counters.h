@@ -19,7 +19,10 @@ struct keyspace_counters {
     atomic_uint_fast64_t dirty;              /* changes since the start, for save points */
     atomic_int_fast64_t *keys;               /* by database; may be negative in one block, never in the sum */
     atomic_int_fast64_t *expires;
-    atomic_int_fast64_t *average_ttl_ms; /* by database: running average of what expiry saw; 0: nothing yet */
+    atomic_int_fast64_t *dated; /* keys whose elements expire by themselves */
+    /* By database: the average of what expiry saw lately, and how much that weighs, in thousandths of an
+     * entry. */
+    atomic_int_fast64_t *average_ttl_ms, *ttl_weight;
 } CACHE_ALIGNED;
 
 extern struct keyspace_counters keyspace_counters[WORKERS_MAX];
@@ -36,6 +39,15 @@ static inline struct keyspace_counters *counters_mine(void) {
 /* The sum of a field over all workers, by its offset (COUNTER_SUM(hits)). */
 uint64_t counters_sum(size_t offset);
 #define COUNTER_SUM(field) counters_sum(offsetof(struct keyspace_counters, field))
-void counters_reset(void); /* CONFIG RESETSTAT: all but keys, expires and dirty */
+/* The same of one that is kept by database, never below zero. */
+size_t counters_sum_database(size_t offset, uint32_t db);
+#define COUNTER_SUM_DATABASE(field, db) counters_sum_database(offsetof(struct keyspace_counters, field), db)
+
+/* A block's parts by database. Gate closed, or before and after all threads. */
+void counters_init(struct keyspace_counters *c, uint32_t databases);
+void counters_release(struct keyspace_counters *c);
+void counters_swap_databases(struct keyspace_counters *c, uint32_t a, uint32_t b);
+
+void counters_reset(void); /* CONFIG RESETSTAT: all but dirty and what is counted by database */
 
 #endif

@@ -38,7 +38,9 @@ struct entry {
     uint8_t epoch : 1; /* equals keyspace_epoch unless a running snapshot still has to save this entry */
     uint8_t has_expiry : 1;
     uint8_t long_key : 1;
-    uint8_t raw : 1; /* a short string that was changed in place: OBJECT ENCODING says raw */
+    /* Of a short string: it was changed in place, and OBJECT ENCODING says raw. Of another value: it is
+     * counted among those whose elements expire by themselves (see note_elements in keyspace.c). */
+    uint8_t raw_or_dated : 1;
     uint8_t key_len; /* 0 if long_key */
     char data[];
 };

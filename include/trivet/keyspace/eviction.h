@@ -50,6 +50,8 @@ enum room { ROOM_ENOUGH, ROOM_WORKING, ROOM_NONE };
  * over and more can go; the command may run. NONE: nothing can go. `flush` (may be
  * NULL) is called before a shard is unlocked. */
 enum room eviction_make_room(int64_t now_ms, void (*flush)(void));
+/* The same without evicting anything: ENOUGH or NONE. */
+enum room eviction_look(void);
 static inline bool eviction_has_limit(void) { return eviction_settings.maxmemory != 0; }
 
 /* The access field. */

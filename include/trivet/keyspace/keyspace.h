@@ -31,23 +31,47 @@ static inline struct keyref keyref_of(struct slice key) {
     return (struct keyref){ .key = key, .hash = hash, .shard = (uint16_t)SHARD_OF(hash) };
 }
 
+/* What a view does with an entry, or a field of a hash, that is over: whose time has come. */
+enum expiry {
+    EXPIRY_DELETES, /* whoever meets it deletes it */
+    EXPIRY_HIDES,   /* it stays, and nobody sees it: a pause or an import wants the data to stand still */
+    EXPIRY_KEEPS,   /* it stays and is seen: the journal, or an import's source, says itself when it goes */
+};
+
 struct keyspace_view {
     uint32_t db;
-    bool no_touch;             /* CLIENT NO-TOUCH: reads leave the eviction clock alone */
-    bool keep_expired;         /* replaying a journal or importing: nothing expires by itself */
+    bool no_touch; /* CLIENT NO-TOUCH: reads leave the eviction clock alone */
+    enum expiry expiry;
     int64_t now_ms;            /* wall clock of this command */
     const struct keyref *refs; /* the command's keys, hashed; found again by address */
     size_t ref_count;
     size_t ref_hint; /* where the last one was found */
 };
 
-enum vanish_reason { VANISHED_EXPIRED, VANISHED_EVICTED };
+/* Is it over, and not to be seen? */
+static inline bool keyspace_hides(const struct keyspace_view *view, const struct entry *e) {
+    return entry_is_expired(e, view->now_ms) && view->expiry != EXPIRY_KEEPS;
+}
+/* What counts as now for elements of values: what is due before must not be seen. */
+static inline int64_t keyspace_now(const struct keyspace_view *view) {
+    return view->expiry == EXPIRY_KEEPS ? INT64_MIN : view->now_ms;
+}
+/* Would a key or an element that is given this time be over at once, and so go? */
+static inline bool keyspace_is_past(const struct keyspace_view *view, int64_t at_ms) {
+    return at_ms <= view->now_ms && view->expiry == EXPIRY_DELETES;
+}
+
+enum vanish_reason {
+    VANISHED_EXPIRED,
+    VANISHED_EVICTED,
+    VANISHED_OVERWRITTEN, /* it was over and hidden, and another entry takes its place: only the journal cares
+                           */
+};
 
 /* What the layers above want to know; filled once at start-up, before any thread. Called under the
  * shard's lock. */
 struct keyspace_hooks {
-    /* An entry expired or was evicted and is about to be freed. A command's own delete is not reported
-     * here. */
+    /* An entry is about to be freed, for that reason. A command's own delete is not reported here. */
     void (*vanished)(struct keyspace_view *view, struct slice key, enum vanish_reason reason);
     /* Elements of an entry's value (fields of a hash) expired and are out of it; `emptied`: the entry goes
      * with them. */
@@ -71,14 +95,15 @@ uint64_t keyspace_hash(struct keyspace_view *view, struct slice key);
 /* The number of its shard, likewise. */
 uint32_t keyspace_shard(struct keyspace_view *view, struct slice key);
 
-/* The door for reading: counts a hit or miss and refreshes the eviction clock. NULL if missing or expired. */
+/* The door for reading: counts a hit or miss and refreshes the eviction clock. NULL if the view does not see
+ * it. */
 struct entry *keyspace_read(struct keyspace_view *view, struct slice key);
 /* Reading without refreshing the eviction clock (TTL, EXISTS, OBJECT, TYPE); counts hits and misses. */
 struct entry *keyspace_peek(struct keyspace_view *view, struct slice key);
-/* The door for changing. NULL if missing or expired. */
+/* The door for changing. NULL if the view does not see it. */
 struct entry *keyspace_write(struct keyspace_view *view, struct slice key);
 
-/* Adds an entry whose key is not there; the keyspace owns it from now on. */
+/* Adds an entry whose key the view does not see; the keyspace owns it from now on. */
 void keyspace_insert(struct keyspace_view *view, struct entry *e);
 /* `fresh` takes the place of `old`, which came from keyspace_write and has the same key. `old` is freed
  * (on the background thread if big), or not if it already is gone because an entry_* function moved it:
@@ -95,9 +120,12 @@ void keyspace_detach(struct keyspace_view *view, struct entry *e);
 /* Gives the entry (from keyspace_write) another expiry; returns the entry to use from now on. */
 struct entry *keyspace_set_expiry(struct keyspace_view *view, struct entry *e, int64_t expiry_ms);
 
-/* The entry's value, changed in place, may have elements now that expire by themselves: the expiry cycle is
- * to see to them. (For entries that are inserted it does so anyway.) */
-void keyspace_note_dated(struct keyspace_view *view, struct entry *e);
+/* The entry's value was changed in place: elements that expire by themselves may have come or gone. */
+void keyspace_note_elements(struct keyspace_view *view, struct entry *e);
+/* Was it counted so, before the change? */
+static inline bool keyspace_was_dated(const struct entry *e) {
+    return e->type != TYPE_STRING && e->raw_or_dated;
+}
 /* Are there, or were there, values whose elements expire by themselves? Any thread. */
 bool keyspace_has_dated(void);
 
@@ -109,6 +137,7 @@ void keyspace_swap(uint32_t a, uint32_t b);
 /* Counts over all shards, any thread, no lock: sums of the workers' counters. */
 size_t keyspace_count(uint32_t db);
 size_t keyspace_expires(uint32_t db);
+size_t keyspace_dated(uint32_t db); /* keys whose elements expire by themselves */
 
 /* A key of the database, about evenly chosen, copied to `out`; false if it is empty. Takes shard locks
  * itself: the caller holds none (LOCAL commands and the gate closed both are fine). */

@@ -9,10 +9,21 @@
 
 #include "trivet/keyspace/keyspace.h"
 
-/* Visits entries (expired ones too: the caller decides) until at least `count` were visited or buckets * 10
- * were looked at; returns the next cursor. */
-uint64_t keyspace_scan(uint32_t db, uint64_t cursor, uint64_t count,
-                       void (*visit)(void *arg, struct entry *e), void *arg);
+/* Called under the shard's lock. */
+struct scan_visitor {
+    /* Is it one of those that are looked for? NULL: all are. */
+    bool (*wants)(void *arg, const struct entry *e);
+    void (*visit)(void *arg, struct entry *e);
+    void *arg;
+    /* Brings what expired into the journal; NULL if the caller does that before it lets go of its locks. */
+    void (*flush)(void);
+};
+/* Visits wanted entries that the view sees, until at least `count` entries of whatever sort were met or
+ * buckets
+ * * 10 were looked at; returns the next cursor. Wanted entries that are over are deleted, if the view does
+ * that. */
+uint64_t keyspace_scan(struct keyspace_view *view, uint64_t cursor, uint64_t count,
+                       const struct scan_visitor *visitor);
 /* Every entry of the database once, one shard locked at a time; `visit` returns false to stop. */
 bool keyspace_each(uint32_t db, bool (*visit)(void *arg, struct entry *e), void *arg);
 

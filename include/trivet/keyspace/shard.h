@@ -37,12 +37,16 @@ struct shard {
     struct interests *interests;      /* NULL while there are none */
     struct keydb first CACHE_ALIGNED; /* database 0 */
 };
+#ifndef TRIVET_DEBUG
 static_assert(sizeof(struct lock) + 2 * sizeof(void *) <= CACHE_LINE, "lock and pointers share a line");
+#endif
 
 extern struct shard shards[SHARD_COUNT];
 /* True while shards need their locks: there are several workers, or a thread walks beside one (walk.h).
  * Changes with the gate closed. */
 extern bool shards_are_shared;
+/* This thread runs alone, the gate closed: all shards are its own. */
+extern _Thread_local bool shards_are_mine;
 extern const struct table_ops entry_table_ops;
 
 void shards_init(void);
@@ -70,6 +74,10 @@ static inline void shard_lock(struct shard *s) {
 }
 static inline void shard_unlock(struct shard *s) {
     if (shards_are_shared) lock_drop(&s->lock);
+}
+/* May this thread touch it? For asserts: it takes a debug build to know. */
+static inline bool shard_is_mine(const struct shard *s) {
+    return !shards_are_shared || shards_are_mine || lock_is_mine(&s->lock);
 }
 
 #endif

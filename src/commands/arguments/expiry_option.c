@@ -1,6 +1,9 @@
 /* expiry_option.c: see expiry_option_private.h. */
 #include "trivet/commands/arguments/expiry_option.h"
 #include "trivet/base/number.h"
+#include "trivet/engine/run/change.h"
+#include "trivet/engine/settings/options.h"
+#include "trivet/keyspace/counters.h"
 
 static enum expiry_word word_at(const struct call *c, size_t at) {
     static const struct {
@@ -50,4 +53,10 @@ bool expiry_option_resolve(struct call *c, struct expiry_option *o) {
     }
     o->at_ms = n;
     return true;
+}
+
+void expire_at_once(struct call *c, struct slice key, struct entry *e) {
+    keyspace_delete(&c->view, e, options.lazyfree_lazy_expire);
+    COUNTER_ADD(counters_mine()->expired, 1);
+    changed(c, key, NOTIFY_EXPIRED, "expired", EFFECT(LIT("DEL"), key));
 }

@@ -10,6 +10,7 @@
 #include "trivet/commands/arguments/help.h"
 #include "trivet/commands/groups.h"
 #include "trivet/engine/client/blocking.h"
+#include "trivet/engine/client/pause.h"
 #include "trivet/engine/settings/options.h"
 #include <stdlib.h>
 
@@ -84,9 +85,9 @@ static void cmd_client_no_evict(struct call *c) { switch_flag(c, CLIENT_NO_EVICT
 /* CLIENT NO-TOUCH ON | OFF */
 static void cmd_client_no_touch(struct call *c) { switch_flag(c, CLIENT_NO_TOUCH); }
 
-/* CLIENT IMPORT-SOURCE ON | OFF */
+/* CLIENT IMPORT-SOURCE ON | OFF. A tool may leave the state after the operator has ended import mode. */
 static void cmd_client_import_source(struct call *c) {
-    if (options.import_mode)
+    if (options.import_mode || call_is(c, 2, "OFF"))
         switch_flag(c, CLIENT_IMPORT_SOURCE);
     else
         reply_error_text(c->out, LIT("ERR Server is not in import mode"));
@@ -262,7 +263,7 @@ static void cmd_client_pause(struct call *c) {
         return;
     }
     if (!blocking_parse_ms(c, c->argv[2], &ms)) return;
-    pause_begin(mode, c->view.now_ms + ms);
+    pause_begin(mode, ms);
     reply_ok(c->out);
 }
 

@@ -5,6 +5,7 @@
 #include "trivet/base/mem.h"
 #include "trivet/commands/arguments/create.h"
 #include "trivet/commands/groups.h"
+#include "trivet/keyspace/counters.h"
 #include "trivet/keyspace/eviction.h"
 #include <math.h>
 
@@ -21,6 +22,13 @@ bool hash_read(struct call *c, struct value *v, bool *missing) {
 bool hash_find_live(const struct call *c, struct value v, struct slice name, struct hash_field *out,
                     struct hash_scratch *scratch) {
     return hash_find(v, name, out, scratch) && !hash_field_is_expired(out, hash_now(c));
+}
+
+bool hash_remove_live(const struct call *c, struct value *v, struct slice name) {
+    struct hash_field f;
+    struct hash_scratch scratch;
+    if (UNLIKELY(hash_may_hide(c, *v)) && !hash_find_live(c, *v, name, &f, &scratch)) return false;
+    return hash_remove(v, name);
 }
 
 void hash_reply_value(struct call *c, const struct value *v, struct slice name) {
@@ -43,15 +51,26 @@ bool hash_begin(struct call *c, struct hash_change *h) {
     return true;
 }
 
-void hash_settle(struct hash_change *h, const struct slice *names, size_t count, size_t step) {
+/* They are out of the hash. Where they were only hidden nobody is told but the journal. */
+static void tell_settled(struct call *c, struct slice key, struct effect hdel) {
+    if (c->view.expiry == EXPIRY_HIDES) {
+        journal_effect(c, hdel);
+        return;
+    }
+    COUNTER_ADD(counters_mine()->expired_fields, hdel.argc - 2);
+    changed(c, key, NOTIFY_HASH, "hexpired", hdel);
+}
+
+void hash_settle(struct hash_change *h, struct field_names names, bool will_set) {
     struct call *c = h->call;
     if (LIKELY(!hash_may_hide(c, h->v))) return;
-    struct slice *argv = mem_alloc((2 + count) * sizeof *argv);
+    if (c->view.expiry == EXPIRY_HIDES && !will_set) return;
+    struct slice *argv = mem_alloc((2 + names.count) * sizeof *argv);
     size_t argc = 2;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < names.count; i++) {
         struct hash_field f;
         struct hash_scratch scratch;
-        struct slice name = names[i * step];
+        struct slice name = names.first[i * names.step];
         if (!hash_find(h->v, name, &f, &scratch) || !hash_field_is_expired(&f, hash_now(c))) continue;
         (void)hash_remove(&h->v, name);
         argv[argc++] = name;
@@ -59,7 +78,7 @@ void hash_settle(struct hash_change *h, const struct slice *names, size_t count,
     if (argc > 2) {
         argv[0] = LIT("HDEL");
         argv[1] = h->key;
-        changed(c, h->key, NOTIFY_HASH, "hexpired", (struct effect){ argv, argc });
+        tell_settled(c, h->key, (struct effect){ argv, argc });
     }
     mem_free(argv);
 }
@@ -72,8 +91,8 @@ void hash_end(struct hash_change *h, const char *event, struct effect effect) {
         gone = empty;
         if (gone)
             keyspace_delete(&c->view, h->entry, false);
-        else if (hash_dated(h->v) > 0)
-            keyspace_note_dated(&c->view, h->entry);
+        else if (keyspace_was_dated(h->entry) || hash_dated(h->v) > 0)
+            keyspace_note_elements(&c->view, h->entry);
     } else if (empty) {
         hash_value_ops.free(h->v);
     } else {
@@ -95,7 +114,7 @@ static bool set_pairs(struct call *c, int64_t *added) {
     struct hash_change h;
     size_t count = (c->argc - 2) / 2;
     if (!hash_begin(c, &h)) return false;
-    hash_settle(&h, c->argv + 2, count, 2);
+    hash_settle(&h, (struct field_names){ c->argv + 2, count, 2 }, true);
     hash_expect(&h.v, c->argv + 2, count);
     *added = 0;
     for (size_t i = 2; i < c->argc; i += 2)
@@ -122,7 +141,7 @@ static void cmd_hsetnx(struct call *c) {
     struct hash_field f;
     struct hash_scratch scratch;
     if (!hash_begin(c, &h)) return;
-    hash_settle(&h, &c->argv[2], 1, 1);
+    hash_settle(&h, (struct field_names){ &c->argv[2], 1, 1 }, true);
     bool is_free = !hash_find(h.v, c->argv[2], &f, &scratch);
     reply_int(c->out, is_free);
     if (is_free) {
@@ -153,7 +172,7 @@ static void cmd_hincrby(struct call *c) {
         return;
     }
     if (!hash_begin(c, &h)) return;
-    hash_settle(&h, &c->argv[2], 1, 1);
+    hash_settle(&h, (struct field_names){ &c->argv[2], 1, 1 }, true);
     bool ok = integer_value(c, h.v, &n);
     if (ok && __builtin_add_overflow(n, step, &n)) {
         reply_error(c->out, ERR_OVERFLOW);
@@ -198,7 +217,7 @@ static void cmd_hincrbyfloat(struct call *c) {
     long double n, step;
     bool is_dated;
     if (!read_fraction(c, &step) || !hash_begin(c, &h)) return;
-    hash_settle(&h, &c->argv[2], 1, 1);
+    hash_settle(&h, (struct field_names){ &c->argv[2], 1, 1 }, true);
     bool ok = fraction_value(c, h.v, &n, &is_dated);
     n += step;
     if (ok && !isfinite(n)) {
@@ -228,8 +247,9 @@ static void cmd_hdel(struct call *c) {
     int64_t removed = 0;
     if (!hash_begin(c, &h)) return;
     if (h.entry) {
-        hash_settle(&h, &c->argv[2], c->argc - 2, 1);
-        for (size_t i = 2; i < c->argc && hash_count(h.v) > 0; i++) removed += hash_remove(&h.v, c->argv[i]);
+        hash_settle(&h, (struct field_names){ &c->argv[2], c->argc - 2, 1 }, false);
+        for (size_t i = 2; i < c->argc && hash_count(h.v) > 0; i++)
+            removed += hash_remove_live(c, &h.v, c->argv[i]);
     }
     reply_int(c->out, removed);
     hash_end(&h, removed > 0 ? "hdel" : NULL, EFFECT_SAME(c));

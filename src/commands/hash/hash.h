@@ -10,9 +10,7 @@
 #include "trivet/types/hash.h"
 
 /* What counts as now for fields. */
-static inline int64_t hash_now(const struct call *c) {
-    return c->view.keep_expired ? INT64_MIN : c->view.now_ms;
-}
+static inline int64_t hash_now(const struct call *c) { return keyspace_now(&c->view); }
 
 /* Are there, possibly, fields that must not be seen? */
 static inline bool hash_may_hide(const struct call *c, struct value v) {
@@ -25,8 +23,16 @@ MUST_CHECK bool hash_read(struct call *c, struct value *v, bool *missing);
 /* The field, if it is there and has not expired. */
 MUST_CHECK bool hash_find_live(const struct call *c, struct value v, struct slice name,
                                struct hash_field *out, struct hash_scratch *scratch);
+/* Removes the field if it could be found so; false if not. */
+bool hash_remove_live(const struct call *c, struct value *v, struct slice name);
 /* The value, or null. */
 void hash_reply_value(struct call *c, const struct value *v, struct slice name);
+
+/* Every `step`th of the slices is the name of a field. */
+struct field_names {
+    const struct slice *first;
+    size_t count, step;
+};
 
 /* A hash about to be changed: begin, change `v`, end. */
 struct hash_change {
@@ -38,9 +44,10 @@ struct hash_change {
 
 /* The hash at argument 1, to change. False after replying that it is none. */
 MUST_CHECK bool hash_begin(struct call *c, struct hash_change *h);
-/* Takes those of these fields that have expired out for good, with a DEL of theirs in the journal, so that
- * what follows does the same when it is replayed. The names are every `step`th of the slices. */
-void hash_settle(struct hash_change *h, const struct slice *names, size_t count, size_t step);
+/* These fields are about to change: takes those that are over out for good, with an HDEL of theirs in the
+ * journal, so that what follows does the same when it is replayed. Where what is over is only hidden, they
+ * stay unless they are about to be set (`will_set`). */
+void hash_settle(struct hash_change *h, struct field_names names, bool will_set);
 /* Stores the value: makes the key, or deletes it if nothing is left. If `event` is not NULL the change is
  * told. */
 void hash_end(struct hash_change *h, const char *event, struct effect effect);

@@ -8,6 +8,7 @@
 #include "trivet/commands/arguments/expire_condition.h"
 #include "trivet/commands/arguments/expiry_option.h"
 #include "trivet/commands/groups.h"
+#include "trivet/keyspace/counters.h"
 
 /* ---- FIELDS count field ... ---- */
 
@@ -118,13 +119,14 @@ struct field_change {
 };
 
 /* Those that have expired go first. */
-static void settle(struct field_change *w) {
-    hash_settle(&w->h, w->h.call->argv + w->list.first, w->list.count, w->list.step);
+static void settle(struct field_change *w, bool will_set) {
+    hash_settle(&w->h, (struct field_names){ w->h.call->argv + w->list.first, w->list.count, w->list.step },
+                will_set);
 }
 
 /* Changes field by field; `change` says with true that this one did. */
 static void change_fields(struct field_change *w, bool (*change)(struct field_change *w, struct slice name)) {
-    settle(w);
+    settle(w, false);
     effect_begin(&w->effect, &w->list);
     for (size_t i = 0; i < w->list.count; i++) {
         struct slice name = field_at(w->h.call, &w->list, i);
@@ -147,10 +149,7 @@ static void end_change(struct field_change *w, const char *event, struct effect 
 
 enum { FIELD_MISSING = -2, FIELD_NO_EXPIRY = -1, FIELD_REFUSED = 0, FIELD_DONE = 1, FIELD_EXPIRED = 2 };
 
-/* Has come already; while a journal is replayed, the journal says so itself. */
-static bool is_past(const struct call *c, int64_t at_ms) {
-    return at_ms <= c->view.now_ms && !c->view.keep_expired;
-}
+static bool is_past(const struct call *c, int64_t at_ms) { return keyspace_is_past(&c->view, at_ms); }
 
 static bool read_instant(struct call *c, struct slice text, struct expire_unit unit, int64_t *at_ms) {
     int64_t n;
@@ -161,15 +160,18 @@ static bool read_instant(struct call *c, struct slice text, struct expire_unit u
     return expire_instant_read(c, text, unit, at_ms);
 }
 
-/* Gives one field the time, or removes it if that is past. */
+/* Gives one field the time, or removes it if that is past. The condition is judged first. */
 static int expire_field(struct field_change *w, struct slice name) {
     struct hash_change *h = &w->h;
     struct hash_field f;
     struct hash_scratch scratch;
-    if (is_past(h->call, w->at_ms)) return hash_remove(&h->v, name) ? FIELD_EXPIRED : FIELD_MISSING;
-    if (!hash_find(h->v, name, &f, &scratch)) return FIELD_MISSING;
+    if (!hash_find_live(h->call, h->v, name, &f, &scratch)) return FIELD_MISSING;
     int64_t old_ms = f.expiry_ms == HASH_NO_EXPIRY ? NO_EXPIRY : f.expiry_ms;
     if (!expire_conditions_hold(w->conditions, old_ms, w->at_ms)) return FIELD_REFUSED;
+    if (is_past(h->call, w->at_ms)) {
+        (void)hash_remove(&h->v, name);
+        return FIELD_EXPIRED;
+    }
     (void)hash_set_expiry(&h->v, name, w->at_ms);
     return FIELD_DONE;
 }
@@ -180,11 +182,15 @@ static bool expire_and_reply(struct field_change *w, struct slice name) {
     return result > FIELD_REFUSED;
 }
 
+static void count_expired(size_t fields) { COUNTER_ADD(counters_mine()->expired_fields, fields); }
+
 static void end_expiring(struct field_change *w) {
-    if (is_past(w->h.call, w->at_ms))
-        end_change(w, "hexpired", effect_hdel(&w->effect, w->h.key));
-    else
+    if (!is_past(w->h.call, w->at_ms)) {
         end_change(w, "hexpire", effect_hpexpireat(&w->effect, w->h.key, w->at_ms));
+        return;
+    }
+    count_expired(fields_changed(w));
+    end_change(w, "hexpired", effect_hdel(&w->effect, w->h.key));
 }
 
 static void hash_expire(struct call *c, struct expire_unit unit) {
@@ -214,7 +220,7 @@ static int persist_field(struct field_change *w, struct slice name) {
     struct hash_change *h = &w->h;
     struct hash_field f;
     struct hash_scratch scratch;
-    if (!hash_find(h->v, name, &f, &scratch)) return FIELD_MISSING;
+    if (!hash_find_live(h->call, h->v, name, &f, &scratch)) return FIELD_MISSING;
     if (f.expiry_ms == HASH_NO_EXPIRY) return FIELD_NO_EXPIRY;
     (void)hash_set_expiry(&h->v, name, HASH_NO_EXPIRY);
     return FIELD_DONE;
@@ -288,7 +294,9 @@ static bool option_instant(struct call *c, struct expiry_option *o) {
     return read_instant(c, o->amount, unit, &o->at_ms);
 }
 
-static bool remove_field(struct field_change *w, struct slice name) { return hash_remove(&w->h.v, name); }
+static bool remove_field(struct field_change *w, struct slice name) {
+    return hash_remove_live(w->h.call, &w->h.v, name);
+}
 
 static bool reply_and_remove(struct field_change *w, struct slice name) {
     hash_reply_value(w->h.call, &w->h.v, name);
@@ -377,12 +385,18 @@ static bool hsetex_may_go_on(const struct hsetex_plan *plan) {
     return true;
 }
 
-/* The time is past: so the fields go, those that are there. Returns how many. */
-static size_t hsetex_remove(struct field_change *w) {
+/* The time is past. Listeners are told as if the fields had lived for an instant; those that were there
+ * go. */
+static void hsetex_expire(struct field_change *w) {
+    struct call *c = w->h.call;
+    bool was_missing = !w->h.entry;
     change_fields(w, remove_field);
-    size_t removed = fields_changed(w);
+    notify(c->view.db, NOTIFY_HASH, "hset", w->h.key);
+    notify(c->view.db, NOTIFY_HASH, "hexpire", w->h.key);
+    if (fields_changed(w) == 0) notify(c->view.db, NOTIFY_HASH, "hexpired", w->h.key);
+    count_expired(w->list.count);
     end_change(w, "hexpired", effect_hdel(&w->effect, w->h.key));
-    return removed;
+    if (was_missing) notify(c->view.db, NOTIFY_GENERIC, "del", w->h.key);
 }
 
 /* Without the conditions, and with an absolute time. Without any time it is a plain HSET. */
@@ -410,7 +424,7 @@ static void hsetex_set(struct hsetex_plan *plan) {
     int64_t expiry_ms = plan->expiry.at_ms;
     if (plan->expiry.word == EXPIRY_KEEPTTL) expiry_ms = HASH_KEEP_EXPIRY;
     if (plan->expiry.word == EXPIRY_NONE) expiry_ms = HASH_NO_EXPIRY;
-    settle(&plan->change);
+    settle(&plan->change, true);
     hash_expect(&h->v, pairs, count);
     struct effect_builder b;
     b.argv = mem_alloc((HEAD_MAX + 1 + 2 * count) * sizeof *b.argv);
@@ -442,12 +456,11 @@ static void cmd_hsetex(struct call *c) {
         hash_end(&w->h, NULL, EFFECT_NONE);
         return;
     }
-    bool done = true;
     if (expiry_option_has_time(&plan.expiry) && is_past(c, plan.expiry.at_ms))
-        done = hsetex_remove(w) == w->list.count;
+        hsetex_expire(w);
     else
         hsetex_set(&plan);
-    reply_int(c->out, done);
+    reply_int(c->out, 1);
 }
 
 /* ---- the table ---- */

@@ -176,7 +176,7 @@ static void cmd_restore(struct call *c) {
     }
     struct entry *fresh = read_body(c, body, &plan, expiry_ms);
     if (!fresh) return;
-    if (expiry_ms != NO_EXPIRY && expiry_ms <= c->view.now_ms && !c->view.keep_expired) {
+    if (expiry_ms != NO_EXPIRY && keyspace_is_past(&c->view, expiry_ms)) {
         entry_free_lazily(fresh);
         restore_nothing(c, old);
         return;

@@ -3,17 +3,16 @@
  * Whatever the unit, the journal gets an instant in milliseconds (PEXPIREAT), or DEL if it is past. */
 #include "trivet/base/number.h"
 #include "trivet/commands/arguments/expire_condition.h"
+#include "trivet/commands/arguments/expiry_option.h"
 #include "trivet/commands/groups.h"
 #include "trivet/engine/run/change.h"
-#include "trivet/engine/settings/options.h"
 
 /* ---- setting ---- */
 
 static void expire_key(struct call *c, struct entry *e, int64_t at_ms) {
     struct slice key = c->argv[1];
-    if (at_ms <= c->view.now_ms && !c->view.keep_expired) {
-        keyspace_delete(&c->view, e, options.lazyfree_lazy_expire);
-        changed(c, key, NOTIFY_GENERIC, "del", EFFECT(LIT("DEL"), key));
+    if (keyspace_is_past(&c->view, at_ms)) {
+        expire_at_once(c, key, e);
         return;
     }
     /* The loader may meet a time before 1970, which must not look like "none". */

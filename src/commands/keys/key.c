@@ -170,7 +170,7 @@ static bool search_entry(void *arg, struct entry *e) {
     struct key_search *search = arg;
     struct call *c = search->call;
     struct slice key = entry_key(e);
-    bool hidden = entry_is_expired(e, c->view.now_ms) && !c->view.keep_expired;
+    bool hidden = keyspace_hides(&c->view, e);
     if (hidden || (!search->all && !glob_match(c->argv[1], key))) return true;
     reply_bulk(c->out, key);
     search->found++;

@@ -3,12 +3,13 @@
 #include "trivet/base/glob.h"
 #include "trivet/base/number.h"
 #include "trivet/commands/groups.h"
-#include "trivet/engine/command/call.h"
+#include "trivet/engine/run/change.h"
+#include "trivet/engine/turn/locks.h"
 
 struct scan_plan {
-    const struct keyspace_view *view;
     bool has_pattern, has_type;
-    struct slice pattern, type;
+    struct slice pattern;
+    enum value_type type;
     uint64_t count;
     struct reply keys; /* the second half of the reply, which must be written first */
     size_t found;
@@ -16,6 +17,13 @@ struct scan_plan {
 
 static bool refuse(struct call *c, enum error error) {
     reply_error(c->out, error);
+    return false;
+}
+
+static bool read_type(struct call *c, struct slice name, enum value_type *type) {
+    for (*type = TYPE_STRING; *type < TYPE_COUNT; ++*type)
+        if (slice_equal_nocase(name, slice_of(entry_type_name(*type)))) return true;
+    reply_error_printf(c->out, "ERR unknown type name '%.*s'", SLICE_ARG(name));
     return false;
 }
 
@@ -28,9 +36,8 @@ static bool read_scan_option(struct call *c, size_t i, struct scan_plan *plan) {
         return true;
     }
     if (call_is(c, i, "TYPE")) {
-        plan->type = c->argv[i + 1];
         plan->has_type = true;
-        return true;
+        return read_type(c, c->argv[i + 1], &plan->type);
     }
     int64_t count;
     if (!call_is(c, i, "COUNT")) return refuse(c, ERR_SYNTAX);
@@ -40,24 +47,22 @@ static bool read_scan_option(struct call *c, size_t i, struct scan_plan *plan) {
     return true;
 }
 
-static bool has_type(const struct entry *e, struct slice name) {
-    return slice_equal_nocase(name, slice_of(entry_type_name((enum value_type)e->type)));
+static bool wants_entry(void *arg, const struct entry *e) {
+    const struct scan_plan *plan = arg;
+    if (plan->has_pattern && !glob_match(plan->pattern, entry_key(e))) return false;
+    return !plan->has_type || e->type == plan->type;
 }
 
 static void visit_entry(void *arg, struct entry *e) {
     struct scan_plan *plan = arg;
-    struct slice key = entry_key(e);
-    if (entry_is_expired(e, plan->view->now_ms) && !plan->view->keep_expired) return;
-    if (plan->has_pattern && !glob_match(plan->pattern, key)) return;
-    if (plan->has_type && !has_type(e, plan->type)) return;
-    reply_bulk(&plan->keys, key);
+    reply_bulk(&plan->keys, entry_key(e));
     plan->found++;
 }
 
 /* SCAN cursor [MATCH pattern] [COUNT count] [TYPE type] */
 static void cmd_scan(struct call *c) {
     uint64_t cursor;
-    struct scan_plan plan = { .view = &c->view, .count = 10 };
+    struct scan_plan plan = { .count = 10 };
     if (!uint64_parse(c->argv[1], &cursor)) {
         reply_error(c->out, ERR_CURSOR);
         return;
@@ -67,7 +72,10 @@ static void cmd_scan(struct call *c) {
 
     reply_init(&plan.keys, c->out->protocol);
     struct chunk *later = reply_later(&plan.keys);
-    cursor = keyspace_scan(c->view.db, cursor, plan.count, visit_entry, &plan);
+    struct scan_visitor visitor = { wants_entry, visit_entry, &plan, .flush = change_flush_quietly };
+    if (exclusive_is_mine())
+        visitor.flush = NULL; /* the dispatcher flushes: a transaction's effects stay one */
+    cursor = keyspace_scan(&c->view, cursor, plan.count, &visitor);
     reply_later_array(&plan.keys, later, plan.found);
 
     char digits[INT64_TEXT_MAX];

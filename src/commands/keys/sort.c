@@ -148,7 +148,7 @@ static bool look_up(struct sort *s, struct slice pattern, struct span element,
     }
     struct hash_field found;
     if (e->type != TYPE_HASH || !hash_find(entry_value(e), field, &found, &scratch->hash)) return false;
-    if (hash_field_is_expired(&found, s->call->view.now_ms) && !s->call->view.keep_expired) return false;
+    if (hash_field_is_expired(&found, keyspace_now(&s->call->view))) return false;
     *out = found.value;
     return true;
 }

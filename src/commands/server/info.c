@@ -22,8 +22,8 @@ static void info_keyspace(const struct call *c, struct buf *out) {
         size_t keys = keyspace_count(db);
         if (keys == 0) continue;
         size_t expires = keyspace_expires(db);
-        buf_printf(out, "db%u:keys=%zu,expires=%zu,avg_ttl=%lld" CRLF, db, keys, expires,
-                   (long long)(expires ? expiry_average_ttl_ms(db) : 0));
+        buf_printf(out, "db%u:keys=%zu,expires=%zu,avg_ttl=%lld,keys_with_volatile_items=%zu" CRLF, db, keys,
+                   expires, (long long)(expires ? expiry_average_ttl_ms(db) : 0), keyspace_dated(db));
     }
 }
 

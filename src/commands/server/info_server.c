@@ -5,6 +5,7 @@
 #include "trivet/base/version.h"
 #include "trivet/engine/client/blocking.h"
 #include "trivet/engine/client/client.h"
+#include "trivet/engine/client/pause.h"
 #include "trivet/engine/client/pubsub.h"
 #include "trivet/engine/client/tracking.h"
 #include "trivet/engine/client/transaction.h"
@@ -78,6 +79,7 @@ void info_clients(const struct call *c, struct buf *out) {
     buf_printf(out, "total_watched_keys:%zu" CRLF, transaction_watched_keys());
     buf_printf(out, "total_blocking_keys:%zu" CRLF, blocking_keys_count());
     buf_printf(out, "total_blocking_keys_on_nokey:0" CRLF);
+    buf_printf(out, "paused_reason:%s" CRLF, mode == PAUSE_OFF ? "none" : "client_pause");
     buf_printf(out, "paused_actions:%s" CRLF "paused_timeout_milliseconds:%lld" CRLF, paused[mode],
                (long long)(mode == PAUSE_OFF ? 0 : pause_left_ms(now_ms)));
 }

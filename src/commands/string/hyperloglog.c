@@ -281,7 +281,7 @@ const struct command hyperloglog_commands[] = {
       .categories = CAT_HYPERLOGLOG, .keys = { KEY(KEY_RW | KEY_INSERT) }, .since = "2.8.9",
       .summary = "Counts elements in a HyperLogLog; a missing key is created.",
       .complexity = "O(1) for each element.", .syntax = "key [element [element ...]]" },
-    { .name = "PFCOUNT", .run = cmd_pfcount, .arity = -2, .kind = KEYED, .flags = READS,
+    { .name = "PFCOUNT", .run = cmd_pfcount, .arity = -2, .kind = KEYED, .flags = READS | MAY_REPLICATE,
       .categories = CAT_HYPERLOGLOG, .keys = { KEYS(KEY_RW | KEY_ACCESS, -1, 1) }, .since = "2.8.9",
       .summary = "Returns about how many different elements were counted in all of the keys.",
       .complexity = "O(1) with one key, O(N) with a big constant for N keys.", .syntax = "key [key ...]" },

@@ -98,10 +98,14 @@ static void set_with_options(struct call *c) {
         if (!plan.get) reply_null(c->out);
         return;
     }
+    if (!plan.get) reply_ok(c->out);
+    if (expiry_option_has_time(&plan.expiry) && keyspace_is_past(&c->view, plan.expiry.at_ms)) {
+        if (old) expire_at_once(c, key, old); /* and the new one never comes to be */
+        return;
+    }
     int64_t expiry_ms = plan.expiry.at_ms;
     if (plan.expiry.word == EXPIRY_KEEPTTL && old) expiry_ms = entry_expiry_ms(old);
     string_store(c, key, 2, old, expiry_ms);
-    if (!plan.get) reply_ok(c->out);
     changed_by_set(c, c->argv[2], &plan.expiry);
 }
 
@@ -195,8 +199,8 @@ static void give_expiry(struct call *c, struct slice key, const struct expiry_op
         changed(c, key, NOTIFY_GENERIC, "persist", EFFECT(LIT("PERSIST"), key));
         return;
     }
-    if (expiry->at_ms <= c->view.now_ms && !c->view.keep_expired) {
-        delete_string(c, key);
+    if (keyspace_is_past(&c->view, expiry->at_ms)) {
+        expire_at_once(c, key, e);
         return;
     }
     char digits[INT64_TEXT_MAX];
@@ -213,9 +217,9 @@ static void cmd_getex(struct call *c) {
         reply_error(c->out, ERR_SYNTAX);
         return;
     }
+    if (!expiry_option_resolve(c, &expiry)) return;
     struct entry *e = keyspace_read(&c->view, c->argv[1]);
     if (!string_or_missing(c, e)) return;
-    if (e && !expiry_option_resolve(c, &expiry)) return;
     string_reply(c->out, e);
     if (e) give_expiry(c, c->argv[1], &expiry);
 }

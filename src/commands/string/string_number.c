@@ -77,7 +77,7 @@ static void cmd_decrby(struct call *c) {
 /* The digits stay text even if they are a whole number: OBJECT ENCODING shows the difference. */
 static struct entry *write_digits(struct entry *e, struct slice digits) {
     memcpy(entry_make_writable(&e, digits.len, digits.len), digits.ptr, digits.len);
-    e->raw = false;
+    e->raw_or_dated = false;
     return e;
 }
 

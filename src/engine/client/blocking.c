@@ -1,9 +1,9 @@
-/* blocking.c: waiting clients and CLIENT PAUSE. See blocking.h. */
+/* blocking.c: clients that wait. See blocking.h. */
+#include "trivet/base/clock.h"
 #include "trivet/base/mem.h"
 #include "trivet/base/number.h"
-#include "trivet/engine/client/transaction.h"
+#include "trivet/engine/client/pause.h"
 #include "trivet/engine/turn/turn.h"
-#include "trivet/engine/turn/workers.h"
 #include "waiting.h"
 #include <math.h>
 
@@ -135,12 +135,14 @@ void blocking_reply_unblocked(struct reply *out) {
 
 void blocking_timeout(struct client *c) {
     if (c->flags & CLIENT_POSTPONED)
-        pause_check(turn_now_ms);
+        pause_check(clock_wall_ms()); /* the turn may have begun before the end */
     else
         blocking_finish(c, UNBLOCK_TIMEOUT);
 }
 
-size_t blocking_count(void) { return atomic_load_explicit(&blocked_clients, memory_order_relaxed); }
+size_t blocking_count(void) {
+    return atomic_load_explicit(&blocked_clients, memory_order_relaxed) + pause_postponed_count();
+}
 size_t blocking_timeout_count(void) {
     return atomic_load_explicit(&blocked_with_timeout, memory_order_relaxed);
 }
@@ -184,81 +186,8 @@ bool blocking_parse_ms(struct call *c, struct slice text, int64_t *timeout_ms) {
     return true;
 }
 
-/* ---- the pause ---- */
-
-static enum pause_mode mode = PAUSE_OFF;
-static int64_t paused_until_ms;
-
-/* This worker's clients whose command waits for the end of the pause. */
-static _Thread_local uint64_t *postponed;
-static _Thread_local size_t postponed_count, postponed_room;
-
-void pause_begin(enum pause_mode wanted, int64_t until_ms) {
-    int64_t now = turn_now_ms;
-    enum pause_mode old = pause_mode_now(now);
-    mode = old > wanted ? old : wanted;
-    paused_until_ms = old != PAUSE_OFF && paused_until_ms > until_ms ? paused_until_ms : until_ms;
-    obstacle_set(OBSTACLE_PAUSE, true);
-}
-
-static void check_letter(struct letter *self) {
-    mem_free(self);
-    pause_check(turn_now_ms);
-}
-
-void pause_end(void) {
-    mode = PAUSE_OFF;
-    obstacle_set(OBSTACLE_PAUSE, false);
-    for (int i = 0; i < thread_worker_count; i++) {
-        struct letter *l = mem_alloc(sizeof *l);
-        l->run = check_letter;
-        worker_post(i, l);
-    }
-}
-
-enum pause_mode pause_mode_now(int64_t now_ms) { return now_ms < paused_until_ms ? mode : PAUSE_OFF; }
-
-int64_t pause_left_ms(int64_t now_ms) {
-    return pause_mode_now(now_ms) == PAUSE_OFF ? 0 : paused_until_ms - now_ms;
-}
-
-bool pause_holds(const struct client *c, const struct command *command, int64_t now_ms) {
-    enum pause_mode now_mode = pause_mode_now(now_ms);
-    if (now_mode == PAUSE_OFF || (command->flags & RUNS_PAUSED) || (c->flags & CLIENT_INTERNAL)) return false;
-    if (now_mode == PAUSE_ALL) return true;
-    uint32_t flags = command->flags;
-    if (flags & RUNS_QUEUE) flags |= transaction_flags(c);
-    return flags & (WRITES | MAY_REPLICATE);
-}
-
-void pause_postpone(struct client *c) {
-    c->flags |= CLIENT_POSTPONED;
-    if (postponed_count == postponed_room) {
-        postponed_room = postponed_room ? postponed_room * 2 : 16;
-        postponed = mem_realloc(postponed, postponed_room * sizeof *postponed);
-    }
-    postponed[postponed_count++] = c->id;
-    client_hooks.timer(c, pause_left_ms(turn_now_ms) + 1);
-}
-
-void pause_check(int64_t now_ms) {
-    if (postponed_count == 0 || pause_mode_now(now_ms) != PAUSE_OFF) return;
-    uint64_t *ids = postponed;
-    size_t count = postponed_count;
-    postponed = NULL; /* a resumed client may be postponed again at once */
-    postponed_count = postponed_room = 0;
-    for (size_t i = 0; i < count; i++) {
-        struct client *c = client_find_here(ids[i]);
-        if (!c || !(c->flags & CLIENT_POSTPONED)) continue;
-        c->flags &= ~(uint32_t)CLIENT_POSTPONED;
-        client_hooks.timer(c, -1);
-        client_hooks.resume(c);
-    }
-    mem_free(ids);
-}
-
 void blocking_forget(struct client *c) {
-    c->flags &= ~(uint32_t)CLIENT_POSTPONED;
+    pause_forget(c);
     if (!c->blocked) return;
     if (c->blocked->waiting) waiting_withdraw(c->blocked->waiting);
     struct blocked b = leave(c);

@@ -8,6 +8,7 @@
 #include "trivet/base/hashing.h"
 #include "trivet/base/mem.h"
 #include "trivet/engine/client/interest.h"
+#include "trivet/engine/client/pause.h"
 #include "trivet/engine/turn/locks.h"
 #include "trivet/engine/turn/workers.h"
 #include "waiting.h"
@@ -237,7 +238,7 @@ static struct served *run_again(const struct waiting *w, size_t argument, int64_
         .command = w->kept->command,
         .argv = w->kept->argv,
         .argc = w->kept->argc,
-        .view = { .db = w->db, .now_ms = now_ms },
+        .view = { .db = w->db, .now_ms = now_ms, .expiry = expiry_for_client(&stand_in, now_ms) },
         .ready_key = argument,
     };
     call_set_keys(&call, &w->kept->keys);

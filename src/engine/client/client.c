@@ -103,10 +103,12 @@ static void describe_flags(const struct client *c, struct buf *out) {
         uint32_t flag;
         char letter;
     } letters[] = {
-        { CLIENT_MONITORING, 'O' },    { CLIENT_SUBSCRIBED, 'P' }, { CLIENT_IN_MULTI, 'x' },
-        { CLIENT_BLOCKED, 'b' },       { CLIENT_TRACKING, 't' },   { CLIENT_TRACKING_BROKEN_REDIRECT, 'R' },
-        { CLIENT_CLOSE_AFTER, 'c' },   { CLIENT_CLOSING, 'A' },    { CLIENT_UNIX_SOCKET, 'U' },
-        { CLIENT_READONLY_SLOT, 'r' }, { CLIENT_NO_EVICT, 'e' },   { CLIENT_NO_TOUCH, 'T' },
+        { CLIENT_MONITORING, 'O' },    { CLIENT_SUBSCRIBED, 'P' },
+        { CLIENT_IN_MULTI, 'x' },      { CLIENT_BLOCKED | CLIENT_POSTPONED, 'b' },
+        { CLIENT_TRACKING, 't' },      { CLIENT_TRACKING_BROKEN_REDIRECT, 'R' },
+        { CLIENT_CLOSE_AFTER, 'c' },   { CLIENT_CLOSING, 'A' },
+        { CLIENT_UNIX_SOCKET, 'U' },   { CLIENT_READONLY_SLOT, 'r' },
+        { CLIENT_NO_EVICT, 'e' },      { CLIENT_NO_TOUCH, 'T' },
         { CLIENT_IMPORT_SOURCE, 'I' },
     };
     size_t before = out->len;
@@ -131,8 +133,10 @@ void client_describe(const struct client *c, int64_t now_ms, struct buf *out) {
     long long queued = c->flags & CLIENT_IN_MULTI ? (long long)transaction_length(c) : -1;
     buf_printf(out, " multi=%lld watch=%zu", queued, transaction_watched(c));
     size_t input_free = c->input_room > c->input_pending ? c->input_room - c->input_pending : 0;
-    buf_printf(out, " qbuf=%zu qbuf-free=%zu argv-mem=%zu multi-mem=%zu rbs=%zu rbp=0", c->input_pending,
-               input_free, c->arguments_memory, transaction_memory(c), c->reply.memory);
+    /* A command that is held is parsed: it counts by its arguments. */
+    buf_printf(out, " qbuf=%zu qbuf-free=%zu argv-mem=%zu multi-mem=%zu rbs=%zu rbp=0",
+               c->input_pending - c->held_input, input_free, c->arguments_memory + c->held_arguments,
+               transaction_memory(c), c->reply.memory);
     buf_printf(out, " obl=%zu oll=%u omem=%zu tot-mem=%zu events=%s cmd=%s", c->reply.bytes,
                c->reply.chunks > 1 ? c->reply.chunks - 1 : 0, c->reply.memory, client_memory(c),
                c->reply.bytes ? "rw" : "r", c->last_command ? c->last_command->full_name : "NULL");

@@ -8,6 +8,7 @@
 #include "trivet/base/buf.h"
 #include "trivet/base/log.h"
 #include "trivet/engine/client/client.h"
+#include "trivet/engine/client/pause.h"
 #include "trivet/engine/client/transaction.h"
 #include "trivet/engine/command/registry.h"
 #include "trivet/engine/run/change.h"
@@ -111,8 +112,14 @@ static uint32_t effective_flags(const struct call *call) {
     return flags & RUNS_QUEUE ? flags | transaction_flags(call->client) : flags;
 }
 
+/* While a pause is on, nothing is evicted and no write runs. An import must not lose what it brought. */
+static enum room look_for_room(int64_t now_ms) {
+    if (pause_mode_now(now_ms) != PAUSE_OFF) return ROOM_ENOUGH;
+    return options.import_mode ? eviction_look() : eviction_make_room(now_ms, change_flush_quietly);
+}
+
 static bool admit_memory(struct call *call) {
-    if (eviction_make_room(call->view.now_ms, change_flush_quietly) != ROOM_NONE) return true;
+    if (look_for_room(call->view.now_ms) != ROOM_NONE) return true;
     if (!(effective_flags(call) & GROWS)) return true;
     return refuse(call, LIT("OOM command not allowed when used memory > 'maxmemory'."));
 }

@@ -73,11 +73,9 @@ void changed_database(struct call *c, uint32_t db, struct effect effect) {
 }
 
 void change_vanished(struct keyspace_view *view, struct slice key, enum vanish_reason reason) {
-    key_changed(view, NULL, view->db, key);
-    if (reason == VANISHED_EXPIRED)
-        notify(view->db, NOTIFY_EXPIRED, "expired", key);
-    else
-        notify(view->db, NOTIFY_EVICTED, "evicted", key);
+    if (reason != VANISHED_OVERWRITTEN) key_changed(view, NULL, view->db, key);
+    if (reason == VANISHED_EXPIRED) notify(view->db, NOTIFY_EXPIRED, "expired", key);
+    if (reason == VANISHED_EVICTED) notify(view->db, NOTIFY_EVICTED, "evicted", key);
     const struct slice argv[] = { LIT_INIT("DEL"), key };
     gather(view->db, (struct effect){ argv, 2 });
 }

@@ -6,6 +6,7 @@
 #include "trivet/engine/run/dispatch.h"
 #include "admit.h"
 #include "trivet/engine/client/blocking.h"
+#include "trivet/engine/client/pause.h"
 #include "trivet/engine/client/tracking.h"
 #include "trivet/engine/client/transaction.h"
 #include "trivet/engine/command/registry.h"
@@ -36,7 +37,7 @@ static enum dispatched converse(struct call *call) {
     if (!dispatch_admit(call)) return c->flags & CLIENT_CLOSING ? DISPATCH_CLOSE : DISPATCH_DONE;
     if (UNLIKELY(obstacle_is_set(OBSTACLE_PAUSE)) && !is_queueing(c, call->command) &&
         pause_holds(c, call->command, turn_now_ms)) {
-        pause_postpone(c);
+        pause_postpone(call);
         return DISPATCH_POSTPONED;
     }
     c->last_command = call->command;

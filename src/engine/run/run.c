@@ -78,7 +78,8 @@ static void settle(struct client *c) {
 static void run_exclusive(struct call *call) {
     exclusive_begin();
     call->locked = NULL;
-    if (LIKELY(!(call->client->flags & CLIENT_CLOSING))) { /* CLIENT KILL may have come first */
+    call->view.expiry = expiry_of_call(call->client, call->origin); /* a pause may have begun meanwhile */
+    if (LIKELY(!(call->client->flags & CLIENT_CLOSING))) {          /* CLIENT KILL may have come first */
         execute(call);
         settle(call->client);
     }

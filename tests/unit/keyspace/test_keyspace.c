@@ -175,7 +175,7 @@ static void nothing_expires_while_a_journal_is_replayed(void **state) {
     (void)state;
     put(0, NOW_MS, LIT("old"), LIT("v"), NOW_MS - 10);
     struct keyspace_view view = view_at(0, NOW_MS);
-    view.keep_expired = true;
+    view.expiry = EXPIRY_KEEPS;
     assert_non_null(keyspace_write(&view, LIT("old")));
     assert_int_equal(notes.expired, 0);
     assert_null(look(0, NOW_MS, LIT("old")));

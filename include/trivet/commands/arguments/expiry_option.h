@@ -42,6 +42,9 @@ static inline bool expiry_option_has_time(const struct expiry_option *o) {
     return o->word >= EXPIRY_EX && o->word <= EXPIRY_PXAT;
 }
 
+/* The key's time is past: it goes as if it had expired by itself. `e` is from keyspace_write. */
+void expire_at_once(struct call *c, struct slice key, struct entry *e);
+
 /* "ERR invalid expire time in 'set' command". */
 void reply_invalid_expiry(struct call *c);
 

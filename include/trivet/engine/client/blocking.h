@@ -1,6 +1,6 @@
-/* blocking.h: clients that wait: for a time, for replicas, for keys, for a pause to end.
+/* blocking.h: clients that wait: for a time, for replicas, for keys. (For the end of a pause: pause.h.)
  *
- * Thread: the client's own worker. Pausing is changed with the gate closed. */
+ * Thread: the client's own worker. */
 #ifndef TRIVET_ENGINE_CLIENT_BLOCKING_H
 #define TRIVET_ENGINE_CLIENT_BLOCKING_H
 
@@ -37,8 +37,8 @@ void blocking_reply_unblocked(struct reply *out);
 void blocking_timeout(struct client *c);
 /* The client is gone: no reply. */
 void blocking_forget(struct client *c);
-size_t blocking_count(void);                       /* blocked clients of all workers, any thread */
-size_t blocking_timeout_count(void);               /* those of them that have a timeout */
+size_t blocking_count(void);         /* blocked and postponed clients of all workers, any thread */
+size_t blocking_timeout_count(void); /* the blocked ones that have a timeout */
 size_t blocking_arguments(const struct client *c); /* bytes of the arguments that a blocked client keeps */
 size_t blocking_memory(const struct client *c);    /* all that it keeps for its wait */
 
@@ -80,20 +80,5 @@ size_t blocking_keys_count(void); /* keys that clients wait for, any thread */
  * timeout in ms (0: for ever). False after replying the error. */
 bool blocking_parse_seconds(struct call *c, struct slice text, int64_t *timeout_ms);
 bool blocking_parse_ms(struct call *c, struct slice text, int64_t *timeout_ms);
-
-/* CLIENT PAUSE. */
-enum pause_mode { PAUSE_OFF, PAUSE_WRITES, PAUSE_ALL };
-/* Pauses till `until_ms` (wall clock); a longer or stricter pause that is on already is kept. Gate closed. */
-void pause_begin(enum pause_mode mode, int64_t until_ms);
-void pause_end(void); /* gate closed */
-enum pause_mode pause_mode_now(int64_t now_ms);
-int64_t pause_left_ms(int64_t now_ms);
-/* True if this command of this client must wait; the dispatcher then answers POSTPONED and calls
- * pause_postpone. */
-bool pause_holds(const struct client *c, const struct command *command, int64_t now_ms);
-void pause_postpone(struct client *c);
-/* Resumes this worker's postponed clients if the pause is over; each worker's cron and the letters of
- * pause_end call it. */
-void pause_check(int64_t now_ms);
 
 #endif

@@ -66,9 +66,11 @@ struct client {
     int64_t created_ms, active_ms; /* wall clock */
     uint64_t bytes_in, bytes_out, commands;
     size_t input_pending,
-        input_room;              /* bytes of query not parsed yet; memory of the query buffer; set by net */
-    size_t arguments_memory;     /* of the incomplete command being read; set by net */
-    int64_t soft_limit_since_ms; /* over the soft output limit since then; 0: it is not */
+        input_room;          /* bytes of query not parsed yet; memory of the query buffer; set by net */
+    size_t arguments_memory; /* of the incomplete command being read; set by net */
+    size_t held_input,
+        held_arguments; /* of a postponed command: its part of input_pending (set by net), its arguments */
+    int64_t soft_limit_since_ms;    /* over the soft output limit since then; 0: it is not */
     struct client *previous, *next; /* its worker's list */
 };
 

@@ -6,9 +6,16 @@
 #define TRIVET_ENGINE_RUN_RUN_H
 
 #include "trivet/engine/client/client.h"
+#include "trivet/engine/client/pause.h"
 #include "trivet/engine/command/call.h"
 #include "trivet/engine/command/kept.h"
 #include "trivet/engine/turn/turn.h"
+
+/* What a call does with what is over. */
+static inline enum expiry expiry_of_call(const struct client *c, const struct origin *origin) {
+    if (UNLIKELY(origin->is_replay)) return EXPIRY_KEEPS;
+    return LIKELY(!data_may_stand_still()) ? EXPIRY_DELETES : expiry_for_client(c, turn_now_ms);
+}
 
 /* A call of this client; its reply goes to the client. The command is still to be set. */
 static inline void call_init(struct call *call, struct client *c, const struct origin *origin) {
@@ -23,7 +30,7 @@ static inline void call_init(struct call *call, struct client *c, const struct o
     call->view = (struct keyspace_view){ .db = c->db,
                                          .now_ms = turn_now_ms,
                                          .no_touch = c->flags & CLIENT_NO_TOUCH,
-                                         .keep_expired = origin->is_replay };
+                                         .expiry = expiry_of_call(c, origin) };
     call_set_keys(call, &no_keys);
     call->request_bytes = 0;
     call->reply_bytes = 0;
