@@ -26,7 +26,7 @@
 
 /* What the hooks were told; the counts may be added to by several threads. */
 struct notes {
-    atomic_size_t saved, expired, evicted, missed, flushed;
+    atomic_size_t saved, expired, evicted, overwritten, missed, flushed;
     uint32_t db;
     int64_t now_ms;
     char key[KEY_ROOM];
@@ -58,10 +58,11 @@ static const struct keyspace_saver note_saver = { note_saved, note_placed, note_
                                                   note_swapped };
 
 static void note_vanished(struct keyspace_view *view, struct slice key, enum vanish_reason reason) {
-    if (reason == VANISHED_EXPIRED)
-        notes.expired++;
-    else
-        notes.evicted++;
+    switch (reason) {
+    case VANISHED_EXPIRED: notes.expired++; break;
+    case VANISHED_EVICTED: notes.evicted++; break;
+    case VANISHED_OVERWRITTEN: notes.overwritten++; break;
+    }
     if (thread_is_parallel()) return;
     notes.db = view->db;
     notes.now_ms = view->now_ms;
@@ -130,17 +131,24 @@ static inline struct shard *shard_of(struct slice key) {
     return &shards[SHARD_OF(keyspace_hash(&view, key))];
 }
 
+static bool count_if_dated(void *arg, void *item) {
+    *(size_t *)arg += entry_due_ms(item) != INT64_MAX;
+    return true;
+}
+
 /* Checks every table, and that the counters tell what is in them. */
 static inline void check_counts(void) {
     for (uint32_t db = 0; db < DATABASES; db++) {
-        size_t keys = 0, expires = 0;
+        size_t keys = 0, expires = 0, dated = 0;
         for (uint32_t i = 0; i < SHARD_COUNT; i++) {
             struct keydb *kdb = shard_db(&shards[i], db);
             if (!kdb) continue;
             table_check(&kdb->table);
             keys += table_count(&kdb->table);
             expires += kdb->expires;
+            (void)table_each(&kdb->table, count_if_dated, &dated);
         }
+        assert_int_equal(keyspace_dated(db), dated);
         assert_int_equal(keyspace_count(db), keys);
         assert_int_equal(keyspace_expires(db), expires);
     }

@@ -3,6 +3,7 @@
 #include "trivet/base/background.h"
 #include "trivet/base/buf.h"
 #include "trivet/base/random.h"
+#include "trivet/types/hash.h"
 
 #define KEYS 400
 
@@ -171,14 +172,102 @@ static void an_expired_key_is_reported_counted_and_gone(void **state) {
     assert_int_equal(COUNTER_SUM(expired), 1);
 }
 
-static void nothing_expires_while_a_journal_is_replayed(void **state) {
+/* Each door, and the random key, by the three ways with what is over. */
+static void what_is_over_is_deleted_hidden_or_kept(void **state) {
     (void)state;
-    put(0, NOW_MS, LIT("old"), LIT("v"), NOW_MS - 10);
+    static const struct {
+        enum expiry expiry;
+        bool seen;
+        size_t count, expired;
+    } rows[] = { { EXPIRY_DELETES, false, 0, 1 },
+                 { EXPIRY_HIDES, false, 1, 0 },
+                 { EXPIRY_KEEPS, true, 1, 0 } };
+    struct entry *(*const doors[])(struct keyspace_view *, struct slice) = { keyspace_read, keyspace_peek,
+                                                                             keyspace_write };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        for (size_t d = 0; d < COUNT_OF(doors); d++) {
+            struct keyspace_view view = view_at(0, NOW_MS);
+            struct buf key = { 0 };
+            view.expiry = rows[i].expiry;
+            notes.expired = 0;
+            put(0, NOW_MS, LIT("old"), LIT("v"), NOW_MS - 10);
+            assert_int_equal(keyspace_random_key(&view, &key), rows[i].seen);
+            assert_int_equal(doors[d](&view, LIT("old")) != NULL, rows[i].seen);
+            assert_int_equal(keyspace_count(0), rows[i].count);
+            assert_int_equal(notes.expired, rows[i].expired);
+            buf_release(&key);
+        }
+    }
+}
+
+static void an_insert_takes_the_place_of_what_is_hidden(void **state) {
+    (void)state;
     struct keyspace_view view = view_at(0, NOW_MS);
-    view.expiry = EXPIRY_KEEPS;
-    assert_non_null(keyspace_write(&view, LIT("old")));
-    assert_int_equal(notes.expired, 0);
-    assert_null(look(0, NOW_MS, LIT("old")));
+    view.expiry = EXPIRY_HIDES;
+    put(0, NOW_MS, LIT("k"), LIT("old"), NOW_MS - 10);
+    keyspace_walk_begin(&note_saver);
+    assert_null(keyspace_write(&view, LIT("k")));
+    keyspace_insert(&view, entry_new_string(LIT("k"), LIT("new"), NO_EXPIRY, 0));
+    assert_int_equal(notes.overwritten, 1);
+    assert_int_equal(notes.saved, 1);
+    assert_int_equal(notes.expired + COUNTER_SUM(expired) + COUNTER_SUM(evicted), 0);
+    assert_int_equal(keyspace_count(0), 1);
+    assert_int_equal(keyspace_expires(0), 0);
+    check_counts();
+}
+
+static struct entry *new_hash(struct slice key, int64_t expiry_ms) {
+    struct value v = hash_new();
+    (void)hash_set(&v, LIT("f"), LIT("v"), expiry_ms);
+    (void)hash_set(&v, LIT("g"), LIT("v"), HASH_NO_EXPIRY);
+    return entry_new_value(key, TYPE_HASH, v, NO_EXPIRY, 0);
+}
+
+/* Gives the field f of the hash in `e` another time. */
+static void date_field(struct keyspace_view *view, struct entry *e, int64_t expiry_ms) {
+    struct value v = entry_value(e);
+    (void)hash_set_expiry(&v, LIT("f"), expiry_ms);
+    entry_set_value(e, v);
+    keyspace_note_elements(view, e);
+}
+
+static void keys_with_elements_that_expire_are_counted_wherever_they_are(void **state) {
+    (void)state;
+    struct keyspace_view view = view_at(0, NOW_MS), other = view_at(1, NOW_MS);
+    struct slice key = LIT("h");
+    keyspace_insert(&view, new_hash(key, HASH_NO_EXPIRY));
+    assert_int_equal(keyspace_dated(0), 0);
+    struct entry *e = keyspace_write(&view, key);
+    date_field(&view, e, NOW_MS + 100);
+    date_field(&view, e, NOW_MS + 200);
+    assert_int_equal(keyspace_dated(0), 1);
+    e = keyspace_set_expiry(&view, e, NOW_MS + 1000); /* it moves */
+    assert_int_equal(keyspace_dated(0), 1);
+    keyspace_insert(&other, entry_copy(e, key, NO_EXPIRY, 0));
+    date_field(&view, e, HASH_NO_EXPIRY);
+    check_counts();
+    assert_int_equal(keyspace_dated(0), 0);
+    assert_int_equal(keyspace_dated(1), 1);
+    e = keyspace_write(&other, key);
+    keyspace_detach(&other, e);
+    assert_int_equal(keyspace_dated(1), 0);
+    keyspace_put(&view, entry_renamed(e, key)); /* over the one that has none any more */
+    assert_int_equal(keyspace_dated(0), 1);
+    keyspace_swap(0, 1);
+    assert_int_equal(keyspace_dated(1), 1);
+    check_counts();
+    put(1, NOW_MS, key, LIT("text"), NO_EXPIRY);
+    assert_int_equal(keyspace_dated(1), 0);
+    keyspace_put(&other, new_hash(key, NOW_MS + 5));
+    keyspace_put(&view, new_hash(key, NOW_MS + 5));
+    expiry_cycle(NOW_MS + 6, INT64_MAX / 2, NULL);
+    assert_int_equal(keyspace_dated(0) + keyspace_dated(1), 0);
+    assert_int_equal(COUNTER_SUM(expired_fields), 2);
+    check_counts();
+    keyspace_put(&other, new_hash(key, NOW_MS + 50));
+    keyspace_flush(1, false);
+    assert_int_equal(keyspace_dated(1), 0);
+    check_counts();
 }
 
 /* Each way to change or lose an entry tells a running snapshot once, and before. */
@@ -287,7 +376,9 @@ int main(void) {
         KEYSPACE_TEST(any_row_of_commands_matches_the_model),
         KEYSPACE_TEST(a_hash_is_taken_from_the_ref_at_the_same_address),
         KEYSPACE_TEST(an_expired_key_is_reported_counted_and_gone),
-        KEYSPACE_TEST(nothing_expires_while_a_journal_is_replayed),
+        KEYSPACE_TEST(what_is_over_is_deleted_hidden_or_kept),
+        KEYSPACE_TEST(an_insert_takes_the_place_of_what_is_hidden),
+        KEYSPACE_TEST(keys_with_elements_that_expire_are_counted_wherever_they_are),
         KEYSPACE_TEST(an_old_image_is_saved_once_before_any_change),
         KEYSPACE_TEST(hits_and_misses_are_counted_by_reading_alone),
         KEYSPACE_TEST(reading_refreshes_the_clock_and_peeking_does_not),

@@ -112,6 +112,37 @@ static void any_cursor_of_a_client_is_harmless(void **state) {
     assert_true(visits > 0);
 }
 
+static bool wants_even(void *arg, const struct entry *e) {
+    (void)arg;
+    struct slice key = entry_key(e);
+    return (key.ptr[key.len - 1] - '0') % 2 == 0;
+}
+
+/* Half of the keys are over; of those only the wanted half goes, and only if the view deletes. */
+static void what_is_over_and_wanted_is_deleted(void **state) {
+    (void)state;
+    static const struct {
+        enum expiry expiry;
+        size_t visits, left;
+    } rows[] = { { EXPIRY_HIDES, 250, 1000 }, { EXPIRY_KEEPS, 500, 1000 }, { EXPIRY_DELETES, 250, 750 } };
+    char text[KEY_ROOM];
+    for (size_t i = 0; i < 1000; i++)
+        put(1, NOW_MS, key_text(text, "s", i), LIT("v"), i % 4 < 2 ? NOW_MS - 1 : NOW_MS + 1);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct keyspace_view view = view_at(1, NOW_MS);
+        size_t visits = 0;
+        struct scan_visitor v = { wants_even, mark_seen, &visits, note_flush };
+        view.expiry = rows[i].expiry;
+        for (uint64_t cursor = 0; (cursor = keyspace_scan(&view, cursor, 10, &v)) != 0;) {
+        }
+        assert_int_equal(visits, rows[i].visits);
+        assert_int_equal(keyspace_count(1), rows[i].left);
+        assert_int_equal(notes.expired, 1000 - rows[i].left);
+        assert_int_equal(notes.flushed > 0, rows[i].left < 1000);
+    }
+    check_counts();
+}
+
 static bool stop_after_ten(void *arg, struct entry *e) {
     (void)e;
     return ++*(size_t *)arg < 10;
@@ -144,6 +175,7 @@ int main(void) {
         SCAN_TEST(keys_that_stay_are_visited_however_tables_change),
         SCAN_TEST(an_empty_database_ends_in_one_call),
         SCAN_TEST(any_cursor_of_a_client_is_harmless),
+        SCAN_TEST(what_is_over_and_wanted_is_deleted),
         SCAN_TEST(each_visits_every_key_once_or_stops_when_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
