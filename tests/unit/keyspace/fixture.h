@@ -89,6 +89,7 @@ static inline int keyspace_start_with(int workers) {
     };
     counters_reset();
     keyspace_init(DATABASES);
+    shards_are_mine = true; /* as if the gate were closed; other threads lock */
     return 0;
 }
 

@@ -55,6 +55,7 @@ static void a_shared_shard_is_of_whoever_locked_it_or_runs_alone(void **state) {
 #else
     const bool known = false;
 #endif
+    shards_are_mine = false;
     assert_true(shard_is_mine(&shards[3])); /* one worker */
     shards_are_shared = true;
     assert_int_equal(shard_is_mine(&shards[3]), !known);
