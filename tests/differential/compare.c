@@ -14,6 +14,9 @@ struct known_difference {
 };
 
 static struct known_difference known[] = {
+    { "GETEX ...", "...", "-ERR invalid expire time in 'getex' command",
+      "Valkey 9 judges the options before it looks at the key", 0 },
+    { "GETEX ...", "...", "-ERR value is not an integer or out of range", "the same", 0 },
     { "SORT...", "-ERR One or more scores can't be converted into double", ":...", "the same, stored", 0 },
     { "SORT...", "-ERR One or more scores can't be converted into double", "*[...]",
       "Redis 7.0 looks at an errno that another command left", 0 },
