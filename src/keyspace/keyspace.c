@@ -241,6 +241,12 @@ void keyspace_insert(struct keyspace_view *view, struct entry *e) {
     struct keydb *kdb = db_of(view, hash);
     if (UNLIKELY(view->expiry == EXPIRY_HIDES)) make_place(view, kdb, e, hash);
     insert_at(view->db, kdb, e, hash);
+    if (keyspace_hooks.made) keyspace_hooks.made(view, entry_key(e));
+}
+
+void keyspace_load(struct keyspace_view *view, struct entry *e) {
+    uint64_t hash = hash_of(view, e);
+    insert_at(view->db, db_of(view, hash), e, hash);
 }
 
 void keyspace_moved(struct keyspace_view *view, const void *old, bool had_expiry, struct entry *fresh) {

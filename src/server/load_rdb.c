@@ -102,7 +102,7 @@ static bool insert(struct loading *l, struct shard *s, struct entry *e, struct k
     struct keydb *kdb = shard_db_make(s, db);
     bool is_new = !table_find(&kdb->table, ref->key, ref->hash);
     if (is_new)
-        keyspace_insert(&view, e);
+        keyspace_load(&view, e);
     else if (l->plan->replace)
         keyspace_put(&view, e);
     return is_new || l->plan->replace;

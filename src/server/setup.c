@@ -188,7 +188,8 @@ static size_t bytes_for_the_disk(void) {
 /* ---- hooks ---- */
 
 static void fill_hooks(void) {
-    keyspace_hooks = (struct keyspace_hooks){ .vanished = change_vanished,
+    keyspace_hooks = (struct keyspace_hooks){ .made = change_made,
+                                              .vanished = change_vanished,
                                               .elements_vanished = change_elements_vanished,
                                               .missed = change_missed };
     eviction_not_counted = bytes_for_the_disk;

@@ -71,6 +71,8 @@ enum vanish_reason {
 /* What the layers above want to know; filled once at start-up, before any thread. Called under the
  * shard's lock. */
 struct keyspace_hooks {
+    /* A key that was not there is now, by keyspace_insert. */
+    void (*made)(struct keyspace_view *view, struct slice key);
     /* An entry is about to be freed, for that reason. A command's own delete is not reported here. */
     void (*vanished)(struct keyspace_view *view, struct slice key, enum vanish_reason reason);
     /* Elements of an entry's value (fields of a hash) expired and are out of it; `emptied`: the entry goes
@@ -103,8 +105,10 @@ struct entry *keyspace_peek(struct keyspace_view *view, struct slice key);
 /* The door for changing. NULL if the view does not see it. */
 struct entry *keyspace_write(struct keyspace_view *view, struct slice key);
 
-/* Adds an entry whose key the view does not see; the keyspace owns it from now on. */
+/* Adds an entry whose key the view does not see; the keyspace owns it from now on. Tells `made`. */
 void keyspace_insert(struct keyspace_view *view, struct entry *e);
+/* The same for a loader: nobody is told. */
+void keyspace_load(struct keyspace_view *view, struct entry *e);
 /* `fresh` takes the place of `old`, which came from keyspace_write and has the same key. `old` is freed
  * (on the background thread if big), or not if it already is gone because an entry_* function moved it:
  * then pass its old address in keyspace_moved, with what changed. */

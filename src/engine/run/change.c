@@ -12,6 +12,7 @@
 #include "trivet/engine/settings/options.h"
 #include "trivet/engine/turn/turn.h"
 #include "trivet/keyspace/counters.h"
+#include "trivet/keyspace/eviction.h"
 #include "trivet/persist/journal.h"
 
 static _Thread_local struct effects gathered;
@@ -19,7 +20,6 @@ static _Thread_local struct effects gathered;
 /* `by`: whose command it was, to whom its own changes need not be reported (NOLOOP); NULL: nobody's. */
 static void key_changed(struct keyspace_view *view, const struct client *by, uint32_t db, struct slice key) {
     struct shard *s = &shards[keyspace_shard(view, key)];
-    COUNTER_ADD(counters_mine()->dirty, 1);
     if (UNLIKELY(s->interests != NULL)) {
         transaction_touch(s, db, key);
         blocking_key_changed(s, db, key);
@@ -60,10 +60,65 @@ void changed_in(struct call *c, uint32_t db, struct slice key, enum notify_class
     if (!c->origin->is_replay) gather(db, effect);
 }
 
-void changed(struct call *c, struct slice key, enum notify_class class, const char *event,
-             struct effect effect) {
+void changed_times(struct call *c, struct slice key, size_t times, enum notify_class class, const char *event,
+                   struct effect effect) {
+    COUNTER_ADD(counters_mine()->dirty, times);
     changed_in(c, c->view.db, key, class, event, effect);
 }
+
+void changed(struct call *c, struct slice key, enum notify_class class, const char *event,
+             struct effect effect) {
+    changed_times(c, key, 1, class, event, effect);
+}
+
+/* ---- collections ---- */
+
+static const enum notify_class class_of_type[TYPE_COUNT] = {
+    [TYPE_LIST] = NOTIFY_LIST, [TYPE_SET] = NOTIFY_SET,       [TYPE_HASH] = NOTIFY_HASH,
+    [TYPE_ZSET] = NOTIFY_ZSET, [TYPE_STREAM] = NOTIFY_STREAM,
+};
+
+bool change_open(struct call *c, struct slice key, enum value_type type, struct keyspace_change *out) {
+    if (LIKELY(keyspace_open(&c->view, key, type, out))) return true;
+    reply_error(c->out, ERR_WRONGTYPE);
+    return false;
+}
+
+void change_close(struct call *c, struct keyspace_change *change, size_t times, const char *event,
+                  struct effect effect) {
+    enum keyspace_closed closed = keyspace_close(&c->view, change);
+    if (times > 0) changed_times(c, change->key, times, class_of_type[change->type], event, effect);
+    if (UNLIKELY(closed == CLOSED_DELETED)) notify(c->view.db, NOTIFY_GENERIC, "del", change->key);
+}
+
+void change_store_entry(struct call *c, struct slice key, struct entry *fresh, enum notify_class class,
+                        const char *event) {
+    struct entry *old = keyspace_write(&c->view, key);
+    if (!fresh) {
+        if (!old) return;
+        keyspace_delete(&c->view, old, options.lazyfree_lazy_server_del);
+        changed(c, key, NOTIFY_GENERIC, "del", EFFECT(LIT("DEL"), key));
+        return;
+    }
+    if (old)
+        keyspace_replace(&c->view, old, fresh);
+    else
+        keyspace_insert(&c->view, fresh);
+    changed(c, key, class, event, EFFECT_SAME(c));
+}
+
+void change_store(struct call *c, struct slice key, enum value_type type, struct value v, const char *event) {
+    struct entry *fresh = NULL;
+    if (value_ops[type]->effort(v) == 0)
+        value_ops[type]->free(v);
+    else
+        fresh = entry_new_value(key, type, v, NO_EXPIRY, eviction_access_new(c->view.now_ms));
+    change_store_entry(c, key, fresh, class_of_type[type], event);
+}
+
+/* ---- what nobody's command did ---- */
+
+void change_made(struct keyspace_view *view, struct slice key) { notify(view->db, NOTIFY_NEW, "new", key); }
 
 void changed_database(struct call *c, uint32_t db, struct effect effect) {
     COUNTER_ADD(counters_mine()->dirty, 1);

@@ -1,11 +1,14 @@
 /* change.h: THE call after a write: it tells the journal, the watchers, the tracking clients and the
  * keyspace notifications. A command that changed something calls changed() once for each key, and nothing
- * else. */
+ * else. Commands on collections have it called by change_close.
+ *
+ * Thread: as the running command. */
 #ifndef TRIVET_ENGINE_RUN_CHANGE_H
 #define TRIVET_ENGINE_RUN_CHANGE_H
 
 #include "trivet/engine/command/call.h"
 #include "trivet/engine/settings/events.h"
+#include "trivet/keyspace/change.h"
 
 /* What the journal gets: a command that has the same effect whenever it is replayed. */
 struct effect {
@@ -20,9 +23,33 @@ struct effect {
 /* Another changed() of this command carries the effect. */
 #define EFFECT_NONE ((struct effect){ NULL, 0 })
 
+/* ---- collections ---- */
+
+/* Opens the collection at `key` to change it; false after replying that it is of another type. If the key is
+ * not there (out->entry is NULL) the command may make a value. What is open must be closed. */
+MUST_CHECK bool change_open(struct call *c, struct slice key, enum value_type type,
+                            struct keyspace_change *out);
+/* Closes it and tells of `times` changes (0: of none) by the event of that name; a collection that lost its
+ * last element tells "del" after it. */
+void change_close(struct call *c, struct keyspace_change *change, size_t times, const char *event,
+                  struct effect effect);
+
+/* The result of a command that stores one: `v`, which is taken over, goes in the place of whatever `key`
+ * holds; if it is empty the key is deleted. */
+void change_store(struct call *c, struct slice key, enum value_type type, struct value v, const char *event);
+/* The same for an entry that is made already; NULL deletes the key. */
+void change_store_entry(struct call *c, struct slice key, struct entry *fresh, enum notify_class class,
+                        const char *event);
+
+/* ---- keys ---- */
+
 /* `key` of the call's database changed; `event` is the notification's name ("set", "del"), NULL for none. */
 void changed(struct call *c, struct slice key, enum notify_class class, const char *event,
              struct effect effect);
+/* The same for several changes at once, as `rdb_changes_since_last_save` counts them: elements that were
+ * added, removed or set. 0: the key is no change of its own, but of another key that is told of too. */
+void changed_times(struct call *c, struct slice key, size_t times, enum notify_class class, const char *event,
+                   struct effect effect);
 /* The same for another database than the call's (MOVE, COPY DB). */
 void changed_in(struct call *c, uint32_t db, struct slice key, enum notify_class class, const char *event,
                 struct effect effect);
@@ -37,7 +64,8 @@ void notify(uint32_t db, enum notify_class class, const char *event, struct slic
 uint64_t change_flush(void);
 /* For expiry and eviction, which need no offset. */
 void change_flush_quietly(void);
-/* The functions behind keyspace_hooks.vanished, .elements_vanished and .missed. */
+/* The functions behind keyspace_hooks.made, .vanished, .elements_vanished and .missed. */
+void change_made(struct keyspace_view *view, struct slice key);
 void change_vanished(struct keyspace_view *view, struct slice key, enum vanish_reason reason);
 void change_elements_vanished(struct keyspace_view *view, struct slice key, const struct gone *gone,
                               bool emptied);

@@ -1,0 +1,35 @@
+/* change.h: the third door: a collection is opened, its value changed, and closed.
+ *
+ * What comes between is the command's; what must not be forgotten at the end is done at closing: the value is
+ * stored back, or a key is made of it; a key whose collection lost its last element goes; the expiry cycle
+ * hears of elements that expire; the database's weight is kept. (Strings lie in their entry and have no value
+ * to close: their changes end in keyspace_moved and keyspace_replace.)
+ *
+ * Thread: as the doors of keyspace.h. Lifetime: between opening and closing nothing else may change the key. */
+#ifndef TRIVET_KEYSPACE_CHANGE_H
+#define TRIVET_KEYSPACE_CHANGE_H
+
+#include "trivet/keyspace/keyspace.h"
+
+struct keyspace_change {
+    struct slice key;
+    enum value_type type;
+    struct entry *entry; /* NULL: the key is not there */
+    struct value value;  /* the entry's, or what the command makes of a missing one; NULL ptr: nothing yet */
+    bool drops;          /* all of it goes, whatever the value holds: quicker than to take it apart */
+};
+
+enum keyspace_closed {
+    CLOSED_NOTHING, /* there was no key, and there is none */
+    CLOSED_MADE,    /* the key is new */
+    CLOSED_KEPT,    /* it is there with what the value holds now */
+    CLOSED_DELETED, /* its last element went, and it went with it */
+};
+
+/* Opens the key for a change; false if it holds another type (then nothing is open). */
+MUST_CHECK bool keyspace_open(struct keyspace_view *view, struct slice key, enum value_type type,
+                              struct keyspace_change *out);
+/* Takes over the value. */
+enum keyspace_closed keyspace_close(struct keyspace_view *view, struct keyspace_change *change);
+
+#endif

@@ -1,0 +1,42 @@
+/* change.c: see change.h. */
+#include "trivet/keyspace/change.h"
+#include "trivet/base/compiler.h"
+#include "trivet/keyspace/eviction.h"
+
+bool keyspace_open(struct keyspace_view *view, struct slice key, enum value_type type,
+                   struct keyspace_change *out) {
+    struct entry *e = keyspace_write(view, key);
+    if (UNLIKELY(e && e->type != type)) return false;
+    *out = (struct keyspace_change){ .key = key, .type = type, .entry = e };
+    if (e) out->value = entry_value(e);
+    return true;
+}
+
+/* An empty stream is a stream still: it remembers its last id. */
+static bool is_emptied(const struct keyspace_change *change) {
+    return change->type != TYPE_STREAM && value_ops[change->type]->effort(change->value) == 0;
+}
+
+static enum keyspace_closed close_missing(struct keyspace_view *view, struct keyspace_change *change) {
+    if (!change->value.ptr) return CLOSED_NOTHING;
+    if (change->drops || is_emptied(change)) {
+        value_ops[change->type]->free(change->value);
+        return CLOSED_NOTHING;
+    }
+    uint32_t access = eviction_access_new(view->now_ms);
+    keyspace_insert(view, entry_new_value(change->key, change->type, change->value, NO_EXPIRY, access));
+    return CLOSED_MADE;
+}
+
+enum keyspace_closed keyspace_close(struct keyspace_view *view, struct keyspace_change *change) {
+    struct entry *e = change->entry;
+    if (!e) return close_missing(view, change);
+    assert(e->type == change->type && change->value.ptr);
+    entry_set_value(e, change->value);
+    if (UNLIKELY(change->drops || is_emptied(change))) {
+        keyspace_delete(view, e, true);
+        return CLOSED_DELETED;
+    }
+    if (keyspace_was_dated(e) || entry_due_ms(e) != INT64_MAX) keyspace_note_elements(view, e);
+    return CLOSED_KEPT;
+}
