@@ -12,12 +12,14 @@
 #include "trivet/base/log.h"
 #include "trivet/base/mem.h"
 #include "trivet/engine/client/blocking.h"
+#include "trivet/engine/client/tracking.h"
 #include "trivet/engine/client/transaction.h"
 #include "trivet/engine/run/dispatch.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/engine/turn/locks.h"
 #include "trivet/engine/turn/turn.h"
 #include "trivet/engine/turn/workers.h"
+#include "trivet/engine/watch/errors.h"
 #include "trivet/engine/watch/stats.h"
 #include "trivet/net/listener.h"
 #include "trivet/net/socket.h"
@@ -368,6 +370,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg) {
     worker_begin_turn();
     if (mailbox_has_letters(&worker_mailboxes[worker_self()]))
         mailbox_drain(&worker_mailboxes[worker_self()]);
+    tracking_deliver();
     if (c->flags & CLIENT_CLOSING) return;
     struct stats *s = stats_mine();
     COUNTER_ADD(s->reads, 1);

@@ -9,6 +9,7 @@
 #include "trivet/base/mem.h"
 #include "trivet/engine/client/blocking.h"
 #include "trivet/engine/client/pubsub.h"
+#include "trivet/engine/client/tracking.h"
 #include "trivet/engine/run/change.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/engine/turn/locks.h"
@@ -80,6 +81,7 @@ static void end_turn(struct worker *w) {
     if (!w->in_turn && !(accept_wanted && w->index == 0)) return;
     worker_begin_turn();
     conns_resume();
+    tracking_turn_ends();
     /* All that was written so far, by any worker: a reply may tell of another client's write, which must not
      * be lost then. */
     uint64_t durable = commit(journal_on && conns_have_output() ? journal_offset() : 0);
@@ -166,6 +168,7 @@ static void thread_end(void) {
     self()->in_turn = false;
     gate_leave();
     eviction_thread_release();
+    tracking_thread_release();
     change_thread_release();
     pubsub_thread_release();
     reply_thread_release();

@@ -20,6 +20,8 @@
 #include "trivet/engine/turn/turn.h"
 #include "trivet/engine/turn/workers.h"
 #include "trivet/engine/watch/commandlog.h"
+#include "trivet/engine/watch/peaks.h"
+#include "trivet/engine/watch/rates.h"
 #include "trivet/engine/watch/stats.h"
 #include "trivet/keyspace/eviction.h"
 #include "trivet/keyspace/expiry.h"
@@ -203,6 +205,7 @@ static void fill_hooks(void) {
         .logs_changed = trim_logs,
         .encodings_changed = apply_encodings,
         .appendfsync_changed = apply_appendfsync,
+        .tracking_changed = tracking_trim,
     };
     server_hooks.describe_listeners = listeners_describe;
     server_hooks.reload_aof = load_aof_anew;
@@ -242,6 +245,13 @@ static void count_library_memory(void) {
         LOG_DEBUG("OpenSSL had allocated memory before; its memory is not counted");
 }
 
+static void register_commands(void) {
+    for (const struct command_group *g = command_groups; g->name; g++) {
+        bool added = registry_add(g->name, g->rows);
+        assert(added); /* two rows of ours share a name */
+    }
+}
+
 void setup_modules(void) {
     count_library_memory();
     server_facts_init();
@@ -251,7 +261,7 @@ void setup_modules(void) {
     background_start();
     turn_now_ms = clock_wall_ms();
     keyspace_init((uint32_t)options.databases);
-    for (const struct command_group *g = command_groups; g->name; g++) registry_add(g->name, g->rows);
+    register_commands();
     stats_init(registry_ids());
     fill_hooks();
     apply_maxmemory();

@@ -106,6 +106,8 @@ enum error {
     ERR_COUNT
 };
 void reply_error(struct reply *r, enum error e);
+/* Its text, code first, without '-'. */
+struct slice error_text(enum error e);
 /* `text` begins with the code ("ERR ...", "WRONGPASS ..."). Line ends inside become spaces. */
 void reply_error_text(struct reply *r, struct slice text);
 void reply_error_printf(struct reply *r, const char *format, ...) PRINTF_LIKE(2, 3);

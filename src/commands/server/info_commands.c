@@ -2,10 +2,14 @@
 #include "info.h"
 #include "trivet/engine/command/registry.h"
 #include "trivet/engine/settings/options.h"
+#include "trivet/engine/watch/errors.h"
 #include "trivet/engine/watch/stats.h"
 
 static void each_command(void (*write)(const struct command *command, struct buf *out), struct buf *out) {
-    for (uint32_t id = 0; id < registry_ids(); id++) write(registry_by_id(id), out);
+    for (uint32_t id = 0; id < registry_ids(); id++) {
+        const struct command *command = registry_by_id(id);
+        if (command) write(command, out);
+    }
 }
 
 static void write_calls(const struct command *command, struct buf *out) {

@@ -2,7 +2,9 @@
 #include "info.h"
 #include "trivet/engine/client/pubsub.h"
 #include "trivet/engine/client/tracking.h"
+#include "trivet/engine/watch/rates.h"
 #include "trivet/engine/watch/stats.h"
+#include "trivet/keyspace/counters.h"
 #include "trivet/keyspace/eviction.h"
 #include "trivet/keyspace/expiry.h"
 

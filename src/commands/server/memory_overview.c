@@ -3,7 +3,7 @@
 #include "trivet/base/lock.h"
 #include "trivet/engine/client/client.h"
 #include "trivet/engine/process/server_hooks.h"
-#include "trivet/engine/watch/stats.h"
+#include "trivet/engine/watch/peaks.h"
 #include "trivet/persist/aof/aof.h"
 
 #define SYSTEM_MAX_AGE_MS 100

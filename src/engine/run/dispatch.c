@@ -49,6 +49,7 @@ static enum dispatched converse(struct call *call) {
 /* CLIENT REPLY OFF and SKIP: the reply is dropped, pushes are not. */
 static enum dispatched converse_muted(struct call *call) {
     struct client *c = call->client;
+    if (c->flags & CLIENT_TRACKING) tracking_deliver();
     uint32_t skip = c->flags & CLIENT_REPLY_SKIP_NEXT;
     c->reply.muted = c->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP_NEXT);
     c->flags &= ~(uint32_t)CLIENT_REPLY_SKIP_NEXT;

@@ -8,18 +8,21 @@
 static _Thread_local struct {
     char name[24];
     size_t len;
+    uint32_t generation; /* of the registry: a removed command is not found here */
     const struct command *command;
 } last_lookup;
 
 static const struct command *look_up(const struct slice *argv, size_t argc) {
     struct slice name = argv[0];
-    if (name.len == last_lookup.len && memcmp(name.ptr, last_lookup.name, name.len) == 0)
+    if (name.len == last_lookup.len && last_lookup.generation == registry_generation &&
+        memcmp(name.ptr, last_lookup.name, name.len) == 0)
         return last_lookup.command;
     const struct command *container;
     const struct command *command = registry_resolve(argv, argc, &container);
     if (command && !command->parent && !command->children && name.len <= sizeof last_lookup.name) {
         memcpy(last_lookup.name, name.ptr, name.len);
         last_lookup.len = name.len;
+        last_lookup.generation = registry_generation;
         last_lookup.command = command;
     }
     return command;

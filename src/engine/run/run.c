@@ -12,6 +12,7 @@
 #include "trivet/engine/turn/locks.h"
 #include "trivet/engine/turn/turn.h"
 #include "trivet/engine/watch/commandlog.h"
+#include "trivet/engine/watch/errors.h"
 #include "trivet/engine/watch/latency.h"
 #include "trivet/engine/watch/stats.h"
 

@@ -231,16 +231,12 @@ struct options_hooks {
     bool (*maxclients_changed)(struct buf *why);
     bool (*appendonly_changed)(bool on, struct buf *why);
     void (*maxmemory_changed)(void); /* limit, policy, samples, tenacity, lfu-*, lazy eviction */
-    void (*requirepass_changed)(const char *password); /* "" is no password */
-    void (*notify_changed)(void);
     void (*keepalive_changed)(void);
-    void (*timers_changed)(void);        /* hz, active-expire-effort, shutdown-timeout, save points */
-    void (*client_limits_changed)(void); /* output, query and bulk limits, maxmemory-clients */
-    void (*encodings_changed)(void);     /* limits of compact encodings; lazyfree-* but eviction */
-    void (*logs_changed)(void);          /* lengths of the command logs and ACL log, latency settings */
-    void (*appendfsync_changed)(void);   /* aof-timestamp-enabled too */
-    void (*title_changed)(void);
-    void (*replication_changed)(void);
+    void (*timers_changed)(void);      /* hz, active-expire-effort, shutdown-timeout, save points */
+    void (*encodings_changed)(void);   /* limits of compact encodings; lazyfree-* but eviction */
+    void (*logs_changed)(void);        /* lengths of the command logs and ACL log, latency settings */
+    void (*appendfsync_changed)(void); /* aof-timestamp-enabled too */
+    void (*tracking_changed)(void);    /* tracking-table-max-keys */
 };
 extern struct options_hooks options_hooks;
 
