@@ -516,9 +516,11 @@ static void set_timer(struct client *c, int64_t in_ms) {
 }
 
 void conn_fill_hooks(struct client_hooks *hooks) {
-    *hooks = (struct client_hooks){
-        .output = on_output, .close = close_soon, .resume = resume, .timer = set_timer
-    };
+    *hooks = (struct client_hooks){ .output = on_output,
+                                    .close = close_soon,
+                                    .resume = resume,
+                                    .timer = set_timer,
+                                    .bytes = sizeof(struct conn) };
 }
 
 void conn_open(int fd, bool is_unix) {

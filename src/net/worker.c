@@ -113,7 +113,7 @@ static void on_cron(evutil_socket_t fd, short what, void *arg) {
     pause_check(now);
     if (cron_hook) cron_hook(now);
     change_flush_quietly();
-    if (now - w->second_ms >= 1000) {
+    if (now - w->second_ms >= 1000 / CONNS_HZ) {
         w->second_ms = now;
         conns_cron(now);
     }

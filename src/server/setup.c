@@ -20,6 +20,7 @@
 #include "trivet/engine/turn/turn.h"
 #include "trivet/engine/turn/workers.h"
 #include "trivet/engine/watch/commandlog.h"
+#include "trivet/engine/watch/metrics.h"
 #include "trivet/engine/watch/peaks.h"
 #include "trivet/engine/watch/rates.h"
 #include "trivet/engine/watch/stats.h"
@@ -262,6 +263,8 @@ void setup_modules(void) {
     turn_now_ms = clock_wall_ms();
     keyspace_init((uint32_t)options.databases);
     register_commands();
+    info_register();
+    server_facts.clients_hz = CONNS_HZ;
     stats_init(registry_ids());
     fill_hooks();
     apply_maxmemory();
@@ -281,5 +284,6 @@ bool setup_end(void) {
     keyspace_release();
     stats_release();
     registry_release();
+    metrics_release();
     return saved;
 }

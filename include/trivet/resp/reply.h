@@ -35,6 +35,13 @@ struct reply {
 
 void reply_init(struct reply *r, uint8_t protocol);
 void reply_release(struct reply *r);
+/* Blocks of memory that the replies of all threads took and gave back so far: how often a reply's buffer
+ * grew and shrank. Any thread. */
+struct reply_blocks {
+    uint64_t taken, returned;
+};
+struct reply_blocks reply_blocks_sum(void);
+void reply_blocks_reset(void); /* CONFIG RESETSTAT */
 /* Frees the chunks this thread keeps for its next replies: at the end of a thread. */
 void reply_thread_release(void);
 static inline bool reply_is_empty(const struct reply *r) { return r->bytes == 0; }

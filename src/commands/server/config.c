@@ -77,6 +77,7 @@ static void cmd_config_resetstat(struct call *c) {
     stats_reset();
     counters_reset();
     background_reset_done();
+    reply_blocks_reset();
     reply_ok(c->out);
 }
 

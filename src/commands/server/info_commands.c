@@ -22,11 +22,7 @@ static void write_calls(const struct command *command, struct buf *out) {
         (unsigned long long)s.failed);
 }
 
-void info_commandstats(const struct call *c, struct buf *out) {
-    (void)c;
-    buf_append(out, LIT("# Commandstats" CRLF));
-    each_command(write_calls, out);
-}
+void info_commandstats(struct buf *out) { each_command(write_calls, out); }
 
 static void write_percentiles(const struct command *command, struct buf *out) {
     const struct percentile_list *wanted = &options.latency_tracking_info_percentiles;
@@ -38,9 +34,7 @@ static void write_percentiles(const struct command *command, struct buf *out) {
     buf_append(out, LIT(CRLF));
 }
 
-void info_latencystats(const struct call *c, struct buf *out) {
-    (void)c;
-    buf_append(out, LIT("# Latencystats" CRLF));
+void info_latencystats(struct buf *out) {
     if (options.latency_tracking) each_command(write_percentiles, out);
 }
 
@@ -48,8 +42,4 @@ static void write_error(void *arg, const char *code, uint64_t count) {
     buf_printf(arg, "errorstat_%s:count=%llu" CRLF, code, (unsigned long long)count);
 }
 
-void info_errorstats(const struct call *c, struct buf *out) {
-    (void)c;
-    buf_append(out, LIT("# Errorstats" CRLF));
-    stats_each_error(write_error, out);
-}
+void info_errorstats(struct buf *out) { stats_each_error(write_error, out); }

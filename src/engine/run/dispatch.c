@@ -11,6 +11,7 @@
 #include "trivet/engine/command/registry.h"
 #include "trivet/engine/run/run.h"
 #include "trivet/engine/turn/turn.h"
+#include "trivet/engine/watch/stats.h"
 
 /* Client states in which a command needs a second look before and after it runs. */
 #define SPECIAL_STATES \
@@ -86,6 +87,7 @@ static bool replay(struct client *c, const struct prepared *p, const struct slic
         transaction_queue(&call);
     else
         command_run(&call);
+    if (c->reply.failed) COUNTER_ADD(stats_mine()->unexpected_errors, 1);
     return !c->reply.failed;
 }
 

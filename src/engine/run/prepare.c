@@ -3,6 +3,7 @@
 #include "trivet/base/hashing.h"
 #include "trivet/engine/command/registry.h"
 #include "trivet/engine/run/dispatch.h"
+#include "trivet/engine/watch/stats.h"
 
 /* The last look-up of this worker: a pipeline mostly repeats one command. */
 static _Thread_local struct {
@@ -107,6 +108,8 @@ void dispatch_prefetch(const struct client *c, const struct prepared *batch, siz
     w.count = 0;
     collect(&w, batch, count);
     if (w.count < 2) return; /* there is nothing to overlap with */
+    COUNTER_ADD(stats_mine()->prefetch_batches, 1);
+    COUNTER_ADD(stats_mine()->prefetch_entries, w.count);
     for (size_t i = 0; i < w.count; i++) prefetch_step(c->db, w.at[i], prefetch_bucket);
     for (size_t i = 0; i < w.count; i++) prefetch_step(c->db, w.at[i], prefetch_entry);
     for (size_t i = 0; i < w.count; i++)

@@ -23,6 +23,12 @@ uint64_t stats_sum(size_t offset) {
     return sum;
 }
 
+static atomic_uint_fast64_t active_before_us; /* what stats_reset took away */
+
+uint64_t stats_active_us(void) {
+    return counter_read(&active_before_us) + counter_read(&worker_stats[0].turn_us);
+}
+
 /* ---- commands ---- */
 
 struct command_cell {
@@ -128,6 +134,7 @@ static void reset_blocks(void) {
 }
 
 void stats_reset(void) {
+    atomic_store_explicit(&active_before_us, stats_active_us(), memory_order_relaxed);
     reset_blocks();
     rates_reset();
     errors_reset();
@@ -143,4 +150,5 @@ void stats_release(void) {
     cell_count = 0;
     registry_grew = NULL;
     peaks_release();
+    counter_clear(&active_before_us);
 }

@@ -339,6 +339,10 @@ void table_release(struct table *t, void (*free_item)(void *item)) {
     halves_free(t);
 }
 
+size_t table_moving_memory(const struct table *t) {
+    return table_is_moving(t) ? ((size_t)1 << t->exponent[0]) * sizeof(struct bucket) : 0;
+}
+
 size_t table_memory(const struct table *t) { return (row_size(t) + t->chained) * sizeof(struct bucket); }
 
 /* ---- Moving ---- */

@@ -52,7 +52,9 @@ extern struct server_hooks server_hooks;
 struct server_facts {
     char run_id[41];       /* 40 hex digits */
     char replid[41];       /* of this primary's history */
+    char build_id[17];     /* 16 hex digits that the linker made of the program; zeros if it did not */
     char executable[1024]; /* absolute path, "" if unknown */
+    int64_t clients_hz;    /* how often a second each client is looked after */
     int64_t started_ms;    /* wall clock; LASTSAVE answers it while there was no save */
     int64_t started_steady_us;
     size_t startup_memory; /* used memory when the server was ready, before any data */

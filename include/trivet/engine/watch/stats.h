@@ -32,6 +32,9 @@ static inline struct stats *stats_mine(void) {
 uint64_t stats_sum(size_t offset);
 #define STATS_SUM(field) stats_sum(offsetof(struct stats, field))
 
+/* Time of the main thread's turns since the start, whatever was reset. */
+uint64_t stats_active_us(void);
+
 /* Per command, on the calling worker: it ran for `ns`, with or without an error reply; or it was refused. */
 void stats_command_ran(const struct command *command, int64_t ns, bool failed);
 void stats_command_rejected(const struct command *command);

@@ -49,6 +49,8 @@ void table_release(struct table *t, void (*free_item)(void *item));
 static inline size_t table_count(const struct table *t) { return t->count; }
 /* Bytes of buckets, without the items. */
 size_t table_memory(const struct table *t);
+/* Bytes of the array that goes when the table has moved; 0 if it does not move. */
+size_t table_moving_memory(const struct table *t);
 static inline bool table_is_moving(const struct table *t) { return t->half[1] != NULL; }
 
 /* The item with this key, or NULL. */

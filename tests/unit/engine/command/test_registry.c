@@ -68,7 +68,8 @@ static void names_are_found_in_any_case(void **state) {
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++)
         assert_string_equal(resolve(cases[i].first, cases[i].second), cases[i].expected);
-    assert_ptr_equal(registry_find_full(LIT("conf|SET")), registry_find_child(registry_find(LIT("conf")), LIT("set")));
+    assert_ptr_equal(registry_find_full(LIT("conf|SET")),
+                     registry_find_child(registry_find(LIT("conf")), LIT("set")));
     assert_null(registry_find_full(LIT("conf|nosuch")));
     assert_null(registry_find_full(LIT("nosuch|set")));
 }
@@ -130,7 +131,8 @@ static void who_holds_a_removed_command_gets_an_error(void **state) {
     struct client client = { .worker = 0 };
     reply_init(&client.reply, 2);
     assert_true(registry_add("guest", guest_rows));
-    const struct command *held[] = { registry_find(LIT("guest.get")), registry_find_full(LIT("guest.conf|set")) };
+    const struct command *held[] = { registry_find(LIT("guest.get")),
+                                     registry_find_full(LIT("guest.conf|set")) };
     registry_remove(&owner);
     for (size_t i = 0; i < COUNT_OF(held); i++) {
         struct call c = { .client = &client, .out = &client.reply, .command = held[i] };
