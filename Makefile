@@ -94,8 +94,9 @@ all: $(SERVER) $(TOOLS) ## builds server and tools into build/<variant> (VARIANT
 
 # ---- rules ----
 
+# Names of functions for the backtrace of a crash.
 $(SERVER): $(MAIN) $(LIBRARY)
-	$(call say,LINK,$@)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,LINK,$@)$(CC) $(LDFLAGS) -rdynamic -o $@ $^ $(LDLIBS)
 
 $(TOOLS): $(B)/%: $(B)/src/tools/%.o $(LIBRARY)
 	$(call say,LINK,$@)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)

@@ -520,7 +520,7 @@ void conn_fill_hooks(struct client_hooks *hooks) {
                                     .close = close_soon,
                                     .resume = resume,
                                     .timer = set_timer,
-                                    .bytes = sizeof(struct conn) };
+                                    .bytes = mem_good_size(sizeof(struct conn)) };
 }
 
 void conn_open(int fd, bool is_unix) {

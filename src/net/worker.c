@@ -111,9 +111,10 @@ static void on_cron(evutil_socket_t fd, short what, void *arg) {
     worker_begin_turn();
     int64_t now = turn_now_ms;
     pause_check(now);
-    if (cron_hook) cron_hook(now);
+    bool paused = atomic_load_explicit(&turn_cron_paused, memory_order_relaxed);
+    if (cron_hook && !paused) cron_hook(now);
     change_flush_quietly();
-    if (now - w->second_ms >= 1000 / CONNS_HZ) {
+    if (!paused && now - w->second_ms >= 1000 / CONNS_HZ) {
         w->second_ms = now;
         conns_cron(now);
     }

@@ -18,11 +18,6 @@ static bool is_list(struct value v) { return v.encoding == ENCODING_DEQUE; }
 
 static bool is_stream(struct value v) { return v.encoding == ENCODING_STREAM; }
 
-/* The table of the other types' big forms, else NULL. */
-static struct table *table_in(struct value v) {
-    return v.encoding == ENCODING_TABLE || v.encoding == ENCODING_BTREE ? v.ptr : NULL;
-}
-
 static const struct element_ops *elements_of(const struct table *t) {
     return CONTAINER_OF(t->ops, const struct element_ops, table);
 }
@@ -52,11 +47,11 @@ static void visit_stream_node(void *arg, struct stream_id master, const unsigned
 struct frozen *value_frozen(struct value v) {
     if (is_list(v)) return deque_frozen_for(v.ptr);
     if (is_stream(v)) return stream_frozen_for(v.ptr);
-    return table_in(v) ? table_frozen_for(v.ptr) : NULL;
+    return value_table(v) ? table_frozen_for(v.ptr) : NULL;
 }
 
 bool value_can_freeze(struct value v) {
-    bool fits = is_list(v) ? deque_can_freeze(v.ptr) : is_stream(v) || table_in(v);
+    bool fits = is_list(v) ? deque_can_freeze(v.ptr) : is_stream(v) || value_table(v);
     return fits && !value_frozen(v);
 }
 
@@ -74,7 +69,7 @@ struct frozen *value_freeze(struct value v, frozen_visit *visit, void *arg) {
         stream_freeze(v.ptr, visit_stream_node, f);
         return f;
     }
-    struct table *t = table_in(v);
+    struct table *t = value_table(v);
     const struct element_ops *ops = elements_of(t);
     f->count = table_count(t);
     f->dated = ops->dated ? ops->dated(v) : 0;

@@ -55,8 +55,8 @@ static bool read_main_thread(struct main_sample *out) {
     /* Field 2 is the name in parentheses and may hold anything; fields 14 and 15 are the times. */
     const char *behind_name = strrchr(line, ')');
     unsigned long user, system;
-    if (!behind_name || sscanf(behind_name + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
-                               &system) != 2)
+    if (!behind_name ||
+        sscanf(behind_name + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system) != 2)
         return false;
     unsigned long ticks = (unsigned long)sysconf(_SC_CLK_TCK);
     *out = (struct main_sample){ .system_us = system * 1000000 / ticks, .user_us = user * 1000000 / ticks };

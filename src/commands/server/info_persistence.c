@@ -29,7 +29,8 @@ static bool aof_is_wanted(const struct aof_info *aof) {
 
 struct saving_sample {
     uint64_t loading, cow_peak, cow_size, keys_done, keys_total, changes, rdb_running, rdb_saves, rdb_cow,
-        load_expired, load_loaded, aof_enabled, aof_running, aof_scheduled, aof_rewrites, aof_failures, aof_cow;
+        load_expired, load_loaded, aof_enabled, aof_running, aof_scheduled, aof_rewrites, aof_failures,
+        aof_cow;
     int64_t last_save_s, rdb_took_s, rdb_running_s, aof_took_s, aof_running_s;
     double done_percent;
     const char *rdb_status, *aof_status, *aof_write_status;

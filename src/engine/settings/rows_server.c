@@ -73,6 +73,7 @@ const struct option options_table_server[] = {
     { ENUM("supervised", supervised, "no", supervisors), .flags = OPTION_IMMUTABLE },
     { STRING("pidfile", pidfile, ""), .flags = OPTION_IMMUTABLE },
     { SPECIAL("dir", form_dir, "."), .flags = OPTION_PROTECTED | OPTION_NOT_LOADING },
+    { BOOL("crash-log-enabled", crash_log_enabled, "yes") },
     { BOOL("set-proc-title", set_proc_title, "yes"), .flags = OPTION_IMMUTABLE },
     { STRING("proc-title-template", proc_title_template, "{title} {listen-addr} {server-mode}"),
       .check = check_title_template },

@@ -36,8 +36,7 @@ static void visit_table(const struct metric_table *t, int64_t now_ms, metric_vis
 
 void metrics_each(const char *section, int64_t now_ms, metric_visitor *visit, void *arg) {
     for (size_t i = 0; i < table_count; i++)
-        if (!section || strcmp(tables[i]->section, section) == 0)
-            visit_table(tables[i], now_ms, visit, arg);
+        if (!section || strcmp(tables[i]->section, section) == 0) visit_table(tables[i], now_ms, visit, arg);
 }
 
 /* ---- INFO ---- */

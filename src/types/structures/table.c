@@ -323,6 +323,8 @@ void table_thaw(struct table *t) {
 
 /* ---- The whole ---- */
 
+atomic_bool table_may_resize = true;
+
 void table_init(struct table *t, const struct table_ops *ops) { *t = (struct table){ .ops = ops }; }
 
 void table_release(struct table *t, void (*free_item)(void *item)) {
@@ -337,10 +339,6 @@ void table_release(struct table *t, void (*free_item)(void *item)) {
         chain_cut(t, first);
     }
     halves_free(t);
-}
-
-size_t table_moving_memory(const struct table *t) {
-    return table_is_moving(t) ? ((size_t)1 << t->exponent[0]) * sizeof(struct bucket) : 0;
 }
 
 size_t table_memory(const struct table *t) { return (row_size(t) + t->chained) * sizeof(struct bucket); }
@@ -394,6 +392,7 @@ static inline void move_step(struct table *t) {
 }
 
 static void resize(struct table *t, unsigned exponent) {
+    if (t->half[0] && !atomic_load_explicit(&table_may_resize, memory_order_relaxed)) return;
     assert(!table_is_moving(t) && exponent <= EXPONENT_MAX);
     t->half[1] = buckets_new((size_t)1 << exponent);
     t->exponent[1] = (uint8_t)exponent;

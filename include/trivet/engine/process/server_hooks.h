@@ -43,6 +43,10 @@ struct server_hooks {
      * whether that is whole; `flags` are of enum reload_flag. Gate closed. False with the reply's text
      * without '-' in `error`. */
     bool (*reload_rdb)(unsigned flags, struct buf *error);
+    /* DEBUG RESTART, CRASH-AND-RECOVER: the process begins anew with its arguments, after a delay, having
+     * written everything if `save`. Gate closed. Returns only with the reply's text without '-' in `error`.
+     */
+    void (*restart)(bool save, int64_t delay_ms, struct buf *error);
     /* Appends INFO's lines "listener0:name=tcp,bind=*,port=6379\r\n". Any worker, gate held. */
     void (*describe_listeners)(struct buf *out);
 };

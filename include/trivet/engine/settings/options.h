@@ -90,6 +90,7 @@ struct options {
     char *pidfile;
     char *dir; /* the working directory, absolute */
     bool set_proc_title;
+    bool crash_log_enabled;
     char *proc_title_template;
     int64_t hz;
     int64_t shutdown_timeout_s;
@@ -332,5 +333,7 @@ MUST_CHECK bool options_set(const struct slice *pairs, size_t count, struct opti
 /* CONFIG REWRITE: brings the config file up to date: comments, order and lines that still are true stay as
  * they are. `error` as for options_set. */
 MUST_CHECK bool options_rewrite(struct buf *error);
+/* The same with every setting, also those at their default. */
+MUST_CHECK bool options_rewrite_all(struct buf *error);
 
 #endif

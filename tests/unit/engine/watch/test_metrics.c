@@ -23,7 +23,8 @@ static bool fill(int64_t now_ms, void *into) {
     return shown;
 }
 
-#define ROW(name, form_, field) { name, "", NULL, METRIC_GAUGE, form_, SAMPLED(struct sample, field) }
+#define ROW(name, form_, field) \
+    { name, "", NULL, METRIC_GAUGE, form_, SAMPLED(struct sample, field) }
 static const struct metric sampled[] = {
     ROW("number", FORM_NUMBER, number), ROW("below", FORM_SIGNED, below),   ROW("real", FORM_REAL, real),
     ROW("percent", FORM_PERCENT, real), ROW("seconds", FORM_SECONDS, us),   ROW("memory", FORM_BYTES, bytes),
