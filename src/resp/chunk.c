@@ -1,4 +1,4 @@
-/* chunk.c: the chain of chunks behind a reply: adding, sending, cutting and joining.
+/* chunk.c: the chain of chunks behind a reply: adding, sending and joining.
  *
  * Full-sized chunks are kept in a short list a thread, so a connection that answers and empties its output
  * takes the same warm chunk again and again without the allocator. Behind a chunk that cannot grow (a
@@ -200,7 +200,7 @@ void reply_sent(struct reply *r, size_t count) {
     if (r->bytes == 0) reply_release(r);
 }
 
-/* ---- Moving and cutting ---- */
+/* ---- Moving ---- */
 
 /* True if `from` is one text that fits behind what `r` has: then a copy saves a chunk. */
 static bool worth_copying(const struct reply *r, const struct reply *from) {
@@ -232,25 +232,4 @@ void reply_move(struct reply *r, struct reply *from) {
     r->chunks += from->chunks;
     from->head = from->tail = NULL;
     from->bytes = from->memory = from->chunks = 0;
-}
-
-void reply_cut_back(struct reply *r, uint64_t mark_total) {
-    assert(mark_total <= r->total && r->total - mark_total <= r->bytes);
-    size_t drop = (size_t)(r->total - mark_total);
-    r->total = mark_total;
-    r->bytes -= drop;
-    while (drop > 0) {
-        struct chunk *c = r->tail;
-        size_t already_sent = c == r->head ? r->sent : 0;
-        size_t here = c->len - already_sent;
-        if (drop >= here) {
-            drop -= here;
-            if (c == r->head) r->sent = 0;
-            unlink_chunk(r, c);
-            continue;
-        }
-        c->len -= drop;
-        drop = 0;
-        if (c->blob) c->room = c->len;
-    }
 }

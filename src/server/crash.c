@@ -1,7 +1,8 @@
 /* crash.c: the last words of a process that dies by a signal.
  *
- * A handler may do next to nothing: the thread may have died holding any lock. So the report allocates nothing,
- * takes no lock, and goes line by line straight to the log. Then the signal does what it would have done. */
+ * A handler may do next to nothing: the thread may have died holding any lock. So the report allocates
+ * nothing, takes no lock, and goes line by line straight to the log. Then the signal does what it would have
+ * done. */
 #include "trivet/base/log.h"
 #include "trivet/base/slice.h"
 #include "trivet/base/thread.h"
@@ -40,7 +41,8 @@ static void on_crash(int sig, siginfo_t *info, void *context) {
     (void)context;
     if (options.crash_log_enabled) {
         int fd = log_crash_open();
-        log_crash_line(fd, "=== TRIVET BUG REPORT === what follows up to the end mark is of use to its makers");
+        log_crash_line(fd,
+                       "=== TRIVET BUG REPORT === what follows up to the end mark is of use to its makers");
         log_crash_line(fd, "Trivet %s crashed by signal: %d (%s)", TRIVET_VERSION, sig, strsignal(sig));
         if (sig != SIGABRT) log_crash_line(fd, "Accessing address: %p", info->si_addr);
         tell_what_runs(fd);

@@ -74,7 +74,6 @@ static void configure_aof(void) {
         .fsync = fsync_policy(),
         .load_truncated = options.aof_load_truncated,
         .corrupt_tail_max = options.aof_load_corrupt_tail_max_size,
-        .no_fsync_on_rewrite = options.no_appendfsync_on_rewrite,
         .timestamps = options.aof_timestamp_enabled,
     });
 }

@@ -11,7 +11,7 @@ struct frozen {
     struct value value;
     frozen_visit *visit;
     void *arg;
-    size_t count, dated; /* when it was frozen */
+    size_t count; /* when it was frozen */
 };
 
 static bool is_list(struct value v) { return v.encoding == ENCODING_DEQUE; }
@@ -70,16 +70,12 @@ struct frozen *value_freeze(struct value v, frozen_visit *visit, void *arg) {
         return f;
     }
     struct table *t = value_table(v);
-    const struct element_ops *ops = elements_of(t);
     f->count = table_count(t);
-    f->dated = ops->dated ? ops->dated(v) : 0;
     table_freeze(t, visit_item, f);
     return f;
 }
 
 size_t frozen_count(const struct frozen *f) { return f->count; }
-
-size_t frozen_dated(const struct frozen *f) { return f->dated; }
 
 bool frozen_walk(struct frozen *f, size_t steps) {
     if (is_list(f->value)) return deque_freeze_walk(f->value.ptr, steps);

@@ -1,4 +1,5 @@
-/* test_crash.c: a server that dies by accident leaves a report in its log, and one that is told to begins anew. */
+/* test_crash.c: a server that dies by accident leaves a report in its log, and one that is told to begins
+ * anew. */
 #include "../harness/fixture.h"
 #include <fcntl.h>
 #include <signal.h>
@@ -50,7 +51,8 @@ static void a_signal_from_outside_is_reported_too(void **state) {
     struct server *s = start("--crash-log-enabled", "yes");
     kill(server_pid(s), SIGSEGV);
     assert_int_equal(server_await_signal(s), SIGSEGV);
-    assert_logged(s, (const char *const[]){ "crashed by signal: 11", "Worker 0 (which crashed): no command", NULL });
+    assert_logged(
+        s, (const char *const[]){ "crashed by signal: 11", "Worker 0 (which crashed): no command", NULL });
     server_free(s);
 }
 

@@ -52,8 +52,6 @@ void reply_sent(struct reply *r, size_t count);
 /* Moves everything of `from`, of which nothing was sent yet, behind what `r` has; `from` is empty after.
  * If `r` is muted the bytes are dropped. The flags of neither change. */
 void reply_move(struct reply *r, struct reply *from);
-/* Drops what was queued after `mark` bytes of total (of the same reply, nothing sent in between). */
-void reply_cut_back(struct reply *r, uint64_t mark_total);
 
 /* Raw protocol bytes. */
 void reply_raw(struct reply *r, struct slice wire);

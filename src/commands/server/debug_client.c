@@ -78,18 +78,19 @@ static void debug_protocol(struct call *c) {
         samples[i].write(c->out);
         return;
     }
-    reply_error_text(c->out, LIT("ERR Wrong protocol type name. Please use one of the following: "
-                                 "string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false"));
+    reply_error_text(c->out,
+                     LIT("ERR Wrong protocol type name. Please use one of the following: "
+                         "string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false"));
 }
 
 /* ---- reply buffers ---- */
 
-/* DEBUG REPLYBUFFER PEAK-RESET-TIME ms | NEVER | RESET, RESIZING 0 | 1. A reply takes blocks when it needs them
- * and gives them back when it is sent: there is no buffer whose size would have to be learned. */
+/* DEBUG REPLYBUFFER PEAK-RESET-TIME ms | NEVER | RESET, RESIZING 0 | 1. A reply takes blocks when it needs
+ * them and gives them back when it is sent: there is no buffer whose size would have to be learned. */
 static void debug_replybuffer(struct call *c) {
     int64_t ms;
-    bool peak = call_is(c, 2, "PEAK-RESET-TIME") && (call_is(c, 3, "NEVER") || call_is(c, 3, "RESET") ||
-                                                     int64_parse(c->argv[3], &ms));
+    bool peak = call_is(c, 2, "PEAK-RESET-TIME") &&
+                (call_is(c, 3, "NEVER") || call_is(c, 3, "RESET") || int64_parse(c->argv[3], &ms));
     bool resizing = call_is(c, 2, "RESIZING") && (call_is(c, 3, "0") || call_is(c, 3, "1"));
     if (peak || resizing)
         reply_ok(c->out);
@@ -112,11 +113,10 @@ struct memory_class {
 };
 
 static void count_clients(struct memory_class classes[CLASSES]) {
-    for (int worker = 0; worker < thread_worker_count; worker++)
-        CLIENTS_OF(worker, client) {
+    for (int worker = 0; worker < thread_worker_count; worker++) CLIENTS_OF(worker, client) {
             size_t bytes = client_memory(client), class = 0;
             if (client->flags & CLIENT_NO_EVICT) continue;
-            while (class + 1 < CLASSES && bytes >= (size_t)2 << class) class++;
+            while (class + 1 < CLASSES && bytes >= (size_t)2 << class) class ++;
             classes[class].clients++;
             classes[class].bytes += bytes;
         }

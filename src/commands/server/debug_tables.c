@@ -4,16 +4,16 @@
 #include "trivet/base/number.h"
 #include "trivet/keyspace/keyspace.h"
 
-#define PLACES 7       /* items in a bucket */
-#define CHAINS_MAX 16  /* longer chains are counted as this long */
+#define PLACES 7      /* items in a bucket */
+#define CHAINS_MAX 16 /* longer chains are counted as this long */
 #define THRESHOLD_MAX (UINT64_C(4) << 30)
 
 /* Of one table, or of all tables of a database. */
 struct shape {
     size_t buckets, target_buckets; /* where it is, and where it moves to */
     size_t items;
-    size_t marked, expiring;        /* buckets and items with an expiry */
-    size_t chains[CHAINS_MAX + 1];  /* by buckets that hold items */
+    size_t marked, expiring;       /* buckets and items with an expiry */
+    size_t chains[CHAINS_MAX + 1]; /* by buckets that hold items */
 };
 
 static void add_table(struct shape *s, const struct table *t) {
@@ -154,8 +154,8 @@ static void debug_dict_resizing(struct call *c) {
     reply_ok(c->out);
 }
 
-/* DEBUG QUICKLIST-PACKED-THRESHOLD size. A node takes what list-max-listpack-size says, and a bigger element is
- * a node of its own, so there is no second threshold to set. */
+/* DEBUG QUICKLIST-PACKED-THRESHOLD size. A node takes what list-max-listpack-size says, and a bigger element
+ * is a node of its own, so there is no second threshold to set. */
 static void debug_packed_threshold(struct call *c) {
     uint64_t size;
     if (memory_size_parse(c->argv[2], &size) && size < THRESHOLD_MAX)

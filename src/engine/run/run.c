@@ -27,9 +27,7 @@ void call_set_kept(struct call *call, const struct kept *k) {
 /* ---- the handler, and what follows every command ---- */
 
 /* What each worker is inside of. */
-static struct {
-    _Atomic(const struct command *) command;
-} CACHE_ALIGNED running[WORKERS_MAX];
+static struct { _Atomic(const struct command *) command; } CACHE_ALIGNED running[WORKERS_MAX];
 
 const struct command *command_running(int worker) {
     return atomic_load_explicit(&running[worker].command, memory_order_relaxed);
