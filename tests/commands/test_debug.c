@@ -109,7 +109,7 @@ static void the_rest_answers(void **state) {
     static const struct exchange rows[] = {
         { "DEBUG STRINGMATCH-LEN a*c abbc", ":1" },
         { "DEBUG STRINGMATCH-LEN a*c abbd", ":0" },
-        { "DEBUG HELP", "*[+DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:, ..., +DIGEST, ..." },
+        { "DEBUG HELP", "*[+DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:, ... +DIGEST, ..." },
         { "DEBUG FOO", "-ERR unknown subcommand or wrong number of arguments for 'FOO'. Try DEBUG HELP." },
         { "DEBUG OBJECT",
           "-ERR unknown subcommand or wrong number of arguments for 'OBJECT'. Try DEBUG HELP." },

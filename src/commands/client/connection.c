@@ -210,13 +210,15 @@ static void cmd_hello(struct call *c) {
 
 /* clang-format off */
 const struct command connection_commands[] = {
-    { .name = "AUTH", .run = cmd_auth, .arity = -2, .kind = LOCAL, .flags = ANY_TIME, .secret = auth_secret,
+    { .name = "AUTH", .run = cmd_auth, .arity = -2, .kind = LOCAL, .flags = ANY_TIME,
+      .secret = auth_secret,
       .categories = CAT_CONNECTION, .since = "1.0.0", .summary = "Logs the connection in.",
       .complexity = "O(N) where N is the number of passwords of the user.", .syntax = "[username] password" },
     { .name = "ECHO", .run = cmd_echo, .arity = 2, .kind = LOCAL, .flags = LOADING | STALE | FAST,
       .categories = CAT_CONNECTION, .since = "1.0.0", .summary = "Returns the given string.",
       .complexity = "O(1)", .syntax = "message" },
-    { .name = "HELLO", .run = cmd_hello, .arity = -1, .kind = LOCAL, .flags = ANY_TIME, .secret = hello_secret,
+    { .name = "HELLO", .run = cmd_hello, .arity = -1, .kind = LOCAL, .flags = ANY_TIME,
+      .secret = hello_secret,
       .categories = CAT_CONNECTION, .since = "6.0.0",
       .summary = "Chooses the protocol version and introduces client and server to each other.",
       .complexity = "O(1)", .syntax = "[protover [AUTH username password] [SETNAME clientname]]" },

@@ -75,7 +75,8 @@ static void debug_rewrite_config(struct call *c) {
 static void debug_help(struct call *c);
 
 static const struct debug_subcommand general_rows[] = {
-    { "CONFIG-REWRITE-FORCE-ALL", 2, 2, debug_rewrite_config, "", "Like CONFIG REWRITE, but with every setting." },
+    { "CONFIG-REWRITE-FORCE-ALL", 2, 2, debug_rewrite_config, "",
+      "Like CONFIG REWRITE, but with every setting." },
     { "ERROR", 3, 3, debug_error, "<text>", "Return an error with this text." },
     { "HELP", 2, 2, debug_help, "", "Print this help." },
     { "LOG", 3, 3, debug_log, "<message>", "Write it to the log." },

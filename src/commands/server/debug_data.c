@@ -192,6 +192,6 @@ const struct debug_subcommand debug_data_rows[] = {
     { "POPULATE", 3, 5, debug_populate, "<count> [<prefix>] [<size>]",
       "Make keys named <prefix>:<number> (\"key\" unless told) where there are none, of <size> bytes." },
     { "RELOAD", 2, 5, debug_reload, "[NOSAVE] [NOFLUSH] [MERGE]",
-      "Save, empty the server and load the file; without saving, without emptying, and the file's keys win." },
+      "Save, empty the server, load the file; without saving, without emptying, the file's keys win." },
     { NULL },
 };

@@ -105,7 +105,7 @@ static const struct metric memory_rows[] = {
     { "rss_overhead_bytes", "The difference.", SIGNED(overhead_bytes) },
     { "mem_fragmentation_ratio", "Physical memory to what is allocated.", RATIO(fragmentation_ratio) },
     { "mem_fragmentation_bytes", "The difference.", SIGNED(fragmentation_bytes) },
-    { "mem_not_counted_for_evict", "On its way to the disk: does not count for maxmemory.", SIZE(not_counted) },
+    { "mem_not_counted_for_evict", "On its way to the disk: no data for maxmemory.", SIZE(not_counted) },
     { "mem_replication_backlog", "The backlog for replicas.", NONE(FORM_NUMBER) },
     { "mem_total_replication_buffers", "Backlog and output for replicas.", NONE(FORM_NUMBER) },
     { "mem_clients_slaves", "Connections of replicas.", NONE(FORM_NUMBER) },

@@ -95,7 +95,8 @@ static bool sample_saving(int64_t now_ms, void *into) {
 static const struct metric saving_rows[] = {
     { "loading", "1 while the data set is being loaded.", NUMBER(loading) },
     { "async_loading", "1 while a replica loads beside its old data.", NEVER },
-    { "current_cow_peak", "The most that a running snapshot held beside the data.", "bytes", NUMBER(cow_peak) },
+    { "current_cow_peak", "The most that a running snapshot held beside the data.", "bytes",
+      NUMBER(cow_peak) },
     { "current_cow_size", "What a running snapshot holds beside the data.", "bytes", NUMBER(cow_size) },
     { "current_cow_size_age", "Age of that number; it is always the present one.", "seconds", NEVER },
     { "current_fork_perc", "Keys that a running snapshot has written.", "percent", .kind = METRIC_GAUGE,

@@ -146,7 +146,8 @@ static bool sample_clients(int64_t now_ms, void *into) {
 
 static const struct metric client_rows[] = {
     { "connected_clients", "Connections.", GAUGE(connected) },
-    { "cluster_connections", "Connections to and from other nodes.", .kind = METRIC_GAUGE, .source = FROM_NOTHING },
+    { "cluster_connections", "Connections to and from other nodes.", .kind = METRIC_GAUGE,
+      .source = FROM_NOTHING },
     { "maxclients", "The setting.", GAUGE(maxclients) },
     { "blocked_clients", "Clients that wait in a blocking command.", GAUGE(blocked) },
     { "tracking_clients", "Clients that track keys.", GAUGE(tracking) },

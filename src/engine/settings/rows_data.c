@@ -58,7 +58,8 @@ const struct option options_table_data[] = {
       .flags = OPTION_MULTI_ARG },
     { MEMORY("client-query-buffer-limit", client_query_buffer_limit, "1073741824", 1048576, MAX_ANY) },
     { MEMORY("proto-max-bulk-len", proto_max_bulk_len, "536870912", 1048576, MAX_ANY) },
-    { INT("tracking-table-max-keys", tracking_table_max_keys, "1000000", 0, MAX_ANY), .apply = apply_tracking },
+    { INT("tracking-table-max-keys", tracking_table_max_keys, "1000000", 0, MAX_ANY),
+      .apply = apply_tracking },
     { BOOL("import-mode", import_mode, "no") },
 
     /* Encodings. */

@@ -324,7 +324,6 @@ void table_thaw(struct table *t) {
 /* ---- The whole ---- */
 
 atomic_bool table_may_resize = true;
-
 void table_init(struct table *t, const struct table_ops *ops) { *t = (struct table){ .ops = ops }; }
 
 void table_release(struct table *t, void (*free_item)(void *item)) {
