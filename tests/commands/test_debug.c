@@ -109,7 +109,8 @@ static void the_rest_answers(void **state) {
     static const struct exchange rows[] = {
         { "DEBUG STRINGMATCH-LEN a*c abbc", ":1" },
         { "DEBUG STRINGMATCH-LEN a*c abbd", ":0" },
-        { "DEBUG HELP", "*[+DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:, ... +DIGEST, ..." },
+        { "DEBUG HELP", "*[+DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:, ... +DIGEST, "
+                        "..." },
         { "DEBUG FOO", "-ERR unknown subcommand or wrong number of arguments for 'FOO'. Try DEBUG HELP." },
         { "DEBUG OBJECT",
           "-ERR unknown subcommand or wrong number of arguments for 'OBJECT'. Try DEBUG HELP." },
@@ -250,11 +251,13 @@ static long number_in(struct client *c, const char *command, const char *words) 
 static void tables_of_a_database_shrink_when_its_keys_expire(void **state) {
     struct client *c = fixture_client(state);
     enum { KEYS = 30000 };
+    assert_reply(c, "DEBUG SET-ACTIVE-EXPIRE 0", "+OK");
     for (int i = 0; i < KEYS; i++) client_queue(c, "SET k:%d v PX %d", i, i < 100 ? 1000000 : 100);
     client_flush(c);
     client_skip(c, KEYS);
     long full = number_in(c, "DEBUG HTSTATS 0", "table size: ");
     assert_true(full >= KEYS);
+    assert_reply(c, "DEBUG SET-ACTIVE-EXPIRE 1", "+OK");
     assert_reply_soon(c, "DBSIZE", ":100");
     for (int tries = 0; number_in(c, "DEBUG HTSTATS 0", "table size: ") > full / 3; tries++)
         assert_true(tries < 100000);

@@ -57,7 +57,7 @@ static inline size_t table_count(const struct table *t) { return t->count; }
 size_t table_memory(const struct table *t);
 /* Bytes of the array that goes when the table has moved; 0 if it does not move. */
 static inline size_t table_moving_memory(const struct table *t) {
-    return table_is_moving(t) ? CACHE_LINE << t->exponent[0] : 0;
+    return table_is_moving(t) ? (size_t)CACHE_LINE << t->exponent[0] : 0;
 }
 
 /* The item with this key, or NULL. */

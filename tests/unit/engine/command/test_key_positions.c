@@ -117,7 +117,8 @@ static void more_keys_than_fit_inside_get_memory(void **state) {
 static void resolved_keys_are_hashed_and_know_their_argument(void **state) {
     (void)state;
     struct command_keys keys = { 0 };
-    const struct slice argv[] = { LIT_INIT("BOTH"), LIT_INIT("d"), LIT_INIT("2"), LIT_INIT("a"), LIT_INIT("b") };
+    const struct slice argv[] = { LIT_INIT("BOTH"), LIT_INIT("d"), LIT_INIT("2"), LIT_INIT("a"),
+                                  LIT_INIT("b") };
     static const struct { const char *key; uint32_t argument; uint16_t access; } expected[] = {
         { "d", 1, KEY_OW }, { "a", 3, KEY_RO }, { "b", 4, KEY_RO }
     };
