@@ -32,7 +32,7 @@ WARN := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-protot
 CPPFLAGS := -Iinclude -Isrc -D_GNU_SOURCE -DVARIANT_$(VARIANT) $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 CFLAGS := -std=gnu11 -g -fno-omit-frame-pointer -pthread
 LDLIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -llzf -lm
-LDFLAGS := -pthread
+LDFLAGS := -pthread -Wl,--build-id
 
 ifeq ($(VARIANT),release)
 CFLAGS += $(WARN) -O2 -fno-plt
@@ -94,8 +94,9 @@ all: $(SERVER) $(TOOLS) ## builds server and tools into build/<variant> (VARIANT
 
 # ---- rules ----
 
+# Names of functions for the backtrace of a crash.
 $(SERVER): $(MAIN) $(LIBRARY)
-	$(call say,LINK,$@)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,LINK,$@)$(CC) $(LDFLAGS) -rdynamic -o $@ $^ $(LDLIBS)
 
 $(TOOLS): $(B)/%: $(B)/src/tools/%.o $(LIBRARY)
 	$(call say,LINK,$@)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)

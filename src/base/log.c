@@ -180,3 +180,17 @@ void log_line(enum log_level level, const char *format, ...) {
     if (atomic_load(&syslog_on)) write_to_syslog(level, message);
     errno = saved_errno;
 }
+
+int log_crash_open(void) {
+    int fd = file_path[0] ? open_log(file_path) : STDOUT_FILENO;
+    return fd < 0 ? STDERR_FILENO : fd;
+}
+
+void log_crash_line(int fd, const char *format, ...) {
+    char message[LOG_LINE_MAX], line[LOG_LINE_MAX];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    write_line(fd, line, format_line(line, LOG_LEVEL_WARNING, message));
+}

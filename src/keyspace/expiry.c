@@ -23,10 +23,11 @@
 
 /* Where a worker goes on; its own but for the estimate, which anybody may read. */
 struct watch {
-    uint32_t shard;    /* not yet walked to its end */
-    uint32_t db;       /* in that shard */
-    int64_t cycle_ms;  /* the last cycle's time */
-    atomic_uint stale; /* running average of the share of stale entries met, in millionths */
+    uint32_t shard;          /* not yet walked to its end */
+    uint32_t db;             /* in that shard */
+    int64_t cycle_ms;        /* the last cycle's time */
+    atomic_uint stale;       /* running average of the share of stale entries met, in millionths */
+    atomic_uint dated_stale; /* the same of values with elements that expire: those with expired ones */
 } CACHE_ALIGNED;
 static struct watch watches[WORKERS_MAX];
 static bool active = true; /* changed with the gate closed */
@@ -40,6 +41,7 @@ struct cycle {
     size_t work;           /* in this round */
     size_t checked, stale; /* in this round */
     size_t all_checked, all_stale;
+    size_t dated, dated_stale; /* values with elements that expire, and those with expired ones */
 };
 
 struct bite {
@@ -50,12 +52,15 @@ struct bite {
     struct entry *gone[BITE_GONE_MAX];
     size_t due; /* entries with elements that have expired, the first of which are in `dated` */
     struct entry *dated[DATED_MAX];
+    size_t with_dates, past_dates; /* values with elements that expire, and those with expired ones */
 };
 
 /* Of an entry that stays: do elements of its value expire by themselves? Those that have are for later:
  * the walk must not be disturbed. */
 static bool look_inside(struct bite *b, struct entry *e) {
     int64_t due_ms = entry_due_ms(e);
+    b->with_dates += due_ms != INT64_MAX;
+    b->past_dates += due_ms < b->now_ms;
     if (due_ms < b->now_ms && b->due < DATED_MAX) b->dated[b->due++] = e;
     return due_ms != INT64_MAX;
 }
@@ -146,6 +151,8 @@ static void take_bite(struct cycle *c, struct keydb *kdb) {
     c->work += BITE_BUCKETS + b.alive + b.stale + b.due;
     c->checked += b.alive + b.stale + b.due;
     c->stale += b.stale + b.due;
+    c->dated += b.with_dates;
+    c->dated_stale += b.past_dates;
     if (b.stale + b.due > 0 && c->flush) c->flush();
 }
 
@@ -192,10 +199,15 @@ static bool anything_expires(void) {
     return false;
 }
 
-static void note_stale(struct watch *w, size_t checked, size_t stale) {
+static void note_share(atomic_uint *average, size_t checked, size_t stale) {
     uint64_t share = checked > 0 ? stale * 100 * PERCENT_UNIT / checked : 0;
-    uint64_t old = atomic_load_explicit(&w->stale, memory_order_relaxed);
-    atomic_store_explicit(&w->stale, (unsigned)((old * 19 + share) / 20), memory_order_relaxed);
+    uint64_t old = atomic_load_explicit(average, memory_order_relaxed);
+    atomic_store_explicit(average, (unsigned)((old * 19 + share) / 20), memory_order_relaxed);
+}
+
+static void note_stale(struct watch *w, const struct cycle *c) {
+    note_share(&w->stale, c->all_checked, c->all_stale);
+    note_share(&w->dated_stale, c->dated, c->dated_stale);
 }
 
 bool expiry_cycle(int64_t now_ms, int64_t budget_us, void (*flush)(void)) {
@@ -205,7 +217,7 @@ bool expiry_cycle(int64_t now_ms, int64_t budget_us, void (*flush)(void)) {
     struct watch *w = &watches[worker];
     forget_ttls(w, now_ms);
     if (!anything_expires()) {
-        note_stale(w, 0, 0);
+        note_stale(w, &(struct cycle){ .watch = w });
         return false;
     }
     if (w->shard % workers != worker) w->shard = worker; /* the first time */
@@ -218,7 +230,7 @@ bool expiry_cycle(int64_t now_ms, int64_t budget_us, void (*flush)(void)) {
     bool out_of_time = run(&c, started_us + budget_us);
     bool much_left = out_of_time && was_stale(&c);
     end_round(&c);
-    note_stale(w, c.all_checked, c.all_stale);
+    note_stale(w, &c);
     struct keyspace_counters *mine = counters_mine();
     COUNTER_ADD(mine->expiry_us, (uint64_t)(clock_steady_us() - started_us));
     if (out_of_time) COUNTER_ADD(mine->expiry_cap_reached, 1);
@@ -227,9 +239,18 @@ bool expiry_cycle(int64_t now_ms, int64_t budget_us, void (*flush)(void)) {
 
 void expiry_set_active(bool on) { active = on; }
 
+static double mean_percent(uint64_t sum) { return (double)sum / thread_worker_count / PERCENT_UNIT; }
+
 double expiry_stale_percent(void) {
     uint64_t sum = 0;
     for (int i = 0; i < thread_worker_count; i++)
         sum += atomic_load_explicit(&watches[i].stale, memory_order_relaxed);
-    return (double)sum / thread_worker_count / PERCENT_UNIT;
+    return mean_percent(sum);
+}
+
+double expiry_fields_stale_percent(void) {
+    uint64_t sum = 0;
+    for (int i = 0; i < thread_worker_count; i++)
+        sum += atomic_load_explicit(&watches[i].dated_stale, memory_order_relaxed);
+    return mean_percent(sum);
 }

@@ -12,12 +12,14 @@
 #include "trivet/base/log.h"
 #include "trivet/base/mem.h"
 #include "trivet/engine/client/blocking.h"
+#include "trivet/engine/client/tracking.h"
 #include "trivet/engine/client/transaction.h"
 #include "trivet/engine/run/dispatch.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/engine/turn/locks.h"
 #include "trivet/engine/turn/turn.h"
 #include "trivet/engine/turn/workers.h"
+#include "trivet/engine/watch/errors.h"
 #include "trivet/engine/watch/stats.h"
 #include "trivet/net/listener.h"
 #include "trivet/net/socket.h"
@@ -372,6 +374,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg) {
     worker_begin_turn();
     if (mailbox_has_letters(&worker_mailboxes[worker_self()]))
         mailbox_drain(&worker_mailboxes[worker_self()]);
+    tracking_deliver();
     if (c->flags & CLIENT_CLOSING) return;
     struct stats *s = stats_mine();
     COUNTER_ADD(s->reads, 1);
@@ -529,9 +532,11 @@ static void set_timer(struct client *c, int64_t in_ms) {
 }
 
 void conn_fill_hooks(struct client_hooks *hooks) {
-    *hooks = (struct client_hooks){
-        .output = on_output, .close = close_soon, .resume = resume, .timer = set_timer
-    };
+    *hooks = (struct client_hooks){ .output = on_output,
+                                    .close = close_soon,
+                                    .resume = resume,
+                                    .timer = set_timer,
+                                    .bytes = mem_good_size(sizeof(struct conn)) };
 }
 
 void conn_open(int fd, bool is_unix) {

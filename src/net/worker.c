@@ -9,6 +9,7 @@
 #include "trivet/base/mem.h"
 #include "trivet/engine/client/pause.h"
 #include "trivet/engine/client/pubsub.h"
+#include "trivet/engine/client/tracking.h"
 #include "trivet/engine/run/change.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/engine/turn/locks.h"
@@ -80,6 +81,7 @@ static void end_turn(struct worker *w) {
     if (!w->in_turn && !(accept_wanted && w->index == 0)) return;
     worker_begin_turn();
     conns_resume();
+    tracking_turn_ends();
     /* All that was written so far, by any worker: a reply may tell of another client's write, which must not
      * be lost then. */
     uint64_t durable = commit(journal_on && conns_have_output() ? journal_offset() : 0);
@@ -109,9 +111,10 @@ static void on_cron(evutil_socket_t fd, short what, void *arg) {
     worker_begin_turn();
     int64_t now = turn_now_ms;
     pause_check(now);
-    if (cron_hook) cron_hook(now);
+    bool paused = atomic_load_explicit(&turn_cron_paused, memory_order_relaxed);
+    if (cron_hook && !paused) cron_hook(now);
     change_flush_quietly();
-    if (now - w->second_ms >= 1000) {
+    if (!paused && now - w->second_ms >= 1000 / CONNS_HZ) {
         w->second_ms = now;
         conns_cron(now);
     }
@@ -166,6 +169,7 @@ static void thread_end(void) {
     self()->in_turn = false;
     gate_leave();
     eviction_thread_release();
+    tracking_thread_release();
     change_thread_release();
     pubsub_thread_release();
     reply_thread_release();

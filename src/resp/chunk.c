@@ -1,16 +1,42 @@
-/* chunk.c: the chain of chunks behind a reply: adding, sending, cutting and joining.
+/* chunk.c: the chain of chunks behind a reply: adding, sending and joining.
  *
  * Full-sized chunks are kept in a short list a thread, so a connection that answers and empties its output
  * takes the same warm chunk again and again without the allocator. Behind a chunk that cannot grow (a
  * shared blob, a header still open) comes a small one first: a thousand blobs with their few bytes of
  * framing must not cost a thousand full chunks. */
 #include "chunk.h"
+#include "trivet/base/counter.h"
 #include "trivet/base/mem.h"
+#include "trivet/base/thread.h"
 
 #define SPARE_MAX 16 /* full chunks a thread keeps: 256 KiB */
 
 static _Thread_local struct chunk *spare;
 static _Thread_local unsigned spare_count;
+
+/* By worker; threads that are none share the first. */
+static struct block_counts { atomic_uint_fast64_t taken, returned; } CACHE_ALIGNED block_counts[WORKERS_MAX];
+
+static struct block_counts *counts_mine(void) {
+    int worker = thread_worker_index;
+    return &block_counts[worker < 0 ? 0 : worker];
+}
+
+struct reply_blocks reply_blocks_sum(void) {
+    struct reply_blocks sum = { 0 };
+    for (int i = 0; i < WORKERS_MAX; i++) {
+        sum.taken += counter_read(&block_counts[i].taken);
+        sum.returned += counter_read(&block_counts[i].returned);
+    }
+    return sum;
+}
+
+void reply_blocks_reset(void) {
+    for (int i = 0; i < WORKERS_MAX; i++) {
+        counter_clear(&block_counts[i].taken);
+        counter_clear(&block_counts[i].returned);
+    }
+}
 
 void reply_init(struct reply *r, uint8_t protocol) {
     assert(protocol == 2 || protocol == 3);
@@ -35,6 +61,7 @@ static struct chunk *new_full_chunk(void) {
 }
 
 static void free_chunk(struct chunk *c) {
+    COUNTER_ADD(counts_mine()->returned, 1);
     blob_unref(c->blob);
     if (c->size == REPLY_CHUNK && !c->blob && spare_count < SPARE_MAX) {
         c->next = spare;
@@ -48,6 +75,7 @@ static void free_chunk(struct chunk *c) {
 /* ---- The chain ---- */
 
 static void append(struct reply *r, struct chunk *c) {
+    COUNTER_ADD(counts_mine()->taken, 1);
     c->next = NULL;
     c->prev = r->tail;
     if (r->tail)
@@ -172,7 +200,7 @@ void reply_sent(struct reply *r, size_t count) {
     if (r->bytes == 0) reply_release(r);
 }
 
-/* ---- Moving and cutting ---- */
+/* ---- Moving ---- */
 
 /* True if `from` is one text that fits behind what `r` has: then a copy saves a chunk. */
 static bool worth_copying(const struct reply *r, const struct reply *from) {
@@ -204,25 +232,4 @@ void reply_move(struct reply *r, struct reply *from) {
     r->chunks += from->chunks;
     from->head = from->tail = NULL;
     from->bytes = from->memory = from->chunks = 0;
-}
-
-void reply_cut_back(struct reply *r, uint64_t mark_total) {
-    assert(mark_total <= r->total && r->total - mark_total <= r->bytes);
-    size_t drop = (size_t)(r->total - mark_total);
-    r->total = mark_total;
-    r->bytes -= drop;
-    while (drop > 0) {
-        struct chunk *c = r->tail;
-        size_t already_sent = c == r->head ? r->sent : 0;
-        size_t here = c->len - already_sent;
-        if (drop >= here) {
-            drop -= here;
-            if (c == r->head) r->sent = 0;
-            unlink_chunk(r, c);
-            continue;
-        }
-        c->len -= drop;
-        drop = 0;
-        if (c->blob) c->room = c->len;
-    }
 }

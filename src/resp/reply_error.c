@@ -2,7 +2,7 @@
 #include "chunk.h"
 #include "trivet/base/buf.h"
 
-static const struct slice error_text[ERR_COUNT] = {
+static const struct slice texts[ERR_COUNT] = {
     [ERR_SYNTAX] = LIT_INIT("ERR syntax error"),
     [ERR_NOT_INT] = LIT_INIT("ERR value is not an integer or out of range"),
     [ERR_NOT_FLOAT] = LIT_INIT("ERR value is not a valid float"),
@@ -48,10 +48,12 @@ void reply_error_text(struct reply *r, struct slice text) {
     reply_wrote(r, out);
 }
 
-void reply_error(struct reply *r, enum error e) {
+struct slice error_text(enum error e) {
     assert((unsigned)e < ERR_COUNT);
-    reply_error_text(r, error_text[e]);
+    return texts[e];
 }
+
+void reply_error(struct reply *r, enum error e) { reply_error_text(r, error_text(e)); }
 
 void reply_error_printf(struct reply *r, const char *format, ...) {
     struct buf text = { 0 };

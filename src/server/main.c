@@ -11,6 +11,7 @@
 #include "trivet/net/listener.h"
 #include "trivet/net/worker.h"
 #include "trivet/server/setup.h"
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,12 +82,19 @@ static void give_up(const char *what) {
     exit(1);
 }
 
+/* The C library's assert() calls this; ours comes first for the whole program. */
+void __assert_fail(const char *expression, const char *file, unsigned line, const char *function) {
+    crash_by_assertion(expression, file, line, function);
+}
+
 int main(int argc, char **argv) {
     if (answer_question(argc, argv)) return 0;
+    process_remember(argc, argv);
     struct buf warnings = { 0 }, error = { 0 };
     read_options(argc, argv, &warnings);
     if (options.daemonize && !process_daemonize()) give_up("Can't go to the background");
     open_log();
+    crash_install();
     thread_worker_index = 0;
     thread_worker_count = (int)options.io_threads;
     log_hello();

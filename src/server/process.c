@@ -1,16 +1,47 @@
 /* process.c: what the server asks of the operating system for itself. */
 #include "trivet/base/log.h"
 #include "trivet/base/slice.h"
+#include "trivet/engine/process/server_hooks.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/server/setup.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <systemd/sd-daemon.h>
+#include <time.h>
 #include <unistd.h>
+
+static struct {
+    char **argv; /* owned copy */
+    char folder[PATH_MAX];
+} beginning;
+
+void process_remember(int argc, char **argv) {
+    beginning.argv = calloc((size_t)argc + 1, sizeof *beginning.argv);
+    for (int i = 0; beginning.argv && i < argc; i++) beginning.argv[i] = strdup(argv[i]);
+    if (!getcwd(beginning.folder, sizeof beginning.folder)) beginning.folder[0] = '\0';
+}
+
+void process_restart(int64_t delay_ms) {
+    struct timespec delay = { .tv_sec = delay_ms / 1000, .tv_nsec = delay_ms % 1000 * 1000000 };
+    if (chdir(beginning.folder) != 0 || access(server_facts.executable, X_OK) != 0) {
+        LOG_WARNING("Can't restart %s in %s: %s", server_facts.executable, beginning.folder, strerror(errno));
+        return;
+    }
+    /* What is open now is not the new one's, and would hold its port. */
+    close_range(3, UINT_MAX, 0);
+    while (nanosleep(&delay, &delay) != 0 && errno == EINTR) continue;
+    sigset_t none; /* it inherits what this thread blocks */
+    sigemptyset(&none);
+    pthread_sigmask(SIG_SETMASK, &none, NULL);
+    execv(server_facts.executable, beginning.argv);
+    _exit(1); /* nothing is left that could go on */
+}
 
 #define RESERVED_FILES 32 /* log, journal, event loops, listeners */
 

@@ -21,6 +21,9 @@
 #include "trivet/engine/turn/turn.h"
 #include "trivet/engine/turn/workers.h"
 #include "trivet/engine/watch/commandlog.h"
+#include "trivet/engine/watch/metrics.h"
+#include "trivet/engine/watch/peaks.h"
+#include "trivet/engine/watch/rates.h"
 #include "trivet/engine/watch/stats.h"
 #include "trivet/keyspace/eviction.h"
 #include "trivet/keyspace/expiry.h"
@@ -72,7 +75,6 @@ static void configure_aof(void) {
         .fsync = fsync_policy(),
         .load_truncated = options.aof_load_truncated,
         .corrupt_tail_max = options.aof_load_corrupt_tail_max_size,
-        .no_fsync_on_rewrite = options.no_appendfsync_on_rewrite,
         .timestamps = options.aof_timestamp_enabled,
     });
 }
@@ -205,6 +207,7 @@ static void fill_hooks(void) {
         .logs_changed = trim_logs,
         .encodings_changed = apply_encodings,
         .appendfsync_changed = apply_appendfsync,
+        .tracking_changed = tracking_trim,
     };
     server_hooks.describe_listeners = listeners_describe;
     server_hooks.reload_aof = load_aof_anew;
@@ -244,6 +247,13 @@ static void count_library_memory(void) {
         LOG_DEBUG("OpenSSL had allocated memory before; its memory is not counted");
 }
 
+static void register_commands(void) {
+    for (const struct command_group *g = command_groups; g->name; g++) {
+        bool added = registry_add(g->name, g->rows);
+        assert(added); /* two rows of ours share a name */
+    }
+}
+
 void setup_modules(void) {
     count_library_memory();
     server_facts_init();
@@ -253,7 +263,9 @@ void setup_modules(void) {
     background_start();
     turn_now_ms = clock_wall_ms();
     keyspace_init((uint32_t)options.databases);
-    for (const struct command_group *g = command_groups; g->name; g++) registry_add(g->name, g->rows);
+    register_commands();
+    info_register();
+    server_facts.clients_hz = CONNS_HZ;
     stats_init(registry_ids());
     fill_hooks();
     apply_maxmemory();
@@ -273,5 +285,6 @@ bool setup_end(void) {
     keyspace_release();
     stats_release();
     registry_release();
+    metrics_release();
     return saved;
 }

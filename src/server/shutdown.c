@@ -22,7 +22,7 @@ static bool ending;
 bool shutdown_has_begun(void) { return ending; }
 
 /* Gate closed. False if data would be lost; the reason was logged. */
-static bool begin_shutdown(unsigned flags) {
+static bool write_everything(unsigned flags) {
     change_flush_quietly();
     bool save = (flags & SHUTDOWN_SAVE) || (options.save.count > 0 && !(flags & SHUTDOWN_NOSAVE));
     if (save && !obstacle_is_set(OBSTACLE_LOADING)) {
@@ -38,6 +38,11 @@ static bool begin_shutdown(unsigned flags) {
                     "all the same.");
         if (!(flags & SHUTDOWN_FORCE)) return false;
     }
+    return true;
+}
+
+static bool begin_shutdown(unsigned flags) {
+    if (!write_everything(flags)) return false;
     LOG_NOTICE("User requested shutdown...");
     ending = true;
     saving_stop();
@@ -54,9 +59,18 @@ static bool on_command(unsigned flags, struct buf *error) {
 /* There is nothing to wait for without replicas, so a shutdown that began cannot be called back. */
 static bool on_abort(void) { return false; }
 
+static void on_restart(bool save, int64_t delay_ms, struct buf *error) {
+    if (!save || write_everything(SHUTDOWN_SAVE)) {
+        LOG_WARNING("Restarting as %s asked", save ? "DEBUG RESTART" : "DEBUG CRASH-AND-RECOVER");
+        process_restart(delay_ms);
+    }
+    buf_append(error, LIT("ERR failed to restart the server. Check server logs."));
+}
+
 void shutdown_fill_hooks(struct server_hooks *hooks) {
     hooks->shutdown = on_command;
     hooks->shutdown_abort = on_abort;
+    hooks->restart = on_restart;
 }
 
 static unsigned flags_of_signal(int sig) {

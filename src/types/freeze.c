@@ -11,17 +11,12 @@ struct frozen {
     struct value value;
     frozen_visit *visit;
     void *arg;
-    size_t count, dated; /* when it was frozen */
+    size_t count; /* when it was frozen */
 };
 
 static bool is_list(struct value v) { return v.encoding == ENCODING_DEQUE; }
 
 static bool is_stream(struct value v) { return v.encoding == ENCODING_STREAM; }
-
-/* The table of the other types' big forms, else NULL. */
-static struct table *table_in(struct value v) {
-    return v.encoding == ENCODING_TABLE || v.encoding == ENCODING_BTREE ? v.ptr : NULL;
-}
 
 static const struct element_ops *elements_of(const struct table *t) {
     return CONTAINER_OF(t->ops, const struct element_ops, table);
@@ -52,11 +47,11 @@ static void visit_stream_node(void *arg, struct stream_id master, const unsigned
 struct frozen *value_frozen(struct value v) {
     if (is_list(v)) return deque_frozen_for(v.ptr);
     if (is_stream(v)) return stream_frozen_for(v.ptr);
-    return table_in(v) ? table_frozen_for(v.ptr) : NULL;
+    return value_table(v) ? table_frozen_for(v.ptr) : NULL;
 }
 
 bool value_can_freeze(struct value v) {
-    bool fits = is_list(v) ? deque_can_freeze(v.ptr) : is_stream(v) || table_in(v);
+    bool fits = is_list(v) ? deque_can_freeze(v.ptr) : is_stream(v) || value_table(v);
     return fits && !value_frozen(v);
 }
 
@@ -74,17 +69,13 @@ struct frozen *value_freeze(struct value v, frozen_visit *visit, void *arg) {
         stream_freeze(v.ptr, visit_stream_node, f);
         return f;
     }
-    struct table *t = table_in(v);
-    const struct element_ops *ops = elements_of(t);
+    struct table *t = value_table(v);
     f->count = table_count(t);
-    f->dated = ops->dated ? ops->dated(v) : 0;
     table_freeze(t, visit_item, f);
     return f;
 }
 
 size_t frozen_count(const struct frozen *f) { return f->count; }
-
-size_t frozen_dated(const struct frozen *f) { return f->dated; }
 
 bool frozen_walk(struct frozen *f, size_t steps) {
     if (is_list(f->value)) return deque_freeze_walk(f->value.ptr, steps);

@@ -13,8 +13,6 @@ struct element_ops {
     struct table_ops table;
     /* Fills in what the type has; the other fields of the element are there already, empty. */
     void (*describe)(const void *item, struct frozen_element *e);
-    /* How many elements have an expiry; NULL: none ever. */
-    size_t (*dated)(struct value v);
 };
 
 #endif

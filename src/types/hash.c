@@ -56,7 +56,6 @@ static void field_describe(const void *item, struct frozen_element *e) {
 static const struct element_ops field_ops = {
     .table = { .key = field_name },
     .describe = field_describe,
-    .dated = hash_dated,
 };
 
 static size_t field_size(struct slice name, struct slice value, int64_t expiry_ms) {
@@ -168,10 +167,6 @@ void hash_expect(struct value *v, const struct slice *pairs, size_t count) {
         bytes += pairs[i].len;
     }
     if (leave || !listpack_has_room(v->ptr, bytes)) become_table(v, count);
-}
-
-void hash_shrink(struct value *v) {
-    if (v->encoding == ENCODING_LISTPACK) v->ptr = listpack_shrink(v->ptr);
 }
 
 /* ---- asking ---- */

@@ -13,3 +13,8 @@ const struct value_ops *const value_ops[TYPE_COUNT] = {
     [TYPE_ZSET] = &zset_value_ops,
     [TYPE_STREAM] = &stream_value_ops,
 };
+
+/* Their big forms begin with it. */
+struct table *value_table(struct value v) {
+    return v.encoding == ENCODING_TABLE || v.encoding == ENCODING_BTREE ? v.ptr : NULL;
+}

@@ -166,6 +166,72 @@ static void replication_is_that_of_a_lone_primary(void **state) {
                         "0000000000000000000000000000000000000000");
 }
 
+static void work_beside_the_main_thread_is_told(void **state) {
+    struct client *c = fixture_client(state), *others[8];
+    struct server *s = ((struct fixture *)*state)->server;
+    assert_reply(c, "CONFIG RESETSTAT", "+OK");
+    for (size_t i = 0; i < COUNT_OF(others); i++) {
+        others[i] = server_connect(s);
+        for (int k = 0; k < 20; k++) client_queue(others[i], "GET key:%d", k);
+        client_flush(others[i]);
+        client_skip(others[i], 20);
+    }
+    bool parallel = info_number(c, "server", "io_threads_active") == 1;
+    assert_int_equal(info_number(c, "stats", "io_threaded_accept_processed") > 0, parallel);
+    assert_int_equal(info_number(c, "stats", "io_threaded_poll_processed") > 0, parallel);
+    assert_true(info_number(c, "stats", "io_threaded_total_prefetch_batches") >= 8);
+    assert_true(info_number(c, "stats", "io_threaded_total_prefetch_entries") >= 8 * 20);
+    int64_t grown = info_number(c, "stats", "reply_buffer_expands");
+    assert_true(grown >= 8 && info_number(c, "stats", "reply_buffer_shrinks") >= 8);
+    assert_reply(c, "DEBUG POPULATE 1 big 100000", "+OK");
+    client_queue(c, "GET big:0");
+    client_queue(c, "GET big:0");
+    client_flush(c);
+    client_skip(c, 2);
+    assert_true(info_number(c, "stats", "reply_buffer_expands") > grown + 2);
+    for (size_t i = 0; i < COUNT_OF(others); i++) client_close(others[i]);
+}
+
+static void what_is_freed_in_the_background_is_counted(void **state) {
+    struct client *c = fixture_client(state);
+    assert_reply(c, "CONFIG RESETSTAT", "+OK");
+    assert_reply(c, "DEBUG POPULATE 1000", "+OK");
+    assert_reply(c, "FLUSHALL ASYNC", "+OK");
+    for (int tries = 0; info_number(c, "stats", "io_threaded_freed_objects") < 1000; tries++)
+        assert_true(tries < 100000);
+}
+
+static void the_active_time_of_the_main_thread_only_grows(void **state) {
+    struct client *c = fixture_client(state);
+    double before = atof(info_field(c, "cpu", "used_active_time_main_thread"));
+    assert_true(before > 0);
+    assert_reply(c, "CONFIG RESETSTAT", "+OK");
+    assert_true(atof(info_field(c, "cpu", "used_active_time_main_thread")) >= before);
+}
+
+static void each_build_has_an_id(void **state) {
+    struct client *c = fixture_client(state);
+    const char *id = info_field(c, "server", "redis_build_id");
+    assert_int_equal(strlen(id), 16);
+    assert_string_not_equal(id, "0000000000000000");
+    assert_int_equal(info_number(c, "server", "clients_hz"), 1);
+}
+
+static void tables_that_grow_are_overhead(void **state) {
+    struct client *c = fixture_client(state);
+    assert_reply(c, "FLUSHALL", "+OK");
+    /* While keys come by the thousand, some shard's table is always on the way to a bigger one. */
+    int64_t most = 0;
+    for (int i = 0; i < 40 && most == 0; i++) {
+        char command[64];
+        snprintf(command, sizeof command, "DEBUG POPULATE %d grow", 40000 + 2000 * i);
+        assert_reply(c, command, "+OK");
+        assert_reply(c, "DEBUG SLEEP 0.11", "+OK"); /* the number may be that old */
+        most = info_number(c, "memory", "mem_overhead_db_hashtable_rehashing");
+    }
+    assert_true(most > 0 && most % 64 == 0);
+}
+
 static void persistence_tells_of_the_append_only_file(void **state) {
     (void)state;
     struct server *s = server_start("--appendonly", "yes", NULL);
@@ -192,6 +258,11 @@ int main(void) {
         FIXTURE_TEST(stats_count_what_happens),
         FIXTURE_TEST(commandstats_and_errorstats_tell_calls_and_failures),
         FIXTURE_TEST(replication_is_that_of_a_lone_primary),
+        FIXTURE_TEST(work_beside_the_main_thread_is_told),
+        FIXTURE_TEST(what_is_freed_in_the_background_is_counted),
+        FIXTURE_TEST(the_active_time_of_the_main_thread_only_grows),
+        FIXTURE_TEST(each_build_has_an_id),
+        FIXTURE_TEST(tables_that_grow_are_overhead),
         FIXTURE_TEST(persistence_tells_of_the_append_only_file),
     };
     return cmocka_run_group_tests(tests, fixture_start, fixture_stop);

@@ -218,6 +218,63 @@ static void broadcast_tells_of_prefixes_without_reading(void **state) {
     client_close(all);
 }
 
+/* The next message must name just these keys, in any order. */
+static void assert_told(struct client *c, const char *expected) {
+    struct node *n = client_read(c);
+    struct text got = { 0 };
+    struct node *keys = n->items[n->count - 1];
+    node_sort(keys);
+    node_describe(keys, &got);
+    if (strcmp(text_str(&got), expected) != 0) fail_msg("%s, not %s", text_str(&got), expected);
+    text_release(&got);
+    node_free(n);
+}
+
+static void a_broadcast_tells_of_all_that_changed_in_a_turn(void **state) {
+    struct client *writer = fixture_client(state), *c = reader_with(state, "BCAST"),
+                  *prefixes = reader_with(state, "BCAST PREFIX a: PREFIX b:");
+    assert_reply(writer, "MSET a 1 b 2 c 3", "+OK");
+    assert_told(c, "*[$\"a\", $\"b\", $\"c\"]");
+    assert_reply(writer, "MULTI", "+OK");
+    client_queue(writer, "INCR a:1");
+    client_queue(writer, "INCR a:2");
+    client_queue(writer, "INCR a:1");
+    client_queue(writer, "INCR b:1");
+    client_queue(writer, "INCR c:1");
+    client_send(writer, "EXEC");
+    client_skip(writer, 6);
+    assert_told(c, "*[$\"a:1\", $\"a:2\", $\"b:1\", $\"c:1\"]");
+    assert_told(prefixes, "*[$\"a:1\", $\"a:2\"]");
+    assert_told(prefixes, "*[$\"b:1\"]");
+    assert_quiet(c);
+    assert_quiet(prefixes);
+    client_close(c);
+    client_close(prefixes);
+}
+
+static void a_broadcast_comes_after_the_replies(void **state) {
+    struct client *c = reader_with(state, "BCAST");
+    client_queue(c, "SET a 1");
+    client_queue(c, "SET b 1");
+    client_send(c, "SET a 2");
+    for (int i = 0; i < 3; i++) assert_next(c, "+OK");
+    assert_told(c, "*[$\"a\", $\"b\"]");
+    assert_quiet(c);
+    client_close(c);
+}
+
+static void noloop_leaves_its_own_keys_out_of_a_broadcast(void **state) {
+    struct client *c = reader_with(state, "BCAST NOLOOP"), *other = reader_with(state, "BCAST NOLOOP");
+    assert_reply(c, "MSET a 1 b 1", "+OK");
+    assert_told(other, "*[$\"a\", $\"b\"]");
+    assert_quiet(c);
+    assert_reply(other, "SET a 2", "+OK");
+    assert_told(c, "*[$\"a\"]");
+    assert_quiet(other);
+    client_close(c);
+    client_close(other);
+}
+
 /* ---- REDIRECT ---- */
 
 static long long id_of(struct client *c) { return (long long)client_ask_int(c, "CLIENT ID"); }
@@ -327,6 +384,41 @@ static void options_are_checked(void **state) {
     assert_exchanges(fixture_client(state), rows);
 }
 
+static void what_leaves_a_full_table_is_told_before_the_next_reply(void **state) {
+    struct client *writer = fixture_client(state), *c = reader_with(state, "");
+    assert_reply(c, "MGET 1 2", "*[_, _]");
+    assert_reply(c, "MULTI", "+OK");
+    assert_reply(writer, "CONFIG SET tracking-table-max-keys 1", "+OK");
+    client_queue(c, "PING");
+    client_send(c, "EXEC");
+    assert_next(c, INVALID("..."));
+    assert_next(c, "+QUEUED");
+    assert_next(c, "*[+PONG]");
+    client_queue(c, "GET 3");
+    client_send(c, "PING");
+    assert_next(c, "_");
+    assert_next(c, INVALID("..."));
+    assert_next(c, "+PONG");
+    assert_reply(writer, "CONFIG SET tracking-table-max-keys 1000000", "+OK");
+    client_close(c);
+}
+
+static void evicted_keys_are_told_before_the_reply_that_needed_the_room(void **state) {
+    struct client *c = reader_with(state, "");
+    char limit[64];
+    assert_reply(c, "SETEX vk 10000 x", "+OK");
+    assert_reply(c, "GET vk", "$\"x\"");
+    assert_reply(c, "CONFIG SET maxmemory-policy volatile-random", "+OK");
+    snprintf(limit, sizeof limit, "CONFIG SET maxmemory %lld",
+             (long long)info_number(c, "memory", "used_memory") + 100000);
+    assert_reply(c, limit, "+OK");
+    assert_reply(c, "SETBIT big 16000000 0", ":0");
+    assert_reply(c, "GETBIT big 0", INVALID("$\"vk\""));
+    assert_next(c, ":0");
+    assert_reply(c, "CONFIG SET maxmemory 0 maxmemory-policy noeviction", "+OK");
+    client_close(c);
+}
+
 static void the_table_is_kept_under_its_limit(void **state) {
     enum { LIMIT = 10, KEYS = 50 };
     (void)state;
@@ -367,11 +459,16 @@ int main(void) {
         FIXTURE_TEST(optout_forgets_only_after_caching_no),
         FIXTURE_TEST(caching_counts_for_a_whole_transaction),
         FIXTURE_TEST(broadcast_tells_of_prefixes_without_reading),
+        FIXTURE_TEST(a_broadcast_tells_of_all_that_changed_in_a_turn),
+        FIXTURE_TEST(a_broadcast_comes_after_the_replies),
+        FIXTURE_TEST(noloop_leaves_its_own_keys_out_of_a_broadcast),
         FIXTURE_TEST(a_resp2_subscriber_gets_messages),
         FIXTURE_TEST(a_resp3_target_gets_pushes),
         FIXTURE_TEST(a_broken_redirect_is_reported),
         FIXTURE_TEST(resp2_without_redirect_is_told_nothing),
         FIXTURE_TEST(options_are_checked),
+        FIXTURE_TEST(what_leaves_a_full_table_is_told_before_the_next_reply),
+        FIXTURE_TEST(evicted_keys_are_told_before_the_reply_that_needed_the_room),
         FIXTURE_TEST(the_table_is_kept_under_its_limit),
     };
     return cmocka_run_group_tests(tests, fixture_start, fixture_stop);

@@ -285,6 +285,13 @@ void server_stop(struct server *s) {
     server_await_end(s);
 }
 
+int server_await_signal(struct server *s) {
+    int status = await_exit(s);
+    if (!WIFSIGNALED(status))
+        HARNESS_FAIL("the server did not die by a signal: status 0x%x", (unsigned)status);
+    return WTERMSIG(status);
+}
+
 void server_kill(struct server *s) {
     if (!s->pid) HARNESS_FAIL("the server does not run");
     kill(s->pid, SIGKILL);

@@ -38,6 +38,8 @@ void server_stop(struct server *s);
 void server_kill(struct server *s);
 /* Waits for a server that ends by itself (SHUTDOWN); asserts a clean end. */
 void server_await_end(struct server *s);
+/* Waits for a server that dies by a signal; returns which. */
+int server_await_signal(struct server *s);
 /* Starts it again in the same folder with the same arguments. */
 void server_restart(struct server *s);
 /* Stops it if it runs, and forgets it. */

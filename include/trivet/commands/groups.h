@@ -62,4 +62,7 @@ extern const struct command saving_commands[];
 extern const struct command server_commands[];
 extern const struct command debug_commands[];
 
+/* Registers the rows that INFO prints (engine/watch/metrics.h). */
+void info_register(void);
+
 #endif

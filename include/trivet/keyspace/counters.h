@@ -5,6 +5,7 @@
 #define TRIVET_KEYSPACE_COUNTERS_H
 
 #include "trivet/base/compiler.h"
+#include "trivet/base/counter.h"
 #include "trivet/base/thread.h"
 #include <stdatomic.h>
 #include <stddef.h>
@@ -31,11 +32,6 @@ static inline struct keyspace_counters *counters_mine(void) {
     int worker = thread_worker_index;
     return &keyspace_counters[worker < 0 ? 0 : worker];
 }
-/* Only the owner adds, so a load and a store are enough and no bus lock is paid. */
-#define COUNTER_ADD(field, n)                                                                   \
-    atomic_store_explicit(&(field), atomic_load_explicit(&(field), memory_order_relaxed) + (n), \
-                          memory_order_relaxed)
-
 /* The sum of a field over all workers, by its offset (COUNTER_SUM(hits)). */
 uint64_t counters_sum(size_t offset);
 #define COUNTER_SUM(field) counters_sum(offsetof(struct keyspace_counters, field))

@@ -19,6 +19,8 @@ void expiry_set_active(bool on);
 /* Estimated share of expired entries among those with an expiry, in percent, and the average TTL of a
  * database in ms. */
 double expiry_stale_percent(void);
+/* The same of values whose elements expire: those with expired ones in them. */
+double expiry_fields_stale_percent(void);
 int64_t expiry_average_ttl_ms(uint32_t db);
 
 #endif

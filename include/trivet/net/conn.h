@@ -17,7 +17,8 @@ void conns_resume(void);            /* those whose wait ended go on with their i
 bool conns_have_output(void);       /* some reply of this turn waits to go out */
 void conns_flush(uint64_t durable); /* writes replies; those that need more than `durable` are held back */
 void conns_close_marked(void);
-/* Once a second: idle timeouts, soft output limits. */
+/* CONNS_HZ times a second: idle timeouts, soft output limits. */
+#define CONNS_HZ 1
 void conns_cron(int64_t now_ms);
 /* Ends all connections of the calling worker, after one attempt to write what waits. */
 void conns_end(void);

@@ -35,6 +35,13 @@ struct reply {
 
 void reply_init(struct reply *r, uint8_t protocol);
 void reply_release(struct reply *r);
+/* Blocks of memory that the replies of all threads took and gave back so far: how often a reply's buffer
+ * grew and shrank. Any thread. */
+struct reply_blocks {
+    uint64_t taken, returned;
+};
+struct reply_blocks reply_blocks_sum(void);
+void reply_blocks_reset(void); /* CONFIG RESETSTAT */
 /* Frees the chunks this thread keeps for its next replies: at the end of a thread. */
 void reply_thread_release(void);
 static inline bool reply_is_empty(const struct reply *r) { return r->bytes == 0; }
@@ -45,8 +52,6 @@ void reply_sent(struct reply *r, size_t count);
 /* Moves everything of `from`, of which nothing was sent yet, behind what `r` has; `from` is empty after.
  * If `r` is muted the bytes are dropped. The flags of neither change. */
 void reply_move(struct reply *r, struct reply *from);
-/* Drops what was queued after `mark` bytes of total (of the same reply, nothing sent in between). */
-void reply_cut_back(struct reply *r, uint64_t mark_total);
 
 /* Raw protocol bytes. */
 void reply_raw(struct reply *r, struct slice wire);
@@ -106,6 +111,8 @@ enum error {
     ERR_COUNT
 };
 void reply_error(struct reply *r, enum error e);
+/* Its text, code first, without '-'. */
+struct slice error_text(enum error e);
 /* `text` begins with the code ("ERR ...", "WRONGPASS ..."). Line ends inside become spaces. */
 void reply_error_text(struct reply *r, struct slice text);
 void reply_error_printf(struct reply *r, const char *format, ...) PRINTF_LIKE(2, 3);

@@ -5,6 +5,7 @@
 
 #include "trivet/base/compiler.h"
 #include <stdbool.h>
+#include <stdint.h>
 
 /* Random secrets, clocks, commands, keyspace, hooks, all that options decide. */
 void setup_modules(void);
@@ -25,7 +26,21 @@ bool shutdown_has_begun(void);
 struct server_hooks;
 void shutdown_fill_hooks(struct server_hooks *hooks);
 
+/* ---- the end by accident (crash.c) ---- */
+
+/* From now on a process that dies by a signal of its own writes a report to the log first. */
+void crash_install(void);
+/* What assert() does here. */
+NORETURN void crash_by_assertion(const char *expression, const char *file, unsigned line,
+                                 const char *function);
+
 /* ---- the process (process.c) ---- */
+
+/* Keeps what process_restart needs, before anything changes the arguments or the working directory. */
+void process_remember(int argc, char **argv);
+/* Begins this program anew in the place of this process. Returns only if that fails; the reason was logged.
+ */
+void process_restart(int64_t delay_ms);
 
 /* Forks to the background; the parent exits. False with errno. */
 MUST_CHECK bool process_daemonize(void);

@@ -56,8 +56,6 @@ struct frozen *value_frozen(struct value v);
 struct frozen *value_freeze(struct value v, frozen_visit *visit, void *arg);
 /* Elements (of a list or a stream: nodes) that will be visited in all. */
 size_t frozen_count(const struct frozen *f);
-/* Hash: how many of them have an expiry; else 0. */
-size_t frozen_dated(const struct frozen *f);
 /* Visits what the next `steps` chains of buckets (list, stream: nodes) hold and changes have not handed over;
  * true while there are more. After it returned false every element has been visited. */
 bool frozen_walk(struct frozen *f, size_t steps);

@@ -48,8 +48,6 @@ bool hash_set(struct value *v, struct slice name, struct slice value, int64_t ex
 /* Gives a field that is there another time to expire, or none; false if it is not there. */
 bool hash_set_expiry(struct value *v, struct slice name, int64_t expiry_ms);
 bool hash_remove(struct value *v, struct slice name); /* false: it was not there */
-/* Gives back memory that is not needed, after a hash was built. */
-void hash_shrink(struct value *v);
 
 /* Every field once, a listpack's in order of arrival. False if the visit stopped it. */
 bool hash_each(struct value v, bool (*visit)(void *arg, const struct hash_field *f), void *arg);

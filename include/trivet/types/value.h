@@ -65,6 +65,10 @@ struct value_ops {
     void (*take_due)(struct value *v, int64_t now_ms, struct gone *out);
 };
 
+/* The table of a big hash, set or sorted set (by member), else NULL. */
+struct table;
+struct table *value_table(struct value v);
+
 /* By type; NULL for strings and for types that do not exist. */
 extern const struct value_ops *const value_ops[TYPE_COUNT];
 

@@ -406,7 +406,8 @@ static const struct command subcommands[] = {
 };
 
 const struct command client_commands[] = {
-    { .name = "CLIENT", .arity = -2, .kind = LOCAL, .subcommands = subcommands, .since = "2.4.0",
+    { .name = "CLIENT", .arity = -2, .kind = LOCAL, .flags = KEEPS_CACHING,
+      .subcommands = subcommands, .since = "2.4.0",
       .summary = "Holds the commands about connections.", .complexity = "Depends on the subcommand." },
     { .name = NULL },
 };

@@ -93,6 +93,11 @@ static bool authenticate(struct call *c, struct slice user, struct slice passwor
     return true;
 }
 
+static bool auth_secret(const struct slice *argv, size_t argc, size_t index) {
+    (void)argv, (void)argc;
+    return index >= 1;
+}
+
 /* AUTH [username] password */
 static void cmd_auth(struct call *c) {
     if (c->argc > 3) {
@@ -110,6 +115,14 @@ static void cmd_auth(struct call *c) {
 }
 
 /* ---- HELLO ---- */
+
+/* The two behind AUTH. */
+static bool hello_secret(const struct slice *argv, size_t argc, size_t index) {
+    (void)argc;
+    for (size_t back = 1; back <= 2; back++)
+        if (index >= 2 + back && slice_equal_nocase(argv[index - back], LIT("AUTH"))) return true;
+    return false;
+}
 
 struct hello {
     int64_t protocol;
@@ -198,16 +211,19 @@ static void cmd_hello(struct call *c) {
 /* clang-format off */
 const struct command connection_commands[] = {
     { .name = "AUTH", .run = cmd_auth, .arity = -2, .kind = LOCAL, .flags = ANY_TIME,
+      .secret = auth_secret,
       .categories = CAT_CONNECTION, .since = "1.0.0", .summary = "Logs the connection in.",
       .complexity = "O(N) where N is the number of passwords of the user.", .syntax = "[username] password" },
     { .name = "ECHO", .run = cmd_echo, .arity = 2, .kind = LOCAL, .flags = LOADING | STALE | FAST,
       .categories = CAT_CONNECTION, .since = "1.0.0", .summary = "Returns the given string.",
       .complexity = "O(1)", .syntax = "message" },
     { .name = "HELLO", .run = cmd_hello, .arity = -1, .kind = LOCAL, .flags = ANY_TIME,
+      .secret = hello_secret,
       .categories = CAT_CONNECTION, .since = "6.0.0",
       .summary = "Chooses the protocol version and introduces client and server to each other.",
       .complexity = "O(1)", .syntax = "[protover [AUTH username password] [SETNAME clientname]]" },
-    { .name = "PING", .run = cmd_ping, .arity = -1, .kind = LOCAL, .flags = FAST | RUNS_SUBSCRIBED,
+    { .name = "PING", .run = cmd_ping, .arity = -1, .kind = LOCAL,
+      .flags = FAST | RUNS_SUBSCRIBED | HEEDS_DISK,
       .categories = CAT_CONNECTION, .since = "1.0.0", .summary = "Tells whether the server is there.",
       .complexity = "O(1)", .syntax = "[message]",
       .tips = "request_policy:all_shards,response_policy:all_succeeded" },

@@ -47,6 +47,22 @@ static bool read_keys(struct migration *m, size_t at) {
     return true;
 }
 
+/* What AUTH and AUTH2 are followed by. If they are given more than once, what stands between is hidden too.
+ */
+static bool migrate_secret(const struct slice *argv, size_t argc, size_t index) {
+    size_t from = 0, to = 0;
+    for (size_t i = FIRST_OPTION; i < argc && !slice_equal_nocase(argv[i], LIT("KEYS")); i++) {
+        size_t count = 0;
+        if (slice_equal_nocase(argv[i], LIT("AUTH"))) count = 1;
+        if (slice_equal_nocase(argv[i], LIT("AUTH2"))) count = 2;
+        if (count == 0) continue;
+        if (from == 0) from = i + 1;
+        i += count;
+        to = i + 1;
+    }
+    return index >= from && index < to;
+}
+
 static bool read_options(struct migration *m) {
     struct call *c = m->call;
     for (size_t i = FIRST_OPTION; i < c->argc; i++) {
@@ -239,6 +255,7 @@ const struct command migrate_commands[] = {
       .arity = -6,
       .kind = EXCLUSIVE,
       .flags = WRITES | MOVABLE_KEYS,
+      .secret = migrate_secret,
       .categories = CAT_KEYSPACE | CAT_DANGEROUS,
       .keys = { KEY_AT(3, MOVED),
                 { .flags = MOVED | KEY_INCOMPLETE,

@@ -7,6 +7,7 @@
 #include "trivet/engine/settings/options.h"
 #include "trivet/engine/turn/turn.h"
 #include "trivet/engine/watch/stats.h"
+#include "trivet/keyspace/counters.h"
 
 struct config_get {
     struct reply *out;
@@ -40,6 +41,14 @@ static void reply_outcome(struct call *c, bool done, struct buf *error) {
     buf_release(error);
 }
 
+/* The value of a sensitive setting. */
+static bool config_set_secret(const struct slice *argv, size_t argc, size_t index) {
+    (void)argc;
+    if (index < 3 || index % 2 == 0) return false;
+    const struct option *o = options_find(argv[index - 1]);
+    return o && (o->flags & OPTION_SENSITIVE);
+}
+
 /* CONFIG SET parameter value [parameter value ...] */
 static void cmd_config_set(struct call *c) {
     if (c->argc % 2 != 0) {
@@ -68,6 +77,7 @@ static void cmd_config_resetstat(struct call *c) {
     stats_reset();
     counters_reset();
     background_reset_done();
+    reply_blocks_reset();
     reply_ok(c->out);
 }
 
@@ -101,7 +111,7 @@ static const struct command config_subcommands[] = {
       .flags = ADMIN | NOSCRIPT | LOADING | STALE, .since = "2.8.0",
       .summary = "Writes the settings in use into the configuration file.", .complexity = "O(1)",
       .tips = "request_policy:all_nodes,response_policy:all_succeeded" },
-    { .name = "SET", .run = cmd_config_set, .arity = -4, .kind = EXCLUSIVE,
+    { .name = "SET", .run = cmd_config_set, .arity = -4, .kind = EXCLUSIVE, .secret = config_set_secret,
       .flags = ADMIN | NOSCRIPT | LOADING | STALE, .since = "2.0.0",
       .summary = "Changes settings while the server runs.",
       .complexity = "O(N) where N is the number of settings.",

@@ -1,23 +1,11 @@
-/* info.c: INFO: which sections were asked for, in which order they come. The sections themselves are in
- * info_server.c, info_memory.c, info_stats.c and info_commands.c. */
+/* info.c: INFO: which sections were asked for, in which order they come. Their rows are in info_*.c. */
 #include "info.h"
 #include "trivet/commands/groups.h"
-#include "trivet/engine/settings/options.h"
+#include "trivet/engine/command/call.h"
+#include "trivet/engine/process/server_hooks.h"
 #include "trivet/keyspace/expiry.h"
 
-static void info_modules(const struct call *c, struct buf *out) {
-    (void)c;
-    buf_append(out, LIT("# Modules" CRLF));
-}
-
-static void info_cluster(const struct call *c, struct buf *out) {
-    (void)c;
-    buf_printf(out, "# Cluster" CRLF "cluster_enabled:%d" CRLF, options.cluster_enabled);
-}
-
-static void info_keyspace(const struct call *c, struct buf *out) {
-    (void)c;
-    buf_append(out, LIT("# Keyspace" CRLF));
+static void info_keyspace(struct buf *out) {
     for (uint32_t db = 0; db < keyspace_databases(); db++) {
         size_t keys = keyspace_count(db);
         if (keys == 0) continue;
@@ -27,26 +15,42 @@ static void info_keyspace(const struct call *c, struct buf *out) {
     }
 }
 
-/* In the order in which they are shown. */
+static void info_listeners(struct buf *out) { server_hooks.describe_listeners(out); }
+
+/* In the order in which they are shown. The rows of a section's tables come first. */
 static const struct section {
     const char *name;
-    void (*write)(const struct call *c, struct buf *out);
+    void (*more)(struct buf *out); /* lines that are no rows, or NULL */
     bool is_default;
 } sections[] = {
-    { "server", info_server, true },
-    { "clients", info_clients, true },
-    { "memory", info_memory, true },
-    { "persistence", info_persistence, true },
-    { "stats", info_stats, true },
-    { "replication", info_replication, true },
-    { "cpu", info_cpu, true },
-    { "modules", info_modules, true },
-    { "commandstats", info_commandstats, false },
-    { "errorstats", info_errorstats, true },
-    { "latencystats", info_latencystats, false },
-    { "cluster", info_cluster, true },
-    { "keyspace", info_keyspace, true },
+    { "Server", info_listeners, true },
+    { "Clients", NULL, true },
+    { "Memory", NULL, true },
+    { "Persistence", NULL, true },
+    { "Stats", NULL, true },
+    { "Replication", NULL, true },
+    { "CPU", NULL, true },
+    { "Modules", NULL, true },
+    { "Commandstats", info_commandstats, false },
+    { "Errorstats", info_errorstats, true },
+    { "Latencystats", info_latencystats, false },
+    { "Cluster", NULL, true },
+    { "Keyspace", info_keyspace, true },
 };
+
+void info_register(void) {
+    static const struct metric_table *const tables[] = {
+        &info_server, &info_clients,     &info_memory, &info_saving,   &info_aof,        &info_loading,
+        &info_stats,  &info_replication, &info_cpu,    &info_cpu_main, &info_cpu_active, &info_cluster,
+    };
+    for (size_t i = 0; i < COUNT_OF(tables); i++) metrics_register(tables[i]);
+}
+
+static void write_section(const struct section *s, int64_t now_ms, struct buf *out) {
+    buf_printf(out, "# %s" CRLF, s->name);
+    metrics_print(s->name, now_ms, out);
+    if (s->more) s->more(out);
+}
 
 /* The sections that a word asks for, a bit each; none if it is unknown. */
 static unsigned sections_of(struct slice word) {
@@ -68,7 +72,7 @@ static void cmd_info(struct call *c) {
     for (size_t i = 0; i < COUNT_OF(sections); i++) {
         if (!(wanted & 1u << i)) continue;
         if (text.len > 0) buf_append(&text, LIT(CRLF));
-        sections[i].write(c, &text);
+        write_section(&sections[i], c->view.now_ms, &text);
     }
     reply_verbatim(c->out, "txt", buf_slice(&text));
     buf_release(&text);

@@ -1,22 +1,18 @@
-/* info.h: the sections of INFO, each a function that appends its lines, the heading included.
+/* info.h: the sections of INFO: tables of rows, and functions for those whose lines have no fixed names.
  * Thread: any worker. */
 #ifndef COMMANDS_SERVER_INFO_H
 #define COMMANDS_SERVER_INFO_H
 
 #include "trivet/base/buf.h"
-#include "trivet/engine/command/call.h"
+#include "trivet/engine/watch/metrics.h"
 
 #define CRLF "\r\n"
 
-void info_server(const struct call *c, struct buf *out);
-void info_clients(const struct call *c, struct buf *out);
-void info_memory(const struct call *c, struct buf *out);
-void info_persistence(const struct call *c, struct buf *out);
-void info_stats(const struct call *c, struct buf *out);
-void info_replication(const struct call *c, struct buf *out);
-void info_cpu(const struct call *c, struct buf *out);
-void info_commandstats(const struct call *c, struct buf *out);
-void info_errorstats(const struct call *c, struct buf *out);
-void info_latencystats(const struct call *c, struct buf *out);
+extern const struct metric_table info_server, info_clients, info_memory, info_saving, info_aof, info_loading,
+    info_stats, info_replication, info_cpu, info_cpu_main, info_cpu_active, info_cluster;
+
+void info_commandstats(struct buf *out);
+void info_errorstats(struct buf *out);
+void info_latencystats(struct buf *out);
 
 #endif

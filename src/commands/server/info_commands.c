@@ -2,10 +2,14 @@
 #include "info.h"
 #include "trivet/engine/command/registry.h"
 #include "trivet/engine/settings/options.h"
+#include "trivet/engine/watch/errors.h"
 #include "trivet/engine/watch/stats.h"
 
 static void each_command(void (*write)(const struct command *command, struct buf *out), struct buf *out) {
-    for (uint32_t id = 0; id < registry_ids(); id++) write(registry_by_id(id), out);
+    for (uint32_t id = 0; id < registry_ids(); id++) {
+        const struct command *command = registry_by_id(id);
+        if (command) write(command, out);
+    }
 }
 
 static void write_calls(const struct command *command, struct buf *out) {
@@ -18,11 +22,7 @@ static void write_calls(const struct command *command, struct buf *out) {
         (unsigned long long)s.failed);
 }
 
-void info_commandstats(const struct call *c, struct buf *out) {
-    (void)c;
-    buf_append(out, LIT("# Commandstats" CRLF));
-    each_command(write_calls, out);
-}
+void info_commandstats(struct buf *out) { each_command(write_calls, out); }
 
 static void write_percentiles(const struct command *command, struct buf *out) {
     const struct percentile_list *wanted = &options.latency_tracking_info_percentiles;
@@ -34,9 +34,7 @@ static void write_percentiles(const struct command *command, struct buf *out) {
     buf_append(out, LIT(CRLF));
 }
 
-void info_latencystats(const struct call *c, struct buf *out) {
-    (void)c;
-    buf_append(out, LIT("# Latencystats" CRLF));
+void info_latencystats(struct buf *out) {
     if (options.latency_tracking) each_command(write_percentiles, out);
 }
 
@@ -44,8 +42,4 @@ static void write_error(void *arg, const char *code, uint64_t count) {
     buf_printf(arg, "errorstat_%s:count=%llu" CRLF, code, (unsigned long long)count);
 }
 
-void info_errorstats(const struct call *c, struct buf *out) {
-    (void)c;
-    buf_append(out, LIT("# Errorstats" CRLF));
-    stats_each_error(write_error, out);
-}
+void info_errorstats(struct buf *out) { stats_each_error(write_error, out); }

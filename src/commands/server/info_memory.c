@@ -2,27 +2,17 @@
 #include "info.h"
 #include "memory_overview.h"
 #include "trivet/base/background.h"
-#include "trivet/base/number.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/keyspace/eviction.h"
 #include <unistd.h>
 
-static void write_size(struct buf *out, const char *name, size_t bytes) {
-    buf_printf(out, "%s:%zu" CRLF, name, bytes);
-}
-
-/* The number and once more for people. */
-static void write_size_twice(struct buf *out, const char *name, size_t bytes) {
-    char human[32];
-    memory_size_human(human, bytes);
-    buf_printf(out, "%s:%zu" CRLF "%s_human:%s" CRLF, name, bytes, name, human);
-}
-
-/* Where physical memory is more than what was asked for, by how much: "<name>_ratio" and "<name>_bytes". */
-static void write_waste(struct buf *out, const char *name, size_t taken, size_t needed) {
-    buf_printf(out, "%s_ratio:%.2f" CRLF "%s_bytes:%lld" CRLF, name, memory_ratio(taken, needed), name,
-               (long long)taken - (long long)needed);
-}
+struct memory_sample {
+    struct memory_overview m;
+    size_t system, maxmemory, not_counted, rehashing, freeing, freed;
+    double peak_percent, dataset_percent, frag_ratio, rss_ratio, overhead_ratio, fragmentation_ratio;
+    int64_t frag_bytes, rss_bytes, overhead_bytes, fragmentation_bytes;
+    const char *policy, *allocator, *no_bytes;
+};
 
 static const char *policy_name(void) {
     const struct option *o = options_find(LIT("maxmemory-policy"));
@@ -36,64 +26,102 @@ static size_t system_memory(void) {
     return pages > 0 && size > 0 ? (size_t)pages * (size_t)size : 0;
 }
 
-static void write_used(struct buf *out, const struct memory_overview *m) {
-    write_size_twice(out, "used_memory", m->used);
-    write_size_twice(out, "used_memory_rss", m->resident);
-    write_size_twice(out, "used_memory_peak", m->peak);
-    buf_printf(out, "used_memory_peak_perc:%.2f%%" CRLF, memory_percent(m->used, m->peak));
-    write_size(out, "used_memory_overhead", m->overhead);
-    write_size(out, "used_memory_startup", m->startup);
-    write_size(out, "used_memory_dataset", m->dataset);
+/* Where physical memory is more than what was asked for, by how much. */
+static void compare(size_t taken, size_t needed, double *ratio, int64_t *bytes) {
+    *ratio = memory_ratio(taken, needed);
+    *bytes = (int64_t)taken - (int64_t)needed;
+}
+
+static void sample_ratios(struct memory_sample *s) {
+    const struct memory_overview *m = &s->m;
     size_t since_start = m->used > m->startup ? m->used - m->startup : 0;
-    buf_printf(out, "used_memory_dataset_perc:%.2f%%" CRLF, memory_percent(m->dataset, since_start));
+    s->peak_percent = memory_percent(m->used, m->peak);
+    s->dataset_percent = memory_percent(m->dataset, since_start);
+    compare(m->allocator.active, m->allocator.allocated, &s->frag_ratio, &s->frag_bytes);
+    compare(m->allocator.resident, m->allocator.active, &s->rss_ratio, &s->rss_bytes);
+    compare(m->resident, m->allocator.resident, &s->overhead_ratio, &s->overhead_bytes);
+    compare(m->resident, m->used, &s->fragmentation_ratio, &s->fragmentation_bytes);
 }
 
-/* There is no scripting engine, so nothing of this uses memory. */
-static void write_scripts(struct buf *out) {
-    write_size(out, "used_memory_lua", 0);
-    write_size(out, "used_memory_vm_eval", 0);
-    buf_printf(out, "used_memory_lua_human:0B" CRLF);
-    write_size(out, "used_memory_scripts_eval", 0);
-    write_size(out, "number_of_cached_scripts", 0);
-    write_size(out, "number_of_functions", 0);
-    write_size(out, "number_of_libraries", 0);
-    write_size(out, "used_memory_vm_functions", 0);
-    write_size_twice(out, "used_memory_vm_total", 0);
-    write_size(out, "used_memory_functions", 0);
-    write_size_twice(out, "used_memory_scripts", 0);
+static bool sample_memory(int64_t now_ms, void *into) {
+    struct memory_sample *s = into;
+    memory_overview_estimate(now_ms, &s->m);
+    sample_ratios(s);
+    s->system = system_memory();
+    s->maxmemory = options.maxmemory;
+    s->policy = policy_name();
+    s->not_counted = eviction_not_counted ? eviction_not_counted() : 0;
+    s->allocator = mem_allocator_name();
+    s->no_bytes = "0B";
+    s->rehashing = memory_moving_tables(now_ms);
+    s->freeing = background_pending();
+    s->freed = background_done();
+    return true;
 }
 
-static void write_allocator(struct buf *out, const struct memory_overview *m) {
-    write_waste(out, "allocator_frag", m->allocator.active, m->allocator.allocated);
-    write_waste(out, "allocator_rss", m->allocator.resident, m->allocator.active);
-    write_waste(out, "rss_overhead", m->resident, m->allocator.resident);
-    buf_printf(out, "mem_fragmentation_ratio:%.2f" CRLF "mem_fragmentation_bytes:%lld" CRLF,
-               memory_ratio(m->resident, m->used), (long long)m->resident - (long long)m->used);
-}
+#define SIZE(field) "bytes", METRIC_GAUGE, FORM_NUMBER, SAMPLED(struct memory_sample, field)
+#define TWICE(field) "bytes", METRIC_GAUGE, FORM_BYTES, SAMPLED(struct memory_sample, field)
+#define SIGNED(field) "bytes", METRIC_GAUGE, FORM_SIGNED, SAMPLED(struct memory_sample, field)
+#define RATIO(field) "ratio", METRIC_GAUGE, FORM_REAL, SAMPLED(struct memory_sample, field)
+#define PERCENT(field) "percent", METRIC_GAUGE, FORM_PERCENT, SAMPLED(struct memory_sample, field)
+#define TEXT(field) NULL, METRIC_TEXT, FORM_STRING, SAMPLED(struct memory_sample, field)
+#define NONE(form) "bytes", METRIC_GAUGE, form, FROM_NOTHING, 0
+#define NO_SUCH NULL, METRIC_GAUGE, FORM_NUMBER, FROM_NOTHING, 0
 
-void info_memory(const struct call *c, struct buf *out) {
-    struct memory_overview m;
-    memory_overview_estimate(c, &m);
-    buf_append(out, LIT("# Memory" CRLF));
-    write_used(out, &m);
-    write_size(out, "allocator_allocated", m.allocator.allocated);
-    write_size(out, "allocator_active", m.allocator.active);
-    write_size(out, "allocator_resident", m.allocator.resident);
-    write_size(out, "allocator_muzzy", m.allocator.muzzy);
-    write_size_twice(out, "total_system_memory", system_memory());
-    write_scripts(out);
-    write_size_twice(out, "maxmemory", options.maxmemory);
-    buf_printf(out, "maxmemory_policy:%s" CRLF, policy_name());
-    write_allocator(out, &m);
-    write_size(out, "mem_not_counted_for_evict", eviction_not_counted ? eviction_not_counted() : 0);
-    write_size(out, "mem_replication_backlog", 0);
-    write_size(out, "mem_total_replication_buffers", 0);
-    write_size(out, "mem_clients_slaves", 0);
-    write_size(out, "mem_clients_normal", m.clients);
-    write_size(out, "mem_cluster_links", 0);
-    write_size(out, "mem_aof_buffer", m.aof_buffer);
-    buf_printf(out, "mem_allocator:%s" CRLF, mem_allocator_name());
-    write_size(out, "active_defrag_running", 0);
-    write_size(out, "lazyfree_pending_objects", background_pending());
-    write_size(out, "lazyfreed_objects", background_done());
-}
+static const struct metric memory_rows[] = {
+    { "used_memory", "What the server has allocated.", TWICE(m.used) },
+    { "used_memory_rss", "Physical memory of the process.", TWICE(m.resident) },
+    { "used_memory_peak", "The most that was ever allocated.", TWICE(m.peak) },
+    { "used_memory_peak_perc", "What is allocated, of that.", PERCENT(peak_percent) },
+    { "used_memory_overhead", "What is no data: start-up, clients, AOF buffer, tables.", SIZE(m.overhead) },
+    { "used_memory_startup", "What was allocated when the server was ready.", SIZE(m.startup) },
+    { "used_memory_dataset", "The rest: data.", SIZE(m.dataset) },
+    { "used_memory_dataset_perc", "Data, of what was allocated since the start.", PERCENT(dataset_percent) },
+    { "allocator_allocated", "The allocator's own count.", SIZE(m.allocator.allocated) },
+    { "allocator_active", "Pages in use.", SIZE(m.allocator.active) },
+    { "allocator_resident", "Pages in physical memory.", SIZE(m.allocator.resident) },
+    { "allocator_muzzy", "Pages that the system may take back.", SIZE(m.allocator.muzzy) },
+    { "total_system_memory", "Physical memory of the machine.", TWICE(system) },
+    /* There is no scripting engine, so nothing of this uses memory. */
+    { "used_memory_lua", "Of the engine for EVAL.", NONE(FORM_NUMBER) },
+    { "used_memory_vm_eval", "Of the engine for EVAL.", NONE(FORM_NUMBER) },
+    { "used_memory_lua_human", "Of the engine for EVAL.", NULL, METRIC_TEXT, FORM_STRING,
+      SAMPLED(struct memory_sample, no_bytes) },
+    { "used_memory_scripts_eval", "Of scripts for EVAL.", NONE(FORM_NUMBER) },
+    { "number_of_cached_scripts", "Scripts for EVAL.", NO_SUCH },
+    { "number_of_functions", "Functions.", NO_SUCH },
+    { "number_of_libraries", "Libraries of functions.", NO_SUCH },
+    { "used_memory_vm_functions", "Of the engine for functions.", NONE(FORM_NUMBER) },
+    { "used_memory_vm_total", "Of both engines.", NONE(FORM_BYTES) },
+    { "used_memory_functions", "Of functions.", NONE(FORM_NUMBER) },
+    { "used_memory_scripts", "Of scripts and functions.", NONE(FORM_BYTES) },
+    { "maxmemory", "The setting.", TWICE(maxmemory) },
+    { "maxmemory_policy", "The setting.", TEXT(policy) },
+    { "allocator_frag_ratio", "Pages in use to what is allocated in them.", RATIO(frag_ratio) },
+    { "allocator_frag_bytes", "The difference.", SIGNED(frag_bytes) },
+    { "allocator_rss_ratio", "Pages in physical memory to pages in use.", RATIO(rss_ratio) },
+    { "allocator_rss_bytes", "The difference.", SIGNED(rss_bytes) },
+    { "rss_overhead_ratio", "The process' physical memory to the allocator's.", RATIO(overhead_ratio) },
+    { "rss_overhead_bytes", "The difference.", SIGNED(overhead_bytes) },
+    { "mem_fragmentation_ratio", "Physical memory to what is allocated.", RATIO(fragmentation_ratio) },
+    { "mem_fragmentation_bytes", "The difference.", SIGNED(fragmentation_bytes) },
+    { "mem_not_counted_for_evict", "On its way to the disk: no data for maxmemory.", SIZE(not_counted) },
+    { "mem_replication_backlog", "The backlog for replicas.", NONE(FORM_NUMBER) },
+    { "mem_total_replication_buffers", "Backlog and output for replicas.", NONE(FORM_NUMBER) },
+    { "mem_clients_slaves", "Connections of replicas.", NONE(FORM_NUMBER) },
+    { "mem_clients_normal", "Connections and their buffers.", SIZE(m.clients) },
+    { "mem_cluster_links", "Connections to other nodes.", NONE(FORM_NUMBER) },
+    { "mem_aof_buffer", "What the append-only file has not written yet.", SIZE(m.aof_buffer) },
+    { "mem_allocator", "The allocator.", TEXT(allocator) },
+    { "mem_overhead_db_hashtable_rehashing", "Old arrays of tables that are growing or shrinking.",
+      SIZE(rehashing) },
+    { "active_defrag_running", "1 while values are moved against fragmentation.", NO_SUCH },
+    { "lazyfree_pending_objects", "Objects that wait to be freed in the background.", NULL, METRIC_GAUGE,
+      FORM_NUMBER, SAMPLED(struct memory_sample, freeing) },
+    { "lazyfreed_objects", "Objects that were freed in the background.", NULL, METRIC_COUNTER, FORM_NUMBER,
+      SAMPLED(struct memory_sample, freed) },
+    { NULL },
+};
+
+const struct metric_table info_memory = { "Memory", memory_rows, sizeof(struct memory_sample),
+                                          sample_memory };

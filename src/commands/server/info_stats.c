@@ -1,110 +1,142 @@
 /* info_stats.c: INFO stats: what was done since the start, or since CONFIG RESETSTAT. */
 #include "info.h"
+#include "trivet/base/background.h"
 #include "trivet/engine/client/pubsub.h"
 #include "trivet/engine/client/tracking.h"
-#include "trivet/engine/watch/stats.h"
+#include "trivet/engine/watch/rates.h"
 #include "trivet/keyspace/eviction.h"
 #include "trivet/keyspace/expiry.h"
+#include "trivet/resp/reply.h"
 
-static void write_number(struct buf *out, const char *name, uint64_t n) {
-    buf_printf(out, "%s:%llu" CRLF, name, (unsigned long long)n);
+struct stats_sample {
+    uint64_t ops, cycles_per_s, cycle_us, expiry_ms, eviction_ms, eviction_now_ms, channels, patterns,
+        shard_channels, tracked_keys, tracked_items, tracked_prefixes, reads_aside, writes_aside, freed,
+        accepted_aside, polled_aside, buffers_shrunk, buffers_grown, commands_us;
+    double in_kb, out_kb, stale_percent, fields_stale_percent;
+};
+
+/* What the workers but the main thread did: to other servers they are I/O threads. */
+#define ASIDE(field) (STATS_SUM(field) - counter_read(&worker_stats[0].field))
+
+static void sample_workers(struct stats_sample *s) {
+    struct reply_blocks blocks = reply_blocks_sum();
+    s->reads_aside = ASIDE(reads);
+    s->writes_aside = ASIDE(writes);
+    s->accepted_aside = ASIDE(connections);
+    s->polled_aside = ASIDE(turns);
+    s->freed = background_done();
+    s->buffers_grown = blocks.taken;
+    s->buffers_shrunk = blocks.returned;
+    s->commands_us = stats_command_us();
 }
 
-static void write_zeros(struct buf *out, const char *const *names) {
-    for (; *names; names++) buf_printf(out, "%s:0" CRLF, *names);
+static bool sample_stats(int64_t now_ms, void *into) {
+    struct stats_sample *s = into;
+    (void)now_ms;
+    s->ops = stats_rate(RATE_COMMANDS);
+    s->in_kb = (double)stats_rate(RATE_NET_IN) / 1024;
+    s->out_kb = (double)stats_rate(RATE_NET_OUT) / 1024;
+    s->cycles_per_s = stats_rate(RATE_TURNS);
+    s->cycle_us = stats_rate(RATE_TURN_US);
+    s->stale_percent = expiry_stale_percent();
+    s->fields_stale_percent = expiry_fields_stale_percent();
+    s->expiry_ms = COUNTER_SUM(expiry_us) / 1000;
+    s->eviction_ms = COUNTER_SUM(eviction_us) / 1000;
+    s->eviction_now_ms = (uint64_t)eviction_exceeded_us() / 1000;
+    s->channels = pubsub_names(PUBSUB_CHANNEL);
+    s->patterns = pubsub_names(PUBSUB_PATTERN);
+    s->shard_channels = pubsub_names(PUBSUB_SHARD);
+    s->tracked_keys = tracking_total_keys();
+    s->tracked_items = tracking_total_items();
+    s->tracked_prefixes = tracking_total_prefixes();
+    sample_workers(s);
+    return true;
 }
 
-static void write_traffic(struct buf *out) {
-    write_number(out, "total_connections_received", STATS_SUM(connections));
-    write_number(out, "total_commands_processed", STATS_SUM(commands));
-    write_number(out, "instantaneous_ops_per_sec", stats_rate(RATE_COMMANDS));
-    write_number(out, "total_net_input_bytes", STATS_SUM(net_in));
-    write_number(out, "total_net_output_bytes", STATS_SUM(net_out));
-    write_number(out, "total_net_repl_input_bytes", 0);
-    write_number(out, "total_net_repl_output_bytes", 0);
-    buf_printf(out, "instantaneous_input_kbps:%.2f" CRLF, (double)stats_rate(RATE_NET_IN) / 1024);
-    buf_printf(out, "instantaneous_output_kbps:%.2f" CRLF, (double)stats_rate(RATE_NET_OUT) / 1024);
-    buf_printf(out, "instantaneous_input_repl_kbps:0.00" CRLF "instantaneous_output_repl_kbps:0.00" CRLF);
-    write_number(out, "rejected_connections", STATS_SUM(rejected));
-    static const char *const syncs[] = { "sync_full", "sync_partial_ok", "sync_partial_err", NULL };
-    write_zeros(out, syncs);
-}
+#define GAUGE(field) .kind = METRIC_GAUGE, .form = FORM_NUMBER, SAMPLED(struct stats_sample, field)
+#define COUNTER(field) .kind = METRIC_COUNTER, .form = FORM_NUMBER, SAMPLED(struct stats_sample, field)
+#define REAL(field) .kind = METRIC_GAUGE, .form = FORM_REAL, SAMPLED(struct stats_sample, field)
+#define NEVER .kind = METRIC_COUNTER, .source = FROM_NOTHING
 
-static void write_keys(struct buf *out) {
-    write_number(out, "expired_keys", COUNTER_SUM(expired));
-    write_number(out, "expired_fields", COUNTER_SUM(expired_fields));
-    buf_printf(out, "expired_stale_perc:%.2f" CRLF, expiry_stale_percent());
-    write_number(out, "expired_time_cap_reached_count", COUNTER_SUM(expiry_cap_reached));
-    write_number(out, "expire_cycle_cpu_milliseconds", COUNTER_SUM(expiry_us) / 1000);
-    write_number(out, "evicted_keys", COUNTER_SUM(evicted));
-    write_number(out, "evicted_clients", STATS_SUM(evicted_clients));
-    write_number(out, "evicted_scripts", 0);
-    write_number(out, "total_eviction_exceeded_time", COUNTER_SUM(eviction_us) / 1000);
-    write_number(out, "current_eviction_exceeded_time", (uint64_t)eviction_exceeded_us() / 1000);
-    write_number(out, "keyspace_hits", COUNTER_SUM(hits));
-    write_number(out, "keyspace_misses", COUNTER_SUM(misses));
-    write_number(out, "pubsub_channels", pubsub_names(PUBSUB_CHANNEL));
-    write_number(out, "pubsub_patterns", pubsub_names(PUBSUB_PATTERN));
-    write_number(out, "pubsubshard_channels", pubsub_names(PUBSUB_SHARD));
-}
+static const struct metric stats_rows[] = {
+    { "total_connections_received", "Connections accepted.", COUNTED(connections) },
+    { "total_commands_processed", "Commands run or queued.", COUNTED(commands) },
+    { "instantaneous_ops_per_sec", "Commands a second, of late.", GAUGE(ops) },
+    { "total_net_input_bytes", "Read from clients.", "bytes", COUNTED(net_in) },
+    { "total_net_output_bytes", "Written to clients.", "bytes", COUNTED(net_out) },
+    { "total_net_repl_input_bytes", "Read from a primary.", "bytes", NEVER },
+    { "total_net_repl_output_bytes", "Written to replicas.", "bytes", NEVER },
+    { "instantaneous_input_kbps", "Read from clients a second, of late.", "kilobytes", REAL(in_kb) },
+    { "instantaneous_output_kbps", "Written to clients a second, of late.", "kilobytes", REAL(out_kb) },
+    { "instantaneous_input_repl_kbps", "Read from a primary a second.", "kilobytes", .kind = METRIC_GAUGE,
+      .form = FORM_REAL, .source = FROM_NOTHING },
+    { "instantaneous_output_repl_kbps", "Written to replicas a second.", "kilobytes", .kind = METRIC_GAUGE,
+      .form = FORM_REAL, .source = FROM_NOTHING },
+    { "rejected_connections", "Refused because of maxclients.", COUNTED(rejected) },
+    { "sync_full", "Replicas that got everything.", NEVER },
+    { "sync_partial_ok", "Replicas that went on where they were.", NEVER },
+    { "sync_partial_err", "Replicas that could not.", NEVER },
+    { "expired_keys", "Keys whose time came.", COUNTED_KEYS(expired) },
+    { "expired_fields", "Fields of hashes whose time came.", COUNTED_KEYS(expired_fields) },
+    { "expired_keys_with_volatile_items_stale_perc", "Hashes with expired fields still in them, an estimate.",
+      "percent", REAL(fields_stale_percent) },
+    { "expired_stale_perc", "Expired keys still there, an estimate.", "percent", REAL(stale_percent) },
+    { "expired_time_cap_reached_count", "Searches for expired keys that ran out of time.",
+      COUNTED_KEYS(expiry_cap_reached) },
+    { "expire_cycle_cpu_milliseconds", "Time of these searches.", "milliseconds", COUNTER(expiry_ms) },
+    { "evicted_keys", "Keys that made room.", COUNTED_KEYS(evicted) },
+    { "evicted_clients", "Clients closed for maxmemory-clients.", COUNTED(evicted_clients) },
+    { "evicted_scripts", "Scripts that made room.", NEVER },
+    { "total_eviction_exceeded_time", "Time over maxmemory.", "milliseconds", COUNTER(eviction_ms) },
+    { "current_eviction_exceeded_time", "The same, while it lasts.", "milliseconds", GAUGE(eviction_now_ms) },
+    { "keyspace_hits", "Reads that found a key.", COUNTED_KEYS(hits) },
+    { "keyspace_misses", "Reads that found none.", COUNTED_KEYS(misses) },
+    { "pubsub_channels", "Channels with subscribers.", GAUGE(channels) },
+    { "pubsub_patterns", "Patterns with subscribers.", GAUGE(patterns) },
+    { "pubsubshard_channels", "Shard channels with subscribers.", GAUGE(shard_channels) },
+    /* What this server does without: forks, migration between nodes, moving values against fragmentation. */
+    { "latest_fork_usec", "What the last fork took.", "microseconds", NEVER },
+    { "total_forks", "Forks.", NEVER },
+    { "migrate_cached_sockets", "Connections kept for MIGRATE.", NEVER },
+    { "slave_expires_tracked_keys", "Keys that a writable replica lets expire.", NEVER },
+    { "active_defrag_hits", "Values that were moved.", NEVER },
+    { "active_defrag_misses", "Values that stayed.", NEVER },
+    { "active_defrag_key_hits", "Keys that were moved.", NEVER },
+    { "active_defrag_key_misses", "Keys that stayed.", NEVER },
+    { "total_active_defrag_time", "Time of moving.", "milliseconds", NEVER },
+    { "current_active_defrag_time", "The same, while it lasts.", "milliseconds", NEVER },
+    { "tracking_total_keys", "Keys that clients may have cached.", GAUGE(tracked_keys) },
+    { "tracking_total_items", "The same, once for each client.", GAUGE(tracked_items) },
+    { "tracking_total_prefixes", "Prefixes of broadcast mode.", GAUGE(tracked_prefixes) },
+    { "unexpected_error_replies", "Errors while the journal was replayed.", COUNTED(unexpected_errors) },
+    { "total_error_replies", "Errors.", COUNTED(error_replies) },
+    { "dump_payload_sanitizations", "Payloads looked at more than was needed.", NEVER },
+    { "total_reads_processed", "Reads of sockets.", COUNTED(reads) },
+    { "total_writes_processed", "Writes to sockets.", COUNTED(writes) },
+    { "io_threaded_reads_processed", "Reads by other threads than the main one.", COUNTER(reads_aside) },
+    { "io_threaded_writes_processed", "Writes by other threads than the main one.", COUNTER(writes_aside) },
+    { "io_threaded_freed_objects", "Objects freed by other threads.", COUNTER(freed) },
+    { "io_threaded_accept_processed", "Connections set up by other threads.", COUNTER(accepted_aside) },
+    { "io_threaded_poll_processed", "Waits for events by other threads.", COUNTER(polled_aside) },
+    { "io_threaded_total_prefetch_batches", "Batches of commands whose keys were fetched ahead.",
+      COUNTED(prefetch_batches) },
+    { "io_threaded_total_prefetch_entries", "Keys that were fetched ahead.", COUNTED(prefetch_entries) },
+    { "client_query_buffer_limit_disconnections", "Clients closed for client-query-buffer-limit.",
+      COUNTED(query_limit_closed) },
+    { "client_output_buffer_limit_disconnections", "Clients closed for client-output-buffer-limit.",
+      COUNTED(output_limit_closed) },
+    { "reply_buffer_shrinks", "Blocks of memory that replies gave back.", COUNTER(buffers_shrunk) },
+    { "reply_buffer_expands", "Blocks of memory that replies took.", COUNTER(buffers_grown) },
+    { "eventloop_cycles", "Turns of the event loops.", COUNTED(turns) },
+    { "eventloop_duration_sum", "Their time.", "microseconds", COUNTED(turn_us) },
+    { "eventloop_duration_cmd_sum", "Time of commands.", "microseconds", COUNTER(commands_us) },
+    { "instantaneous_eventloop_cycles_per_sec", "Turns a second, of late.", GAUGE(cycles_per_s) },
+    { "instantaneous_eventloop_duration_usec", "Time of a turn, of late.", "microseconds", GAUGE(cycle_us) },
+    { "acl_access_denied_auth", "Wrong passwords.", COUNTED(auth_denied) },
+    { "acl_access_denied_cmd", "Commands that a user may not run.", NEVER },
+    { "acl_access_denied_key", "Keys that a user may not touch.", NEVER },
+    { "acl_access_denied_channel", "Channels that a user may not use.", NEVER },
+    { NULL },
+};
 
-/* What this server does without: forks, migration between nodes, defragmentation by moving values. */
-static void write_never(struct buf *out) {
-    static const char *const names[] = {
-        "latest_fork_usec",
-        "total_forks",
-        "migrate_cached_sockets",
-        "slave_expires_tracked_keys",
-        "active_defrag_hits",
-        "active_defrag_misses",
-        "active_defrag_key_hits",
-        "active_defrag_key_misses",
-        "total_active_defrag_time",
-        "current_active_defrag_time",
-        NULL,
-    };
-    write_zeros(out, names);
-}
-
-/* Workers other than the main thread are what Valkey calls I/O threads. */
-static void write_threads(struct buf *out) {
-    uint64_t reads = STATS_SUM(reads), writes = STATS_SUM(writes);
-    write_number(out, "total_reads_processed", reads);
-    write_number(out, "total_writes_processed", writes);
-    uint64_t main_reads = atomic_load_explicit(&worker_stats[0].reads, memory_order_relaxed);
-    uint64_t main_writes = atomic_load_explicit(&worker_stats[0].writes, memory_order_relaxed);
-    write_number(out, "io_threaded_reads_processed", reads > main_reads ? reads - main_reads : 0);
-    write_number(out, "io_threaded_writes_processed", writes > main_writes ? writes - main_writes : 0);
-    write_number(out, "io_threaded_total_prefetch_batches", STATS_SUM(prefetch_batches));
-    write_number(out, "io_threaded_total_prefetch_entries", STATS_SUM(prefetch_entries));
-}
-
-static void write_loops(struct buf *out) {
-    write_number(out, "client_query_buffer_limit_disconnections", STATS_SUM(query_limit_closed));
-    write_number(out, "client_output_buffer_limit_disconnections", STATS_SUM(output_limit_closed));
-    write_number(out, "eventloop_cycles", STATS_SUM(turns));
-    write_number(out, "eventloop_duration_sum", STATS_SUM(turn_us));
-    write_number(out, "eventloop_duration_cmd_sum", stats_command_us());
-    write_number(out, "instantaneous_eventloop_cycles_per_sec", stats_rate(RATE_TURNS));
-    write_number(out, "instantaneous_eventloop_duration_usec", stats_rate(RATE_TURN_US));
-}
-
-void info_stats(const struct call *c, struct buf *out) {
-    (void)c;
-    buf_append(out, LIT("# Stats" CRLF));
-    write_traffic(out);
-    write_keys(out);
-    write_never(out);
-    write_number(out, "tracking_total_keys", tracking_total_keys());
-    write_number(out, "tracking_total_items", tracking_total_items());
-    write_number(out, "tracking_total_prefixes", tracking_total_prefixes());
-    write_number(out, "unexpected_error_replies", STATS_SUM(unexpected_errors));
-    write_number(out, "total_error_replies", STATS_SUM(error_replies));
-    write_number(out, "dump_payload_sanitizations", 0);
-    write_threads(out);
-    write_loops(out);
-    write_number(out, "acl_access_denied_auth", STATS_SUM(auth_denied));
-    static const char *const denied[] = { "acl_access_denied_cmd", "acl_access_denied_key",
-                                          "acl_access_denied_channel", NULL };
-    write_zeros(out, denied);
-}
+const struct metric_table info_stats = { "Stats", stats_rows, sizeof(struct stats_sample), sample_stats };

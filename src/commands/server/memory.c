@@ -109,7 +109,7 @@ static void add_totals(struct stats_writer *w, const struct memory_overview *m) 
 /* MEMORY STATS */
 static void cmd_memory_stats(struct call *c) {
     struct memory_overview m;
-    memory_overview_exact(c, &m);
+    memory_overview_exact(c->view.now_ms, &m);
     struct chunk *at = reply_later(c->out);
     struct stats_writer w = { .out = c->out };
     add_size(&w, "peak.allocated", m.peak);
@@ -161,7 +161,7 @@ static void diagnose(const struct memory_overview *m, struct buf *out) {
 static void cmd_memory_doctor(struct call *c) {
     struct memory_overview m;
     struct buf text = { 0 };
-    memory_overview_estimate(c, &m);
+    memory_overview_estimate(c->view.now_ms, &m);
     diagnose(&m, &text);
     reply_verbatim(c->out, "txt", buf_slice(&text));
     buf_release(&text);

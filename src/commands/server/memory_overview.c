@@ -1,9 +1,9 @@
-/* memory_overview.c: see memory_overview_private.h. */
+/* memory_overview.c: see memory_overview.h. */
 #include "memory_overview.h"
 #include "trivet/base/lock.h"
 #include "trivet/engine/client/client.h"
 #include "trivet/engine/process/server_hooks.h"
-#include "trivet/engine/watch/stats.h"
+#include "trivet/engine/watch/peaks.h"
 #include "trivet/persist/aof/aof.h"
 
 #define SYSTEM_MAX_AGE_MS 100
@@ -15,6 +15,13 @@ static struct {
     size_t resident;
     struct mem_allocator_stats allocator;
 } recent = { .lock = LOCK_INIT(LOCK_RANK_LEAF) };
+
+/* The same for a walk over all shards. */
+static struct {
+    struct lock lock;
+    int64_t read_ms;
+    size_t bytes;
+} moving = { .lock = LOCK_INIT(LOCK_RANK_LEAF) };
 
 static void read_system(int64_t now_ms, struct memory_overview *out) {
     lock_take(&recent.lock);
@@ -28,13 +35,12 @@ static void read_system(int64_t now_ms, struct memory_overview *out) {
     lock_drop(&recent.lock);
 }
 
-static void fill(const struct call *c, struct memory_overview *out) {
+static void fill(int64_t now_ms, struct memory_overview *out) {
     struct aof_info aof;
     aof_info(&aof);
-    read_system(c->view.now_ms, out);
+    read_system(now_ms, out);
     out->used = mem_used_exact();
-    stats_note_memory(out->used,
-                      c->view.now_ms); /* nobody is told a peak below what somebody was told is in use */
+    stats_note_memory(out->used, now_ms); /* nobody is told a peak below what somebody was told is in use */
     out->peak = stats_memory_peak();
     out->startup = server_facts.startup_memory;
     out->aof_buffer = aof.buffer_length;
@@ -53,16 +59,16 @@ static size_t table_bytes_of(size_t keys) {
     return tables * buckets * BUCKET_BYTES;
 }
 
-void memory_overview_estimate(const struct call *c, struct memory_overview *out) {
-    *out = (struct memory_overview){ .clients = client_count() * mem_size(c->client) };
+void memory_overview_estimate(int64_t now_ms, struct memory_overview *out) {
+    *out = (struct memory_overview){ .clients = client_count() * client_hooks.bytes };
     for (uint32_t db = 0; db < keyspace_databases(); db++) {
         out->keys += keyspace_count(db);
         out->tables += table_bytes_of(keyspace_count(db));
     }
-    fill(c, out);
+    fill(now_ms, out);
 }
 
-void memory_overview_exact(const struct call *c, struct memory_overview *out) {
+void memory_overview_exact(int64_t now_ms, struct memory_overview *out) {
     *out = (struct memory_overview){ .clients = 0 };
     for (int worker = 0; worker < thread_worker_count; worker++)
         CLIENTS_OF(worker, client) out->clients += client_memory(client);
@@ -70,7 +76,21 @@ void memory_overview_exact(const struct call *c, struct memory_overview *out) {
         out->keys += keyspace_count(db);
         if (keyspace_count(db) > 0) out->tables += keyspace_table_memory(db);
     }
-    fill(c, out);
+    fill(now_ms, out);
+}
+
+size_t memory_moving_tables(int64_t now_ms) {
+    lock_take(&moving.lock);
+    bool old = now_ms - moving.read_ms >= SYSTEM_MAX_AGE_MS || now_ms < moving.read_ms;
+    if (old) moving.read_ms = now_ms;
+    size_t bytes = moving.bytes;
+    lock_drop(&moving.lock);
+    if (!old) return bytes;
+    bytes = keyspace_moving_memory();
+    lock_take(&moving.lock);
+    moving.bytes = bytes;
+    lock_drop(&moving.lock);
+    return bytes;
 }
 
 double memory_ratio(size_t a, size_t b) { return b ? (double)a / (double)b : 0; }

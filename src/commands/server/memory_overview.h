@@ -3,7 +3,6 @@
 #define COMMANDS_SERVER_MEMORY_OVERVIEW_H
 
 #include "trivet/base/mem.h"
-#include "trivet/engine/command/call.h"
 #include <stdint.h>
 
 struct memory_overview {
@@ -19,9 +18,13 @@ struct memory_overview {
 
 /* Cheap: clients and tables are estimated from their numbers, what the system says may be
  * 100 ms old. Any worker. */
-void memory_overview_estimate(const struct call *c, struct memory_overview *out);
+void memory_overview_estimate(int64_t now_ms, struct memory_overview *out);
 /* Visits all clients and tables. Gate closed. */
-void memory_overview_exact(const struct call *c, struct memory_overview *out);
+void memory_overview_exact(int64_t now_ms, struct memory_overview *out);
+
+/* The old arrays of the databases' tables that are growing or shrinking now; may be 100 ms old. Any worker,
+ * no shard locked. */
+size_t memory_moving_tables(int64_t now_ms);
 
 /* a / b, or 0 if that makes no sense. */
 double memory_ratio(size_t a, size_t b);

@@ -207,6 +207,14 @@ static void debug_todense(struct call *c, struct entry *e) {
     if (debug_make_dense(c, e, &converted)) reply_int(c->out, converted);
 }
 
+/* PFDEBUG SIMD ON | OFF: there is one way of counting, so there is nothing to choose. */
+static void debug_simd(struct call *c) {
+    if (call_is(c, 2, "ON") || call_is(c, 2, "OFF"))
+        reply_ok(c->out);
+    else
+        reply_error_text(c->out, LIT("ERR Argument must be ON or OFF"));
+}
+
 /* PFDEBUG subcommand key */
 static void cmd_pfdebug(struct call *c) {
     static const struct {
@@ -218,6 +226,10 @@ static void cmd_pfdebug(struct call *c) {
         { "ENCODING", debug_encoding },
         { "TODENSE", debug_todense },
     };
+    if (call_is(c, 1, "SIMD")) {
+        debug_simd(c);
+        return;
+    }
     struct entry *e = keyspace_write(&c->view, c->argv[2]);
     if (!e) {
         reply_error_text(c->out, LIT("ERR The specified key does not exist"));

@@ -52,8 +52,6 @@ void monitor_stop(struct client *c) {
         obstacle_set(OBSTACLE_MONITOR, false);
 }
 
-size_t monitor_count(void) { return atomic_load_explicit(&total, memory_order_relaxed); }
-
 /* ---- the line ---- */
 
 /* Quoted as redis-cli does. */
@@ -76,24 +74,6 @@ static void append_quoted(struct buf *out, struct slice text) {
     buf_append_byte(out, '"');
 }
 
-/* HELLO 3 AUTH user password, AUTH [user] password, MIGRATE ... AUTH password: what nobody may see. */
-struct secrets {
-    size_t from, to;
-};
-
-static struct secrets secrets_of(const struct command *command, const struct slice *argv, size_t argc) {
-    if (strcmp(command->full_name, "auth") == 0) return (struct secrets){ 1, argc };
-    if (strcmp(command->full_name, "migrate") == 0) {
-        struct secrets hidden;
-        migrate_secrets(argv, argc, &hidden.from, &hidden.to);
-        return hidden;
-    }
-    if (strcmp(command->full_name, "hello") != 0) return (struct secrets){ 0, 0 };
-    for (size_t i = 2; i < argc; i++)
-        if (slice_equal_nocase(argv[i], LIT("AUTH"))) return (struct secrets){ i + 1, i + 3 };
-    return (struct secrets){ 0, 0 };
-}
-
 static void append_origin(struct buf *out, const struct client *c) {
     if (!(c->flags & CLIENT_UNIX_SOCKET)) {
         buf_printf(out, "[%u %s]", c->db, c->peer);
@@ -106,12 +86,10 @@ static void append_origin(struct buf *out, const struct client *c) {
 
 static struct blob *line_of(const struct client *c, const struct command *command, const struct slice *argv,
                             size_t argc, int64_t now_us) {
-    struct secrets hidden = secrets_of(command, argv, argc);
     struct buf line = { 0 };
     buf_printf(&line, "+%lld.%06lld ", (long long)(now_us / 1000000), (long long)(now_us % 1000000));
     append_origin(&line, c);
-    for (size_t i = 0; i < argc; i++)
-        append_quoted(&line, i >= hidden.from && i < hidden.to ? LIT("(redacted)") : argv[i]);
+    for (size_t i = 0; i < argc; i++) append_quoted(&line, argument_shown(command, argv, argc, i));
     buf_append(&line, LIT("\r\n"));
     struct blob *b = blob_of(buf_slice(&line));
     buf_release(&line);

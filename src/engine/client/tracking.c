@@ -3,9 +3,13 @@
  *
  * A *reader* is a client that is to be told about a key: its id and its worker in one word, so that sorted
  * readers are grouped by worker. A key's readers are taken out of the table when it changes (a client is told
- * once), and a notice with them goes to each worker concerned. The worker writes to the clients it finds: at
- * the end of a turn or between two reads, so never inside a reply and always behind the reply that the client
- * may have cached. A client that redirects has its notice forwarded to the other client's worker. */
+ * once), and a *notice* with them is made for each worker concerned. A client that redirects has its notice
+ * forwarded to the other client's worker.
+ *
+ * Notices gather on the worker where the change happened, and leave between two commands or at the end of the
+ * turn (tracking_deliver): so they are never inside a reply, and come behind the reply of the command that
+ * made the change. In broadcast mode the keys themselves gather, by prefix, until the turn ends: all that
+ * changed in it is one message. Both are out before the replies of that turn leave. */
 #include "trivet/engine/client/tracking.h"
 #include "trivet/base/background.h"
 #include "trivet/base/hashing.h"
@@ -36,6 +40,7 @@ struct tracked_key {
 
 struct prefix {
     struct readers readers;
+    uint64_t serial; /* its name in `gathered`: prefixes move in their array */
     size_t len;
     char *bytes;
 };
@@ -52,10 +57,11 @@ atomic_size_t tracking_clients;
 
 static struct lock table_lock = LOCK_INIT(LOCK_RANK_TRACKING);
 /* Under table_lock. */
-static struct table *keys; /* NULL until the first is remembered */
-static size_t items;       /* readers of all keys */
+static struct table *tracked; /* NULL until the first is remembered */
+static size_t items;          /* readers of all keys */
 static struct prefix *prefixes;
 static size_t prefix_count;
+static uint64_t last_serial;
 
 static struct slice tracked_key_text(const void *item) {
     const struct tracked_key *k = item;
@@ -120,8 +126,9 @@ static bool wants(const struct client *c, bool broadcast) {
     return (c->flags & CLIENT_TRACKING) && c->tracking->options.broadcast == broadcast;
 }
 
-/* `key` is NULL if everything is invalid. In RESP2 the client must be a subscriber; it sees a message. */
-static void write_invalidation(struct client *c, const struct slice *key, bool redirected) {
+/* `keys` is an array as it goes over the wire; NULL: everything is invalid. In RESP2 the client must be a
+ * subscriber; it sees a message. */
+static void write_invalidation(struct client *c, struct blob *keys, bool redirected) {
     struct reply *r = &c->reply;
     if (c->flags & (CLIENT_CLOSING | CLIENT_CLOSE_AFTER)) return;
     if (r->protocol == 2 && !(redirected && (c->flags & CLIENT_SUBSCRIBED))) return;
@@ -129,12 +136,10 @@ static void write_invalidation(struct client *c, const struct slice *key, bool r
         reply_raw(r, LIT("*3\r\n$7\r\nmessage\r\n$20\r\n__redis__:invalidate\r\n"));
     else
         reply_raw(r, LIT(">2\r\n$10\r\ninvalidate\r\n"));
-    if (key) {
-        reply_array(r, 1);
-        reply_bulk(r, *key);
-    } else {
+    if (keys)
+        reply_raw_blob(r, keys);
+    else
         reply_null(r);
-    }
     client_hooks.output(c);
 }
 
@@ -142,10 +147,17 @@ static void write_invalidation(struct client *c, const struct slice *key, bool r
 struct forwarded {
     uint64_t from, to;
     int from_worker;
-    bool everything;
-    size_t key_len;
-    char key[];
+    struct blob *keys; /* NULL: everything */
 };
+
+/* client_post, but at once if the client lives here: a letter to the own worker would wait for the next turn.
+ */
+static void run_where_it_lives(int worker, uint64_t id, void (*fn)(struct client *c, void *arg), void *arg) {
+    if (worker == worker_self())
+        fn(client_find_here(id), arg);
+    else
+        client_post(worker, id, fn, arg);
+}
 
 static void redirect_is_broken(struct client *c, void *arg) {
     struct forwarded *f = arg;
@@ -162,90 +174,269 @@ static void redirect_is_broken(struct client *c, void *arg) {
 
 static void arrive_redirected(struct client *c, void *arg) {
     struct forwarded *f = arg;
-    if (!c) {
-        client_post(f->from_worker, f->from, redirect_is_broken, f);
+    if (c) write_invalidation(c, f->keys, true);
+    blob_unref(f->keys);
+    f->keys = NULL;
+    if (c)
+        mem_free(f);
+    else
+        run_where_it_lives(f->from_worker, f->from, redirect_is_broken, f);
+}
+
+static void tell(struct client *c, struct blob *keys) {
+    const struct tracking_options *o = &c->tracking->options;
+    if (!o->redirect) {
+        write_invalidation(c, keys, false);
         return;
     }
-    struct slice key = slice_make(f->key, f->key_len);
-    write_invalidation(c, f->everything ? NULL : &key, true);
-    mem_free(f);
-}
-
-static void forward(const struct client *c, const struct slice *key) {
-    size_t len = key ? key->len : 0;
-    struct forwarded *f = mem_alloc(sizeof *f + len);
-    *f = (struct forwarded){ .from = c->id,
-                             .to = c->tracking->options.redirect,
-                             .from_worker = c->worker,
-                             .everything = !key,
-                             .key_len = len };
-    if (len) memcpy(f->key, key->ptr, len);
-    client_post(c->tracking->options.redirect_worker, f->to, arrive_redirected, f);
-}
-
-static void tell(struct client *c, const struct slice *key) {
-    if (c->tracking->options.redirect)
-        forward(c, key);
-    else
-        write_invalidation(c, key, false);
+    struct forwarded *f = mem_alloc(sizeof *f);
+    *f = (struct forwarded){
+        .from = c->id, .to = o->redirect, .from_worker = c->worker, .keys = keys ? blob_ref(keys) : NULL
+    };
+    run_where_it_lives(o->redirect_worker, f->to, arrive_redirected, f);
 }
 
 /* ---- notices ---- */
 
-/* One key is invalid for some clients of a worker. */
+/* Some keys are invalid for some clients of a worker. */
 struct notice {
     struct letter letter;
+    struct notice *next; /* in the outbox */
     bool broadcast;
-    size_t count, key_len;
-    uint64_t readers[]; /* then the key's bytes */
+    struct blob *keys; /* as an array on the wire */
+    size_t count;
+    uint64_t readers[];
 };
 
-static void open_notice(struct letter *self) {
-    struct notice *n = CONTAINER_OF(self, struct notice, letter);
-    struct slice key = slice_make(n->readers + n->count, n->key_len);
-    for (size_t i = 0; i < n->count; i++) {
-        struct client *c = client_find_here(reader_id(n->readers[i]));
-        if (c && wants(c, n->broadcast)) tell(c, &key);
-    }
+/* What this worker has to tell, oldest first. */
+static _Thread_local struct notice *outbox, *outbox_last;
+
+static void notice_free(struct notice *n) {
+    blob_unref(n->keys);
     mem_free(n);
 }
 
-static void post_notice(const uint64_t *readers, size_t count, struct slice key, bool broadcast) {
-    struct notice *n = mem_alloc(sizeof *n + count * sizeof *readers + key.len);
-    *n = (struct notice){
-        .letter = { .run = open_notice }, .broadcast = broadcast, .count = count, .key_len = key.len
-    };
-    memcpy(n->readers, readers, count * sizeof *readers);
-    if (key.len) memcpy(n->readers + count, key.ptr, key.len);
-    worker_post(reader_worker(readers[0]), &n->letter);
+static void open_notice(struct letter *self) {
+    struct notice *n = CONTAINER_OF(self, struct notice, letter);
+    for (size_t i = 0; i < n->count; i++) {
+        struct client *c = client_find_here(reader_id(n->readers[i]));
+        if (c && wants(c, n->broadcast)) tell(c, n->keys);
+    }
+    notice_free(n);
 }
 
-/* Posts to each worker; `but` (0: nobody) is left out. Changes `r`. */
-static void post_notices(struct readers *r, struct slice key, bool broadcast, uint64_t but) {
-    if (but) readers_remove(r, but);
+/* To readers of one worker. */
+static void add_notice(const uint64_t *readers, size_t count, struct blob *keys, bool broadcast) {
+    struct notice *n = mem_alloc(sizeof *n + count * sizeof *readers);
+    *n = (struct notice){
+        .letter = { .run = open_notice }, .broadcast = broadcast, .keys = blob_ref(keys), .count = count
+    };
+    memcpy(n->readers, readers, count * sizeof *readers);
+    if (outbox)
+        outbox_last->next = n;
+    else
+        outbox = n;
+    outbox_last = n;
+}
+
+static void add_notices(const struct readers *r, struct blob *keys, bool broadcast) {
     size_t begin = 0;
     for (size_t i = 1; i <= r->count; i++) {
         if (i < r->count && reader_worker(r->at[i]) == reader_worker(r->at[begin])) continue;
-        post_notice(r->at + begin, i - begin, key, broadcast);
+        add_notice(r->at + begin, i - begin, keys, broadcast);
         begin = i;
     }
+}
+
+static struct notice *take_notice(void) {
+    struct notice *n = outbox;
+    if (n) outbox = n->next;
+    return n;
+}
+
+void tracking_deliver(void) {
+    struct notice *n;
+    while (UNLIKELY((n = take_notice()) != NULL)) {
+        int worker = reader_worker(n->readers[0]);
+        if (worker == worker_self())
+            open_notice(&n->letter);
+        else
+            worker_post(worker, &n->letter);
+    }
+}
+
+static void append_bulk(struct buf *out, struct slice text) {
+    buf_printf(out, "$%zu\r\n", text.len);
+    buf_append(out, text);
+    buf_append(out, LIT("\r\n"));
+}
+
+/* One key for those that read it. Changes `r`: `but` (0: nobody) is left out. */
+static void add_notices_of_key(struct readers *r, struct slice key, uint64_t but) {
+    if (but) readers_remove(r, but);
+    if (r->count == 0) return;
+    struct buf wire = { 0 };
+    buf_append(&wire, LIT("*1\r\n"));
+    append_bulk(&wire, key);
+    struct blob *keys = blob_of(buf_slice(&wire));
+    buf_release(&wire);
+    add_notices(r, keys, false);
+    blob_unref(keys);
+}
+
+/* ---- broadcast ---- */
+
+struct changed_key {
+    uint64_t but; /* the only one who changed it and does not want to hear of that; 0: nobody */
+    size_t len;
+    char bytes[];
+};
+
+static struct slice changed_key_text(const void *item) {
+    const struct changed_key *k = item;
+    return slice_make(k->bytes, k->len);
+}
+static const struct table_ops changed_ops = { .key = changed_key_text };
+
+/* What changed on this worker since its turn began, by prefix. */
+struct gathered {
+    uint64_t serial; /* the prefix */
+    struct table keys;
+};
+static _Thread_local struct gathered *gathered;
+static _Thread_local size_t gathered_count, gathered_room;
+
+static struct gathered *gathered_of(uint64_t serial) {
+    for (size_t i = 0; i < gathered_count; i++)
+        if (gathered[i].serial == serial) return &gathered[i];
+    if (gathered_count == gathered_room) {
+        gathered_room = gathered_room ? gathered_room * 2 : 4;
+        gathered = mem_realloc(gathered, gathered_room * sizeof *gathered);
+    }
+    struct gathered *g = &gathered[gathered_count++];
+    g->serial = serial;
+    table_init(&g->keys, &changed_ops);
+    return g;
+}
+
+static void gather_key(struct gathered *g, struct slice key, uint64_t hash, uint64_t but) {
+    struct changed_key *k = table_find(&g->keys, key, hash);
+    if (k) {
+        if (k->but != but) k->but = 0;
+        return;
+    }
+    k = mem_alloc(sizeof *k + key.len);
+    *k = (struct changed_key){ .but = but, .len = key.len };
+    if (key.len) memcpy(k->bytes, key.ptr, key.len);
+    table_insert(&g->keys, k, hash);
+}
+
+/* Under each prefix that the key has. */
+static void gather_broadcast(struct slice key, uint64_t hash, uint64_t but) NEEDS(table_lock) {
+    for (size_t i = 0; i < prefix_count; i++)
+        if (slice_starts_with(key, slice_make(prefixes[i].bytes, prefixes[i].len)))
+            gather_key(gathered_of(prefixes[i].serial), key, hash, but);
+}
+
+/* The keys of one message, and for whom it is. */
+struct broadcast {
+    uint64_t reader; /* 0: for those that changed nothing themselves */
+    struct buf body;
+    size_t count;
+    struct readers changers; /* everybody whose own keys are left out for him */
+};
+
+static bool add_changed_key(void *arg, void *item) {
+    struct broadcast *b = arg;
+    const struct changed_key *k = item;
+    if (k->but) readers_add(&b->changers, k->but);
+    if (k->but && k->but == b->reader) return true;
+    append_bulk(&b->body, changed_key_text(k));
+    b->count++;
+    return true;
+}
+
+/* The array on the wire; NULL if there is nothing to tell this reader. */
+static struct blob *message_for(const struct gathered *g, uint64_t reader, struct readers *changers) {
+    struct broadcast b = { .reader = reader };
+    table_each(&g->keys, add_changed_key, &b);
+    struct buf wire = { 0 };
+    buf_printf(&wire, "*%zu\r\n", b.count);
+    if (b.count) buf_append(&wire, buf_slice(&b.body));
+    struct blob *keys = b.count ? blob_of(buf_slice(&wire)) : NULL;
+    buf_release(&wire);
+    buf_release(&b.body);
+    if (changers)
+        *changers = b.changers;
+    else
+        mem_free(b.changers.at);
+    return keys;
+}
+
+/* A copy of the prefix' readers; none if it is there no more. */
+static struct readers readers_of_prefix(uint64_t serial) {
+    struct readers copy = { 0 };
+    lock_take(&table_lock);
+    for (size_t i = 0; i < prefix_count; i++) {
+        const struct readers *r = &prefixes[i].readers;
+        if (prefixes[i].serial != serial) continue;
+        copy = (struct readers){ .at = mem_alloc(r->count * sizeof *r->at), r->count, r->count };
+        memcpy(copy.at, r->at, r->count * sizeof *r->at);
+    }
+    lock_drop(&table_lock);
+    return copy;
+}
+
+static void send_gathered(const struct gathered *g) {
+    struct readers readers = readers_of_prefix(g->serial), changers;
+    struct blob *keys = message_for(g, 0, &changers);
+    for (size_t i = 0; i < changers.count; i++) {
+        uint64_t changer = changers.at[i];
+        if (!readers_have(&readers, readers_place(&readers, changer), changer)) continue;
+        struct blob *of_others = message_for(g, changer, NULL);
+        if (of_others) add_notice(&changer, 1, of_others, true);
+        blob_unref(of_others);
+        readers_remove(&readers, changer);
+    }
+    if (readers.count) add_notices(&readers, keys, true);
+    blob_unref(keys);
+    mem_free(readers.at);
+    mem_free(changers.at);
+}
+
+void tracking_turn_ends(void) {
+    for (size_t i = 0; i < gathered_count; i++) {
+        send_gathered(&gathered[i]);
+        table_release(&gathered[i].keys, mem_free);
+    }
+    gathered_count = 0;
+    tracking_deliver();
+}
+
+void tracking_thread_release(void) {
+    struct notice *n;
+    while ((n = take_notice()) != NULL) notice_free(n);
+    for (size_t i = 0; i < gathered_count; i++) table_release(&gathered[i].keys, mem_free);
+    mem_free(gathered);
+    gathered = NULL;
+    gathered_count = gathered_room = 0;
 }
 
 /* ---- the table ---- */
 
 static struct tracked_key *take_out(struct tracked_key *k, uint64_t hash) NEEDS(table_lock) {
-    table_remove_item(keys, k, hash);
+    table_remove_item(tracked, k, hash);
     items -= k->readers.count;
     return k;
 }
 
 static struct tracked_key *find_key(struct slice key, uint64_t hash) NEEDS(table_lock) {
-    return keys ? table_find(keys, key, hash) : NULL;
+    return tracked ? table_find(tracked, key, hash) : NULL;
 }
 
 static bool is_over_limit(void) NEEDS(table_lock) {
     int64_t max = options.tracking_table_max_keys;
-    return max > 0 && keys && table_count(keys) > (size_t)max;
+    return max > 0 && tracked && table_count(tracked) > (size_t)max;
 }
 
 /* Drops up to `most` keys over the limit, any ones: their readers are told that they are invalid. */
@@ -254,12 +445,12 @@ static void trim(size_t most) {
         struct tracked_key *k = NULL;
         lock_take(&table_lock);
         if (is_over_limit()) {
-            k = table_random(keys, random_u64());
+            k = table_random(tracked, random_u64());
             take_out(k, hash_bytes(tracked_key_text(k)));
         }
         lock_drop(&table_lock);
         if (!k) return;
-        post_notices(&k->readers, tracked_key_text(k), false, 0);
+        add_notices_of_key(&k->readers, tracked_key_text(k), 0);
         tracked_key_free(k);
     }
 }
@@ -270,16 +461,16 @@ static void remember_key(const struct keyref *ref, uint64_t reader) {
     struct slice key = ref->key;
     uint64_t hash = ref->hash;
     lock_take(&table_lock);
-    if (!keys) {
-        keys = mem_alloc(sizeof *keys);
-        table_init(keys, &tracked_ops);
+    if (!tracked) {
+        tracked = mem_alloc(sizeof *tracked);
+        table_init(tracked, &tracked_ops);
     }
-    struct tracked_key *k = table_find(keys, key, hash);
+    struct tracked_key *k = table_find(tracked, key, hash);
     if (!k) {
         k = mem_alloc(sizeof *k + key.len);
         *k = (struct tracked_key){ .len = key.len };
         if (key.len) memcpy(k->bytes, key.ptr, key.len);
-        table_insert(keys, k, hash);
+        table_insert(tracked, k, hash);
     }
     items += readers_add(&k->readers, reader);
     bool over = is_over_limit();
@@ -303,8 +494,8 @@ static void free_keys(void *arg) {
 
 /* Detaches the table; it is freed in the background, without a lock. */
 static struct table *forget_keys(void) NEEDS(table_lock) {
-    struct table *old = keys;
-    keys = NULL;
+    struct table *old = tracked;
+    tracked = NULL;
     items = 0;
     return old;
 }
@@ -313,31 +504,17 @@ static void discard(struct table *old) {
     if (old) background_post(free_keys, old, table_count(old));
 }
 
-/* The clients whose prefixes the key has. A client's own prefixes do not overlap, but "" may stand beside
- * others. */
-static void find_broadcast(struct slice key, struct readers *out) NEEDS(table_lock) {
-    for (size_t i = 0; i < prefix_count; i++) {
-        const struct prefix *p = &prefixes[i];
-        if (!slice_starts_with(key, slice_make(p->bytes, p->len))) continue;
-        for (size_t k = 0; k < p->readers.count; k++) readers_add(out, p->readers.at[k]);
-    }
-}
-
 void tracking_invalidate(const struct client *by, struct slice key) {
     uint64_t hash = hash_bytes(key);
-    struct readers broadcast = { 0 };
+    uint64_t but = by && by->tracking && by->tracking->options.no_loop ? reader_of(by) : 0;
     lock_take(&table_lock);
     struct tracked_key *k = find_key(key, hash);
     if (k) take_out(k, hash);
-    find_broadcast(key, &broadcast);
+    gather_broadcast(key, hash, but);
     lock_drop(&table_lock);
-    uint64_t but = by && by->tracking && by->tracking->options.no_loop ? reader_of(by) : 0;
-    if (k) {
-        post_notices(&k->readers, key, false, but);
-        tracked_key_free(k);
-    }
-    post_notices(&broadcast, key, true, but);
-    mem_free(broadcast.at);
+    if (!k) return;
+    add_notices_of_key(&k->readers, key, but);
+    tracked_key_free(k);
 }
 
 /* ---- everything ---- */
@@ -383,7 +560,7 @@ static void join_prefix(struct slice text, uint64_t reader) {
     if (!p) {
         prefixes = mem_realloc(prefixes, (prefix_count + 1) * sizeof *prefixes);
         p = &prefixes[prefix_count++];
-        *p = (struct prefix){ .len = text.len, .bytes = slice_to_cstr(text) };
+        *p = (struct prefix){ .serial = ++last_serial, .len = text.len, .bytes = slice_to_cstr(text) };
     }
     readers_add(&p->readers, reader);
     lock_drop(&table_lock);
@@ -458,7 +635,7 @@ void tracking_caching(struct client *c, bool yes) {
 void tracking_command_done(struct client *c) {
     const struct command *last = c->last_command;
     if (!c->tracking || (c->flags & CLIENT_IN_MULTI)) return;
-    if (last && last->parent && strcmp(last->parent->full_name, "client") == 0) return;
+    if (last && (last->flags & KEEPS_CACHING)) return;
     c->tracking->caching = false;
 }
 
@@ -500,7 +677,7 @@ static size_t read_number(const size_t *number) {
 
 size_t tracking_total_keys(void) {
     lock_take(&table_lock);
-    size_t value = keys ? table_count(keys) : 0;
+    size_t value = tracked ? table_count(tracked) : 0;
     lock_drop(&table_lock);
     return value;
 }

@@ -4,6 +4,7 @@
 #include "trivet/base/buf.h"
 #include "trivet/base/hashing.h"
 #include "trivet/base/mem.h"
+#include "trivet/engine/command/call.h"
 #include "trivet/types/structures/table.h"
 
 #define NAME_MAX_LENGTH 64
@@ -22,8 +23,12 @@ static const struct table_ops command_table_ops = { .key = command_key };
 static struct table by_name; /* top-level commands by lower-case name */
 static struct command **in_order;
 static size_t command_count, command_room;
-static struct command **by_id;
+static struct command **by_id; /* NULL where one was removed */
 static uint32_t id_count, id_room;
+static struct command **removed; /* kept: see registry_remove */
+static size_t removed_count;
+uint32_t registry_generation;
+void (*registry_grew)(uint32_t ids);
 
 static size_t lower_into(char out[NAME_MAX_LENGTH], struct slice name) {
     if (name.len > NAME_MAX_LENGTH) return 0;
@@ -70,7 +75,9 @@ static void complete(struct command *c, const struct command *row, const char *g
     *c = *row;
     c->group = group;
     c->parent = parent;
+    if (parent) c->owner = parent->owner;
     c->full_name = full_name_of(parent ? parent->full_name : NULL, row->name);
+    if (parent) c->flags |= parent->flags & KEEPS_CACHING;
     c->categories = derived_categories(c);
     c->simple_key = simple_key_of(c);
     c->names_keys = c->kind != LOCAL && (c->keys[0].begin != BEGIN_NONE || c->find_keys);
@@ -91,24 +98,81 @@ static void add_children(struct command *parent, const char *group) {
         complete(&parent->children[i], &parent->subcommands[i], group, parent);
 }
 
-void registry_add(const char *group, const struct command *rows) {
-    if (!by_name.ops) table_init(&by_name, &command_table_ops);
-    for (const struct command *row = rows; row->name; row++) {
-        struct command *c = mem_alloc(sizeof *c);
-        complete(c, row, group, NULL);
-        if (c->subcommands) add_children(c, group);
-        struct slice key = command_key(c);
-        assert(!table_find(&by_name, key, hash_bytes(key)));
-        table_insert(&by_name, c, hash_bytes(key));
-        if (command_count == command_room) {
-            command_room = command_room ? command_room * 2 : 256;
-            in_order = mem_realloc(in_order, command_room * sizeof *in_order);
-        }
-        in_order[command_count++] = c;
-    }
+static bool may_add(const struct command *rows) {
+    for (const struct command *row = rows; row->name; row++)
+        if (strlen(row->name) > NAME_MAX_LENGTH || registry_find(slice_of(row->name))) return false;
+    return true;
 }
 
-static void release_names(struct command *c) {
+static void add(const char *group, const struct command *row) {
+    struct command *c = mem_alloc(sizeof *c);
+    complete(c, row, group, NULL);
+    if (c->subcommands) add_children(c, group);
+    struct slice key = command_key(c);
+    table_insert(&by_name, c, hash_bytes(key));
+    if (command_count == command_room) {
+        command_room = command_room ? command_room * 2 : 256;
+        in_order = mem_realloc(in_order, command_room * sizeof *in_order);
+    }
+    in_order[command_count++] = c;
+}
+
+bool registry_add(const char *group, const struct command *rows) {
+    if (!by_name.ops) table_init(&by_name, &command_table_ops);
+    if (!may_add(rows)) return false;
+    for (const struct command *row = rows; row->name; row++) add(group, row);
+    if (registry_grew) registry_grew(id_count);
+    return true;
+}
+
+/* ---- removing ---- */
+
+static void answer_gone(struct call *c) {
+    reply_error_printf(c->out, "ERR unknown command '%s'", c->command->full_name);
+}
+
+/* Nothing of its owner is left in it but the name, which is the registry's copy. */
+static void make_empty(struct command *c) {
+    *c = (struct command){ .name = c->full_name,
+                           .run = answer_gone,
+                           .arity = c->arity,
+                           .kind = c->kind,
+                           .flags = c->flags & (RUNS_IN_MULTI | SKIP_MONITOR),
+                           .group = "",
+                           .full_name = c->full_name,
+                           .children = c->children,
+                           .child_count = c->child_count,
+                           .since = "",
+                           .summary = "",
+                           .complexity = "",
+                           .id = c->id,
+                           .simple_key = c->simple_key,
+                           .names_keys = c->names_keys };
+    by_id[c->id] = NULL;
+}
+
+static void remove_at(size_t index) {
+    struct command *c = in_order[index];
+    table_remove_item(&by_name, c, hash_bytes(command_key(c)));
+    memmove(in_order + index, in_order + index + 1, (--command_count - index) * sizeof(struct command *));
+    for (uint32_t i = 0; i < c->child_count; i++) make_empty(&c->children[i]);
+    make_empty(c);
+    removed = mem_realloc(removed, (removed_count + 1) * sizeof(struct command *));
+    removed[removed_count++] = c;
+}
+
+size_t registry_remove(const void *owner) {
+    assert(owner);
+    size_t before = command_count;
+    for (size_t i = command_count; i-- > 0;)
+        if (in_order[i]->owner == owner) remove_at(i);
+    if (before != command_count) registry_generation++;
+    return before - command_count;
+}
+
+/* ---- the end ---- */
+
+static void release_one(struct command *c) {
     for (uint32_t i = 0; i < c->child_count; i++) mem_free((char *)(uintptr_t)c->children[i].full_name);
     mem_free(c->children);
     mem_free((char *)(uintptr_t)c->full_name);
@@ -117,11 +181,14 @@ static void release_names(struct command *c) {
 
 void registry_release(void) {
     if (by_name.ops) table_release(&by_name, NULL);
-    for (size_t i = 0; i < command_count; i++) release_names(in_order[i]);
+    for (size_t i = 0; i < command_count; i++) release_one(in_order[i]);
+    for (size_t i = 0; i < removed_count; i++) release_one(removed[i]);
     mem_free(in_order);
     mem_free(by_id);
-    in_order = by_id = NULL;
-    command_count = command_room = 0;
+    mem_free(removed);
+    in_order = by_id = removed = NULL;
+    command_count = command_room = removed_count = 0;
+    registry_generation++;
     id_count = id_room = 0;
 }
 

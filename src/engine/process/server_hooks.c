@@ -3,13 +3,42 @@
 #include "trivet/base/clock.h"
 #include "trivet/base/mem.h"
 #include "trivet/base/random.h"
+#include <link.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 struct server_hooks server_hooks;
 struct server_facts server_facts;
 struct loading_progress loading_progress;
 
+#define BUILD_ID_BYTES 8
+
+/* The note of the linker (-Wl,--build-id) in this program, which is the first of the loaded objects. */
+static int read_build_id(struct dl_phdr_info *info, size_t size, void *arg) {
+    (void)size, (void)arg;
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
+        if (segment->p_type != PT_NOTE) continue;
+        const char *at = (const char *)(info->dlpi_addr + segment->p_vaddr), *end = at + segment->p_memsz;
+        while (end - at > (ptrdiff_t)sizeof(ElfW(Nhdr))) {
+            const ElfW(Nhdr) *note = (const void *)at;
+            const char *bytes = at + sizeof *note + (note->n_namesz + 3u) / 4 * 4;
+            if (note->n_type == NT_GNU_BUILD_ID && note->n_descsz >= BUILD_ID_BYTES) {
+                for (int b = 0; b < BUILD_ID_BYTES; b++)
+                    snprintf(server_facts.build_id + 2 * b, 3, "%02x", (unsigned char)bytes[b]);
+                return 1;
+            }
+            at = bytes + (note->n_descsz + 3u) / 4 * 4;
+        }
+    }
+    return 1;
+}
+
 void server_facts_init(void) {
+    memset(server_facts.build_id, '0', 2 * BUILD_ID_BYTES);
+    dl_iterate_phdr(read_build_id, NULL);
     random_hex(server_facts.run_id, 40);
     random_hex(server_facts.replid, 40);
     server_facts.started_ms = clock_wall_ms();

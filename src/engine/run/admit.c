@@ -9,12 +9,14 @@
 #include "trivet/base/log.h"
 #include "trivet/engine/client/client.h"
 #include "trivet/engine/client/pause.h"
+#include "trivet/engine/client/tracking.h"
 #include "trivet/engine/client/transaction.h"
 #include "trivet/engine/command/registry.h"
 #include "trivet/engine/run/change.h"
 #include "trivet/engine/run/run.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/engine/turn/turn.h"
+#include "trivet/engine/watch/errors.h"
 #include "trivet/engine/watch/stats.h"
 #include "trivet/keyspace/eviction.h"
 #include "trivet/persist/aof/aof.h"
@@ -119,9 +121,11 @@ static enum room look_for_room(int64_t now_ms) {
 }
 
 static bool admit_memory(struct call *call) {
-    if (look_for_room(call->view.now_ms) != ROOM_NONE) return true;
+    enum room room = look_for_room(call->view.now_ms);
+    tracking_deliver(); /* what the client reads next must not be older than what it is told */
+    if (room != ROOM_NONE) return true;
     if (!(effective_flags(call) & GROWS)) return true;
-    return refuse(call, LIT("OOM command not allowed when used memory > 'maxmemory'."));
+    return refuse(call, error_text(ERR_OOM));
 }
 
 #define SNAPSHOT_FAILED_TEXT                                                                                 \
@@ -135,7 +139,7 @@ static bool snapshot_failure_counts(unsigned now) {
 }
 
 static bool admit_disk(struct call *call, unsigned now) {
-    bool concerned = (effective_flags(call) & WRITES) || call->command == registry_find(LIT("PING"));
+    bool concerned = effective_flags(call) & (WRITES | HEEDS_DISK);
     if (!concerned) return true;
     if (snapshot_failure_counts(now)) return refuse(call, LIT(SNAPSHOT_FAILED_TEXT));
     if (!(now & OBSTACLE_DISK) || !aof_is_failing()) return true;
@@ -162,15 +166,15 @@ static inline bool admit_conversation(struct call *call, unsigned now) {
     const struct command *command = call->command;
     struct client *c = call->client;
     if (UNLIKELY(!c->authenticated) && !(command->flags & NO_AUTH))
-        return refuse(call, LIT("NOAUTH Authentication required."));
+        return refuse(call, error_text(ERR_NOAUTH));
     if (UNLIKELY(c->flags & (CLIENT_IN_MULTI | CLIENT_SUBSCRIBED))) {
         if ((c->flags & CLIENT_IN_MULTI) && (command->flags & NO_MULTI))
-            return refuse(call, LIT("ERR Command not allowed inside a transaction"));
+            return refuse(call, error_text(ERR_NESTED));
         if ((c->flags & CLIENT_SUBSCRIBED) && c->reply.protocol == 2 && !(command->flags & RUNS_SUBSCRIBED))
             return refuse_subscriber(call);
     }
     if (UNLIKELY(now & OBSTACLE_LOADING) && !(command->flags & LOADING))
-        return refuse(call, LIT("LOADING Redis is loading the dataset in memory"));
+        return refuse(call, error_text(ERR_LOADING));
     return true;
 }
 

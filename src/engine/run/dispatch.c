@@ -12,6 +12,7 @@
 #include "trivet/engine/command/registry.h"
 #include "trivet/engine/run/run.h"
 #include "trivet/engine/turn/turn.h"
+#include "trivet/engine/watch/stats.h"
 
 /* Client states in which a command needs a second look before and after it runs. */
 #define SPECIAL_STATES \
@@ -50,6 +51,7 @@ static enum dispatched converse(struct call *call) {
 /* CLIENT REPLY OFF and SKIP: the reply is dropped, pushes are not. */
 static enum dispatched converse_muted(struct call *call) {
     struct client *c = call->client;
+    if (c->flags & CLIENT_TRACKING) tracking_deliver();
     uint32_t skip = c->flags & CLIENT_REPLY_SKIP_NEXT;
     c->reply.muted = c->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP_NEXT);
     c->flags &= ~(uint32_t)CLIENT_REPLY_SKIP_NEXT;
@@ -86,6 +88,7 @@ static bool replay(struct client *c, const struct prepared *p, const struct slic
         transaction_queue(&call);
     else
         command_run(&call);
+    if (c->reply.failed) COUNTER_ADD(stats_mine()->unexpected_errors, 1);
     return !c->reply.failed;
 }
 

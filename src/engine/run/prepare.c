@@ -3,23 +3,27 @@
 #include "trivet/base/hashing.h"
 #include "trivet/engine/command/registry.h"
 #include "trivet/engine/run/dispatch.h"
+#include "trivet/engine/watch/stats.h"
 
 /* The last look-up of this worker: a pipeline mostly repeats one command. */
 static _Thread_local struct {
     char name[24];
     size_t len;
+    uint32_t generation; /* of the registry: a removed command is not found here */
     const struct command *command;
 } last_lookup;
 
 static const struct command *look_up(const struct slice *argv, size_t argc) {
     struct slice name = argv[0];
-    if (name.len == last_lookup.len && memcmp(name.ptr, last_lookup.name, name.len) == 0)
+    if (name.len == last_lookup.len && last_lookup.generation == registry_generation &&
+        memcmp(name.ptr, last_lookup.name, name.len) == 0)
         return last_lookup.command;
     const struct command *container;
     const struct command *command = registry_resolve(argv, argc, &container);
     if (command && !command->parent && !command->children && name.len <= sizeof last_lookup.name) {
         memcpy(last_lookup.name, name.ptr, name.len);
         last_lookup.len = name.len;
+        last_lookup.generation = registry_generation;
         last_lookup.command = command;
     }
     return command;
@@ -104,6 +108,8 @@ void dispatch_prefetch(const struct client *c, const struct prepared *batch, siz
     w.count = 0;
     collect(&w, batch, count);
     if (w.count < 2) return; /* there is nothing to overlap with */
+    COUNTER_ADD(stats_mine()->prefetch_batches, 1);
+    COUNTER_ADD(stats_mine()->prefetch_entries, w.count);
     for (size_t i = 0; i < w.count; i++) prefetch_step(c->db, w.at[i], prefetch_bucket);
     for (size_t i = 0; i < w.count; i++) prefetch_step(c->db, w.at[i], prefetch_entry);
     for (size_t i = 0; i < w.count; i++)

@@ -12,6 +12,7 @@
 #include "trivet/engine/turn/locks.h"
 #include "trivet/engine/turn/turn.h"
 #include "trivet/engine/watch/commandlog.h"
+#include "trivet/engine/watch/errors.h"
 #include "trivet/engine/watch/latency.h"
 #include "trivet/engine/watch/stats.h"
 
@@ -24,6 +25,22 @@ void call_set_kept(struct call *call, const struct kept *k) {
 }
 
 /* ---- the handler, and what follows every command ---- */
+
+/* What each worker is inside of. */
+static struct { _Atomic(const struct command *) command; } CACHE_ALIGNED running[WORKERS_MAX];
+
+const struct command *command_running(int worker) {
+    return atomic_load_explicit(&running[worker].command, memory_order_relaxed);
+}
+
+/* The handler alone, remembered for the report of a crash. EXEC is around what it runs. */
+static inline void run_handler(struct call *call) {
+    int worker = thread_worker_index < 0 ? 0 : thread_worker_index;
+    const struct command *around = command_running(worker);
+    atomic_store_explicit(&running[worker].command, call->command, memory_order_relaxed);
+    call->command->run(call);
+    atomic_store_explicit(&running[worker].command, around, memory_order_relaxed);
+}
 
 static inline void done(const struct call *call) {
     const struct reply *out = call->out;
@@ -47,7 +64,7 @@ static inline void execute(struct call *call) {
     uint64_t reply_before = out->total;
     out->failed = false;
     int64_t start = clock_ticks_ns();
-    call->command->run(call);
+    run_handler(call);
     call->ns += clock_ticks_ns() - start;
     call->reply_bytes += out->total - reply_before;
     if (UNLIKELY(call->origin->waits_already)) return; /* it is done when its client has the reply */

@@ -141,11 +141,7 @@ static bool settle_password(struct buf *why) {
     return known;
 }
 
-bool apply_password(struct buf *why) {
-    if (!settle_password(why)) return false;
-    if (options_hooks.requirepass_changed) options_hooks.requirepass_changed(options.password);
-    return true;
-}
+bool apply_password(struct buf *why) { return settle_password(why); }
 
 void show_password(struct buf *out) { buf_append(out, slice_of(options.password)); }
 
@@ -233,11 +229,8 @@ bool apply_log_form(struct buf *why) {
         return call(options_hooks.hook); \
     }
 CALLS_HOOK(apply_maxmemory, maxmemory_changed)
-CALLS_HOOK(apply_notify, notify_changed)
 CALLS_HOOK(apply_keepalive, keepalive_changed)
-CALLS_HOOK(apply_client_limits, client_limits_changed)
 CALLS_HOOK(apply_encodings, encodings_changed)
 CALLS_HOOK(apply_logs, logs_changed)
 CALLS_HOOK(apply_appendfsync, appendfsync_changed)
-CALLS_HOOK(apply_title, title_changed)
-CALLS_HOOK(apply_replication, replication_changed)
+CALLS_HOOK(apply_tracking, tracking_changed)

@@ -36,6 +36,7 @@ struct rewrite {
     struct line *lines; /* owned array */
     size_t line_count;
     bool has_marker;
+    bool everything; /* settings at their default too */
     struct buf fresh;
 };
 
@@ -214,7 +215,9 @@ static void append_setting(const struct option *o, struct buf *out) {
     buf_release(&stored);
 }
 
-static bool must_be_written(const struct option *o) { return option_is_included(o) || !option_is_initial(o); }
+static bool must_be_written(const struct rewrite *r, const struct option *o) {
+    return r->everything || option_is_included(o) || !option_is_initial(o);
+}
 
 enum fate { FATE_UNKNOWN, FATE_KEEP, FATE_REPLACE, FATE_GONE };
 
@@ -227,7 +230,7 @@ static void write_old_lines(struct rewrite *r, enum fate *fates) {
             buf_append(&r->fresh, l->text);
             buf_append_byte(&r->fresh, '\n');
         } else if (*fate == FATE_REPLACE) {
-            if (must_be_written(l->option)) append_setting(l->option, &r->fresh);
+            if (must_be_written(r, l->option)) append_setting(l->option, &r->fresh);
             *fate = FATE_GONE;
         }
     }
@@ -236,7 +239,7 @@ static void write_old_lines(struct rewrite *r, enum fate *fates) {
 static void write_new_lines(struct rewrite *r, const enum fate *fates) {
     for (size_t i = 0; i < options_row_count(); i++) {
         const struct option *o = options_row(i);
-        if (o->alias_of || fates[i] != FATE_UNKNOWN || !must_be_written(o)) continue;
+        if (o->alias_of || fates[i] != FATE_UNKNOWN || !must_be_written(r, o)) continue;
         if (!r->has_marker) buf_append(&r->fresh, LIT(MARKER "\n"));
         r->has_marker = true;
         append_setting(o, &r->fresh);
@@ -311,13 +314,13 @@ static bool replace_file(const char *path, struct slice text) {
     return replaced && sync_folder_of(path);
 }
 
-bool options_rewrite(struct buf *error) {
+static bool rewrite(bool everything, struct buf *error) {
     const char *path = options_file();
     if (!path[0]) {
         buf_append(error, LIT("ERR The server is running without a config file"));
         return false;
     }
-    struct rewrite r = { 0 };
+    struct rewrite r = { .everything = everything };
     /* A file that is gone is made anew. */
     bool written = options_read_file(path, &r.old) || errno == ENOENT;
     if (written) {
@@ -328,3 +331,6 @@ bool options_rewrite(struct buf *error) {
     rewrite_release(&r);
     return written;
 }
+
+bool options_rewrite(struct buf *error) { return rewrite(false, error); }
+bool options_rewrite_all(struct buf *error) { return rewrite(true, error); }

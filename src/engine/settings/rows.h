@@ -96,17 +96,14 @@ bool apply_maxclients(struct buf *why);
 bool apply_appendonly(struct buf *why);
 bool apply_password(struct buf *why);
 bool apply_maxmemory(struct buf *why);
-bool apply_notify(struct buf *why);
 bool apply_keepalive(struct buf *why);
 bool apply_timers(struct buf *why);
-bool apply_client_limits(struct buf *why);
 bool apply_encodings(struct buf *why);
 bool apply_logs(struct buf *why);
 bool apply_log_form(struct buf *why);
 bool apply_appendfsync(struct buf *why);
-bool apply_title(struct buf *why);
+bool apply_tracking(struct buf *why);
 bool apply_shutdown_on_signal(struct buf *why);
-bool apply_replication(struct buf *why);
 
 /* What CONFIG GET shows instead of what is stored (options_apply.c). */
 void show_io_threads(struct buf *out);

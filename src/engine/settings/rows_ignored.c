@@ -64,7 +64,6 @@ const struct option options_table_ignored[] = {
     { SPECIAL("oom-score-adj-values", form_oom_values, "0 200 800"), KEPT(OPTION_MULTI_ARG) },
     { KEEP_BOOL("disable-thp", "yes"), KEPT(FIXED) },
     { KEEP_BOOL("always-show-logo", "no"), KEPT(FIXED) },
-    { KEEP_BOOL("crash-log-enabled", "yes"), KEPT(0) },
     { KEEP_BOOL("crash-memcheck-enabled", "yes"), KEPT(0) },
     { KEEP_INT("watchdog-period", "0", 0, MAX_INT), KEPT(OPTION_HIDDEN) },
     { KEEP_BOOL("use-exit-on-panic", "no"), KEPT(OPTION_HIDDEN) },

@@ -73,9 +73,10 @@ const struct option options_table_server[] = {
     { ENUM("supervised", supervised, "no", supervisors), .flags = OPTION_IMMUTABLE },
     { STRING("pidfile", pidfile, ""), .flags = OPTION_IMMUTABLE },
     { SPECIAL("dir", form_dir, "."), .flags = OPTION_PROTECTED | OPTION_NOT_LOADING },
+    { BOOL("crash-log-enabled", crash_log_enabled, "yes") },
     { BOOL("set-proc-title", set_proc_title, "yes"), .flags = OPTION_IMMUTABLE },
     { STRING("proc-title-template", proc_title_template, "{title} {listen-addr} {server-mode}"),
-      .check = check_title_template, .apply = apply_title },
+      .check = check_title_template },
     { INT("hz", hz, "10", 0, MAX_INT), .apply = apply_timers },
     { INT("shutdown-timeout", shutdown_timeout_s, "10", 0, MAX_INT) },
     { BITS("shutdown-on-sigint", shutdown_on_sigint, "default", shutdowns), .flags = OPTION_MULTI_ARG,
@@ -111,7 +112,7 @@ const struct option options_table_server[] = {
     { ENUM("enable-protected-configs", enable_protected_configs, "no", guards), .flags = OPTION_IMMUTABLE },
 
     /* What is watched. */
-    { SPECIAL("notify-keyspace-events", form_notify, ""), .apply = apply_notify },
+    { SPECIAL("notify-keyspace-events", form_notify, "") },
     { INT("commandlog-execution-slower-than", slow_execution_us, "10000", -1, MAX_ANY), .apply = apply_logs },
     { INT("commandlog-slow-execution-max-len", slow_execution_max_len, "128", 0, MAX_ANY),
       .apply = apply_logs },

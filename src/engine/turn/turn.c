@@ -2,6 +2,7 @@
 #include "trivet/engine/turn/turn.h"
 
 _Thread_local int64_t turn_now_ms;
+atomic_bool turn_cron_paused;
 atomic_uint turn_obstacles;
 
 void obstacle_set(enum obstacle which, bool on) {

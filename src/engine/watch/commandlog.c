@@ -44,10 +44,8 @@ static int64_t max_length_of(enum commandlog_type type) {
 
 /* Appends what is kept of one argument. */
 static void add_argument(struct buf *bytes, const struct call *c, size_t index) {
-    struct slice text = c->argv[index];
-    if (argument_is_secret(c->command, c->argv, c->argc, index)) {
-        buf_append(bytes, LIT(SECRET_SHOWN_AS));
-    } else if (text.len <= ARGUMENT_MAX) {
+    struct slice text = argument_shown(c->command, c->argv, c->argc, index);
+    if (text.len <= ARGUMENT_MAX) {
         buf_append(bytes, text);
     } else {
         buf_append(bytes, slice_make(text.ptr, ARGUMENT_MAX));

@@ -60,7 +60,6 @@ void aof_configure(const struct aof_settings *settings) {
     aof_settings.fsync = settings->fsync;
     aof_settings.load_truncated = settings->load_truncated;
     aof_settings.corrupt_tail_max = settings->corrupt_tail_max;
-    aof_settings.no_fsync_on_rewrite = settings->no_fsync_on_rewrite;
     aof_settings.timestamps = settings->timestamps;
     lock_drop(&settings_lock);
     aof_set_fsync(settings->fsync);

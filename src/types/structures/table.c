@@ -323,6 +323,7 @@ void table_thaw(struct table *t) {
 
 /* ---- The whole ---- */
 
+atomic_bool table_may_resize = true;
 void table_init(struct table *t, const struct table_ops *ops) { *t = (struct table){ .ops = ops }; }
 
 void table_release(struct table *t, void (*free_item)(void *item)) {
@@ -390,6 +391,7 @@ static inline void move_step(struct table *t) {
 }
 
 static void resize(struct table *t, unsigned exponent) {
+    if (t->half[0] && !atomic_load_explicit(&table_may_resize, memory_order_relaxed)) return;
     assert(!table_is_moving(t) && exponent <= EXPONENT_MAX);
     t->half[1] = buckets_new((size_t)1 << exponent);
     t->exponent[1] = (uint8_t)exponent;

@@ -436,85 +436,7 @@ static void many_later_headers_do_not_fill_memory(void **state) {
     reply_release(&r);
 }
 
-/* ---- Cutting and moving ---- */
-
-static void cut_back_leaves_what_was_there_before(void **state) {
-    (void)state;
-    static char model[8 * 41000];
-    for (int round = 0; round < 500; round++) {
-        struct blob *blobs[8] = { NULL };
-        struct reply r;
-        reply_init(&r, 2);
-        size_t len = 0, kept = 0;
-        for (int i = 0; i < 8; i++) {
-            if (i == round % 8) kept = len;
-            add_random(&r, &blobs[i], model, &len);
-        }
-        reply_cut_back(&r, kept);
-        assert_int_equal(r.total, kept);
-        expect(&r, slice_make(model, kept));
-        reply_ok(&r);
-        memcpy(model + kept, "+OK\r\n", 5);
-        expect(&r, slice_make(model, kept + 5));
-        reply_release(&r);
-        for (int i = 0; i < 8; i++) {
-            if (blobs[i]) assert_true(blob_is_sole(blobs[i]));
-            blob_unref(blobs[i]);
-        }
-    }
-}
-
-static void cut_back_respects_what_was_sent(void **state) {
-    (void)state;
-    struct reply r;
-    reply_init(&r, 2);
-    reply_ok(&r);
-    reply_sent(&r, 3);
-    uint64_t mark = r.total;
-    reply_int(&r, 12345);
-    reply_cut_back(&r, mark);
-    expect(&r, LIT("\r\n"));
-    reply_sent(&r, 2);
-    assert_empty(&r);
-    mark = r.total;
-    reply_ok(&r);
-    reply_cut_back(&r, mark);
-    assert_empty(&r);
-}
-
-static void a_blob_that_was_cut_is_not_written_into(void **state) {
-    (void)state;
-    struct blob *b = blob_of(slice_make(noise(), REPLY_SHARE));
-    struct reply r;
-    reply_init(&r, 2);
-    reply_raw_blob(&r, b);
-    reply_cut_back(&r, 3);
-    reply_ok(&r);
-    struct slice seen = bytes_of(&r);
-    assert_int_equal(seen.len, 8);
-    assert_memory_equal(seen.ptr, noise(), 3);
-    assert_memory_equal(seen.ptr + 3, "+OK\r\n", 5);
-    mem_free((char *)(uintptr_t)seen.ptr);
-    reply_release(&r);
-    assert_true(blob_is_sole(b));
-    blob_unref(b);
-}
-
-static void cut_back_keeps_an_open_header(void **state) {
-    (void)state;
-    struct reply r;
-    reply_init(&r, 2);
-    struct chunk *at = reply_later(&r);
-    uint64_t mark = r.total;
-    struct chunk *dropped = reply_later(&r);
-    reply_int(&r, 1);
-    reply_later_array(&r, dropped, 1);
-    reply_cut_back(&r, mark);
-    reply_int(&r, 2);
-    reply_later_array(&r, at, 1);
-    expect(&r, LIT("*1\r\n:2\r\n"));
-    reply_release(&r);
-}
+/* ---- Moving ---- */
 
 static void a_move_keeps_the_order_and_empties_the_source(void **state) {
     (void)state;
@@ -565,10 +487,6 @@ int main(void) {
         cmocka_unit_test(later_headers_nest),
         cmocka_unit_test(a_later_header_stands_before_any_amount_of_elements),
         cmocka_unit_test(many_later_headers_do_not_fill_memory),
-        cmocka_unit_test(cut_back_leaves_what_was_there_before),
-        cmocka_unit_test(cut_back_respects_what_was_sent),
-        cmocka_unit_test(a_blob_that_was_cut_is_not_written_into),
-        cmocka_unit_test(cut_back_keeps_an_open_header),
         cmocka_unit_test(a_move_keeps_the_order_and_empties_the_source),
     };
     return cmocka_run_group_tests(tests, NULL, release_thread);

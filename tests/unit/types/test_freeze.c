@@ -245,12 +245,6 @@ static void check_live(struct scene *s) {
     }
 }
 
-static size_t dated_in(const struct cell *cells, size_t ids) {
-    size_t dated = 0;
-    for (size_t id = 0; id < ids; id++) dated += cells[id].there && cells[id].expiry_ms != HASH_NO_EXPIRY;
-    return dated;
-}
-
 /* A chain of buckets has some ten elements; a change concerns two, if the table grows or shrinks. */
 #define VISITS_MAX 50
 
@@ -270,8 +264,6 @@ static struct frozen *freeze(struct scene *s) {
     assert_false(value_can_freeze(s->value));
     assert_ptr_equal(value_frozen(s->value), f);
     assert_int_equal(frozen_count(f), s->count);
-    size_t dated = s->kind == &kinds[0] ? dated_in(s->now, s->ids) : 0;
-    assert_int_equal(frozen_dated(f), dated);
     return f;
 }
 
@@ -489,7 +481,6 @@ static void list_round(struct list_scene *s, size_t steps, size_t adding) {
     size_t held = frozen_memory(f);
     list_value_ops.free(list_value_ops.copy(s->value)); /* a copy has no part in the freeze */
     assert_int_equal(frozen_count(f), list_node_count(s->value));
-    assert_int_equal(frozen_dated(f), 0);
     size_t pace = 1 + chance_below(1 + steps / 50);
     bool more = true, whole = chance_below(4) > 0;
     for (size_t step = 0; step < steps; step++) {

@@ -81,6 +81,7 @@ struct client_hooks {
                   const char *why);   /* close at the end of the turn; `why` for the log, may be NULL */
     void (*resume)(struct client *c); /* it is neither blocked nor postponed any more: go on with its input */
     void (*timer)(struct client *c, int64_t in_ms); /* call blocking_timeout(c) then; negative: never mind */
+    size_t bytes;                                   /* of a connection, without its buffers */
 };
 extern struct client_hooks client_hooks;
 

@@ -12,6 +12,5 @@ void monitor_stop(struct client *c);  /* if it is one */
  * out. */
 void monitor_feed(const struct client *c, const struct command *command, const struct slice *argv,
                   size_t argc, int64_t now_us);
-size_t monitor_count(void);
 
 #endif

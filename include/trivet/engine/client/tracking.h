@@ -1,8 +1,9 @@
 /* tracking.h: client-side caching (CLIENT TRACKING): who read which key, and telling them when it changes.
  *
  * Default mode: the keys of each read command are remembered for the client, under the locks of those keys.
- * BCAST mode: prefixes. Invalidations are posted to the workers of the clients (or of the client they
- * redirect to). The table of keys is under one lock of rank LOCK_RANK_TRACKING; it is not touched at all
+ * BCAST mode: prefixes. Invalidations gather on the worker that made the change and leave with
+ * tracking_deliver and tracking_turn_ends, for the workers of the clients (or of the client they redirect
+ * to). The table of keys is under one lock of rank LOCK_RANK_TRACKING; it is not touched at all
  * while nobody tracks. Thread: as said per function. */
 #ifndef TRIVET_ENGINE_CLIENT_TRACKING_H
 #define TRIVET_ENGINE_CLIENT_TRACKING_H
@@ -33,8 +34,15 @@ void tracking_command_done(struct client *c);
 void tracking_invalidate(const struct client *by, struct slice key);
 /* FLUSHALL, FLUSHDB: everything is invalid. Gate closed. */
 void tracking_invalidate_all(void);
-/* Keeps the table under tracking-table-max-keys, a few keys at a time; each worker's cron. */
+/* Keeps the table under tracking-table-max-keys, a thousand keys at a time; each worker's cron, and when the
+ * limit changes. */
 void tracking_trim(void);
+
+/* Tells what gathered on this worker, but for broadcasts. Between two commands, no shard locked. */
+void tracking_deliver(void);
+/* Broadcasts too. At the end of a turn, behind its letters and before its replies leave. */
+void tracking_turn_ends(void);
+void tracking_thread_release(void);
 
 bool tracking_is_broadcast(const struct client *c);
 long long tracking_redirect(const struct client *c); /* -1: tracking off, 0: none, else the id */

@@ -47,6 +47,8 @@ enum command_flag {
     RUNS_IN_MULTI = 1 << 23,     /* not queued between MULTI and EXEC but run (EXEC, DISCARD, RESET, QUIT) */
     RUNS_PAUSED = 1 << 24,       /* runs even while all clients are paused (CLIENT UNPAUSE) */
     RUNS_SUBSCRIBED = 1 << 25,   /* allowed to a RESP2 client that has subscriptions */
+    KEEPS_CACHING = 1 << 26,     /* CLIENT CACHING's word waits on for the next command; subcommands too */
+    HEEDS_DISK = 1 << 27,        /* refused like a write while the disk fails (PING: health checks see it) */
 };
 
 /* ACL categories that do not follow from the flags; the others (read, write, admin, dangerous, fast, slow,
@@ -133,6 +135,8 @@ struct command {
     /* For keys that specs cannot tell (SORT, MIGRATE): adds positions; false: the arguments make no sense.
      * NULL else. */
     bool (*find_keys)(const struct slice *argv, size_t argc, struct key_positions *out);
+    /* Is this argument a password, which no log and no MONITOR may show? NULL: none is. */
+    bool (*secret)(const struct slice *argv, size_t argc, size_t index);
     const struct command *subcommands; /* NULL, or a table */
     const char *since;
     const char *summary;
@@ -141,6 +145,8 @@ struct command {
         *syntax;      /* the arguments, as documentation writes them; COMMAND DOCS builds its tree from it */
     const char *tips; /* comma-separated */
     const char *deprecated_since, *replaced_by;
+
+    void *owner; /* who may take it back (registry_remove); NULL: the server */
 
     /* the registry's */
     const char *group;

@@ -1,16 +1,27 @@
 /* registry.h: from a name to a command.
  *
- * Filled by setup at start-up (and by modules one day), with the gate closed; read by every worker without a
- * lock. */
+ * Setup fills it at start-up. Rows may come and go later. Changes need the gate closed; every worker reads
+ * without a lock. */
 #ifndef TRIVET_ENGINE_COMMAND_REGISTRY_H
 #define TRIVET_ENGINE_COMMAND_REGISTRY_H
 
+#include "trivet/base/compiler.h"
 #include "trivet/engine/command/command.h"
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Registers the rows of a table under a group name ("string", "generic", ...). */
-void registry_add(const char *group, const struct command *rows);
+/* Registers the rows of a table under a group name ("string", "generic", ...). False if one of the names is
+ * taken, or too long: nothing is added then. The rows' texts must stay while they are registered. */
+MUST_CHECK bool registry_add(const char *group, const struct command *rows);
+/* Takes back every command of this owner; returns how many. Their structs stay until registry_release,
+ * because clients remember the last command, queue commands and parse ahead: what still holds one finds a
+ * command that answers as an unknown one does. Ids are not given out again. */
+size_t registry_remove(const void *owner);
+/* Counts removals. Who keeps what registry_find gave beyond one command keeps this too, and asks again when
+ * it changed. */
+extern uint32_t registry_generation;
+/* Called after rows were added, with registry_ids(): who keeps something by id makes room. May be NULL. */
+extern void (*registry_grew)(uint32_t ids);
 void registry_release(void);
 
 /* The command of that name in any case, or NULL. */
@@ -24,10 +35,10 @@ const struct command *registry_find_full(struct slice full_name);
 const struct command *registry_resolve(const struct slice *argv, size_t argc,
                                        const struct command **container);
 
-size_t registry_count(void);                     /* commands, without subcommands */
-uint32_t registry_ids(void);                     /* ids in use, subcommands included */
-const struct command *registry_at(size_t index); /* by order of registration, 0..registry_count()-1 */
-const struct command *registry_by_id(uint32_t id);
+size_t registry_count(void);                       /* commands, without subcommands */
+uint32_t registry_ids(void);                       /* ids given out, subcommands included */
+const struct command *registry_at(size_t index);   /* by order of registration, 0..registry_count()-1 */
+const struct command *registry_by_id(uint32_t id); /* NULL if it was removed */
 
 static inline bool command_arity_fits(const struct command *command, size_t argc) {
     return command->arity >= 0 ? argc == (size_t)command->arity : argc >= (size_t)-command->arity;

@@ -43,6 +43,10 @@ struct server_hooks {
      * whether that is whole; `flags` are of enum reload_flag. Gate closed. False with the reply's text
      * without '-' in `error`. */
     bool (*reload_rdb)(unsigned flags, struct buf *error);
+    /* DEBUG RESTART, CRASH-AND-RECOVER: the process begins anew with its arguments, after a delay, having
+     * written everything if `save`. Gate closed. Returns only with the reply's text without '-' in `error`.
+     */
+    void (*restart)(bool save, int64_t delay_ms, struct buf *error);
     /* Appends INFO's lines "listener0:name=tcp,bind=*,port=6379\r\n". Any worker, gate held. */
     void (*describe_listeners)(struct buf *out);
 };
@@ -52,7 +56,9 @@ extern struct server_hooks server_hooks;
 struct server_facts {
     char run_id[41];       /* 40 hex digits */
     char replid[41];       /* of this primary's history */
+    char build_id[17];     /* 16 hex digits that the linker made of the program; zeros if it did not */
     char executable[1024]; /* absolute path, "" if unknown */
+    int64_t clients_hz;    /* how often a second each client is looked after */
     int64_t started_ms;    /* wall clock; LASTSAVE answers it while there was no save */
     int64_t started_steady_us;
     size_t startup_memory; /* used memory when the server was ready, before any data */

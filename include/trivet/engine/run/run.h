@@ -52,4 +52,7 @@ void command_run(struct call *call);
  * blocked client calls it then. Thread: the client's worker. */
 void command_done(const struct call *call);
 
+/* The command whose handler this worker is inside of, or NULL. Any thread. */
+const struct command *command_running(int worker);
+
 #endif

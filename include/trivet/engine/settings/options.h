@@ -90,6 +90,7 @@ struct options {
     char *pidfile;
     char *dir; /* the working directory, absolute */
     bool set_proc_title;
+    bool crash_log_enabled;
     char *proc_title_template;
     int64_t hz;
     int64_t shutdown_timeout_s;
@@ -231,16 +232,12 @@ struct options_hooks {
     bool (*maxclients_changed)(struct buf *why);
     bool (*appendonly_changed)(bool on, struct buf *why);
     void (*maxmemory_changed)(void); /* limit, policy, samples, tenacity, lfu-*, lazy eviction */
-    void (*requirepass_changed)(const char *password); /* "" is no password */
-    void (*notify_changed)(void);
     void (*keepalive_changed)(void);
-    void (*timers_changed)(void);        /* hz, active-expire-effort, shutdown-timeout, save points */
-    void (*client_limits_changed)(void); /* output, query and bulk limits, maxmemory-clients */
-    void (*encodings_changed)(void);     /* limits of compact encodings; lazyfree-* but eviction */
-    void (*logs_changed)(void);          /* lengths of the command logs and ACL log, latency settings */
-    void (*appendfsync_changed)(void);   /* aof-timestamp-enabled too */
-    void (*title_changed)(void);
-    void (*replication_changed)(void);
+    void (*timers_changed)(void);      /* hz, active-expire-effort, shutdown-timeout, save points */
+    void (*encodings_changed)(void);   /* limits of compact encodings; lazyfree-* but eviction */
+    void (*logs_changed)(void);        /* lengths of the command logs and ACL log, latency settings */
+    void (*appendfsync_changed)(void); /* aof-timestamp-enabled too */
+    void (*tracking_changed)(void);    /* tracking-table-max-keys */
 };
 extern struct options_hooks options_hooks;
 
@@ -336,5 +333,7 @@ MUST_CHECK bool options_set(const struct slice *pairs, size_t count, struct opti
 /* CONFIG REWRITE: brings the config file up to date: comments, order and lines that still are true stay as
  * they are. `error` as for options_set. */
 MUST_CHECK bool options_rewrite(struct buf *error);
+/* The same with every setting, also those at their default. */
+MUST_CHECK bool options_rewrite_all(struct buf *error);
 
 #endif

@@ -12,6 +12,9 @@
 /* The wall clock as of this worker's turn; net sets it before each batch of commands. */
 extern _Thread_local int64_t turn_now_ms;
 
+/* DEBUG PAUSE-CRON: the workers' periodic work rests. Any worker reads. */
+extern atomic_bool turn_cron_paused;
+
 /* A bit each, so that the hot path tests one word. Set and cleared with the gate closed or at start-up,
  * except DISK and SAVE, which any worker's cron may write, and MONITOR, which goes with the last monitor. */
 enum obstacle {

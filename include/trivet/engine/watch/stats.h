@@ -4,11 +4,10 @@
 #ifndef TRIVET_ENGINE_WATCH_STATS_H
 #define TRIVET_ENGINE_WATCH_STATS_H
 
-#include "trivet/base/buf.h"
 #include "trivet/base/compiler.h"
+#include "trivet/base/counter.h"
 #include "trivet/base/thread.h"
 #include "trivet/engine/command/command.h"
-#include "trivet/keyspace/counters.h"
 #include <stdatomic.h>
 #include <stdint.h>
 
@@ -33,6 +32,9 @@ static inline struct stats *stats_mine(void) {
 uint64_t stats_sum(size_t offset);
 #define STATS_SUM(field) stats_sum(offsetof(struct stats, field))
 
+/* Time of the main thread's turns since the start, whatever was reset. */
+uint64_t stats_active_us(void);
+
 /* Per command, on the calling worker: it ran for `ns`, with or without an error reply; or it was refused. */
 void stats_command_ran(const struct command *command, int64_t ns, bool failed);
 void stats_command_rejected(const struct command *command);
@@ -52,20 +54,8 @@ struct histogram_row {
 size_t stats_command_histogram(const struct command *command, struct histogram_row *out, size_t max);
 void stats_command_reset(const struct command *command); /* gate closed */
 
-/* Error replies by their first word, at most 128 different ones (INFO errorstats). */
-void stats_error(const char *code);
-void stats_each_error(void (*visit)(void *arg, const char *code, uint64_t count), void *arg);
-
-/* Rates over the last samples, taken by worker 0's cron ten times a second. */
-enum rate { RATE_COMMANDS, RATE_NET_IN, RATE_NET_OUT, RATE_TURNS, RATE_TURN_US, RATE_COUNT };
-void stats_sample(int64_t steady_us);
-uint64_t stats_rate(enum rate which); /* per second; of RATE_TURN_US the time of one turn */
-/* Peaks: used memory, and when. Any worker. */
-void stats_note_memory(size_t used, int64_t now_ms);
-size_t stats_memory_peak(void);
-int64_t stats_memory_peak_ms(void); /* wall clock */
-
-/* After thread_worker_count and the registry are set, before workers start. */
+/* After thread_worker_count and the registry are set, before workers start. Room for commands that are
+ * registered later is made then, with the gate closed. */
 void stats_init(uint32_t command_ids);
 void stats_reset(void); /* CONFIG RESETSTAT; gate closed */
 void stats_release(void);

@@ -18,6 +18,7 @@
 
 #include "trivet/base/compiler.h"
 #include "trivet/base/slice.h"
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -41,15 +42,23 @@ struct table {
     struct table_freeze *freeze; /* NULL unless frozen */
 };
 
+/* DEBUG DICT-RESIZING: no table begins to grow or shrink while this is false. Changed with the gate closed.
+ */
+extern atomic_bool table_may_resize;
+
 void table_init(struct table *t, const struct table_ops *ops);
 /* Frees the buckets. `free_item` (may be NULL) is called with each item. The table is empty and usable after.
  */
 void table_release(struct table *t, void (*free_item)(void *item));
 
+static inline bool table_is_moving(const struct table *t) { return t->half[1] != NULL; }
 static inline size_t table_count(const struct table *t) { return t->count; }
 /* Bytes of buckets, without the items. */
 size_t table_memory(const struct table *t);
-static inline bool table_is_moving(const struct table *t) { return t->half[1] != NULL; }
+/* Bytes of the array that goes when the table has moved; 0 if it does not move. */
+static inline size_t table_moving_memory(const struct table *t) {
+    return table_is_moving(t) ? (size_t)CACHE_LINE << t->exponent[0] : 0;
+}
 
 /* The item with this key, or NULL. */
 void *table_find(const struct table *t, struct slice key, uint64_t hash);

@@ -2,6 +2,9 @@
 #include "trivet/base/mem.h"
 #include "trivet/engine/command/registry.h"
 #include "trivet/engine/settings/options.h"
+#include "trivet/engine/watch/errors.h"
+#include "trivet/engine/watch/peaks.h"
+#include "trivet/engine/watch/rates.h"
 #include "trivet/engine/watch/stats.h"
 #include <pthread.h>
 #include <setjmp.h>
@@ -26,7 +29,7 @@ static int begin(void **state) {
     thread_worker_index = 0;
     thread_worker_count = WORKERS;
     options.latency_tracking = true;
-    registry_add("test", rows);
+    assert_true(registry_add("test", rows));
     one = registry_find(LIT("one"));
     two = registry_find(LIT("two"));
     queue = registry_find(LIT("queue"));
