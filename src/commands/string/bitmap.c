@@ -72,28 +72,22 @@ struct bit_range {
     int64_t first, last;
     bool in_bits; /* given as BIT */
     bool has_end;
-    bool is_given;
 };
 
+/* The shape of the command is judged before the numbers in it. */
 static bool read_range(struct call *c, size_t at, struct bit_range *r) {
-    *r = (struct bit_range){ .first = 0, .last = -1 };
-    if (c->argc <= at) return true;
-    r->is_given = true;
-    if (!int64_parse(c->argv[at], &r->first)) {
-        reply_error(c->out, ERR_NOT_INT);
-        return false;
-    }
-    if (c->argc > at + 1) {
-        r->has_end = true;
-        if (!int64_parse(c->argv[at + 1], &r->last)) {
-            reply_error(c->out, ERR_NOT_INT);
+    *r = (struct bit_range){ .first = 0, .last = -1, .has_end = c->argc > at + 1 };
+    if (c->argc > at + 2) {
+        r->in_bits = call_is(c, at + 2, "BIT");
+        if (c->argc > at + 3 || (!r->in_bits && !call_is(c, at + 2, "BYTE"))) {
+            reply_error(c->out, ERR_SYNTAX);
             return false;
         }
     }
-    r->in_bits = c->argc > at + 2 && call_is(c, at + 2, "BIT");
-    if (c->argc <= at + 2 || (c->argc == at + 3 && (r->in_bits || call_is(c, at + 2, "BYTE")))) return true;
-    reply_error(c->out, ERR_SYNTAX);
-    return false;
+    bool good = (c->argc <= at || int64_parse(c->argv[at], &r->first)) &&
+                (!r->has_end || int64_parse(c->argv[at + 1], &r->last));
+    if (!good) reply_error(c->out, ERR_NOT_INT);
+    return good;
 }
 
 static int64_t from_end(int64_t n, int64_t total) {
