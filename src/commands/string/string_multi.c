@@ -119,15 +119,11 @@ static void cmd_msetex(struct call *c) {
     struct msetex_plan plan = { 0 };
     int64_t count;
     if (!int64_parse(c->argv[1], &count) || count < 1 || count > INT32_MAX) {
-        reply_error_text(c->out, LIT("ERR invalid numkeys value"));
+        reply_error_text(c->out, LIT("ERR invalid numkeys value or out of range"));
         return;
     }
     plan.count = (size_t)count;
-    if (plan.count > (c->argc - 2) / 2) {
-        reply_arity(c);
-        return;
-    }
-    if (!read_msetex_options(c, &plan)) {
+    if (plan.count > (c->argc - 2) / 2 || !read_msetex_options(c, &plan)) {
         reply_error(c->out, ERR_SYNTAX);
         return;
     }
