@@ -236,6 +236,11 @@ static void docs_tell_repetition_blocks_and_tokens(void **state) {
         { "COMMAND DOCS slowlog|len",
           "...$\"doc_flags\", *[+deprecated], $\"deprecated_since\", $\"8.1.0\", ..." },
         { "COMMAND DOCS config", "...$\"subcommands\", *[$\"config|get\", *[$\"summary\"..." },
+        { "COMMAND DOCS geosearch",
+          "...*[$\"name\", $\"option\", $\"type\", $\"oneof\", $\"flags\", *[+optional], $\"arguments\", "
+          "*[*[$\"name\", $\"member\", ...*[$\"name\", $\"option\", $\"type\", $\"oneof\", $\"arguments\", "
+          "*[*[$\"name\", $\"radius_unit\", ...$\"token\", $\"BYRADIUS\", ...$\"token\", $\"BYBOX\", "
+          "...$\"token\", $\"BYPOLYGON\", ..." },
         { "COMMAND DOCS nosuch", "*[]" },
         { NULL, NULL },
     };

@@ -38,6 +38,8 @@ static struct known_difference known[] = {
       0 },
     { "XREADGROUP ...BLOCK...", "-NOGROUP the consumer group this client was blocked on no longer exists",
       "-NOGROUP No such key ...", "the same", 0 },
+    { "GEO...", "-ERR could not decode requested zset member", "-ERR member ... does not exist",
+      "9.0 names the member", 0 },
     { "Z...RANK ...", "-ERR wrong number of arguments for ...", "-ERR syntax error",
       "7.0 has no WITHSCORE, so no fourth argument", 0 },
 };

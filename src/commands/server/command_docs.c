@@ -27,7 +27,7 @@ static const char *type_of(const struct command *command, const struct syntax *s
         "seconds",        "milliseconds", "count",         "numkeys",   "numfields",  "offset",
         "start",          "end",          "stop",          "increment", "decrement",  "db",
         "destination-db", "index",        "index1",        "index2",    "cursor",     "protover",
-        "numlocal",       "numreplicas",  "min-match-len", "timeout",   "client-id",  "samples",
+        "numlocal",       "numreplicas",  "min-match-len", "num-vertices", "timeout",   "client-id",  "samples",
         "rank",           "num-matches",  "len",           "max-age",   "iterations", NULL,
     };
     static const char *const doubles[] = { "score",    "min-score", "max-score", "weight", "longitude",
