@@ -2,9 +2,11 @@
  * so far.
  *
  * Both may wait. The command then runs again when one of its keys changes; "$", which means "what comes after
- * this moment", is replaced by an id before the wait begins. What XREADGROUP does is journaled as XCLAIM for
+ * this moment", and "+", which means "the last entry, or else the next", are replaced by ids before the wait
+ * begins. What XREADGROUP does is journaled as XCLAIM for
  * each entry that became pending, and as XGROUP SETID. */
 #include "stream.h"
+#include "trivet/base/compiler.h"
 #include "trivet/base/mem.h"
 #include "trivet/commands/groups.h"
 #include "trivet/engine/client/blocking.h"
@@ -130,19 +132,36 @@ struct reading {
     struct asked *asked;
 };
 
+/* The id before the last entry, so that this one comes next; that of "$" if there is none. */
+static struct stream_id before_last_entry(const struct stream *s) {
+    if (s->length == 0) return s->last_id;
+    struct stream_id id = stream_last_entry(s);
+    bool any_before = stream_id_decrement(&id);
+    assert(any_before); /* 0-0 is no entry's id */
+    return id;
+}
+
+static bool refuse_meaningless(struct call *c, char id) {
+    reply_error_printf(
+        c->out,
+        "ERR The %c ID is meaningless in the context of XREADGROUP: you want to read the history of this "
+        "consumer by specifying a proper ID, or use the > ID to get new messages. The %c ID would just "
+        "return an empty result set.",
+        id, id);
+    return false;
+}
+
 static bool read_id(struct call *c, const struct reading *r, struct slice text, struct asked *a) {
-    bool dollar = slice_equal(text, LIT("$")), newest = slice_equal(text, LIT(">"));
-    if (dollar && r->plan.for_group)
-        return refuse(
-            c, "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of "
-               "this consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID would "
-               "just return an empty result set.");
+    bool dollar = slice_equal(text, LIT("$")), plus = slice_equal(text, LIT("+"));
+    bool newest = slice_equal(text, LIT(">"));
+    if ((dollar || plus) && r->plan.for_group) return refuse_meaningless(c, dollar ? '$' : '+');
     if (newest && !r->plan.for_group)
         return refuse(c, "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> "
                          "<consumer> option.");
     a->newest = newest;
     if (dollar && a->stream) a->after = a->stream->last_id;
-    return dollar || newest || stream_id_argument(c, text, 0, &a->after);
+    if (plus && a->stream) a->after = before_last_entry(a->stream);
+    return dollar || plus || newest || stream_id_argument(c, text, 0, &a->after);
 }
 
 static struct entry *entry_of(struct call *c, const struct read_plan *plan, size_t key) {
@@ -289,7 +308,7 @@ static bool serve(struct call *c, const struct reading *r) {
 
 /* ---- waiting ---- */
 
-/* Waits with what it was called with, but ids in place of "$". */
+/* Waits with what it was called with, but ids in place of "$" and "+". */
 static void wait_for_entries(struct call *c, const struct reading *r, int64_t timeout_ms) {
     const struct read_plan *plan = &r->plan;
     if (c->origin->waits_already) return;
