@@ -1,4 +1,5 @@
-/* test_bitmap.c: the commands of group bitmap over the wire: what they do, and which mistake is told first. */
+/* test_bitmap.c: the commands of group bitmap over the wire: what they do, and which mistake is told first.
+ */
 #include "../harness/fixture.h"
 
 #define NOT_INT "-ERR value is not an integer or out of range"
