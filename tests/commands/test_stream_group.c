@@ -333,6 +333,28 @@ static void entries_read_is_the_place_of_the_last_delivered_entry(void **state) 
     assert_exchanges(fixture_client(state), rows);
 }
 
+static void keys_whose_absence_somebody_waits_for_are_counted(void **state) {
+    struct client *c = fixture_client(state), *popper = another(state), *first = another(state),
+                  *second = another(state);
+    client_send(popper, "BLPOP m 0");
+    await_blocked(c, 1);
+    assert_reply(c, "XGROUP CREATE m g $ MKSTREAM", "+OK");
+    client_send(first, "XREADGROUP GROUP g c BLOCK 0 STREAMS m >");
+    client_send(second, "XREADGROUP GROUP g d BLOCK 0 STREAMS m >");
+    await_blocked(c, 3);
+    assert_int_equal(info_number(c, "clients", "total_blocking_keys"), 1);
+    assert_int_equal(info_number(c, "clients", "total_blocking_keys_on_nokey"), 1);
+    assert_reply(c, "DEL m", ":1");
+    assert_next(first, "-NOGROUP ...");
+    assert_next(second, "-NOGROUP ...");
+    assert_int_equal(info_number(c, "clients", "total_blocking_keys"), 1);
+    assert_int_equal(info_number(c, "clients", "total_blocking_keys_on_nokey"), 0);
+    client_close(popper);
+    client_close(first);
+    client_close(second);
+    await_blocked(c, 0);
+}
+
 static void watchers_do_not_care_about_groups(void **state) {
     struct client *c = fixture_client(state), *other = another(state);
     fill(c);
@@ -484,6 +506,7 @@ int main(void) {
         FIXTURE_TEST(xautoclaim_walks_over_idle_entries),
         FIXTURE_TEST(xinfo_shows_groups_consumers_and_lag),
         FIXTURE_TEST(entries_read_is_the_place_of_the_last_delivered_entry),
+        FIXTURE_TEST(keys_whose_absence_somebody_waits_for_are_counted),
         FIXTURE_TEST(watchers_do_not_care_about_groups),
         FIXTURE_TEST(events_name_what_happened),
         cmocka_unit_test(a_replay_of_the_journal_gives_the_same_streams),

@@ -78,7 +78,7 @@ void info_clients(const struct call *c, struct buf *out) {
     buf_printf(out, "clients_in_timeout_table:%zu" CRLF, blocking_timeout_count());
     buf_printf(out, "total_watched_keys:%zu" CRLF, transaction_watched_keys());
     buf_printf(out, "total_blocking_keys:%zu" CRLF, blocking_keys_count());
-    buf_printf(out, "total_blocking_keys_on_nokey:0" CRLF);
+    buf_printf(out, "total_blocking_keys_on_nokey:%zu" CRLF, blocking_absence_keys_count());
     buf_printf(out, "paused_reason:%s" CRLF, mode == PAUSE_OFF ? "none" : "client_pause");
     buf_printf(out, "paused_actions:%s" CRLF "paused_timeout_milliseconds:%lld" CRLF, paused[mode],
                (long long)(mode == PAUSE_OFF ? 0 : pause_left_ms(now_ms)));
