@@ -33,7 +33,7 @@ static void shutdown_checks_its_words(void **state) {
         { "SHUTDOWN ABORT NOW", "-ERR syntax error" },
         { "SHUTDOWN ABORT", "-ERR No shutdown in progress." },
         { "MULTI", "+OK" },
-        { "SHUTDOWN", "-ERR Command not allowed inside a transaction" },
+        { "SHUTDOWN", "-ERR Command 'shutdown' not allowed inside a transaction" },
         { "DISCARD", "+OK" },
         { NULL, NULL },
     };

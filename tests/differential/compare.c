@@ -42,6 +42,8 @@ static struct known_difference known[] = {
       0 },
     { "XREADGROUP ...BLOCK...", "-NOGROUP the consumer group this client was blocked on no longer exists",
       "-NOGROUP No such key ...", "the same", 0 },
+    { "...", "-ERR Command not allowed inside a transaction", "-ERR Command '...' not allowed inside a ...",
+      "9.0 names the command", 0 },
     { "GEO...", "-ERR could not decode requested zset member", "-ERR member ... does not exist",
       "9.0 names the member", 0 },
     { "Z...RANK ...", "-ERR wrong number of arguments for ...", "-ERR syntax error",

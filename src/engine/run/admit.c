@@ -96,6 +96,13 @@ static bool refuse_arity(struct call *call) {
     return refuse(call, slice_make(text, (size_t)len));
 }
 
+static bool refuse_in_transaction(struct call *call) {
+    char text[128];
+    int len = snprintf(text, sizeof text, "ERR Command '%s' not allowed inside a transaction",
+                       call->command->full_name);
+    return refuse(call, slice_make(text, (size_t)len));
+}
+
 static bool refuse_subscriber(struct call *call) {
     char text[256];
     int len = snprintf(
@@ -164,8 +171,7 @@ static inline bool admit_conversation(struct call *call, unsigned now) {
     if (UNLIKELY(!c->authenticated) && !(command->flags & NO_AUTH))
         return refuse(call, LIT("NOAUTH Authentication required."));
     if (UNLIKELY(c->flags & (CLIENT_IN_MULTI | CLIENT_SUBSCRIBED))) {
-        if ((c->flags & CLIENT_IN_MULTI) && (command->flags & NO_MULTI))
-            return refuse(call, LIT("ERR Command not allowed inside a transaction"));
+        if ((c->flags & CLIENT_IN_MULTI) && (command->flags & NO_MULTI)) return refuse_in_transaction(call);
         if ((c->flags & CLIENT_SUBSCRIBED) && c->reply.protocol == 2 && !(command->flags & RUNS_SUBSCRIBED))
             return refuse_subscriber(call);
     }
