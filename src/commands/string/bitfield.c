@@ -7,6 +7,7 @@
 #include "trivet/base/mem.h"
 #include "trivet/base/number.h"
 #include "trivet/commands/groups.h"
+#include "trivet/engine/command/registry.h"
 #include "trivet/engine/run/change.h"
 
 enum field_verb { FIELD_GET, FIELD_SET, FIELD_INCRBY };
@@ -97,6 +98,19 @@ static bool read_fields(struct call *c, bool only_get, struct fields *out) {
         out->at[out->count++] = f;
     }
     if (only_get && out->any_write) return refuse(c, LIT("ERR BITFIELD_RO only supports the GET subcommand"));
+    return true;
+}
+
+static size_t words_of(struct slice verb) {
+    if (slice_equal_nocase(verb, LIT("GET"))) return 3;
+    return slice_equal_nocase(verb, LIT("OVERFLOW")) ? 2 : 0;
+}
+
+/* What BITFIELD does to its key: it only reads if nothing but GET is asked for. */
+static bool find_bitfield_key(const struct slice *argv, size_t argc, struct key_positions *out) {
+    size_t at = 2;
+    while (at < argc && words_of(argv[at]) > 0) at += words_of(argv[at]);
+    key_positions_add(out, 1, at < argc ? KEY_RW | KEY_ACCESS | KEY_UPDATE : KEY_RO | KEY_ACCESS);
     return true;
 }
 
@@ -233,6 +247,7 @@ const struct command bitfield_commands[] = {
       .arity = -2,
       .kind = KEYED,
       .keys = { KEY(KEY_RW | KEY_ACCESS | KEY_UPDATE | KEY_VARIABLE_FLAGS) },
+      .find_keys = find_bitfield_key,
       .flags = WRITES | GROWS,
       .categories = CAT_BITMAP,
       .since = "3.2.0",

@@ -7,6 +7,7 @@
 #include "trivet/commands/arguments/create.h"
 #include "trivet/commands/arguments/expiry_option.h"
 #include "trivet/commands/groups.h"
+#include "trivet/engine/command/registry.h"
 #include "trivet/engine/run/change.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/keyspace/eviction.h"
@@ -48,6 +49,15 @@ static bool read_set_options(const struct call *c, struct set_plan *plan) {
         if (read == EXPIRY_READ) continue;
         if (read == EXPIRY_REFUSED || !read_set_word(c, &at, plan)) return false;
     }
+    return true;
+}
+
+/* What SET does to its key: GET and IFEQ look at the old value. */
+static bool find_set_key(const struct slice *argv, size_t argc, struct key_positions *out) {
+    bool reads = false;
+    for (size_t i = 3; i < argc && !reads; i++)
+        reads = slice_equal_nocase(argv[i], LIT("GET")) || slice_equal_nocase(argv[i], LIT("IFEQ"));
+    key_positions_add(out, 1, reads ? KEY_RW | KEY_ACCESS | KEY_UPDATE : KEY_OW | KEY_UPDATE);
     return true;
 }
 
@@ -422,6 +432,7 @@ const struct command string_commands[] = {
       .flags = WRITES | GROWS,
       .categories = CAT_STRING,
       .keys = { KEY(KEY_RW | KEY_ACCESS | KEY_UPDATE | KEY_VARIABLE_FLAGS) },
+      .find_keys = find_set_key,
       .since = "1.0.0",
       .summary = "Sets the string of a key, whatever it held before.",
       .complexity = "O(1)",

@@ -130,8 +130,8 @@ struct command {
     uint32_t flags;                      /* enum command_flag */
     uint32_t categories;                 /* enum command_category */
     struct key_spec keys[KEY_SPECS_MAX]; /* unused ones are zero */
-    /* For keys that specs cannot tell (SORT, MIGRATE): adds positions; false: the arguments make no sense.
-     * NULL else. */
+    /* For keys that specs cannot tell (SORT, MIGRATE), and what is done to them where their spec says
+     * KEY_VARIABLE_FLAGS (SET): adds positions; false: the arguments make no sense. NULL else. */
     bool (*find_keys)(const struct slice *argv, size_t argc, struct key_positions *out);
     const struct command *subcommands; /* NULL, or a table */
     const char *since;
