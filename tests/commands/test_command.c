@@ -266,6 +266,9 @@ static void docs_tell_repetition_blocks_and_tokens(void **state) {
           "*[*[$\"name\", $\"member\", ...*[$\"name\", $\"option\", $\"type\", $\"oneof\", $\"arguments\", "
           "*[*[$\"name\", $\"radius_unit\", ...$\"token\", $\"BYRADIUS\", ...$\"token\", $\"BYBOX\", "
           "...$\"token\", $\"BYPOLYGON\", ..." },
+        { "COMMAND DOCS commandlog|len",
+          "...*[*[$\"name\", $\"type\", $\"type\", $\"oneof\", $\"arguments\", *[*[$\"name\", $\"slow\", "
+          "$\"type\", $\"pure-token\", ...$\"token\", $\"LARGE-REQUEST\"], *[...$\"token\", $\"LARGE-REPLY\"]]]]]]" },
         { "COMMAND DOCS nosuch", "*[]" },
         { NULL, NULL },
     };

@@ -34,6 +34,8 @@ static struct known_difference known[] = {
       "-ERR Unbalanced 'xread... list of streams: ...", "7.2 names the command as it was called", 0 },
     { "XREAD ...+...", "-ERR Invalid stream ID specified as stream command argument", "*...",
       "+ is the last entry since 8.0", 0 },
+    { "XREAD ...+...", "-ERR Invalid stream ID specified as stream command argument", "%...", "the same", 0 },
+    { "XREAD ...+...", "-ERR Invalid stream ID specified as stream command argument", "_", "the same", 0 },
     { "XREADGROUP ...+...", "-ERR Invalid stream ID specified as stream command argument",
       "-ERR The + ID is meaningless ...", "the same", 0 },
     { "XREADGROUP ...BLOCK...", "-UNBLOCKED the stream key no longer exists", "-NOGROUP No such key ...",

@@ -1,5 +1,6 @@
 /* database.c: commands on whole databases: counting, emptying, swapping. */
 #include "trivet/commands/arguments/database_argument.h"
+#include "trivet/commands/arguments/refuse.h"
 #include "trivet/commands/groups.h"
 #include "trivet/engine/client/transaction.h"
 #include "trivet/engine/run/change.h"
@@ -17,8 +18,7 @@ static bool read_flush_mode(struct call *c, bool *lazily) {
         *lazily = call_is(c, 1, "ASYNC");
         return true;
     }
-    reply_error(c->out, ERR_SYNTAX);
-    return false;
+    return refuse_syntax(c);
 }
 
 /* FLUSHDB [ASYNC | SYNC] */

@@ -8,6 +8,8 @@
 #include "dump.h"
 #include "migrate_link.h"
 #include "trivet/base/mem.h"
+#include "trivet/commands/arguments/integer.h"
+#include "trivet/commands/arguments/refuse.h"
 #include "trivet/commands/groups.h"
 #include "trivet/engine/command/registry.h"
 #include "trivet/engine/run/change.h"
@@ -64,8 +66,7 @@ static bool read_options(struct migration *m) {
             m->user = c->argv[++i];
             m->password = c->argv[++i];
         } else {
-            reply_error(c->out, ERR_SYNTAX);
-            return false;
+            return refuse_syntax(c);
         }
     }
     return true;
@@ -74,10 +75,7 @@ static bool read_options(struct migration *m) {
 static bool read_arguments(struct migration *m) {
     struct call *c = m->call;
     if (!read_options(m)) return false;
-    if (!int64_parse(c->argv[5], &m->timeout_ms) || !int64_parse(c->argv[4], &m->db)) {
-        reply_error(c->out, ERR_NOT_INT);
-        return false;
-    }
+    if (!integer_argument(c, 5, &m->timeout_ms) || !integer_argument(c, 4, &m->db)) return false;
     if (m->timeout_ms <= 0) m->timeout_ms = DEFAULT_TIMEOUT_MS;
     return true;
 }

@@ -6,6 +6,7 @@
 #include "trivet/base/number.h"
 #include "trivet/commands/arguments/create.h"
 #include "trivet/commands/arguments/expiry_option.h"
+#include "trivet/commands/arguments/integer.h"
 #include "trivet/commands/groups.h"
 #include "trivet/engine/command/registry.h"
 #include "trivet/engine/run/change.h"
@@ -259,10 +260,7 @@ static struct slice part_of(struct slice text, int64_t start, int64_t end) {
 /* GETRANGE key start end */
 static void cmd_getrange(struct call *c) {
     int64_t start, end;
-    if (!int64_parse(c->argv[2], &start) || !int64_parse(c->argv[3], &end)) {
-        reply_error(c->out, ERR_NOT_INT);
-        return;
-    }
+    if (!integer_argument(c, 2, &start) || !integer_argument(c, 3, &end)) return;
     struct entry *e = keyspace_read(&c->view, c->argv[1]);
     if (!string_or_missing(c, e)) return;
     char scratch[INT64_TEXT_MAX];
@@ -306,10 +304,7 @@ static void cmd_append(struct call *c) {
 static void cmd_setrange(struct call *c) {
     struct slice key = c->argv[1], text = c->argv[3];
     int64_t offset;
-    if (!int64_parse(c->argv[2], &offset)) {
-        reply_error(c->out, ERR_NOT_INT);
-        return;
-    }
+    if (!integer_argument(c, 2, &offset)) return;
     if (offset < 0) {
         reply_error_text(c->out, LIT("ERR offset is out of range"));
         return;

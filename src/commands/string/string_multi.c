@@ -6,6 +6,8 @@
 #include "trivet/base/mem.h"
 #include "trivet/base/number.h"
 #include "trivet/commands/arguments/expiry_option.h"
+#include "trivet/commands/arguments/integer.h"
+#include "trivet/commands/arguments/refuse.h"
 #include "trivet/commands/groups.h"
 #include "trivet/engine/run/change.h"
 #include "trivet/engine/settings/options.h"
@@ -164,13 +166,9 @@ static bool read_lcs_options(struct call *c, struct lcs_plan *plan) {
         } else if (call_is(c, i, "WITHMATCHLEN")) {
             plan->with_range_lengths = true;
         } else if (call_is(c, i, "MINMATCHLEN") && i + 1 < c->argc) {
-            if (!int64_parse(c->argv[++i], &plan->shortest)) {
-                reply_error(c->out, ERR_NOT_INT);
-                return false;
-            }
+            if (!integer_argument(c, ++i, &plan->shortest)) return false;
         } else {
-            reply_error(c->out, ERR_SYNTAX);
-            return false;
+            return refuse_syntax(c);
         }
     }
     if (!plan->with_ranges || !plan->only_length) return true;

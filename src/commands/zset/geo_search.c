@@ -4,6 +4,7 @@
 #include "geo.h"
 #include "trivet/base/buf.h"
 #include "trivet/base/mem.h"
+#include "trivet/commands/arguments/integer.h"
 #include "trivet/commands/groups.h"
 #include "trivet/engine/command/registry.h"
 #include <math.h>
@@ -69,10 +70,7 @@ static bool read_box(struct search *s, size_t at) {
 static bool read_polygon(struct search *s, size_t *at) {
     struct call *c = s->call;
     int64_t count;
-    if (!int64_parse(c->argv[*at], &count)) {
-        reply_error(c->out, ERR_NOT_INT);
-        return false;
-    }
+    if (!integer_argument(c, *at, &count)) return false;
     if (count < 3 || (uint64_t)count > (c->argc - *at - 1) / 2)
         return refuse(s, "ERR GEOSEARCH BYPOLYGON must have at least 3 vertices");
     s->corner_count = (size_t)count;
