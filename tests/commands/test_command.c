@@ -268,7 +268,8 @@ static void docs_tell_repetition_blocks_and_tokens(void **state) {
           "...$\"token\", $\"BYPOLYGON\", ..." },
         { "COMMAND DOCS commandlog|len",
           "...*[*[$\"name\", $\"type\", $\"type\", $\"oneof\", $\"arguments\", *[*[$\"name\", $\"slow\", "
-          "$\"type\", $\"pure-token\", ...$\"token\", $\"LARGE-REQUEST\"], *[...$\"token\", $\"LARGE-REPLY\"]]]]]]" },
+          "$\"type\", $\"pure-token\", ...$\"token\", $\"LARGE-REQUEST\"], "
+          "*[...$\"token\", $\"LARGE-REPLY\"]]]]]]" },
         { "COMMAND DOCS nosuch", "*[]" },
         { NULL, NULL },
     };
