@@ -5,19 +5,13 @@
 #include "trivet/base/number.h"
 #include "trivet/commands/arguments/create.h"
 #include "trivet/commands/arguments/integer.h"
+#include "trivet/commands/arguments/item.h"
 #include "trivet/commands/arguments/refuse.h"
 #include "trivet/commands/groups.h"
 #include "trivet/engine/client/blocking.h"
 #include "trivet/keyspace/eviction.h"
 
 /* ---- elements ---- */
-
-static void reply_item(struct reply *out, struct listpack_item item) {
-    if (item.text.ptr)
-        reply_bulk(out, item.text);
-    else
-        reply_bulk_int(out, item.number);
-}
 
 /* Replies with `count` elements from `index` on, which are there. */
 static void reply_items(struct reply *out, struct value v, size_t index, size_t count, bool backward) {

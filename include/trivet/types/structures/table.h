@@ -49,6 +49,13 @@ void table_release(struct table *t, void (*free_item)(void *item));
 static inline size_t table_count(const struct table *t) { return t->count; }
 /* Bytes of buckets, without the items. */
 size_t table_memory(const struct table *t);
+#define TABLE_FILL_MAX 7 /* items per bucket, on average, from which on it grows */
+/* The same of a table that grew to `count` items, without chained buckets. */
+static inline size_t table_memory_for(size_t count) {
+    size_t buckets = 1;
+    while (buckets * TABLE_FILL_MAX < count) buckets *= 2;
+    return buckets * CACHE_LINE;
+}
 static inline bool table_is_moving(const struct table *t) { return t->half[1] != NULL; }
 
 /* The item with this key, or NULL. */
