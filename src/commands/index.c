@@ -49,6 +49,7 @@ const struct command_group command_groups[] = {
     { "server", latency_commands },
     { "server", saving_commands },
     { "server", server_commands },
+    { "server", lolwut_commands },
     { "server", debug_commands },
     { NULL, NULL },
 };

@@ -269,12 +269,12 @@ static size_t sample_marked(struct keydb *kdb, uint32_t db, size_t samples, int6
 }
 
 /* Considers up to `samples` entries of one place in this shard, or so many as have about that many among
- * them that may go. Returns how many were looked at; 0 if nothing in this shard may go. */
+ * them that may go. Returns how many were looked at; 0 if nothing in this shard may go, or it is busy. */
 static size_t draw_from(uint32_t index, size_t samples, int64_t now_ms) UNCHECKED {
     struct shard *s = &shards[index];
     uint32_t db;
     size_t got = 0;
-    shard_lock(s);
+    if (!shard_try_lock(s)) return 0;
     struct keydb *kdb = pick_db(s, &db);
     if (kdb) {
         size_t looks = samples * table_count(&kdb->table) / eligible(kdb);
@@ -318,12 +318,13 @@ static bool frees_lazily(void) {
     return eviction_settings.lazily && entry_leaving_bytes() < (most > LEAVING_MIN ? most : LEAVING_MIN);
 }
 
-/* Evicts the candidate if it still is what it was when it was met; returns the bytes that went, or 0. */
+/* Evicts the candidate if it still is what it was when it was met, and its shard is not busy; returns the
+ * bytes that went, or 0. */
 static size_t evict(const struct candidate *c, int64_t now_ms, void (*flush)(void)) UNCHECKED {
     struct shard *s = &shards[SHARD_OF(c->hash)];
     struct keyspace_view view = { .db = c->db, .now_ms = now_ms };
     size_t bytes = 0;
-    shard_lock(s);
+    if (!shard_try_lock(s)) return 0;
     struct keydb *kdb = shard_db(s, c->db);
     struct entry *e = kdb ? table_find(&kdb->table, buf_slice(&c->key), c->hash) : NULL;
     bool expired = e && entry_is_expired(e, now_ms);

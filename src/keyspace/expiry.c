@@ -156,14 +156,17 @@ static void take_bite(struct cycle *c, struct keydb *kdb) {
     if (b.stale + b.due > 0 && c->flush) c->flush();
 }
 
-/* Looks at a bit of the shard where the watch is. False if there was nothing to look at. */
+/* Looks at a bit of the shard where the watch is. False if there was nothing to look at, or the shard is
+ * busy: its turn comes again. */
 static bool step(struct cycle *c) UNCHECKED {
     struct watch *w = c->watch;
     struct shard *s = &shards[w->shard];
-    shard_lock(s);
-    struct keydb *kdb = next_db(s, w);
-    if (kdb) take_bite(c, kdb);
-    shard_unlock(s);
+    struct keydb *kdb = NULL;
+    if (shard_try_lock(s)) {
+        kdb = next_db(s, w);
+        if (kdb) take_bite(c, kdb);
+        shard_unlock(s);
+    }
     if (kdb) return true;
     uint32_t stride = (uint32_t)thread_worker_count;
     w->shard = w->shard + stride < SHARD_COUNT ? w->shard + stride : w->shard % stride;

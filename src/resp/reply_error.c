@@ -23,7 +23,6 @@ static const struct slice texts[ERR_COUNT] = {
     [ERR_TIMEOUT_NEGATIVE] = LIT_INIT("ERR timeout is negative"),
     [ERR_CURSOR] = LIT_INIT("ERR invalid cursor"),
     [ERR_TOO_LONG] = LIT_INIT("ERR string exceeds maximum allowed size (proto-max-bulk-len)"),
-    [ERR_NESTED] = LIT_INIT("ERR Command not allowed inside a transaction"),
 };
 
 static bool is_line_end(char c) { return c == '\r' || c == '\n'; }

@@ -147,7 +147,7 @@ void stream_group_delete(struct stream *s, struct stream_group *g) {
 
 /* ---- how far a group has read ---- */
 
-/* Was an entry at or behind `start` deleted, so that counting by the stream's totals would be wrong? */
+/* Was an entry at or after `start` deleted, so that counting by the stream's totals would be wrong? */
 static bool has_holes_from(const struct stream *s, struct stream_id start) {
     if (s->length == 0 || stream_id_equal(s->max_deleted_id, STREAM_ID_MIN)) return false;
     bool gone = stream_id_compare(s->first_id, s->max_deleted_id) > 0; /* all before it is trimmed as well */
@@ -168,9 +168,16 @@ static int64_t count_up_to(const struct stream *s, struct stream_id id) {
     return (int64_t)(s->entries_added - s->length) + (to_first == 0);
 }
 
+/* May the group's count be trusted, and go up by one with the next entry? Not if entries that it has not got
+ * yet were trimmed or deleted. */
+static bool count_holds(const struct stream *s, const struct stream_group *g) {
+    return g->entries_read != ENTRIES_READ_UNKNOWN && stream_id_compare(g->last_id, s->first_id) >= 0 &&
+           !has_holes_from(s, g->last_id);
+}
+
 void stream_group_advance(const struct stream *s, struct stream_group *g, struct stream_id id) {
-    if (g->entries_read != ENTRIES_READ_UNKNOWN && !has_holes_from(s, id))
-        g->entries_read = (int64_t)((uint64_t)g->entries_read + 1);
+    if (count_holds(s, g))
+        g->entries_read += g->entries_read < INT64_MAX;
     else if (s->entries_added > 0)
         g->entries_read = count_up_to(s, id);
     g->last_id = id;
@@ -178,9 +185,8 @@ void stream_group_advance(const struct stream *s, struct stream_group *g, struct
 
 bool stream_group_lag(const struct stream *s, const struct stream_group *g, int64_t *lag) {
     *lag = 0;
-    if (s->entries_added == 0) return true;
-    int64_t read = g->entries_read;
-    if (read == ENTRIES_READ_UNKNOWN || has_holes_from(s, g->last_id)) read = count_up_to(s, g->last_id);
+    if (s->length == 0) return true;
+    int64_t read = count_holds(s, g) ? g->entries_read : count_up_to(s, g->last_id);
     if (read == ENTRIES_READ_UNKNOWN) return false;
     *lag = (int64_t)(s->entries_added - (uint64_t)read);
     return true;

@@ -193,6 +193,31 @@ static void getkeys_finds_the_keys(void **state) {
     assert_exchanges(fixture_client(state), rows);
 }
 
+#define ONE_KEY(flags) "*[*[$\"k\", *[" flags "]]]"
+#define OVERWRITES ONE_KEY("+OW, +update")
+#define READS_AND_WRITES ONE_KEY("+RW, +access, +update")
+#define ONLY_READS ONE_KEY("+RO, +access")
+
+static void flags_of_keys_tell_what_this_call_does(void **state) {
+    static const struct exchange rows[] = {
+        { "COMMAND GETKEYSANDFLAGS SET k v", OVERWRITES },
+        { "COMMAND GETKEYSANDFLAGS SET k GET", OVERWRITES },
+        { "COMMAND GETKEYSANDFLAGS SET k v NX EX 10", OVERWRITES },
+        { "COMMAND GETKEYSANDFLAGS SET k v get", READS_AND_WRITES },
+        { "COMMAND GETKEYSANDFLAGS SET k v IFEQ x", READS_AND_WRITES },
+        { "COMMAND GETKEYSANDFLAGS SET k v IFEQ x GET", READS_AND_WRITES },
+        { "COMMAND GETKEYSANDFLAGS BITFIELD k", ONLY_READS },
+        { "COMMAND GETKEYSANDFLAGS BITFIELD k GET u8 0 get u8 8", ONLY_READS },
+        { "COMMAND GETKEYSANDFLAGS BITFIELD k OVERFLOW SAT GET u8 0", ONLY_READS },
+        { "COMMAND GETKEYSANDFLAGS BITFIELD k GET u8 0 SET u8 0 1", READS_AND_WRITES },
+        { "COMMAND GETKEYSANDFLAGS BITFIELD k OVERFLOW SAT INCRBY u8 0 1", READS_AND_WRITES },
+        { "COMMAND GETKEYS SET k v GET", "*[$\"k\"]" },
+        { "COMMAND GETKEYS BITFIELD k GET u8 0", "*[$\"k\"]" },
+        { NULL, NULL },
+    };
+    assert_exchanges(fixture_client(state), rows);
+}
+
 /* ---- DOCS ---- */
 
 static void docs_tell_arguments_as_a_tree(void **state) {
@@ -236,6 +261,15 @@ static void docs_tell_repetition_blocks_and_tokens(void **state) {
         { "COMMAND DOCS slowlog|len",
           "...$\"doc_flags\", *[+deprecated], $\"deprecated_since\", $\"8.1.0\", ..." },
         { "COMMAND DOCS config", "...$\"subcommands\", *[$\"config|get\", *[$\"summary\"..." },
+        { "COMMAND DOCS geosearch",
+          "...*[$\"name\", $\"option\", $\"type\", $\"oneof\", $\"flags\", *[+optional], $\"arguments\", "
+          "*[*[$\"name\", $\"member\", ...*[$\"name\", $\"option\", $\"type\", $\"oneof\", $\"arguments\", "
+          "*[*[$\"name\", $\"radius_unit\", ...$\"token\", $\"BYRADIUS\", ...$\"token\", $\"BYBOX\", "
+          "...$\"token\", $\"BYPOLYGON\", ..." },
+        { "COMMAND DOCS commandlog|len",
+          "...*[*[$\"name\", $\"type\", $\"type\", $\"oneof\", $\"arguments\", *[*[$\"name\", $\"slow\", "
+          "$\"type\", $\"pure-token\", ...$\"token\", $\"LARGE-REQUEST\"], "
+          "*[...$\"token\", $\"LARGE-REPLY\"]]]]]]" },
         { "COMMAND DOCS nosuch", "*[]" },
         { NULL, NULL },
     };
@@ -250,6 +284,7 @@ int main(void) {
         FIXTURE_TEST(info_lists_subcommands_and_finds_them_by_full_name),
         FIXTURE_TEST(count_list_and_filters_agree),
         FIXTURE_TEST(getkeys_finds_the_keys),
+        FIXTURE_TEST(flags_of_keys_tell_what_this_call_does),
         FIXTURE_TEST(docs_tell_arguments_as_a_tree),
         FIXTURE_TEST(docs_tell_repetition_blocks_and_tokens),
     };

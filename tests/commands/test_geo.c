@@ -3,7 +3,8 @@
 
 #define UNIT "-ERR unsupported unit provided. please use M, KM, FT, MI"
 #define SYNTAX "-ERR syntax error"
-#define NO_MEMBER "-ERR could not decode requested zset member"
+#define NO_MEMBER "-ERR member none does not exist"
+#define VERTICES "-ERR GEOSEARCH BYPOLYGON must have at least 3 vertices"
 #define SICILY "GEOADD s 13.361389 38.115556 Palermo 15.087269 37.502669 Catania"
 
 static void places_are_added_and_asked_about(void **state) {
@@ -44,6 +45,22 @@ static void a_search_finds_what_is_in_the_shape(void **state) {
         { "GEORADIUS s 15 37 200 km ASC", "*[$\"Catania\", $\"Palermo\"]" },
         { "GEORADIUSBYMEMBER_RO s Palermo 10 km", "*[$\"Palermo\"]" },
         { "GEOSEARCH none FROMMEMBER a BYRADIUS 1 m", "*[]" },
+        { NULL, NULL },
+    };
+    assert_exchanges(fixture_client(state), rows);
+}
+
+static void a_polygon_is_measured_from_the_mean_direction_of_its_corners(void **state) {
+    static const struct exchange rows[] = {
+        { "GEOADD wide 0 35 south 0 45 north", ":2" },
+        { "GEOSEARCH wide BYPOLYGON 3 -60 50 60 50 0 0 ASC WITHDIST",
+          "*[*[$\"north\", $\"222111.0776\"], *[$\"south\", $\"890152.1666\"]]" },
+        { "GEOSEARCH wide BYPOLYGON 3 -60 50 60 50 0 0 COUNT 1", "*[$\"north\"]" },
+        { SICILY, ":2" },
+        { "GEOSEARCH s BYPOLYGON 3 10 30 20 30 15 45 DESC WITHDIST",
+          "*[*[$\"Palermo\", $\"369997.5654\"], *[$\"Catania\", $\"271790.7291\"]]" },
+        { "GEOSEARCH s BYPOLYGON 4 12 36 16 36 16 39 12 39 COUNT 1 DESC WITHDIST",
+          "*[*[$\"Catania\", $\"...\"]]" },
         { NULL, NULL },
     };
     assert_exchanges(fixture_client(state), rows);
@@ -90,7 +107,12 @@ static void what_is_wrong_is_refused(void **state) {
           "-ERR exactly one of BYRADIUS, BYBOX and BYPOLYGON can be specified for GEOSEARCH" },
         { "GEOSEARCH k BYRADIUS 1 m ASC ASC",
           "-ERR exactly one of FROMMEMBER or FROMLONLAT can be specified for GEOSEARCH" },
-        { "GEOSEARCH k BYPOLYGON 3 1 1 2 2", SYNTAX },
+        { "GEOSEARCHSTORE d k FROMMEMBER none BYRADIUS 1 m", NO_MEMBER },
+        { "GEOSEARCH k BYPOLYGON 2 1 1 2 2", VERTICES },
+        { "GEOSEARCH k BYPOLYGON 3 1 1 2 2", VERTICES },
+        { "GEOSEARCH k BYPOLYGON x 1 1 2 2 3 3", "-ERR value is not an integer or out of range" },
+        { "GEOSEARCH k FROMLONLAT 1 1 BYPOLYGON 3 1 1 2 2 3 3", SYNTAX },
+        { "GEOSEARCH k BYPOLYGON 3 1 1 2 2 3 3 FROMMEMBER m", SYNTAX },
         { "GEORADIUS k 1 1 1 m STORE d WITHDIST",
           "-ERR STORE option in GEORADIUS is not compatible with WITHDIST, WITHHASH and WITHCOORD options" },
         { "GEOSEARCHSTORE d k FROMLONLAT 1 1 BYRADIUS 1 m WITHDIST",
@@ -109,6 +131,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(places_are_added_and_asked_about),
         FIXTURE_TEST(a_search_finds_what_is_in_the_shape),
+        FIXTURE_TEST(a_polygon_is_measured_from_the_mean_direction_of_its_corners),
         FIXTURE_TEST(a_search_may_be_stored),
         FIXTURE_TEST(what_is_wrong_is_refused),
     };

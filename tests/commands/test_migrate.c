@@ -2,7 +2,9 @@
 #include "../harness/fixture.h"
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -215,6 +217,57 @@ static void a_target_that_never_answers_gets_a_timeout(void **state) {
     assert_reply(here, "CONFIG SET rdbcompression yes", "+OK");
 }
 
+static size_t count_replies(struct client *const *clients, size_t count) {
+    size_t replies = 0;
+    for (size_t i = 0; i < count; i++) replies += client_has_reply(clients[i]);
+    return replies;
+}
+
+/* Clients are spread over the workers, so two of these are with the migrating one's at most; they wait. */
+static void other_clients_and_keys_do_not_wait_for_a_silent_target(void **state) {
+    (void)state;
+    enum { CLIENTS = 7, FREE = 5, KEYS = 400 };
+    const char *workers = getenv("TRIVET_IO_THREADS");
+    if (workers && atoi(workers) < 4) return;
+    struct client *others[CLIENTS], *migrating = server_connect(here_server), *good[CLIENTS];
+    size_t count = 0;
+    struct words w = { 0 };
+    int port, fd = silent_listener(&port);
+    assert_reply(here, "SET k v", "+OK");
+    for (size_t i = 0; i < CLIENTS; i++) others[i] = server_connect(here_server);
+    for (size_t i = 0; i < CLIENTS; i++) assert_reply(others[i], "PING", "+PONG");
+    for (int i = 0; i < KEYS; i++) client_queue(here, "SET key:%d v PX 100", i);
+    client_skip(here, KEYS);
+    /* Missing keys are locked too: so there are busy shards in every worker's part. */
+    assert_true(words_split(&w, "MIGRATE 127.0.0.1 PORT \"\" 0 " PATIENT " KEYS k"));
+    text_clear(&w.items[2]);
+    text_printf(&w.items[2], "%d", port);
+    for (int i = 0; i < 40; i++) words_printf(&w, "none:%d", i);
+    client_queue_words(migrating, &w);
+    client_flush(migrating);
+    words_release(&w);
+    assert_int_equal(poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, CLIENT_PATIENCE_MS), 1);
+    for (size_t i = 0; i < CLIENTS; i++) client_send(others[i], "PING");
+    while (count_replies(others, CLIENTS) < FREE) usleep(1000);
+    for (size_t i = 0; i < CLIENTS; i++)
+        if (client_has_reply(others[i])) good[count++] = others[i];
+    for (size_t i = 0; i < count; i++) assert_next(good[i], "+PONG");
+    /* The search for what has expired passes by the busy shards too, but for those of the busy worker. */
+    while (client_ask_int(good[0], "DBSIZE") > KEYS / 2) usleep(1000);
+    for (size_t i = 0; i < count; i++) assert_reply(good[i], "PING", "+PONG");
+    /* Few of these keys, if any, are in a busy shard. */
+    for (size_t i = 1; i < count; i++) client_send(good[i], "SET other:%zu v", i);
+    while (count_replies(good + 1, count - 1) < 2) usleep(1000);
+    client_send(good[0], "GET k");
+    assert_false(client_has_reply(migrating));
+    assert_false(client_has_reply(good[0]));
+    close(fd);
+    assert_next(migrating, READING);
+    assert_next(good[0], "$\"v\"");
+    for (size_t i = 0; i < CLIENTS; i++) client_close(others[i]);
+    client_close(migrating);
+}
+
 static void a_server_that_is_its_own_target_does_not_hang(void **state) {
     (void)state;
     assert_reply(here, "SET k v", "+OK");
@@ -313,6 +366,7 @@ int main(void) {
         BOTH_TEST(a_database_that_is_not_there_takes_nothing),
         BOTH_TEST(passwords_are_shown_to_the_target),
         BOTH_TEST(a_target_that_never_answers_gets_a_timeout),
+        BOTH_TEST(other_clients_and_keys_do_not_wait_for_a_silent_target),
         BOTH_TEST(a_server_that_is_its_own_target_does_not_hang),
         BOTH_TEST(wrong_arguments_are_refused_before_anything_is_sent),
         BOTH_TEST(passwords_show_nowhere),

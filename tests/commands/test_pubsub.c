@@ -102,6 +102,18 @@ static void a_transaction_subscribes_inside_its_reply(void **state) {
     assert_exchanges(fixture_client(state), rows);
 }
 
+static void a_transaction_subscribes_to_no_sharded_channel(void **state) {
+    struct client *c = fixture_client(state);
+    for (int protocol = 2; protocol <= 3; protocol++) {
+        node_free(client_ask_node(c, "HELLO %d", protocol));
+        assert_reply(c, "MULTI", "+OK");
+        assert_reply(c, "SSUBSCRIBE x", "+QUEUED");
+        assert_reply(c, "PING", "+QUEUED");
+        assert_reply(c, "EXEC", "*[-ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client, +PONG]");
+        assert_reply(c, "PUBSUB SHARDNUMSUB x", "*[$\"x\", :0]");
+    }
+}
+
 /* ---- delivery ---- */
 
 static void a_message_reaches_every_kind_of_match_and_counts_each(void **state) {
@@ -366,6 +378,7 @@ int main(void) {
         FIXTURE_TEST(resp3_confirmations_and_messages_are_pushes),
         FIXTURE_TEST(confirmations_come_although_replies_are_off),
         FIXTURE_TEST(a_transaction_subscribes_inside_its_reply),
+        FIXTURE_TEST(a_transaction_subscribes_to_no_sharded_channel),
         FIXTURE_TEST(a_message_reaches_every_kind_of_match_and_counts_each),
         FIXTURE_TEST(the_empty_channel_matches_only_the_empty_pattern),
         FIXTURE_TEST(sharded_channels_are_a_world_of_their_own),

@@ -131,7 +131,7 @@ static void in_a_transaction_they_are_scheduled(void **state) {
            { "EXEC", "*[+OK, +Background saving scheduled, +Background append only file rewriting scheduled, "
                      ":...]" },
            { "MULTI", "+OK" },
-           { "SAVE", "-ERR Command not allowed inside a transaction" },
+           { "SAVE", "-ERR Command 'save' not allowed inside a transaction" },
            { "EXEC", "-EXECABORT Transaction discarded because of previous errors." },
            { NULL, NULL } });
     struct client *c = server_connect(s);

@@ -33,7 +33,7 @@ static void shutdown_checks_its_words(void **state) {
         { "SHUTDOWN ABORT NOW", "-ERR syntax error" },
         { "SHUTDOWN ABORT", "-ERR No shutdown in progress." },
         { "MULTI", "+OK" },
-        { "SHUTDOWN", "-ERR Command not allowed inside a transaction" },
+        { "SHUTDOWN", "-ERR Command 'shutdown' not allowed inside a transaction" },
         { "DISCARD", "+OK" },
         { NULL, NULL },
     };
@@ -74,11 +74,26 @@ static void shutdown_keeps_what_the_append_only_file_has(void **state) {
     server_free(s);
 }
 
+static void lolwut_shows_a_picture_and_the_version(void **state) {
+    static const struct exchange rows[] = {
+        { "LOLWUT", "$\"...cable...Trivet ver. ...\\n\"" },
+        { "LOLWUT VERSION 1", "$\"...cable...Trivet ver. ...\\n\"" },
+        { "lolwut version 999 a b", "$\"Trivet ver. ...\\n\"" },
+        { "LOLWUT VERSION -1", "$\"Trivet ver. ...\\n\"" },
+        { "LOLWUT VERSION x", "-ERR value is not an integer or out of range" },
+        { "HELLO 3", "..." },
+        { "LOLWUT VERSION 999", "=\"txt:Trivet ver. ...\\n\"" },
+        { NULL, NULL },
+    };
+    assert_exchanges(fixture_client(state), rows);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(time_is_now),
         FIXTURE_TEST(lastsave_is_the_start),
         FIXTURE_TEST(role_is_that_of_a_lone_primary),
+        FIXTURE_TEST(lolwut_shows_a_picture_and_the_version),
         FIXTURE_TEST(shutdown_checks_its_words),
         FIXTURE_TEST(shutdown_ends_the_server),
         FIXTURE_TEST(shutdown_keeps_what_the_append_only_file_has),

@@ -248,6 +248,39 @@ static void await_blocked(struct client *c, int64_t count) {
 
 static struct client *another(void **state) { return server_connect(((struct fixture *)*state)->server); }
 
+static void plus_reads_the_last_entry_there_is(void **state) {
+    static const struct exchange rows[] = {
+        { "XREAD STREAMS none +", "*-1" },
+        { "XREAD STREAMS s +", "*[*[$\"s\", *[*[$\"3-0\", *[$\"number\", $\"3\"]]]]]" },
+        { "XREAD COUNT 5 BLOCK 1000 STREAMS s none + +", "*[*[$\"s\", *[*[$\"3-0\", ...]]]]" },
+        { "XREAD STREAMS s s 2 +", "*[*[$\"s\", *[*[$\"3-0\", ...]]], *[$\"s\", *[*[$\"3-0\", ...]]]]" },
+        { "XDEL s 3-0", ":1" },
+        { "XREAD STREAMS s +", "*[*[$\"s\", *[*[$\"2-0\", ..." },
+        { "XGROUP CREATE s g 0", "+OK" },
+        { "XREADGROUP GROUP g c STREAMS s +",
+          "-ERR The + ID is meaningless in the context of XREADGROUP: you want to read the history of this "
+          "consumer by specifying a proper ID, or use the > ID to get new messages. The + ID would just "
+          "return an empty result set." },
+        { NULL, NULL },
+    };
+    fill(fixture_client(state), "s", 3);
+    assert_exchanges(fixture_client(state), rows);
+}
+
+static void plus_waits_for_the_next_entry_where_there_is_none(void **state) {
+    struct client *c = fixture_client(state), *waiter = another(state);
+    client_send(waiter, "XREAD BLOCK 0 STREAMS none s + +");
+    await_blocked(c, 1);
+    assert_reply(c, "XADD s 9-0 k v", "$\"9-0\"");
+    assert_next(waiter, "*[*[$\"s\", *[*[$\"9-0\", *[$\"k\", $\"v\"]]]]]");
+    assert_reply(c, "XDEL s 9-0", ":1");
+    client_send(waiter, "XREAD BLOCK 0 STREAMS s +");
+    await_blocked(c, 1);
+    assert_reply(c, "XADD s 10-0 k w", "$\"10-0\"");
+    assert_next(waiter, "*[*[$\"s\", *[*[$\"10-0\", *[$\"k\", $\"w\"]]]]]");
+    client_close(waiter);
+}
+
 static void a_waiting_xread_gets_the_next_entry(void **state) {
     struct client *c = fixture_client(state), *first = another(state), *second = another(state);
     assert_reply(c, "XADD s 5-0 f v", "$\"5-0\"");
@@ -324,6 +357,8 @@ int main(void) {
         FIXTURE_TEST(xsetid_sets_the_numbers_it_is_given),
         FIXTURE_TEST(ranges_go_both_ways_and_may_leave_out_their_ends),
         FIXTURE_TEST(xread_returns_what_comes_after_an_id),
+        FIXTURE_TEST(plus_reads_the_last_entry_there_is),
+        FIXTURE_TEST(plus_waits_for_the_next_entry_where_there_is_none),
         FIXTURE_TEST(a_waiting_xread_gets_the_next_entry),
         FIXTURE_TEST(xinfo_stream_full_shows_as_much_as_asked),
         FIXTURE_TEST(node_limits_are_those_of_the_settings),

@@ -283,11 +283,76 @@ static void xinfo_shows_groups_consumers_and_lag(void **state) {
         { "XDEL s 2-0", ":1" },
         { "XINFO GROUPS s", "...$\"entries-read\", :1, $\"lag\", $-1]]" },
         { "XTRIM s MAXLEN 1", ":1" },
-        { "XINFO GROUPS s", "...$\"entries-read\", :1, $\"lag\", :2]]" },
+        { "XINFO GROUPS s", "...$\"entries-read\", :1, $\"lag\", :1]]" },
+        { "XTRIM s MAXLEN 0", ":1" },
+        { "XINFO GROUPS s", "...$\"entries-read\", :1, $\"lag\", :0]]" },
         { NULL, NULL },
     };
     fill(fixture_client(state));
     assert_exchanges(fixture_client(state), rows);
+}
+
+#define READ(key) "XREADGROUP GROUP g c COUNT 1 STREAMS " key " >"
+#define PROGRESS(read, lag) "...$\"entries-read\", :" read ", $\"lag\", " lag "]]"
+
+/* The place of the entry among all that were ever added, whatever was deleted and trimmed before it. */
+static void entries_read_is_the_place_of_the_last_delivered_entry(void **state) {
+    static const struct exchange rows[] = {
+        { "XADD x 1-0 d a", "..." },
+        { "XADD x 2-0 d a", "..." },
+        { "XADD x 3-0 d a", "..." },
+        { "XADD x 4-0 d a", "..." },
+        { "XGROUP CREATE x g 0", "+OK" },
+        { "COPY x y", ":1" },
+        { "COPY x z", ":1" },
+        /* deleted after the last delivered one */
+        { READ("x"), "*[*[$\"x\", *[*[$\"1-0\", ..." },
+        { "XINFO GROUPS x", PROGRESS("1", ":3") },
+        { "XDEL x 2-0 3-0", ":2" },
+        { "XINFO GROUPS x", PROGRESS("1", "$-1") },
+        { READ("x"), "*[*[$\"x\", *[*[$\"4-0\", ..." },
+        { "XINFO GROUPS x", PROGRESS("4", ":0") },
+        /* trimmed */
+        { READ("y"), "*[*[$\"y\", *[*[$\"1-0\", ..." },
+        { "XTRIM y MAXLEN 2", ":2" },
+        { "XINFO GROUPS y", PROGRESS("1", ":2") },
+        { READ("y"), "*[*[$\"y\", *[*[$\"3-0\", ..." },
+        { "XINFO GROUPS y", PROGRESS("3", ":1") },
+        { "XTRIM y MAXLEN 1", ":1" },
+        { READ("y"), "*[*[$\"y\", *[*[$\"4-0\", ..." },
+        { "XINFO GROUPS y", PROGRESS("4", ":0") },
+        /* it cannot be told in the middle */
+        { READ("z"), "*[*[$\"z\", *[*[$\"1-0\", ..." },
+        { "XDEL z 2-0", ":1" },
+        { READ("z"), "*[*[$\"z\", *[*[$\"3-0\", ..." },
+        { "XINFO GROUPS z", "...$\"entries-read\", $-1, $\"lag\", $-1]]" },
+        { READ("z"), "*[*[$\"z\", *[*[$\"4-0\", ..." },
+        { "XINFO GROUPS z", PROGRESS("4", ":0") },
+        { NULL, NULL },
+    };
+    assert_exchanges(fixture_client(state), rows);
+}
+
+static void keys_whose_absence_somebody_waits_for_are_counted(void **state) {
+    struct client *c = fixture_client(state), *popper = another(state), *first = another(state),
+                  *second = another(state);
+    client_send(popper, "BLPOP m 0");
+    await_blocked(c, 1);
+    assert_reply(c, "XGROUP CREATE m g $ MKSTREAM", "+OK");
+    client_send(first, "XREADGROUP GROUP g c BLOCK 0 STREAMS m >");
+    client_send(second, "XREADGROUP GROUP g d BLOCK 0 STREAMS m >");
+    await_blocked(c, 3);
+    assert_int_equal(info_number(c, "clients", "total_blocking_keys"), 1);
+    assert_int_equal(info_number(c, "clients", "total_blocking_keys_on_nokey"), 1);
+    assert_reply(c, "DEL m", ":1");
+    assert_next(first, "-NOGROUP ...");
+    assert_next(second, "-NOGROUP ...");
+    assert_int_equal(info_number(c, "clients", "total_blocking_keys"), 1);
+    assert_int_equal(info_number(c, "clients", "total_blocking_keys_on_nokey"), 0);
+    client_close(popper);
+    client_close(first);
+    client_close(second);
+    await_blocked(c, 0);
 }
 
 static void watchers_do_not_care_about_groups(void **state) {
@@ -440,6 +505,8 @@ int main(void) {
         FIXTURE_TEST(xclaim_gives_entries_to_another_consumer),
         FIXTURE_TEST(xautoclaim_walks_over_idle_entries),
         FIXTURE_TEST(xinfo_shows_groups_consumers_and_lag),
+        FIXTURE_TEST(entries_read_is_the_place_of_the_last_delivered_entry),
+        FIXTURE_TEST(keys_whose_absence_somebody_waits_for_are_counted),
         FIXTURE_TEST(watchers_do_not_care_about_groups),
         FIXTURE_TEST(events_name_what_happened),
         cmocka_unit_test(a_replay_of_the_journal_gives_the_same_streams),

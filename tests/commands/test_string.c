@@ -7,6 +7,7 @@
 #define WRONGTYPE "-WRONGTYPE Operation against a key holding the wrong kind of value"
 #define NOT_INT "-ERR value is not an integer or out of range"
 #define SYNTAX "-ERR syntax error"
+#define NUMKEYS "-ERR invalid numkeys value or out of range"
 #define TOO_BIG "-ERR string exceeds maximum allowed size (proto-max-bulk-len)"
 
 /* ---- SET ---- */
@@ -413,9 +414,13 @@ static void msetex_sets_all_keys_and_one_time_or_nothing(void **state) {
         { "MSETEX 1 a 5 EX 10 PX 10", SYNTAX },
         { "MSETEX 1 a 5 EX 0", "-ERR invalid expire time in 'msetex' command" },
         { "MSETEX 1 a", "-ERR wrong number of arguments for 'msetex' command" },
-        { "MSETEX 0 a 5", "-ERR ..." },
-        { "MSETEX 3 a 5 b 6", "-ERR ..." },
-        { "MSETEX x a 5", "-ERR ..." },
+        { "MSETEX 0 a 5", NUMKEYS },
+        { "MSETEX -1 a 5", NUMKEYS },
+        { "MSETEX x a 5", NUMKEYS },
+        { "MSETEX 1.5 a 5", NUMKEYS },
+        { "MSETEX 2147483648 a 5", NUMKEYS },
+        { "MSETEX 2147483647 a 5", SYNTAX },
+        { "MSETEX 3 a 5 b 6", SYNTAX },
         { NULL, NULL },
     };
     assert_exchanges(fixture_client(state), rows);

@@ -4,7 +4,7 @@
 #include "../harness/fixture.h"
 #include <stdlib.h>
 
-#define NOT_INSIDE "-ERR Command not allowed inside a transaction"
+#define NOT_INSIDE(name) "-ERR Command '" name "' not allowed inside a transaction"
 #define ABORTED "-EXECABORT Transaction discarded because of previous errors."
 
 static struct client *connect_another(void **state) {
@@ -60,7 +60,8 @@ static void errors_while_queueing_abort_all_of_it(void **state) {
         assert_reply(c, "EXISTS k", ":0");
     }
     assert_reply(c, "MULTI", "+OK");
-    assert_reply(c, "MULTI", NOT_INSIDE);
+    assert_reply(c, "MULTI", NOT_INSIDE("multi"));
+    assert_reply(c, "wAtCh k", NOT_INSIDE("watch"));
     assert_reply(c, "EXEC x",
                  "-EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command");
     assert_reply(c, "EXEC", "-ERR EXEC without MULTI");
@@ -148,6 +149,41 @@ static void what_counts_as_a_change_of_a_watched_key(void **state) {
             HARNESS_FAIL("%s, then %s: EXEC replied %s", cases[i].before, cases[i].by_other, reply);
     }
     client_close(other);
+}
+
+/* What lies in databases 1 (watched) and 2 when they are swapped. A stale key is over, but nobody has met it.
+ */
+static void swapped_databases_spoil_only_what_differs(void **state) {
+    static const struct {
+        const char *in_1, *in_2; /* NULL: no such key */
+        bool breaks;
+    } cases[] = {
+        { NULL, NULL, false },
+        { NULL, "SET x a PX 1", false },
+        { "SET x b PX 1", "SET x a PX 1", false },
+        { "SET x b PX 1", NULL, false },
+        { "SET x b PX 1", "SET x a", true },
+        { "SET x b", "SET x a PX 1", true },
+        { NULL, "SET x a", true },
+        { "SET x b", NULL, true },
+    };
+    struct client *c = fixture_client(state);
+    assert_reply(c, "DEBUG SET-ACTIVE-EXPIRE 0", "+OK");
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        assert_reply(c, "FLUSHALL", "+OK");
+        assert_reply(c, "SELECT 2", "+OK");
+        if (cases[i].in_2) assert_reply(c, cases[i].in_2, "+OK");
+        assert_reply(c, "SELECT 1", "+OK");
+        if (cases[i].in_1) assert_reply(c, cases[i].in_1, "+OK");
+        assert_reply(c, "DEBUG SLEEP 0.003", "+OK");
+        assert_reply(c, "WATCH x", "+OK");
+        assert_reply(c, "SWAPDB 1 2", "+OK");
+        assert_reply(c, "MULTI", "+OK");
+        assert_reply(c, "PING", "+QUEUED");
+        if (strcmp(client_ask(c, "EXEC"), cases[i].breaks ? "*-1" : "*[+PONG]") != 0)
+            HARNESS_FAIL("case %zu: EXEC should %s", i, cases[i].breaks ? "fail" : "work");
+    }
+    assert_reply(c, "DEBUG SET-ACTIVE-EXPIRE 1", "+OK");
 }
 
 static void unwatch_and_exec_forget_the_watches(void **state) {
@@ -350,6 +386,7 @@ static int run_with(const char *workers) {
         FIXTURE_TEST(exec_is_null_if_a_watched_key_was_changed_by_anybody),
         FIXTURE_TEST(other_keys_databases_and_reads_do_not_break_a_watch),
         FIXTURE_TEST(what_counts_as_a_change_of_a_watched_key),
+        FIXTURE_TEST(swapped_databases_spoil_only_what_differs),
         FIXTURE_TEST(unwatch_and_exec_forget_the_watches),
         FIXTURE_TEST(its_own_writes_do_not_break_the_next_transaction),
         FIXTURE_TEST(a_watched_key_that_expires_breaks_the_watch),

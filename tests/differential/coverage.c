@@ -14,6 +14,7 @@ static const struct {
 } excluded[] = {
     { "config|rewrite", "there is no file; tests/commands/test_config.c has one" },
     { "latency|graph", "no event is slow enough; tests/commands/test_latency.c makes some" },
+    { "lolwut", "each has a picture of its own" },
     { "shutdown", "it ends the server; tests/integration and tests/crash end it in all ways" },
 };
 

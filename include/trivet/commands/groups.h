@@ -60,6 +60,7 @@ extern const struct command slowlog_commands[];
 extern const struct command latency_commands[];
 extern const struct command saving_commands[];
 extern const struct command server_commands[];
+extern const struct command lolwut_commands[];
 extern const struct command debug_commands[];
 
 /* Registers the rows that INFO prints (engine/watch/metrics.h). */

@@ -55,6 +55,7 @@ void shards_release(void);
 
 static inline void shard_lock(struct shard *s) UNCHECKED;
 static inline void shard_unlock(struct shard *s) UNCHECKED;
+static inline bool shard_try_lock(struct shard *s) UNCHECKED;
 
 /* The database's part, or NULL if nothing was ever stored there. */
 static inline struct keydb *shard_db(struct shard *s, uint32_t db) {
@@ -79,5 +80,7 @@ static inline void shard_unlock(struct shard *s) {
 static inline bool shard_is_mine(const struct shard *s) {
     return !shards_are_shared || shards_are_mine || lock_is_mine(&s->lock);
 }
+/* For what can do without this shard: somebody may hold it for long (MIGRATE). */
+static inline bool shard_try_lock(struct shard *s) { return !shards_are_shared || lock_try(&s->lock); }
 
 #endif

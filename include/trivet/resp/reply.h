@@ -107,7 +107,6 @@ enum error {
     ERR_TIMEOUT_NEGATIVE,
     ERR_CURSOR,
     ERR_TOO_LONG, /* above proto-max-bulk-len */
-    ERR_NESTED,   /* "Command not allowed inside a transaction" */
     ERR_COUNT
 };
 void reply_error(struct reply *r, enum error e);

@@ -1,6 +1,8 @@
 /* scan_option.c: see scan_option_private.h. */
 #include "trivet/commands/arguments/scan_option.h"
 #include "trivet/base/number.h"
+#include "trivet/commands/arguments/integer.h"
+#include "trivet/commands/arguments/refuse.h"
 
 #define COUNT_UNLESS_TOLD 10
 
@@ -8,11 +10,6 @@ bool collection_scan_cursor(struct call *c, struct collection_scan *s) {
     *s = (struct collection_scan){ .count = COUNT_UNLESS_TOLD };
     if (uint64_parse(c->argv[2], &s->cursor)) return true;
     reply_error(c->out, ERR_CURSOR);
-    return false;
-}
-
-static bool refuse(struct call *c, enum error error) {
-    reply_error(c->out, error);
     return false;
 }
 
@@ -33,15 +30,15 @@ bool collection_scan_options(struct call *c, enum value_type type, struct collec
             if (!read_only_names(c, i, type, s)) return false;
             continue;
         }
-        if (i + 1 == c->argc) return refuse(c, ERR_SYNTAX);
+        if (i + 1 == c->argc) return refuse_syntax(c);
         if (call_is(c, i, "MATCH")) {
             s->pattern = c->argv[++i];
             s->has_pattern = !slice_equal(s->pattern, LIT("*"));
             continue;
         }
-        if (!call_is(c, i, "COUNT")) return refuse(c, ERR_SYNTAX);
-        if (!int64_parse(c->argv[++i], &count)) return refuse(c, ERR_NOT_INT);
-        if (count < 1) return refuse(c, ERR_SYNTAX);
+        if (!call_is(c, i, "COUNT")) return refuse_syntax(c);
+        if (!integer_argument(c, ++i, &count)) return false;
+        if (count < 1) return refuse_syntax(c);
         s->count = (size_t)count;
     }
     return true;

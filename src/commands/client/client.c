@@ -8,6 +8,7 @@
 #include "trivet/base/mem.h"
 #include "trivet/base/number.h"
 #include "trivet/commands/arguments/help.h"
+#include "trivet/commands/arguments/integer.h"
 #include "trivet/commands/groups.h"
 #include "trivet/engine/client/blocking.h"
 #include "trivet/engine/client/pause.h"
@@ -235,10 +236,7 @@ static void cmd_client_unblock(struct call *c) {
         reply_error_text(c->out, LIT("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"));
         return;
     }
-    if (!int64_parse(c->argv[2], &id)) {
-        reply_error(c->out, ERR_NOT_INT);
-        return;
-    }
+    if (!integer_argument(c, 2, &id)) return;
     struct client *target = client_find_anywhere((uint64_t)id);
     if (!target || !can_be_unblocked(target) || !blocking_cancel(target)) {
         reply_int(c->out, 0);

@@ -3,12 +3,8 @@
 #include "client_filter.h"
 #include "trivet/base/mem.h"
 #include "trivet/base/number.h"
+#include "trivet/commands/arguments/refuse.h"
 #include <stdlib.h>
-
-static bool refuse_syntax(struct call *c) {
-    reply_error(c->out, ERR_SYNTAX);
-    return false;
-}
 
 /* ---- reading a value: argument `at`; false after replying ---- */
 

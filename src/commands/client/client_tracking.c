@@ -2,24 +2,20 @@
 #include "client.h"
 #include "trivet/base/mem.h"
 #include "trivet/base/number.h"
+#include "trivet/commands/arguments/refuse.h"
 #include "trivet/engine/client/client.h"
 #include "trivet/engine/client/tracking.h"
 
-static bool refuse(struct call *c, const char *text) {
-    reply_error_text(c->out, slice_of(text));
-    return false;
-}
-
 /* The client must be there now; false after replying that it is not. */
 static bool read_redirect(struct call *c, struct slice text, struct tracking_options *o) {
-    if (o->redirect) return refuse(c, "ERR A client can only redirect to a single other client");
+    if (o->redirect) return refuse_text(c, "ERR A client can only redirect to a single other client");
     int64_t id;
     if (!int64_parse(text, &id)) {
         reply_error(c->out, ERR_NOT_INT);
         return false;
     }
     const struct client *target = id > 0 ? client_find_anywhere((uint64_t)id) : NULL;
-    if (!target) return refuse(c, "ERR The client ID you want redirect to does not exist");
+    if (!target) return refuse_text(c, "ERR The client ID you want redirect to does not exist");
     o->redirect = target->id;
     o->redirect_worker = target->worker;
     return true;
@@ -42,8 +38,7 @@ static bool read_options(struct call *c, struct tracking_options *o, struct slic
         } else if (call_is(c, i, "PREFIX") && has_more) {
             prefixes[o->prefix_count++] = c->argv[++i];
         } else {
-            reply_error(c->out, ERR_SYNTAX);
-            return false;
+            return refuse_syntax(c);
         }
     }
     o->prefixes = prefixes;
@@ -54,16 +49,17 @@ static bool read_options(struct call *c, struct tracking_options *o, struct slic
 static bool check_options(struct call *c, const struct tracking_options *o) {
     struct tracking_state now = tracking_state(c->client);
     if (!o->broadcast && o->prefix_count > 0)
-        return refuse(c, "ERR PREFIX option requires BCAST mode to be enabled");
+        return refuse_text(c, "ERR PREFIX option requires BCAST mode to be enabled");
     if (now.on && now.broadcast != o->broadcast)
-        return refuse(
+        return refuse_text(
             c, "ERR You can't switch BCAST mode on/off before disabling tracking for this client, and then "
                "re-enabling it with a different mode.");
     if (o->broadcast && (o->opt_in || o->opt_out))
-        return refuse(c, "ERR OPTIN and OPTOUT are not compatible with BCAST");
-    if (o->opt_in && o->opt_out) return refuse(c, "ERR You can't specify both OPTIN mode and OPTOUT mode");
+        return refuse_text(c, "ERR OPTIN and OPTOUT are not compatible with BCAST");
+    if (o->opt_in && o->opt_out)
+        return refuse_text(c, "ERR You can't specify both OPTIN mode and OPTOUT mode");
     if ((o->opt_in && now.opt_out) || (o->opt_out && now.opt_in))
-        return refuse(
+        return refuse_text(
             c, "ERR You can't switch OPTIN/OPTOUT mode before disabling tracking for this client, and then "
                "re-enabling it with a different mode.");
     return true;
@@ -132,15 +128,16 @@ void cmd_client_caching(struct call *c) {
     struct tracking_state now = tracking_state(c->client);
     bool yes = call_is(c, 2, "YES");
     if (!now.on)
-        refuse(c, "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or "
-                  "OPTOUT mode "
-                  "enabled");
+        refuse_text(c,
+                    "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or "
+                    "OPTOUT mode "
+                    "enabled");
     else if (!yes && !call_is(c, 2, "NO"))
         reply_error(c->out, ERR_SYNTAX);
     else if (yes && !now.opt_in)
-        refuse(c, "ERR CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode.");
+        refuse_text(c, "ERR CLIENT CACHING YES is only valid when tracking is enabled in OPTIN mode.");
     else if (!yes && !now.opt_out)
-        refuse(c, "ERR CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode.");
+        refuse_text(c, "ERR CLIENT CACHING NO is only valid when tracking is enabled in OPTOUT mode.");
     else {
         tracking_caching(c->client, yes);
         reply_ok(c->out);

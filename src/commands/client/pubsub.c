@@ -30,7 +30,13 @@ static void cmd_psubscribe(struct call *c) { subscribe_all(c, PUBSUB_PATTERN); }
 static void cmd_punsubscribe(struct call *c) { unsubscribe_all(c, PUBSUB_PATTERN); }
 
 /* SSUBSCRIBE shardchannel [shardchannel ...] */
-static void cmd_ssubscribe(struct call *c) { subscribe_all(c, PUBSUB_SHARD); }
+static void cmd_ssubscribe(struct call *c) {
+    /* The other two are let through in EXEC for the sake of old clients. */
+    if (!c->origin->may_wait)
+        reply_error_text(c->out, LIT("ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client"));
+    else
+        subscribe_all(c, PUBSUB_SHARD);
+}
 
 /* SUNSUBSCRIBE [shardchannel [shardchannel ...]] */
 static void cmd_sunsubscribe(struct call *c) { unsubscribe_all(c, PUBSUB_SHARD); }

@@ -7,6 +7,7 @@
 #include "trivet/base/background.h"
 #include "trivet/base/mem.h"
 #include "trivet/base/number.h"
+#include "trivet/commands/arguments/integer.h"
 #include "trivet/commands/groups.h"
 #include "trivet/engine/client/blocking.h"
 #include "trivet/persist/aof/aof.h"
@@ -25,10 +26,7 @@ static void wait_end(struct client *c, enum unblock_reason reason, void *arg) {
 /* WAIT numreplicas timeout */
 static void cmd_wait(struct call *c) {
     int64_t replicas, timeout_ms;
-    if (!int64_parse(c->argv[1], &replicas)) {
-        reply_error(c->out, ERR_NOT_INT);
-        return;
-    }
+    if (!integer_argument(c, 1, &replicas)) return;
     if (!blocking_parse_ms(c, c->argv[2], &timeout_ms)) return;
     if (replicas <= 0 || !c->origin->may_wait) {
         reply_int(c->out, 0);
@@ -93,10 +91,7 @@ static bool can_be_synced(uint64_t offset) {
 
 /* Reads numlocal and numreplicas; false after replying what is wrong. */
 static bool read_counts(struct call *c, int64_t *local, int64_t *replicas) {
-    if (!int64_parse(c->argv[1], local)) {
-        reply_error(c->out, ERR_NOT_INT);
-        return false;
-    }
+    if (!integer_argument(c, 1, local)) return false;
     if (*local < 0 || *local > 1) {
         reply_error_text(c->out, LIT("ERR value is out of range, value must between 0 and 1"));
         return false;

@@ -4,6 +4,7 @@
 #include "hash.h"
 #include "trivet/base/mem.h"
 #include "trivet/commands/arguments/create.h"
+#include "trivet/commands/arguments/integer.h"
 #include "trivet/commands/groups.h"
 #include "trivet/keyspace/counters.h"
 #include "trivet/keyspace/eviction.h"
@@ -167,10 +168,7 @@ static bool integer_value(struct call *c, struct value v, int64_t *n) {
 static void cmd_hincrby(struct call *c) {
     struct hash_change h;
     int64_t n, step;
-    if (!int64_parse(c->argv[3], &step)) {
-        reply_error(c->out, ERR_NOT_INT);
-        return;
-    }
+    if (!integer_argument(c, 3, &step)) return;
     if (!hash_begin(c, &h)) return;
     hash_settle(&h, (struct field_names){ &c->argv[2], 1, 1 }, true);
     bool ok = integer_value(c, h.v, &n);

@@ -7,6 +7,8 @@
 #include "trivet/commands/arguments/create.h"
 #include "trivet/commands/arguments/expire_condition.h"
 #include "trivet/commands/arguments/expiry_option.h"
+#include "trivet/commands/arguments/integer.h"
+#include "trivet/commands/arguments/refuse.h"
 #include "trivet/commands/groups.h"
 #include "trivet/keyspace/counters.h"
 
@@ -38,10 +40,7 @@ static bool find_fields(struct call *c, size_t from, size_t step, struct field_l
 /* The count behind the word; read after the options, as they are reported first. */
 static bool count_fields(struct call *c, struct field_list *list) {
     int64_t n;
-    if (!int64_parse(c->argv[list->word + 1], &n)) {
-        reply_error(c->out, ERR_NOT_INT);
-        return false;
-    }
+    if (!integer_argument(c, list->word + 1, &n)) return false;
     size_t given = c->argc - list->first;
     list->count = given / list->step;
     if (n < 1 || given % list->step != 0 || (uint64_t)n != list->count) return refuse_count(c);
@@ -52,8 +51,7 @@ static bool count_fields(struct call *c, struct field_list *list) {
 static bool read_plain_fields(struct call *c, struct field_list *list) {
     if (!find_fields(c, 2, 1, list)) return false;
     if (list->word != 2) {
-        reply_error(c->out, ERR_SYNTAX);
-        return false;
+        return refuse_syntax(c);
     }
     return count_fields(c, list);
 }

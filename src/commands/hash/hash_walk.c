@@ -2,6 +2,8 @@
 #include "hash.h"
 #include "trivet/base/mem.h"
 #include "trivet/base/random.h"
+#include "trivet/commands/arguments/integer.h"
+#include "trivet/commands/arguments/refuse.h"
 #include "trivet/commands/arguments/scan_option.h"
 #include "trivet/commands/groups.h"
 
@@ -173,10 +175,7 @@ static void reply_fields(struct pool *p, struct answer *a, int64_t count) {
 /* count [WITHVALUES]; false after replying what is wrong. */
 static bool read_random_options(struct call *c, int64_t *count, bool *with_values) {
     static const int64_t most = INT64_MAX;
-    if (!int64_parse(c->argv[2], count)) {
-        reply_error(c->out, ERR_NOT_INT);
-        return false;
-    }
+    if (!integer_argument(c, 2, count)) return false;
     if (*count < -most) {
         reply_error_printf(c->out, "ERR value is out of range, value must between -%lld and %lld",
                            (long long)most, (long long)most);
@@ -184,8 +183,7 @@ static bool read_random_options(struct call *c, int64_t *count, bool *with_value
     }
     *with_values = c->argc == 4;
     if (c->argc > 4 || (c->argc == 4 && !call_is(c, 3, "WITHVALUES"))) {
-        reply_error(c->out, ERR_SYNTAX);
-        return false;
+        return refuse_syntax(c);
     }
     if (!*with_values || (*count >= -(most / 2) && *count <= most / 2)) return true;
     reply_error(c->out, ERR_OUT_OF_RANGE);

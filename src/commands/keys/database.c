@@ -1,5 +1,6 @@
 /* database.c: commands on whole databases: counting, emptying, swapping. */
 #include "trivet/commands/arguments/database_argument.h"
+#include "trivet/commands/arguments/refuse.h"
 #include "trivet/commands/groups.h"
 #include "trivet/engine/client/transaction.h"
 #include "trivet/engine/run/change.h"
@@ -17,15 +18,14 @@ static bool read_flush_mode(struct call *c, bool *lazily) {
         *lazily = call_is(c, 1, "ASYNC");
         return true;
     }
-    reply_error(c->out, ERR_SYNTAX);
-    return false;
+    return refuse_syntax(c);
 }
 
 /* FLUSHDB [ASYNC | SYNC] */
 static void cmd_flushdb(struct call *c) {
     bool lazily;
     if (!read_flush_mode(c, &lazily)) return;
-    transaction_touch_database(c->view.db, c->view.db);
+    transaction_touch_database(&c->view, c->view.db, c->view.db);
     keyspace_flush(c->view.db, lazily);
     changed_database(c, c->view.db, EFFECT_SAME(c));
     reply_ok(c->out);
@@ -37,11 +37,11 @@ static void cmd_flushall(struct call *c) {
     if (!read_flush_mode(c, &lazily)) return;
     for (uint32_t db = 0; db < keyspace_databases(); db++) {
         if (db == c->view.db || keyspace_count(db) == 0) continue;
-        transaction_touch_database(db, db);
+        transaction_touch_database(&c->view, db, db);
         keyspace_flush(db, lazily);
         changed_database(c, db, EFFECT_NONE);
     }
-    transaction_touch_database(c->view.db, c->view.db);
+    transaction_touch_database(&c->view, c->view.db, c->view.db);
     keyspace_flush(c->view.db, lazily);
     changed_database(c, c->view.db, EFFECT_SAME(c));
     if (!c->origin->is_replay) saving_all_flushed();
@@ -62,7 +62,7 @@ static void cmd_swapdb(struct call *c) {
     }
     if (!database_check(c, first, &a) || !database_check(c, second, &b)) return;
     if (a != b) {
-        transaction_touch_database(a, b);
+        transaction_touch_database(&c->view, a, b);
         keyspace_swap(a, b);
         changed_database(c, a, EFFECT_SAME(c));
         changed_database(c, b, EFFECT_NONE);

@@ -7,6 +7,8 @@
 #include "trivet/base/buf.h"
 #include "trivet/base/crc.h"
 #include "trivet/commands/arguments/create.h"
+#include "trivet/commands/arguments/integer.h"
+#include "trivet/commands/arguments/refuse.h"
 #include "trivet/commands/groups.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/keyspace/eviction.h"
@@ -50,10 +52,7 @@ struct restore_plan {
 
 /* A number in its range, or a reply that it is not. */
 static bool read_number(struct call *c, size_t index, const char *what, int64_t max, int64_t *out) {
-    if (!int64_parse(c->argv[index], out)) {
-        reply_error(c->out, ERR_NOT_INT);
-        return false;
-    }
+    if (!integer_argument(c, index, out)) return false;
     if (*out >= 0 && *out <= max) return true;
     reply_error_printf(c->out,
                        max == UINT8_MAX ? "ERR Invalid %s value, must be >= 0 and <= 255"
@@ -75,8 +74,7 @@ static bool read_options(struct call *c, struct restore_plan *plan) {
         } else if (call_is(c, i, "FREQ") && more && plan->idle_s == -1) {
             if (!read_number(c, ++i, "FREQ", UINT8_MAX, &plan->frequency)) return false;
         } else {
-            reply_error(c->out, ERR_SYNTAX);
-            return false;
+            return refuse_syntax(c);
         }
     }
     return true;

@@ -7,6 +7,7 @@
 #include "trivet/commands/arguments/create.h"
 #include "trivet/commands/arguments/database_argument.h"
 #include "trivet/commands/arguments/help.h"
+#include "trivet/commands/arguments/refuse.h"
 #include "trivet/commands/groups.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/keyspace/eviction.h"
@@ -118,8 +119,7 @@ static bool read_copy_options(struct call *c, struct copy_plan *plan) {
         } else if (call_is(c, i, "DB") && i + 1 < c->argc) {
             if (!database_argument(c, ++i, &plan->db)) return false;
         } else {
-            reply_error(c->out, ERR_SYNTAX);
-            return false;
+            return refuse_syntax(c);
         }
     }
     if (plan->db != c->view.db || !slice_equal(c->argv[1], c->argv[2])) return true;

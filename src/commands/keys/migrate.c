@@ -1,12 +1,15 @@
 /* migrate.c: MIGRATE: keys go to another server: DUMP here, RESTORE there, and when that is done, DEL here.
  *
- * It runs alone, so nobody changes a key between the dump and the delete: there is no moment in which a key
- * is lost. It may be in both servers, when the link breaks before the target's answer came. The price is that
- * all other clients wait, at most a timeout long after the target falls silent. All commands are sent before
- * the first reply is read. */
+ * It holds its keys' locks all the while, so nobody changes a key between the dump and the delete: no key is
+ * ever lost. A key may be in both servers, when the link breaks before the target's answer came. The price:
+ * while it talks to the target, its worker serves nobody else, and other workers wait where they need these
+ * keys' shards or all of them (exclusive commands, SCAN, a new connection if it is worker 0's). After the
+ * target fell silent that lasts a timeout at most. All commands are sent before the first reply is read. */
 #include "dump.h"
 #include "migrate_link.h"
 #include "trivet/base/mem.h"
+#include "trivet/commands/arguments/integer.h"
+#include "trivet/commands/arguments/refuse.h"
 #include "trivet/commands/groups.h"
 #include "trivet/engine/command/registry.h"
 #include "trivet/engine/run/change.h"
@@ -79,8 +82,7 @@ static bool read_options(struct migration *m) {
             m->user = c->argv[++i];
             m->password = c->argv[++i];
         } else {
-            reply_error(c->out, ERR_SYNTAX);
-            return false;
+            return refuse_syntax(c);
         }
     }
     return true;
@@ -89,15 +91,12 @@ static bool read_options(struct migration *m) {
 static bool read_arguments(struct migration *m) {
     struct call *c = m->call;
     if (!read_options(m)) return false;
-    if (!int64_parse(c->argv[5], &m->timeout_ms) || !int64_parse(c->argv[4], &m->db)) {
-        reply_error(c->out, ERR_NOT_INT);
-        return false;
-    }
+    if (!integer_argument(c, 5, &m->timeout_ms) || !integer_argument(c, 4, &m->db)) return false;
     if (m->timeout_ms <= 0) m->timeout_ms = DEFAULT_TIMEOUT_MS;
     return true;
 }
 
-/* The keys: the one before the database, or, if that is empty, those behind KEYS. A password is not taken for
+/* The keys: the one before the database, or, if that is empty, those after KEYS. A password is not taken for
  * KEYS. */
 static bool find_migrate_keys(const struct slice *argv, size_t argc, struct key_positions *out) {
     uint16_t flags = KEY_RW | KEY_ACCESS | KEY_DELETE;
@@ -253,7 +252,7 @@ const struct command migrate_commands[] = {
     { .name = "MIGRATE",
       .run = cmd_migrate,
       .arity = -6,
-      .kind = EXCLUSIVE,
+      .kind = KEYED,
       .flags = WRITES | MOVABLE_KEYS,
       .secret = migrate_secret,
       .categories = CAT_KEYSPACE | CAT_DANGEROUS,

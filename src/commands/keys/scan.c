@@ -2,6 +2,8 @@
 #include "trivet/keyspace/scan.h"
 #include "trivet/base/glob.h"
 #include "trivet/base/number.h"
+#include "trivet/commands/arguments/integer.h"
+#include "trivet/commands/arguments/refuse.h"
 #include "trivet/commands/groups.h"
 #include "trivet/engine/run/change.h"
 #include "trivet/engine/turn/locks.h"
@@ -15,11 +17,6 @@ struct scan_plan {
     size_t found;
 };
 
-static bool refuse(struct call *c, enum error error) {
-    reply_error(c->out, error);
-    return false;
-}
-
 static bool read_type(struct call *c, struct slice name, enum value_type *type) {
     for (*type = TYPE_STRING; *type < TYPE_COUNT; ++*type)
         if (slice_equal_nocase(name, slice_of(entry_type_name(*type)))) return true;
@@ -29,7 +26,7 @@ static bool read_type(struct call *c, struct slice name, enum value_type *type) 
 
 /* The option at argument `i` and its value behind it. */
 static bool read_scan_option(struct call *c, size_t i, struct scan_plan *plan) {
-    if (i + 1 == c->argc) return refuse(c, ERR_SYNTAX);
+    if (i + 1 == c->argc) return refuse_syntax(c);
     if (call_is(c, i, "MATCH")) {
         plan->pattern = c->argv[i + 1];
         plan->has_pattern = !slice_equal(plan->pattern, LIT("*"));
@@ -40,9 +37,9 @@ static bool read_scan_option(struct call *c, size_t i, struct scan_plan *plan) {
         return read_type(c, c->argv[i + 1], &plan->type);
     }
     int64_t count;
-    if (!call_is(c, i, "COUNT")) return refuse(c, ERR_SYNTAX);
-    if (!int64_parse(c->argv[i + 1], &count)) return refuse(c, ERR_NOT_INT);
-    if (count < 1) return refuse(c, ERR_SYNTAX);
+    if (!call_is(c, i, "COUNT")) return refuse_syntax(c);
+    if (!integer_argument(c, i + 1, &count)) return false;
+    if (count < 1) return refuse_syntax(c);
     plan->count = (uint64_t)count;
     return true;
 }

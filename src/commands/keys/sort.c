@@ -6,6 +6,8 @@
  * alone. All texts are copied into one buffer, and what is sorted are small records that point into it. */
 #include "trivet/base/mem.h"
 #include "trivet/commands/arguments/create.h"
+#include "trivet/commands/arguments/integer.h"
+#include "trivet/commands/arguments/refuse.h"
 #include "trivet/commands/groups.h"
 #include "trivet/engine/command/registry.h"
 #include "trivet/engine/settings/options.h"
@@ -47,9 +49,7 @@ struct sort {
 
 static bool read_limit(struct sort *s, size_t at) {
     struct call *c = s->call;
-    if (int64_parse(c->argv[at + 1], &s->offset) && int64_parse(c->argv[at + 2], &s->count)) return true;
-    reply_error(c->out, ERR_NOT_INT);
-    return false;
+    return integer_argument(c, at + 1, &s->offset) && integer_argument(c, at + 2, &s->count);
 }
 
 /* One option at *at, which is moved to its last argument. False after replying what is wrong. */
@@ -73,8 +73,7 @@ static bool read_option(struct sort *s, size_t *at, bool may_store) {
     } else if (call_is(c, i, "GET") && left >= 1) {
         s->gets[s->get_count++] = ++*at;
     } else {
-        reply_error(c->out, ERR_SYNTAX);
-        return false;
+        return refuse_syntax(c);
     }
     return true;
 }

@@ -4,18 +4,14 @@
 #include "list.h"
 #include "trivet/base/number.h"
 #include "trivet/commands/arguments/create.h"
+#include "trivet/commands/arguments/integer.h"
+#include "trivet/commands/arguments/item.h"
+#include "trivet/commands/arguments/refuse.h"
 #include "trivet/commands/groups.h"
 #include "trivet/engine/client/blocking.h"
 #include "trivet/keyspace/eviction.h"
 
 /* ---- elements ---- */
-
-static void reply_item(struct reply *out, struct listpack_item item) {
-    if (item.text.ptr)
-        reply_bulk(out, item.text);
-    else
-        reply_bulk_int(out, item.number);
-}
 
 /* Replies with `count` elements from `index` on, which are there. */
 static void reply_items(struct reply *out, struct value v, size_t index, size_t count, bool backward) {
@@ -32,8 +28,7 @@ bool list_read_end(struct call *c, size_t index, enum list_end *end) {
     } else if (call_is(c, index, "RIGHT")) {
         *end = LIST_TAIL;
     } else {
-        reply_error(c->out, ERR_SYNTAX);
-        return false;
+        return refuse_syntax(c);
     }
     return true;
 }
@@ -192,16 +187,14 @@ bool list_read_mpop(struct call *c, size_t at, struct list_mpop *out) {
     }
     *out = (struct list_mpop){ .first_key = at + 1, .keys = (size_t)keys };
     if (out->keys > c->argc || at + 1 + out->keys >= c->argc) {
-        reply_error(c->out, ERR_SYNTAX);
-        return false;
+        return refuse_syntax(c);
     }
     size_t end = at + 1 + out->keys;
     if (!list_read_end(c, end, &out->end)) return false;
     int64_t count = 0;
     for (size_t i = end + 1; i < c->argc; i += 2) {
         if (count > 0 || !call_is(c, i, "COUNT") || i + 1 == c->argc) {
-            reply_error(c->out, ERR_SYNTAX);
-            return false;
+            return refuse_syntax(c);
         }
         if (!int64_parse(c->argv[i + 1], &count) || count <= 0) {
             reply_error_text(c->out, LIT("ERR count should be greater than 0"));
@@ -347,9 +340,7 @@ static void cmd_lindex(struct call *c) {
 /* The elements that the arguments 2 and 3 mean, both included; false after replying that they are no numbers.
  */
 static bool read_bounds(struct call *c, int64_t *start, int64_t *end) {
-    if (int64_parse(c->argv[2], start) && int64_parse(c->argv[3], end)) return true;
-    reply_error(c->out, ERR_NOT_INT);
-    return false;
+    return integer_argument(c, 2, start) && integer_argument(c, 3, end);
 }
 
 static struct range range_of(int64_t start, int64_t end, size_t count) {
@@ -414,8 +405,7 @@ static bool read_search(struct call *c, struct search *s) {
         } else if (has_value && call_is(c, i, "MAXLEN")) {
             good = read_not_negative(c, i + 1, LIT("ERR MAXLEN can't be negative"), &s->max_len);
         } else {
-            reply_error(c->out, ERR_SYNTAX);
-            return false;
+            return refuse_syntax(c);
         }
         if (!good) return false;
     }
@@ -466,10 +456,7 @@ static void cmd_lset(struct call *c) {
         reply_error(c->out, ERR_NO_KEY);
         return;
     }
-    if (!int64_parse(c->argv[2], &index)) {
-        reply_error(c->out, ERR_NOT_INT);
-        return;
-    }
+    if (!integer_argument(c, 2, &index)) return;
     struct value v = entry_value(e);
     index = from_start(index, list_count(v));
     if (index < 0 || index >= (int64_t)list_count(v)) {
@@ -486,10 +473,7 @@ static void cmd_lset(struct call *c) {
 static void cmd_lrem(struct call *c) {
     struct slice key = c->argv[1];
     int64_t count;
-    if (!int64_parse(c->argv[2], &count)) {
-        reply_error(c->out, ERR_NOT_INT);
-        return;
-    }
+    if (!integer_argument(c, 2, &count)) return;
     struct entry *e = keyspace_write(&c->view, key);
     if (!list_or_missing(c, e)) return;
     size_t removed = 0;

@@ -28,7 +28,8 @@ static const char *type_of(const struct command *command, const struct syntax *s
         "start",          "end",          "stop",          "increment", "decrement",  "db",
         "destination-db", "index",        "index1",        "index2",    "cursor",     "protover",
         "numlocal",       "numreplicas",  "min-match-len", "timeout",   "client-id",  "samples",
-        "rank",           "num-matches",  "len",           "max-age",   "iterations", NULL,
+        "rank",           "num-matches",  "len",           "max-age",   "iterations", "num-vertices",
+        "version",        NULL,
     };
     static const char *const doubles[] = { "score",    "min-score", "max-score", "weight", "longitude",
                                            "latitude", "radius",    "width",     "height", NULL };
@@ -48,10 +49,10 @@ static const char *choice_name(const struct syntax *oneof) {
     static const struct {
         const char *first, *name;
     } names[] = {
-        { "NX", "condition" },         { "EX", "expiration" }, { "ASYNC", "flush-type" },
-        { "LEFT", "where" },           { "ASC", "order" },     { "BEFORE", "where" },
-        { "MIN", "aggregate" },        { "BYTE", "unit" },     { "M", "unit" },
-        { "NOSAVE", "save-selector" }, { "ON", "switch" },     { "MODULE", "filterby" },
+        { "NX", "condition" },    { "EX", "expiration" }, { "ASYNC", "flush-type" },     { "LEFT", "where" },
+        { "ASC", "order" },       { "BEFORE", "where" },  { "MIN", "aggregate" },        { "BYTE", "unit" },
+        { "M", "unit" },          { "SLOW", "type" },     { "NOSAVE", "save-selector" }, { "ON", "switch" },
+        { "MODULE", "filterby" },
     };
     struct slice first = oneof->children->token;
     for (size_t i = 0; i < COUNT_OF(names); i++)

@@ -137,6 +137,7 @@ static bool sample_clients(int64_t now_ms, void *into) {
         .timeouts = blocking_timeout_count(),
         .watched_keys = transaction_watched_keys(),
         .blocking_keys = blocking_keys_count(),
+        .blocking_keys_on_nokey = blocking_absence_keys_count(),
         .paused_reason = mode == PAUSE_OFF ? "none" : "client_pause",
         .paused = paused[mode],
         .paused_ms = mode == PAUSE_OFF ? 0 : (uint64_t)pause_left_ms(now_ms),

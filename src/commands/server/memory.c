@@ -3,6 +3,8 @@
 #include "trivet/base/buf.h"
 #include "trivet/base/number.h"
 #include "trivet/commands/arguments/help.h"
+#include "trivet/commands/arguments/integer.h"
+#include "trivet/commands/arguments/refuse.h"
 #include "trivet/commands/groups.h"
 #include <stdio.h>
 
@@ -15,16 +17,11 @@ static bool read_samples(struct call *c, size_t *samples) {
     for (size_t i = 3; i < c->argc; i += 2) {
         int64_t n;
         if (!call_is(c, i, "SAMPLES") || i + 1 == c->argc) {
-            reply_error(c->out, ERR_SYNTAX);
-            return false;
+            return refuse_syntax(c);
         }
-        if (!int64_parse(c->argv[i + 1], &n)) {
-            reply_error(c->out, ERR_NOT_INT);
-            return false;
-        }
+        if (!integer_argument(c, i + 1, &n)) return false;
         if (n < 0) {
-            reply_error(c->out, ERR_SYNTAX);
-            return false;
+            return refuse_syntax(c);
         }
         *samples = (size_t)n;
     }

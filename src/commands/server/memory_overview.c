@@ -48,15 +48,10 @@ static void fill(int64_t now_ms, struct memory_overview *out) {
     out->dataset = out->used > out->overhead ? out->used - out->overhead : 0;
 }
 
-#define BUCKET_BYTES 64
-#define BUCKET_ITEMS 7 /* the most per bucket, on average, before a table doubles */
-
 /* Buckets of a database with so many keys, spread evenly over the shards. */
 static size_t table_bytes_of(size_t keys) {
     size_t tables = keys < SHARD_COUNT ? keys : SHARD_COUNT;
-    size_t each = (keys + SHARD_COUNT - 1) / SHARD_COUNT, buckets = 1;
-    while (buckets * BUCKET_ITEMS < each) buckets *= 2;
-    return tables * buckets * BUCKET_BYTES;
+    return tables * table_memory_for((keys + SHARD_COUNT - 1) / SHARD_COUNT);
 }
 
 void memory_overview_estimate(int64_t now_ms, struct memory_overview *out) {

@@ -5,6 +5,7 @@
 #include "trivet/engine/watch/commandlog.h"
 
 #define SLOWLOG_DEFAULT_COUNT 10
+#define LOG_TYPES "<SLOW | LARGE-REQUEST | LARGE-REPLY>"
 
 struct entry_list {
     struct reply *out;
@@ -158,16 +159,17 @@ static const struct command slowlog_subcommands[] = {
 static const struct command commandlog_subcommands[] = {
     { .name = "GET", .run = cmd_commandlog_get, .arity = 4, .kind = LOCAL, .flags = LOG_FLAGS,
       .since = "8.1.0", .summary = "Returns entries of a command log.",
-      .complexity = "O(N) where N is the number of entries returned.", .syntax = "count type",
+      .complexity = "O(N) where N is the number of entries returned.", .syntax = "count " LOG_TYPES,
       .tips = "request_policy:all_nodes,nondeterministic_output" },
     { .name = "HELP", .run = cmd_commandlog_help, .arity = 2, .kind = LOCAL, .flags = LOADING | STALE,
       .since = "8.1.0", .summary = "Tells about the subcommands.", .complexity = "O(1)" },
     { .name = "LEN", .run = cmd_commandlog_len, .arity = 3, .kind = LOCAL, .flags = LOG_FLAGS,
       .since = "8.1.0", .summary = "Returns the number of entries in a command log.", .complexity = "O(1)",
-      .syntax = "type", .tips = "request_policy:all_nodes,response_policy:agg_sum,nondeterministic_output" },
+      .syntax = LOG_TYPES,
+      .tips = "request_policy:all_nodes,response_policy:agg_sum,nondeterministic_output" },
     { .name = "RESET", .run = cmd_commandlog_reset, .arity = 3, .kind = LOCAL, .flags = LOG_FLAGS,
       .since = "8.1.0", .summary = "Empties a command log.",
-      .complexity = "O(N) where N is the number of entries.", .syntax = "type",
+      .complexity = "O(N) where N is the number of entries.", .syntax = LOG_TYPES,
       .tips = "request_policy:all_nodes,response_policy:all_succeeded" },
     { .name = NULL },
 };

@@ -4,6 +4,7 @@
 #include "trivet/types/set.h"
 #include "trivet/base/buf.h"
 #include "trivet/commands/arguments/create.h"
+#include "trivet/commands/arguments/integer.h"
 #include "trivet/commands/arguments/scan_option.h"
 #include "trivet/commands/arguments/typed.h"
 #include "trivet/commands/groups.h"
@@ -177,10 +178,7 @@ static void cmd_sscan(struct call *c) {
 
 /* Argument 2 of SRANDMEMBER; false after replying that it is none. */
 static bool read_signed_count(struct call *c, int64_t *count) {
-    if (!int64_parse(c->argv[2], count)) {
-        reply_error(c->out, ERR_NOT_INT);
-        return false;
-    }
+    if (!integer_argument(c, 2, count)) return false;
     if (*count >= -COUNT_OF_RANDOM_MAX) return true;
     reply_error_printf(c->out, "ERR value is out of range, value must between -%lld and %lld",
                        (long long)COUNT_OF_RANDOM_MAX, (long long)COUNT_OF_RANDOM_MAX);

@@ -4,6 +4,7 @@
  * follows from how it is built: from an empty intset on, member by member. */
 #include "trivet/base/mem.h"
 #include "trivet/commands/arguments/create.h"
+#include "trivet/commands/arguments/refuse.h"
 #include "trivet/commands/arguments/typed.h"
 #include "trivet/commands/groups.h"
 #include "trivet/engine/settings/options.h"
@@ -191,25 +192,19 @@ static bool count_member(void *arg, struct slice member) {
     return ++k->count != k->limit;
 }
 
-static bool refuse(struct call *c, const char *text) {
-    reply_error_text(c->out, slice_of(text));
-    return false;
-}
-
 /* Which keys, and the limit behind them (0: none). */
 static bool read_sintercard(struct call *c, size_t *keys, uint64_t *limit) {
     int64_t n;
-    if (!int64_parse(c->argv[1], &n) || n < 1) return refuse(c, "ERR numkeys should be greater than 0");
+    if (!int64_parse(c->argv[1], &n) || n < 1) return refuse_text(c, "ERR numkeys should be greater than 0");
     if ((uint64_t)n > c->argc - 2)
-        return refuse(c, "ERR Number of keys can't be greater than number of args");
+        return refuse_text(c, "ERR Number of keys can't be greater than number of args");
     *keys = (size_t)n;
     *limit = 0;
     for (size_t i = 2 + *keys; i < c->argc; i += 2) {
         if (!call_is(c, i, "LIMIT") || i + 1 == c->argc) {
-            reply_error(c->out, ERR_SYNTAX);
-            return false;
+            return refuse_syntax(c);
         }
-        if (!int64_parse(c->argv[i + 1], &n) || n < 0) return refuse(c, "ERR LIMIT can't be negative");
+        if (!int64_parse(c->argv[i + 1], &n) || n < 0) return refuse_text(c, "ERR LIMIT can't be negative");
         *limit = (uint64_t)n;
     }
     return true;

@@ -5,6 +5,8 @@
 #include "stream.h"
 #include "trivet/base/mem.h"
 #include "trivet/commands/arguments/create.h"
+#include "trivet/commands/arguments/integer.h"
+#include "trivet/commands/arguments/refuse.h"
 #include "trivet/commands/groups.h"
 #include "trivet/keyspace/eviction.h"
 
@@ -19,18 +21,13 @@ struct add_plan {
     size_t fields; /* the first argument after the id */
 };
 
-static bool refuse(struct call *c, const char *text) {
-    reply_error_text(c->out, slice_of(text));
-    return false;
-}
-
 static bool read_count(struct call *c, struct slice text, const char *negative, uint64_t *out) {
     int64_t n;
     if (!int64_parse(text, &n)) {
         reply_error(c->out, ERR_NOT_INT);
         return false;
     }
-    if (n < 0) return refuse(c, negative);
+    if (n < 0) return refuse_text(c, negative);
     *out = (uint64_t)n;
     return true;
 }
@@ -38,7 +35,8 @@ static bool read_count(struct call *c, struct slice text, const char *negative, 
 /* MAXLEN or MINID at argument *at, "~" or "=" and the threshold. */
 static bool read_strategy(struct call *c, size_t *at, struct add_plan *plan) {
     if (plan->trims)
-        return refuse(c, "ERR syntax error, MAXLEN and MINID options at the same time are not compatible");
+        return refuse_text(c,
+                           "ERR syntax error, MAXLEN and MINID options at the same time are not compatible");
     plan->trims = true;
     plan->trim.by_id = call_is(c, *at, "MINID");
     (*at)++;
@@ -74,13 +72,14 @@ static uint64_t default_limit(void) {
 
 static bool finish_trim(struct call *c, bool adds, struct add_plan *plan) {
     if (plan->trim.limit > 0 && !plan->trims)
-        return refuse(c, "ERR syntax error, LIMIT cannot be used without specifying a trimming strategy");
+        return refuse_text(c,
+                           "ERR syntax error, LIMIT cannot be used without specifying a trimming strategy");
     if (!adds && !plan->trims)
-        return refuse(c, "ERR syntax error, XTRIM must be called with a trimming strategy");
+        return refuse_text(c, "ERR syntax error, XTRIM must be called with a trimming strategy");
     if (c->origin->is_replay)
         plan->trim.limit = 0;
     else if (plan->limited && !plan->trim.whole_nodes)
-        return refuse(c, "ERR syntax error, LIMIT cannot be used without the special ~ option");
+        return refuse_text(c, "ERR syntax error, LIMIT cannot be used without the special ~ option");
     else if (!plan->limited && plan->trim.whole_nodes)
         plan->trim.limit = default_limit();
     return true;
@@ -104,22 +103,21 @@ static bool read_plan(struct call *c, bool adds, struct add_plan *plan) {
             if (!read_new_id(c, i, plan)) return false;
             break;
         } else {
-            reply_error(c->out, ERR_SYNTAX);
-            return false;
+            return refuse_syntax(c);
         }
     }
     return finish_trim(c, adds, plan);
 }
 
 static bool too_small(struct call *c) {
-    return refuse(c, "ERR The ID specified in XADD is equal or smaller than the target stream top item");
+    return refuse_text(c, "ERR The ID specified in XADD is equal or smaller than the target stream top item");
 }
 
 /* Works out the new entry's id; `s` is NULL for a new stream. */
 static bool choose_id(struct call *c, const struct stream *s, struct add_plan *plan) {
     struct stream_id last = s ? s->last_id : STREAM_ID_MIN;
     if (stream_id_equal(last, STREAM_ID_MAX))
-        return refuse(c, "ERR The stream has exhausted the last possible ID, unable to add more items");
+        return refuse_text(c, "ERR The stream has exhausted the last possible ID, unable to add more items");
     if (plan->id_form == ID_AUTO) {
         static const struct stream none;
         return stream_next_id(s ? s : &none, (uint64_t)c->view.now_ms, &plan->id);
@@ -173,7 +171,7 @@ static void add_first(struct call *c, struct add_plan *plan) {
     struct stream *s = stream_new();
     if (!stream_add(s, plan->id, fields, pairs)) {
         stream_free(s);
-        refuse(c, "ERR Elements are too large to be stored");
+        refuse_text(c, "ERR Elements are too large to be stored");
         return;
     }
     struct slice key = c->argv[1];
@@ -185,9 +183,10 @@ static void add_first(struct call *c, struct add_plan *plan) {
 
 static bool xadd_is_well_formed(struct call *c, const struct add_plan *plan) {
     size_t fields = plan->fields ? c->argc - plan->fields : 0;
-    if (fields < 2 || fields % 2 != 0) return refuse(c, "ERR wrong number of arguments for 'xadd' command");
+    if (fields < 2 || fields % 2 != 0)
+        return refuse_text(c, "ERR wrong number of arguments for 'xadd' command");
     if (plan->id_form == ID_GIVEN && stream_id_equal(plan->id, STREAM_ID_MIN))
-        return refuse(c, "ERR The ID specified in XADD must be greater than 0-0");
+        return refuse_text(c, "ERR The ID specified in XADD must be greater than 0-0");
     return true;
 }
 
@@ -212,7 +211,7 @@ static void cmd_xadd(struct call *c) {
     if (stream_add(s, plan.id, fields, pairs))
         add_to(c, s, &plan);
     else
-        refuse(c, "ERR Elements are too large to be stored");
+        refuse_text(c, "ERR Elements are too large to be stored");
 }
 
 /* XTRIM key MAXLEN | MINID [= | ~] threshold [LIMIT count] */
@@ -266,19 +265,15 @@ static bool read_setid(struct call *c, struct setid_plan *plan) {
     for (size_t i = 3; i < c->argc; i += 2) {
         bool more = i + 1 < c->argc;
         if (more && call_is(c, i, "ENTRIESADDED")) {
-            if (!int64_parse(c->argv[i + 1], &plan->added)) {
-                reply_error(c->out, ERR_NOT_INT);
-                return false;
-            }
-            if (plan->added < 0) return refuse(c, "ERR entries_added must be positive");
+            if (!integer_argument(c, i + 1, &plan->added)) return false;
+            if (plan->added < 0) return refuse_text(c, "ERR entries_added must be positive");
         } else if (more && call_is(c, i, "MAXDELETEDID")) {
             if (!stream_id_argument(c, c->argv[i + 1], 0, &plan->max_deleted)) return false;
             if (stream_id_compare(plan->id, plan->max_deleted) < 0)
-                return refuse(
+                return refuse_text(
                     c, "ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id");
         } else {
-            reply_error(c->out, ERR_SYNTAX);
-            return false;
+            return refuse_syntax(c);
         }
     }
     return true;
@@ -286,13 +281,13 @@ static bool read_setid(struct call *c, struct setid_plan *plan) {
 
 static bool setid_fits(struct call *c, const struct stream *s, const struct setid_plan *plan) {
     if (stream_id_compare(plan->id, s->max_deleted_id) < 0)
-        return refuse(c, "ERR The ID specified in XSETID is smaller than current max_deleted_entry_id");
+        return refuse_text(c, "ERR The ID specified in XSETID is smaller than current max_deleted_entry_id");
     if (s->length == 0) return true;
     if (stream_id_compare(plan->id, stream_last_entry(s)) < 0)
-        return refuse(c, "ERR The ID specified in XSETID is smaller than the target stream top item");
+        return refuse_text(c, "ERR The ID specified in XSETID is smaller than the target stream top item");
     if (plan->added != -1 && s->length > (uint64_t)plan->added)
-        return refuse(c,
-                      "ERR The entries_added specified in XSETID is smaller than the target stream length");
+        return refuse_text(
+            c, "ERR The entries_added specified in XSETID is smaller than the target stream length");
     return true;
 }
 
@@ -319,13 +314,9 @@ static void cmd_xsetid(struct call *c) {
 static bool read_range_count(struct call *c, int64_t *count) {
     for (size_t i = 4; i < c->argc; i += 2) {
         if (i + 1 == c->argc || !call_is(c, i, "COUNT")) {
-            reply_error(c->out, ERR_SYNTAX);
-            return false;
+            return refuse_syntax(c);
         }
-        if (!int64_parse(c->argv[i + 1], count)) {
-            reply_error(c->out, ERR_NOT_INT);
-            return false;
-        }
+        if (!integer_argument(c, i + 1, count)) return false;
         if (*count < 0) *count = 0;
     }
     return true;

@@ -5,12 +5,8 @@
  * entry, with absolute times. */
 #include "stream.h"
 #include "trivet/base/mem.h"
+#include "trivet/commands/arguments/refuse.h"
 #include "trivet/commands/groups.h"
-
-static bool refuse(struct call *c, const char *text) {
-    reply_error_text(c->out, slice_of(text));
-    return false;
-}
 
 /* The stream and the group of arguments 1 and 2; false after the error. */
 static bool find_group(struct call *c, struct stream **s, struct stream_group **g) {
@@ -30,7 +26,7 @@ static void drop_pending(struct call *c, struct stream_group *g, struct stream_i
 }
 
 static bool read_min_idle(struct call *c, const char *error, int64_t *ms) {
-    if (!int64_parse(c->argv[4], ms)) return refuse(c, error);
+    if (!int64_parse(c->argv[4], ms)) return refuse_text(c, error);
     if (*ms < 0) *ms = 0;
     return true;
 }
@@ -55,7 +51,7 @@ struct claim {
 };
 
 static bool number_option(struct call *c, size_t at, const char *error, int64_t *out) {
-    return int64_parse(c->argv[at], out) || refuse(c, error);
+    return int64_parse(c->argv[at], out) || refuse_text(c, error);
 }
 
 /* The option at *i. */
@@ -173,12 +169,11 @@ static bool read_autoclaim(struct call *c, struct autoclaim *a) {
         if (call_is(c, i, "COUNT") && i + 1 < c->argc) {
             bool number = int64_parse(c->argv[++i], &a->count);
             if (!number || a->count < 1 || a->count > AUTOCLAIM_MAX)
-                return refuse(c, "ERR COUNT must be > 0");
+                return refuse_text(c, "ERR COUNT must be > 0");
         } else if (call_is(c, i, "JUSTID")) {
             a->just_id = true;
         } else {
-            reply_error(c->out, ERR_SYNTAX);
-            return false;
+            return refuse_syntax(c);
         }
     }
     return true;

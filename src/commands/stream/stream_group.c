@@ -3,6 +3,8 @@
 #include "trivet/base/mem.h"
 #include "trivet/commands/arguments/create.h"
 #include "trivet/commands/arguments/help.h"
+#include "trivet/commands/arguments/integer.h"
+#include "trivet/commands/arguments/refuse.h"
 #include "trivet/commands/groups.h"
 #include "trivet/engine/client/blocking.h"
 #include "trivet/keyspace/counters.h"
@@ -78,10 +80,7 @@ static bool read_group_options(struct call *c, bool creates, struct group_plan *
             reply_stream_subcommand_error(c);
             return false;
         }
-        if (!int64_parse(c->argv[++i], &plan->entries_read)) {
-            reply_error(c->out, ERR_NOT_INT);
-            return false;
-        }
+        if (!integer_argument(c, ++i, &plan->entries_read)) return false;
         if (plan->entries_read < ENTRIES_READ_UNKNOWN) {
             reply_error_text(c->out, LIT("ERR value for ENTRIESREAD must be positive or -1"));
             return false;
@@ -272,24 +271,16 @@ struct pending_plan {
 static bool read_pending_plan(struct call *c, struct pending_plan *plan) {
     size_t at = 3;
     if (c->argc < 6 || c->argc > 9) {
-        reply_error(c->out, ERR_SYNTAX);
-        return false;
+        return refuse_syntax(c);
     }
     if (call_is(c, 3, "IDLE")) {
-        if (!int64_parse(c->argv[4], &plan->min_idle_ms)) {
-            reply_error(c->out, ERR_NOT_INT);
-            return false;
-        }
+        if (!integer_argument(c, 4, &plan->min_idle_ms)) return false;
         if (c->argc < 8) {
-            reply_error(c->out, ERR_SYNTAX);
-            return false;
+            return refuse_syntax(c);
         }
         at = 5;
     }
-    if (!int64_parse(c->argv[at + 2], &plan->count)) {
-        reply_error(c->out, ERR_NOT_INT);
-        return false;
-    }
+    if (!integer_argument(c, at + 2, &plan->count)) return false;
     if (at + 3 < c->argc) plan->consumer_at = at + 3;
     return stream_start_argument(c, c->argv[at], &plan->start) &&
            stream_stop_argument(c, c->argv[at + 1], &plan->stop);

@@ -2,10 +2,14 @@
  * so far.
  *
  * Both may wait. The command then runs again when one of its keys changes; "$", which means "what comes after
- * this moment", is replaced by an id before the wait begins. What XREADGROUP does is journaled as XCLAIM for
+ * this moment", and "+", which means "the last entry, or else the next", are replaced by ids before the wait
+ * begins. What XREADGROUP does is journaled as XCLAIM for
  * each entry that became pending, and as XGROUP SETID. */
 #include "stream.h"
+#include "trivet/base/compiler.h"
 #include "trivet/base/mem.h"
+#include "trivet/commands/arguments/integer.h"
+#include "trivet/commands/arguments/refuse.h"
 #include "trivet/commands/groups.h"
 #include "trivet/engine/client/blocking.h"
 #include "trivet/engine/command/registry.h"
@@ -53,26 +57,10 @@ static bool find_keys(const struct slice *argv, size_t argc, struct key_position
 
 /* ---- options ---- */
 
-static bool refuse(struct call *c, const char *text) {
-    reply_error_text(c->out, slice_of(text));
-    return false;
-}
-
-static bool syntax_error(struct call *c) {
-    reply_error(c->out, ERR_SYNTAX);
-    return false;
-}
-
 static bool group_only(struct call *c, const struct read_plan *plan, const char *word) {
     if (plan->for_group) return true;
     reply_error_printf(c->out, "ERR The %s option is only supported by XREADGROUP. You called XREAD instead.",
                        word);
-    return false;
-}
-
-static bool read_number(struct call *c, size_t i, int64_t *out) {
-    if (int64_parse(c->argv[i], out)) return true;
-    reply_error(c->out, ERR_NOT_INT);
     return false;
 }
 
@@ -96,7 +84,7 @@ static bool read_options(struct call *c, struct read_plan *plan, int64_t *count,
             plan->blocks = true;
             break;
         case WORD_COUNT:
-            if (!read_number(c, ++i, count)) return false;
+            if (!integer_argument(c, ++i, count)) return false;
             if (*count < 0) *count = 0;
             break;
         case WORD_GROUP:
@@ -109,10 +97,10 @@ static bool read_options(struct call *c, struct read_plan *plan, int64_t *count,
             plan->no_ack = true;
             break;
         case WORD_STREAMS: return read_streams(c, i + 1, plan);
-        case WORD_OTHER: return syntax_error(c);
+        case WORD_OTHER: return refuse_syntax(c);
         }
     }
-    return syntax_error(c);
+    return refuse_syntax(c);
 }
 
 /* ---- what each stream is asked for ---- */
@@ -130,19 +118,37 @@ struct reading {
     struct asked *asked;
 };
 
+/* The id before the last entry, so that this one comes next; that of "$" if there is none. */
+static struct stream_id before_last_entry(const struct stream *s) {
+    if (s->length == 0) return s->last_id;
+    struct stream_id id = stream_last_entry(s);
+    bool any_before = stream_id_decrement(&id);
+    assert(any_before); /* 0-0 is no entry's id */
+    return id;
+}
+
+static bool refuse_meaningless(struct call *c, char id) {
+    reply_error_printf(
+        c->out,
+        "ERR The %c ID is meaningless in the context of XREADGROUP: you want to read the history of this "
+        "consumer by specifying a proper ID, or use the > ID to get new messages. The %c ID would just "
+        "return an empty result set.",
+        id, id);
+    return false;
+}
+
 static bool read_id(struct call *c, const struct reading *r, struct slice text, struct asked *a) {
-    bool dollar = slice_equal(text, LIT("$")), newest = slice_equal(text, LIT(">"));
-    if (dollar && r->plan.for_group)
-        return refuse(
-            c, "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of "
-               "this consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID would "
-               "just return an empty result set.");
+    bool dollar = slice_equal(text, LIT("$")), plus = slice_equal(text, LIT("+"));
+    bool newest = slice_equal(text, LIT(">"));
+    if ((dollar || plus) && r->plan.for_group) return refuse_meaningless(c, dollar ? '$' : '+');
     if (newest && !r->plan.for_group)
-        return refuse(c, "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> "
-                         "<consumer> option.");
+        return refuse_text(
+            c, "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> "
+               "<consumer> option.");
     a->newest = newest;
     if (dollar && a->stream) a->after = a->stream->last_id;
-    return dollar || newest || stream_id_argument(c, text, 0, &a->after);
+    if (plus && a->stream) a->after = before_last_entry(a->stream);
+    return dollar || plus || newest || stream_id_argument(c, text, 0, &a->after);
 }
 
 static struct entry *entry_of(struct call *c, const struct read_plan *plan, size_t key) {
@@ -289,7 +295,7 @@ static bool serve(struct call *c, const struct reading *r) {
 
 /* ---- waiting ---- */
 
-/* Waits with what it was called with, but ids in place of "$". */
+/* Waits with what it was called with, but ids in place of "$" and "+". */
 static void wait_for_entries(struct call *c, const struct reading *r, int64_t timeout_ms) {
     const struct read_plan *plan = &r->plan;
     if (c->origin->waits_already) return;
@@ -316,7 +322,7 @@ static void read_streams_of(struct call *c, bool for_group) {
     int64_t count = 0, timeout_ms = 0;
     if (!read_options(c, &r.plan, &count, &timeout_ms)) return;
     if (for_group && r.plan.group_at == 0) {
-        refuse(c, "ERR Missing GROUP option for XREADGROUP");
+        refuse_text(c, "ERR Missing GROUP option for XREADGROUP");
         return;
     }
     r.count = (uint64_t)count;

@@ -1,6 +1,7 @@
 /* stream_value.c: see stream_private.h. */
 #include "stream.h"
 #include "trivet/base/mem.h"
+#include "trivet/commands/arguments/item.h"
 
 bool stream_in_entry(struct call *c, const struct entry *e, struct stream **s) {
     *s = NULL;
@@ -67,13 +68,6 @@ bool stream_id_arguments(struct call *c, size_t first, struct stream_id **ids) {
 void reply_stream_id(struct reply *out, struct stream_id id) {
     struct id_text text;
     reply_bulk(out, stream_id_text(&text, id));
-}
-
-static void reply_item(struct reply *out, struct listpack_item item) {
-    if (item.text.ptr)
-        reply_bulk(out, item.text);
-    else
-        reply_bulk_int(out, item.number);
 }
 
 void reply_stream_entry(struct reply *out, struct stream_walk *w) {

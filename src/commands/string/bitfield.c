@@ -6,7 +6,9 @@
 #include "string_value.h"
 #include "trivet/base/mem.h"
 #include "trivet/base/number.h"
+#include "trivet/commands/arguments/refuse.h"
 #include "trivet/commands/groups.h"
+#include "trivet/engine/command/registry.h"
 #include "trivet/engine/run/change.h"
 
 enum field_verb { FIELD_GET, FIELD_SET, FIELD_INCRBY };
@@ -30,11 +32,6 @@ struct fields {
 
 /* ---- arguments ---- */
 
-static bool refuse(struct call *c, struct slice text) {
-    reply_error_text(c->out, text);
-    return false;
-}
-
 static bool read_width(struct call *c, struct slice text, struct field *f) {
     int64_t width = 0;
     bool known = text.len > 1 && (text.ptr[0] == 'i' || text.ptr[0] == 'u');
@@ -44,9 +41,9 @@ static bool read_width(struct call *c, struct slice text, struct field *f) {
         f->width = (unsigned)width;
         return true;
     }
-    return refuse(
-        c, LIT("ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but "
-               "i64 is."));
+    return refuse_text(
+        c, "ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but "
+           "i64 is.");
 }
 
 static bool read_overflow(struct call *c, struct slice word, enum field_overflow *out) {
@@ -56,7 +53,7 @@ static bool read_overflow(struct call *c, struct slice word, enum field_overflow
             *out = (enum field_overflow)i;
             return true;
         }
-    return refuse(c, LIT("ERR Invalid OVERFLOW type specified"));
+    return refuse_text(c, "ERR Invalid OVERFLOW type specified");
 }
 
 /* The verb at argument *at; moves *at behind its operands. */
@@ -69,8 +66,7 @@ static bool read_field(struct call *c, size_t *at, struct field *f) {
     else if (call_is(c, *at, "INCRBY") && left >= 3)
         f->verb = FIELD_INCRBY;
     else {
-        reply_error(c->out, ERR_SYNTAX);
-        return false;
+        return refuse_syntax(c);
     }
     const struct slice *words = &c->argv[*at];
     if (!read_width(c, words[1], f) || !bit_offset_parse(c, words[2], f->width, &f->offset)) return false;
@@ -96,7 +92,20 @@ static bool read_fields(struct call *c, bool only_get, struct fields *out) {
         }
         out->at[out->count++] = f;
     }
-    if (only_get && out->any_write) return refuse(c, LIT("ERR BITFIELD_RO only supports the GET subcommand"));
+    if (only_get && out->any_write) return refuse_text(c, "ERR BITFIELD_RO only supports the GET subcommand");
+    return true;
+}
+
+static size_t words_of(struct slice verb) {
+    if (slice_equal_nocase(verb, LIT("GET"))) return 3;
+    return slice_equal_nocase(verb, LIT("OVERFLOW")) ? 2 : 0;
+}
+
+/* What BITFIELD does to its key: it only reads if nothing but GET is asked for. */
+static bool find_bitfield_key(const struct slice *argv, size_t argc, struct key_positions *out) {
+    size_t at = 2;
+    while (at < argc && words_of(argv[at]) > 0) at += words_of(argv[at]);
+    key_positions_add(out, 1, at < argc ? KEY_RW | KEY_ACCESS | KEY_UPDATE : KEY_RO | KEY_ACCESS);
     return true;
 }
 
@@ -233,6 +242,7 @@ const struct command bitfield_commands[] = {
       .arity = -2,
       .kind = KEYED,
       .keys = { KEY(KEY_RW | KEY_ACCESS | KEY_UPDATE | KEY_VARIABLE_FLAGS) },
+      .find_keys = find_bitfield_key,
       .flags = WRITES | GROWS,
       .categories = CAT_BITMAP,
       .since = "3.2.0",

@@ -3,6 +3,8 @@
 #include "string_value.h"
 #include "trivet/base/number.h"
 #include "trivet/commands/arguments/create.h"
+#include "trivet/commands/arguments/integer.h"
+#include "trivet/commands/arguments/refuse.h"
 #include "trivet/commands/groups.h"
 #include "trivet/engine/run/change.h"
 #include "trivet/engine/settings/options.h"
@@ -72,28 +74,21 @@ struct bit_range {
     int64_t first, last;
     bool in_bits; /* given as BIT */
     bool has_end;
-    bool is_given;
 };
 
+/* The shape of the command is judged before the numbers in it. */
 static bool read_range(struct call *c, size_t at, struct bit_range *r) {
-    *r = (struct bit_range){ .first = 0, .last = -1 };
-    if (c->argc <= at) return true;
-    r->is_given = true;
-    if (!int64_parse(c->argv[at], &r->first)) {
-        reply_error(c->out, ERR_NOT_INT);
-        return false;
-    }
-    if (c->argc > at + 1) {
-        r->has_end = true;
-        if (!int64_parse(c->argv[at + 1], &r->last)) {
-            reply_error(c->out, ERR_NOT_INT);
-            return false;
+    *r = (struct bit_range){ .first = 0, .last = -1, .has_end = c->argc > at + 1 };
+    if (c->argc > at + 2) {
+        r->in_bits = call_is(c, at + 2, "BIT");
+        if (c->argc > at + 3 || (!r->in_bits && !call_is(c, at + 2, "BYTE"))) {
+            return refuse_syntax(c);
         }
     }
-    r->in_bits = c->argc > at + 2 && call_is(c, at + 2, "BIT");
-    if (c->argc <= at + 2 || (c->argc == at + 3 && (r->in_bits || call_is(c, at + 2, "BYTE")))) return true;
-    reply_error(c->out, ERR_SYNTAX);
-    return false;
+    bool good = (c->argc <= at || int64_parse(c->argv[at], &r->first)) &&
+                (!r->has_end || int64_parse(c->argv[at + 1], &r->last));
+    if (!good) reply_error(c->out, ERR_NOT_INT);
+    return good;
 }
 
 static int64_t from_end(int64_t n, int64_t total) {
@@ -161,10 +156,7 @@ static void cmd_bitpos(struct call *c) {
     struct bit_range range;
     char scratch[INT64_TEXT_MAX];
     struct slice bytes;
-    if (!int64_parse(c->argv[2], &bit)) {
-        reply_error(c->out, ERR_NOT_INT);
-        return;
-    }
+    if (!integer_argument(c, 2, &bit)) return;
     if (bit & ~1) {
         reply_error_text(c->out, LIT("ERR The bit argument must be 1 or 0."));
         return;
@@ -200,8 +192,7 @@ static bool read_operation(struct call *c, enum bit_operation *op) {
         reply_error_text(c->out, LIT("ERR BITOP NOT must be called with a single source key."));
         return false;
     }
-    reply_error(c->out, ERR_SYNTAX);
-    return false;
+    return refuse_syntax(c);
 }
 
 /* Combines `from` into `to`; beyond its end `from` is zeros. */

@@ -6,7 +6,9 @@
 #include "trivet/base/number.h"
 #include "trivet/commands/arguments/create.h"
 #include "trivet/commands/arguments/expiry_option.h"
+#include "trivet/commands/arguments/integer.h"
 #include "trivet/commands/groups.h"
+#include "trivet/engine/command/registry.h"
 #include "trivet/engine/run/change.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/keyspace/eviction.h"
@@ -48,6 +50,15 @@ static bool read_set_options(const struct call *c, struct set_plan *plan) {
         if (read == EXPIRY_READ) continue;
         if (read == EXPIRY_REFUSED || !read_set_word(c, &at, plan)) return false;
     }
+    return true;
+}
+
+/* What SET does to its key: GET and IFEQ look at the old value. */
+static bool find_set_key(const struct slice *argv, size_t argc, struct key_positions *out) {
+    bool reads = false;
+    for (size_t i = 3; i < argc && !reads; i++)
+        reads = slice_equal_nocase(argv[i], LIT("GET")) || slice_equal_nocase(argv[i], LIT("IFEQ"));
+    key_positions_add(out, 1, reads ? KEY_RW | KEY_ACCESS | KEY_UPDATE : KEY_OW | KEY_UPDATE);
     return true;
 }
 
@@ -249,10 +260,7 @@ static struct slice part_of(struct slice text, int64_t start, int64_t end) {
 /* GETRANGE key start end */
 static void cmd_getrange(struct call *c) {
     int64_t start, end;
-    if (!int64_parse(c->argv[2], &start) || !int64_parse(c->argv[3], &end)) {
-        reply_error(c->out, ERR_NOT_INT);
-        return;
-    }
+    if (!integer_argument(c, 2, &start) || !integer_argument(c, 3, &end)) return;
     struct entry *e = keyspace_read(&c->view, c->argv[1]);
     if (!string_or_missing(c, e)) return;
     char scratch[INT64_TEXT_MAX];
@@ -296,10 +304,7 @@ static void cmd_append(struct call *c) {
 static void cmd_setrange(struct call *c) {
     struct slice key = c->argv[1], text = c->argv[3];
     int64_t offset;
-    if (!int64_parse(c->argv[2], &offset)) {
-        reply_error(c->out, ERR_NOT_INT);
-        return;
-    }
+    if (!integer_argument(c, 2, &offset)) return;
     if (offset < 0) {
         reply_error_text(c->out, LIT("ERR offset is out of range"));
         return;
@@ -422,6 +427,7 @@ const struct command string_commands[] = {
       .flags = WRITES | GROWS,
       .categories = CAT_STRING,
       .keys = { KEY(KEY_RW | KEY_ACCESS | KEY_UPDATE | KEY_VARIABLE_FLAGS) },
+      .find_keys = find_set_key,
       .since = "1.0.0",
       .summary = "Sets the string of a key, whatever it held before.",
       .complexity = "O(1)",

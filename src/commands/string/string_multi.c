@@ -6,6 +6,8 @@
 #include "trivet/base/mem.h"
 #include "trivet/base/number.h"
 #include "trivet/commands/arguments/expiry_option.h"
+#include "trivet/commands/arguments/integer.h"
+#include "trivet/commands/arguments/refuse.h"
 #include "trivet/commands/groups.h"
 #include "trivet/engine/run/change.h"
 #include "trivet/engine/settings/options.h"
@@ -119,15 +121,11 @@ static void cmd_msetex(struct call *c) {
     struct msetex_plan plan = { 0 };
     int64_t count;
     if (!int64_parse(c->argv[1], &count) || count < 1 || count > INT32_MAX) {
-        reply_error_text(c->out, LIT("ERR invalid numkeys value"));
+        reply_error_text(c->out, LIT("ERR invalid numkeys value or out of range"));
         return;
     }
     plan.count = (size_t)count;
-    if (plan.count > (c->argc - 2) / 2) {
-        reply_arity(c);
-        return;
-    }
-    if (!read_msetex_options(c, &plan)) {
+    if (plan.count > (c->argc - 2) / 2 || !read_msetex_options(c, &plan)) {
         reply_error(c->out, ERR_SYNTAX);
         return;
     }
@@ -168,13 +166,9 @@ static bool read_lcs_options(struct call *c, struct lcs_plan *plan) {
         } else if (call_is(c, i, "WITHMATCHLEN")) {
             plan->with_range_lengths = true;
         } else if (call_is(c, i, "MINMATCHLEN") && i + 1 < c->argc) {
-            if (!int64_parse(c->argv[++i], &plan->shortest)) {
-                reply_error(c->out, ERR_NOT_INT);
-                return false;
-            }
+            if (!integer_argument(c, ++i, &plan->shortest)) return false;
         } else {
-            reply_error(c->out, ERR_SYNTAX);
-            return false;
+            return refuse_syntax(c);
         }
     }
     if (!plan->with_ranges || !plan->only_length) return true;

@@ -3,6 +3,7 @@
 #include "geo.h"
 #include "trivet/base/buf.h"
 #include "trivet/base/mem.h"
+#include "trivet/commands/arguments/refuse.h"
 #include "trivet/commands/groups.h"
 #include <stdio.h>
 
@@ -83,8 +84,7 @@ static bool read_add_plan(struct call *c, struct add_plan *plan) {
     }
     size_t left = c->argc - plan->first;
     if (left > 0 && left % 3 == 0 && plan->conditions != (ZSET_IF_MISSING | ZSET_IF_PRESENT)) return true;
-    reply_error(c->out, ERR_SYNTAX);
-    return false;
+    return refuse_syntax(c);
 }
 
 static bool points_are_valid(struct call *c, size_t first) {

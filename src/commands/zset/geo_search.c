@@ -4,6 +4,7 @@
 #include "geo.h"
 #include "trivet/base/buf.h"
 #include "trivet/base/mem.h"
+#include "trivet/commands/arguments/integer.h"
 #include "trivet/commands/groups.h"
 #include "trivet/engine/command/registry.h"
 #include <math.h>
@@ -64,28 +65,19 @@ static bool read_box(struct search *s, size_t at) {
     return geo_unit_argument(s->call, at + 2, &s->unit);
 }
 
-/* The number of corners at argument *at, then the corners; *at moves to the last of them. The centre is their
- * mean. */
+/* The number of corners at argument *at, then the corners; *at moves to the last of them. Distances are
+ * measured from the mean direction of the corners. */
 static bool read_polygon(struct search *s, size_t *at) {
     struct call *c = s->call;
     int64_t count;
-    if (!int64_parse(c->argv[*at], &count)) {
-        reply_error(c->out, ERR_NOT_INT);
-        return false;
-    }
-    if (count < 3) return refuse(s, "ERR polygon must have at least 3 vertices");
-    if ((uint64_t)count > (c->argc - *at - 1) / 2) {
-        reply_error(c->out, ERR_SYNTAX);
-        return false;
-    }
+    if (!integer_argument(c, *at, &count)) return false;
+    if (count < 3 || (uint64_t)count > (c->argc - *at - 1) / 2)
+        return refuse(s, "ERR GEOSEARCH BYPOLYGON must have at least 3 vertices");
     s->corner_count = (size_t)count;
     s->corners = mem_alloc(s->corner_count * sizeof *s->corners);
-    s->centre = (struct geo_point){ 0, 0 };
-    for (size_t i = 0; i < s->corner_count; i++) {
+    for (size_t i = 0; i < s->corner_count; i++)
         if (!geo_point_argument(c, *at + 1 + 2 * i, &s->corners[i])) return false;
-        s->centre.longitude += s->corners[i].longitude / (double)count;
-        s->centre.latitude += s->corners[i].latitude / (double)count;
-    }
+    s->centre = geo_mean_direction(s->corners, s->corner_count);
     *at += 2 * s->corner_count;
     s->shape = SHAPE_POLYGON;
     s->unit = 1;
@@ -98,8 +90,11 @@ static bool read_member(struct search *s, size_t at) {
     double score;
     s->has_centre = true;
     if (!s->places.ptr) return true;
-    if (!zset_score(s->places, s->call->argv[at], &score))
-        return refuse(s, "ERR could not decode requested zset member");
+    struct slice member = s->call->argv[at];
+    if (!zset_score(s->places, member, &score)) {
+        reply_error_printf(s->call->out, "ERR member %.*s does not exist", SLICE_ARG(member));
+        return false;
+    }
     s->centre = geo_point_of(score);
     return true;
 }
@@ -205,9 +200,12 @@ static bool options_fit(struct search *s) {
     }
     bool polygon = s->shape == SHAPE_POLYGON;
     if (s->spelling >= BY_OPTIONS && s->has_centre == polygon) {
-        if (polygon) return refuse(s, "ERR BYPOLYGON cannot be used with FROMMEMBER or FROMLONLAT");
-        reply_error_printf(c->out, "ERR exactly one of FROMMEMBER or FROMLONLAT can be specified for %.*s",
-                           SLICE_ARG(name));
+        if (polygon)
+            reply_error(c->out, ERR_SYNTAX);
+        else
+            reply_error_printf(c->out,
+                               "ERR exactly one of FROMMEMBER or FROMLONLAT can be specified for %.*s",
+                               SLICE_ARG(name));
         return false;
     }
     if (s->shape == SHAPE_NONE) {
@@ -400,10 +398,9 @@ static bool find_radius_keys(const struct slice *argv, size_t argc, struct key_p
 
 #define NEAR_COMPLEXITY \
     "O(N+log(M)) where N is the number of members in the box around the shape and M that of all members."
-#define SEARCH_SYNTAX                                                                                    \
-    "<FROMMEMBER member | FROMLONLAT longitude latitude | BYPOLYGON num-vertices longitude latitude "    \
-    "[longitude latitude ...]> <BYRADIUS radius <M | KM | FT | MI> | BYBOX width height <M | KM | FT | " \
-    "MI>> "                                                                                              \
+#define SEARCH_SYNTAX                                                                                        \
+    "[FROMMEMBER member | FROMLONLAT longitude latitude] <BYRADIUS radius <M | KM | FT | MI> | BYBOX width " \
+    "height <M | KM | FT | MI> | BYPOLYGON num-vertices longitude latitude [longitude latitude ...]> "       \
     "[ASC | DESC] [COUNT count [ANY]]"
 #define RADIUS_SYNTAX \
     " radius <M | KM | FT | MI> [WITHCOORD] [WITHDIST] [WITHHASH] [COUNT count [ANY]] [ASC | DESC]"

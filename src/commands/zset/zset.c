@@ -4,6 +4,7 @@
  * doubles are rounded. */
 #include "trivet/base/mem.h"
 #include "trivet/base/random.h"
+#include "trivet/commands/arguments/refuse.h"
 #include "trivet/commands/arguments/scan_option.h"
 #include "trivet/commands/groups.h"
 #include "zset_value.h"
@@ -55,8 +56,7 @@ static bool read_add_plan(struct call *c, struct add_plan *plan) {
     plan->first = at;
     plan->pairs = (c->argc - at) / 2;
     if (plan->pairs == 0 || (c->argc - at) % 2 != 0) {
-        reply_error(c->out, ERR_SYNTAX);
-        return false;
+        return refuse_syntax(c);
     }
     struct slice conflict = add_conflict(plan);
     if (conflict.len > 0) reply_error_text(c->out, conflict);

@@ -6,6 +6,7 @@
  */
 #include "trivet/base/hashing.h"
 #include "trivet/base/mem.h"
+#include "trivet/commands/arguments/refuse.h"
 #include "trivet/commands/groups.h"
 #include "trivet/types/set.h"
 #include "trivet/types/structures/table.h"
@@ -36,11 +37,6 @@ struct combine_plan {
 
 /* ---- the arguments ---- */
 
-static bool syntax_error(struct call *c) {
-    reply_error(c->out, ERR_SYNTAX);
-    return false;
-}
-
 static bool read_source(struct call *c, size_t index, struct source *out) {
     const struct entry *e = keyspace_read(&c->view, c->argv[index]);
     if (e && e->type != TYPE_ZSET && e->type != TYPE_SET) {
@@ -61,7 +57,7 @@ static bool read_sources(struct call *c, struct combine_plan *plan) {
         return false;
     }
     size_t first = plan->numkeys + 1;
-    if ((uint64_t)count > c->argc - first) return syntax_error(c);
+    if ((uint64_t)count > c->argc - first) return refuse_syntax(c);
     plan->count = (size_t)count;
     plan->sources = mem_alloc(plan->count * sizeof plan->sources[0]);
     for (size_t i = 0; i < plan->count; i++)
@@ -86,7 +82,7 @@ static bool read_aggregate(struct call *c, size_t at, struct combine_plan *plan)
     else if (call_is(c, at, "MAX"))
         plan->aggregate = MAX;
     else
-        return syntax_error(c);
+        return refuse_syntax(c);
     return true;
 }
 
@@ -116,7 +112,7 @@ static bool read_option(struct call *c, size_t *at, struct combine_plan *plan) {
         *at += 2;
         return read_count_limit(c, i + 1, plan);
     }
-    if (plan->store || plan->only_count || !call_is(c, i, "WITHSCORES")) return syntax_error(c);
+    if (plan->store || plan->only_count || !call_is(c, i, "WITHSCORES")) return refuse_syntax(c);
     *at += 1;
     return plan->with_scores = true;
 }

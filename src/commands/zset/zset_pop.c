@@ -3,6 +3,7 @@
  *
  * The journal gets ZPOPMIN or ZPOPMAX with a count, whatever the command: what it takes follows from the set.
  */
+#include "trivet/commands/arguments/refuse.h"
 #include "trivet/commands/groups.h"
 #include "trivet/engine/client/blocking.h"
 #include "zset_value.h"
@@ -112,23 +113,18 @@ static bool count_argument(struct call *c, size_t index, const char *refusal, si
     return is_one;
 }
 
-static bool syntax_error(struct call *c) {
-    reply_error(c->out, ERR_SYNTAX);
-    return false;
-}
-
 /* Number of keys, keys, MIN or MAX, COUNT: from argument `at` on. */
 static bool read_mpop(struct call *c, size_t at, struct mpop_plan *plan) {
     plan->first = at + 1;
     plan->count = 1;
     if (!count_argument(c, at, "ERR numkeys should be greater than 0", &plan->keys)) return false;
-    if (plan->keys >= c->argc - plan->first) return syntax_error(c);
+    if (plan->keys >= c->argc - plan->first) return refuse_syntax(c);
     size_t where = plan->first + plan->keys;
     plan->highest = call_is(c, where, "MAX");
-    if (!plan->highest && !call_is(c, where, "MIN")) return syntax_error(c);
+    if (!plan->highest && !call_is(c, where, "MIN")) return refuse_syntax(c);
     bool counted = false;
     for (size_t i = where + 1; i < c->argc; i += 2) {
-        if (counted || i + 1 == c->argc || !call_is(c, i, "COUNT")) return syntax_error(c);
+        if (counted || i + 1 == c->argc || !call_is(c, i, "COUNT")) return refuse_syntax(c);
         if (!count_argument(c, i + 1, "ERR count should be greater than 0", &plan->count)) return false;
         counted = true;
     }

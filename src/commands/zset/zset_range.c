@@ -2,6 +2,7 @@
  *
  * Whatever the ends are, they come down to a span of ranks: how many members are before each. Counting,
  * replying, storing and removing then are the same for all, and a LIMIT is arithmetic. */
+#include "trivet/commands/arguments/refuse.h"
 #include "trivet/commands/groups.h"
 #include "zset_value.h"
 
@@ -131,8 +132,7 @@ static bool read_range_words(struct call *c, struct range_plan *plan) {
             known = choose_by(plan, BY_SCORE);
         if (known) continue;
         if (!call_is(c, i, "LIMIT") || i + 2 >= c->argc) {
-            reply_error(c->out, ERR_SYNTAX);
-            return false;
+            return refuse_syntax(c);
         }
         if (!read_limit(c, i, plan)) return false;
         i += 2;

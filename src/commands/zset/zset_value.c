@@ -34,12 +34,6 @@ void reply_zero(struct call *c) { reply_int(c->out, 0); }
 void reply_nothing(struct call *c) { reply_null(c->out); }
 void reply_empty_array(struct call *c) { reply_array(c->out, 0); }
 
-bool integer_argument(struct call *c, size_t index, int64_t *n) {
-    if (int64_parse(c->argv[index], n)) return true;
-    reply_error(c->out, ERR_NOT_INT);
-    return false;
-}
-
 void zset_taken_from(struct call *c, struct slice key, struct entry *e, struct value v, const char *event,
                      struct effect effect) {
     entry_set_value(e, v);

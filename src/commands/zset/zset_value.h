@@ -4,6 +4,7 @@
 #define COMMANDS_ZSET_ZSET_VALUE_H
 
 #include "trivet/base/compiler.h"
+#include "trivet/commands/arguments/integer.h"
 #include "trivet/commands/arguments/typed.h"
 #include "trivet/engine/run/change.h"
 #include "trivet/types/zset.h"
@@ -34,9 +35,6 @@ MUST_CHECK bool zset_argument(struct call *c, size_t index, struct value *v,
 void reply_zero(struct call *c);
 void reply_nothing(struct call *c); /* null */
 void reply_empty_array(struct call *c);
-
-/* An integer argument; false after replying that it is none. */
-MUST_CHECK bool integer_argument(struct call *c, size_t index, int64_t *n);
 
 /* Stores `v` back into the entry, from which members were taken, or deletes the key if none is left; tells
  * `event`. */

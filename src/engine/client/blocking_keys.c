@@ -44,7 +44,10 @@ struct waiting {
     struct waiting_link links[];
 };
 
-static atomic_size_t key_count;
+static atomic_size_t key_count, absence_key_count;
+
+/* Whoever waits for any type is run again when the key goes. */
+static bool waits_for_absence(const struct waiting *w) { return w->only == TYPE_STRING; }
 
 /* ---- beginning ---- */
 
@@ -60,6 +63,8 @@ static void link_in(struct waiting *w, struct waiting_link *l) {
         i->first_waiting = l;
     i->last_waiting = l;
     if (w->needs_others) shards[l->shard].interests->exclusive_waiters++;
+    if (waits_for_absence(w) && i->absence_waiters++ == 0)
+        atomic_fetch_add_explicit(&absence_key_count, 1, memory_order_relaxed);
 }
 
 static void link_out(struct waiting_link *l) {
@@ -71,6 +76,8 @@ static void link_out(struct waiting_link *l) {
     if (i->last_waiting == l) i->last_waiting = l->previous;
     l->on = NULL;
     if (l->of->needs_others) shards[l->shard].interests->exclusive_waiters--;
+    if (waits_for_absence(l->of) && --i->absence_waiters == 0)
+        atomic_fetch_sub_explicit(&absence_key_count, 1, memory_order_relaxed);
     if (!i->first_waiting) atomic_fetch_sub_explicit(&key_count, 1, memory_order_relaxed);
     interest_drop(i);
 }
@@ -211,6 +218,9 @@ bool blocking_needs_gate(const struct shard *s) {
 }
 
 size_t blocking_keys_count(void) { return atomic_load_explicit(&key_count, memory_order_relaxed); }
+size_t blocking_absence_keys_count(void) {
+    return atomic_load_explicit(&absence_key_count, memory_order_relaxed);
+}
 
 /* One of the two that may want to serve it at once wins; the other waits till it is known whether the first
  * could. */
@@ -274,7 +284,7 @@ static bool serve_one(struct waiting_link *l, int64_t now_ms) {
 /* Of a thousand clients that wait for a list, all but the first few find it gone again: this is cheaper than
  * to run their commands. */
 static bool may_serve(const struct waiting *w, const struct ready *r, uint64_t hash) {
-    if (w->only == TYPE_STRING) return true;
+    if (waits_for_absence(w)) return true;
     const struct keydb *kdb = shard_db(&shards[r->shard], r->db);
     const struct entry *e = kdb ? table_find(&kdb->table, buf_slice(&r->key), hash) : NULL;
     return e && e->type == w->only;

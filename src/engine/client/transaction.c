@@ -175,30 +175,30 @@ void transaction_touch(struct shard *s, uint32_t db, struct slice key) {
 }
 
 struct database_touch {
-    struct shard *shard;
+    struct keyspace_view view;
     uint32_t db, other;
 };
 
-static bool key_exists(struct shard *s, uint32_t db, struct slice key) {
-    struct keydb *kdb = shard_db(s, db);
-    return kdb && table_find(&kdb->table, key, hash_bytes(key));
+/* A key whose time is over goes now, as its watchers know it, and is none where it would come to. */
+static bool key_lives(const struct database_touch *t, uint32_t db, struct slice key) {
+    struct keyspace_view view = t->view;
+    view.db = db;
+    return keyspace_write(&view, key);
 }
 
 static void touch_if_there(void *arg, struct interest *w) {
     struct database_touch *t = arg;
     uint32_t db;
     struct slice key = interest_key(w, &db);
-    bool concerned = db == t->db || db == t->other;
-    if (concerned && (key_exists(t->shard, t->db, key) || key_exists(t->shard, t->other, key)))
-        break_watchers(w);
+    if (db != t->db && db != t->other) return;
+    bool here = key_lives(t, t->db, key), there = key_lives(t, t->other, key);
+    if (here || there) break_watchers(w);
 }
 
-void transaction_touch_database(uint32_t db, uint32_t other) {
+void transaction_touch_database(const struct keyspace_view *view, uint32_t db, uint32_t other) {
     if (transaction_watched_keys() == 0) return;
-    for (uint32_t i = 0; i < SHARD_COUNT; i++) {
-        struct database_touch t = { &shards[i], db, other };
-        interest_each(&shards[i], touch_if_there, &t);
-    }
+    struct database_touch t = { *view, db, other };
+    for (uint32_t i = 0; i < SHARD_COUNT; i++) interest_each(&shards[i], touch_if_there, &t);
 }
 
 /* ---- the whole ---- */

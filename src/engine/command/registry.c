@@ -62,12 +62,15 @@ static uint32_t derived_categories(const struct command *c) {
     return out | (c->flags & FAST ? CAT_FAST : CAT_SLOW);
 }
 
-/* The position of the only key, for the dispatcher's short way; 0 if there is more to it. */
+/* The position of the only key, for the dispatcher's short way; 0 if there is more to it. Where flags vary,
+ * find_keys tells no more than these: the place is the spec's. */
 static uint32_t simple_key_of(const struct command *c) {
     const struct key_spec *k = &c->keys[0];
     bool one =
         k->begin == BEGIN_INDEX && k->find == FIND_RANGE && k->last == 0 && c->keys[1].begin == BEGIN_NONE;
-    return one && !c->find_keys && !(k->flags & KEY_NOT_KEY) ? (uint32_t)k->index : 0;
+    bool spec_tells = !c->find_keys || (k->flags & KEY_VARIABLE_FLAGS);
+    assert(c->find_keys || !(k->flags & KEY_VARIABLE_FLAGS));
+    return one && spec_tells && !(k->flags & KEY_NOT_KEY) ? (uint32_t)k->index : 0;
 }
 
 static void complete(struct command *c, const struct command *row, const char *group,

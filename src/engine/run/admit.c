@@ -98,6 +98,13 @@ static bool refuse_arity(struct call *call) {
     return refuse(call, slice_make(text, (size_t)len));
 }
 
+static bool refuse_in_transaction(struct call *call) {
+    char text[128];
+    int len = snprintf(text, sizeof text, "ERR Command '%s' not allowed inside a transaction",
+                       call->command->full_name);
+    return refuse(call, slice_make(text, (size_t)len));
+}
+
 static bool refuse_subscriber(struct call *call) {
     char text[256];
     int len = snprintf(
@@ -168,8 +175,7 @@ static inline bool admit_conversation(struct call *call, unsigned now) {
     if (UNLIKELY(!c->authenticated) && !(command->flags & NO_AUTH))
         return refuse(call, error_text(ERR_NOAUTH));
     if (UNLIKELY(c->flags & (CLIENT_IN_MULTI | CLIENT_SUBSCRIBED))) {
-        if ((c->flags & CLIENT_IN_MULTI) && (command->flags & NO_MULTI))
-            return refuse(call, error_text(ERR_NESTED));
+        if ((c->flags & CLIENT_IN_MULTI) && (command->flags & NO_MULTI)) return refuse_in_transaction(call);
         if ((c->flags & CLIENT_SUBSCRIBED) && c->reply.protocol == 2 && !(command->flags & RUNS_SUBSCRIBED))
             return refuse_subscriber(call);
     }

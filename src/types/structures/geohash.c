@@ -66,6 +66,17 @@ struct geo_point geo_point_of(double score) {
                                clamp((b.south + b.north) / 2, GEO_LATITUDE_MAX) };
 }
 
+struct geo_point geo_mean_direction(const struct geo_point *at, size_t count) {
+    double x = 0, y = 0, z = 0;
+    for (size_t i = 0; i < count; i++) {
+        double longitude = radians(at[i].longitude), latitude = radians(at[i].latitude);
+        x += cos(latitude) * cos(longitude);
+        y += cos(latitude) * sin(longitude);
+        z += sin(latitude);
+    }
+    return (struct geo_point){ degrees(atan2(y, x)), degrees(atan2(z, hypot(x, y))) };
+}
+
 /* The standard divides all 180 degrees of latitude, and 55 bits; the last three are not known here. */
 void geo_text(struct geo_point p, char out[GEOHASH_TEXT]) {
     static const char alphabet[] = "0123456789bcdefghjkmnpqrstuvwxyz";

@@ -39,7 +39,7 @@
 
 /* Items a bucket, on average, before the table grows. At 7, four buckets of ten are chained and an item costs
  * 13 bytes of buckets; look-ups were measured as fast as with 6, which takes a tenth more memory. */
-#define FILL_MAX 7
+#define FILL_MAX TABLE_FILL_MAX
 /* After shrinking: in the middle between growing and shrinking again. */
 #define FILL_SHRUNK 3
 /* Up to 1 << this many buckets are moved at once. */

@@ -75,6 +75,8 @@ void blocking_deliver(uint64_t journal_offset);
 bool blocking_needs_gate(const struct shard *s);
 void blocking_thread_release(void);
 size_t blocking_keys_count(void); /* keys that clients wait for, any thread */
+/* Those of them for which somebody waits who must hear when the key goes. */
+size_t blocking_absence_keys_count(void);
 
 /* "<seconds>" with a fraction, as BLPOP and its like take it, or milliseconds as an integer (WAIT): the
  * timeout in ms (0: for ever). False after replying the error. */

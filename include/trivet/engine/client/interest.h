@@ -16,7 +16,8 @@ struct waiting_link; /* blocking_keys.c */
 struct interest {
     struct watcher *watchers;
     struct waiting_link *first_waiting, *last_waiting; /* in order of arrival */
-    uint64_t hash;                                     /* of id */
+    uint32_t absence_waiters; /* those of them that must hear when the key goes (XREADGROUP) */
+    uint64_t hash;            /* of id */
     uint32_t shard;
     uint32_t id_len;
     char id[]; /* database number (4 bytes), key */

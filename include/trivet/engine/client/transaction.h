@@ -40,7 +40,7 @@ void transaction_shards(const struct client *c, struct shard_set *out);
 void transaction_touch(struct shard *s, uint32_t db, struct slice key);
 /* A database is flushed or swapped (with `other`, or itself): watchers of keys that are in either. The gate
  * is closed. */
-void transaction_touch_database(uint32_t db, uint32_t other);
+void transaction_touch_database(const struct keyspace_view *view, uint32_t db, uint32_t other);
 
 size_t transaction_memory(const struct client *c);
 size_t transaction_arguments(const struct client *c); /* bytes of the queued arguments */

@@ -132,8 +132,8 @@ struct command {
     uint32_t flags;                      /* enum command_flag */
     uint32_t categories;                 /* enum command_category */
     struct key_spec keys[KEY_SPECS_MAX]; /* unused ones are zero */
-    /* For keys that specs cannot tell (SORT, MIGRATE): adds positions; false: the arguments make no sense.
-     * NULL else. */
+    /* For keys that specs cannot tell (SORT, MIGRATE), and what is done to them where their spec says
+     * KEY_VARIABLE_FLAGS (SET): adds positions; false: the arguments make no sense. NULL else. */
     bool (*find_keys)(const struct slice *argv, size_t argc, struct key_positions *out);
     /* Is this argument a password, which no log and no MONITOR may show? NULL: none is. */
     bool (*secret)(const struct slice *argv, size_t argc, size_t index);

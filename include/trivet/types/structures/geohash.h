@@ -41,6 +41,9 @@ double geo_distance(struct geo_point a, struct geo_point b);
 /* Between two places of the same longitude. */
 double geo_latitude_distance(double a, double b);
 
+/* The place in the direction that unit vectors to these places have on average. */
+struct geo_point geo_mean_direction(const struct geo_point *at, size_t count);
+
 /* Scores from `first` to below `end`. */
 struct geo_range {
     double first, end;

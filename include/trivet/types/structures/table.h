@@ -59,6 +59,13 @@ size_t table_memory(const struct table *t);
 static inline size_t table_moving_memory(const struct table *t) {
     return table_is_moving(t) ? (size_t)CACHE_LINE << t->exponent[0] : 0;
 }
+#define TABLE_FILL_MAX 7 /* items per bucket, on average, from which on it grows */
+/* The same of a table that grew to `count` items, without chained buckets. */
+static inline size_t table_memory_for(size_t count) {
+    size_t buckets = 1;
+    while (buckets * TABLE_FILL_MAX < count) buckets *= 2;
+    return buckets * CACHE_LINE;
+}
 
 /* The item with this key, or NULL. */
 void *table_find(const struct table *t, struct slice key, uint64_t hash);
