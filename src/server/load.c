@@ -180,7 +180,9 @@ static bool replay(void *arg, const struct slice *argv, size_t argc, struct buf 
         buf_append(error, LIT("the server is asked to shut down"));
         return false;
     }
-    return dispatch_replay(&l->client, argv, argc, error);
+    if (!dispatch_replay(&l->client, argv, argc, error)) return false;
+    /* What follows would go to another database. */
+    return error->len == 0 || !slice_equal_nocase(argv[0], LIT("SELECT"));
 }
 
 /* aof_load.rdb. What has expired stays: commands that follow may have made it live longer. */

@@ -170,7 +170,7 @@ static int64_t count_up_to(const struct stream *s, struct stream_id id) {
 
 void stream_group_advance(const struct stream *s, struct stream_group *g, struct stream_id id) {
     if (g->entries_read != ENTRIES_READ_UNKNOWN && !has_holes_from(s, id))
-        g->entries_read = (int64_t)((uint64_t)g->entries_read + 1);
+        g->entries_read = (int64_t)stream_count_one((uint64_t)g->entries_read);
     else if (s->entries_added > 0)
         g->entries_read = count_up_to(s, id);
     g->last_id = id;

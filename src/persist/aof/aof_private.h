@@ -135,6 +135,7 @@ struct aof_read {
     uint64_t offset; /* where it went wrong */
     uint64_t size;   /* of the file */
     uint64_t commands;
+    uint64_t errors;     /* commands that answered with an error; the load went on */
     bool in_transaction; /* what is torn is a transaction */
     bool zeros;          /* what is torn is filled up with zeros */
     struct buf reason;   /* the caller's to release */

@@ -117,6 +117,9 @@ static bool load_part(struct loading *l, const struct part *part) {
         loaded = cut(part, &read, end);
     else if (!loaded)
         refuse(part, &read, end);
+    if (loaded && read.errors > 0)
+        LOG_WARNING("AOF file %s: loaded, but %llu of its %llu commands failed", part->name, LLU(read.errors),
+                    LLU(read.commands));
     if (loaded) log_loaded(part, aof_io.now_us() - begin);
     buf_release(&read.reason);
     return loaded;

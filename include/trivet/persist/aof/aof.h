@@ -37,9 +37,10 @@ void aof_set_timestamps(bool on);             /* likewise */
 
 /* ---- at start-up ---- */
 
-/* Runs one command of the file; false (with the reason in `error`) stops the load. MULTI and EXEC never come:
- * a transaction is read to its end before its commands are run, one by one. The first file begins in database
- * 0; before each further one comes a SELECT 0. */
+/* Runs one command of the file; false (with the reason in `error`) stops the load. True with a text in
+ * `error`: the command answered with that error, which is logged and counted, and the load goes on. MULTI and
+ * EXEC never come: a transaction is read to its end before its commands are run, one by one. The first file
+ * begins in database 0; before each further one comes a SELECT 0. */
 typedef bool aof_run(void *arg, const struct slice *argv, size_t argc, struct buf *error);
 struct aof_load {
     aof_run *run;
