@@ -126,7 +126,8 @@ static void the_limit_of_clients_for_strings_is_none_for_a_replay(void **state) 
     assert_exchanges(c, rows);
     client_close(c);
     server_stop(s);
-    const char *args[] = { "--appendonly", "yes", "--proto-max-bulk-len", "1mb", "--dir", server_folder(s), NULL };
+    const char *args[] = { "--appendonly",   "yes", "--proto-max-bulk-len", "1mb", "--dir",
+                           server_folder(s), NULL };
     struct server_plan plan = { .args = args };
     struct server *again = server_launch(&plan);
     c = server_connect(again);
@@ -139,6 +140,18 @@ static void the_limit_of_clients_for_strings_is_none_for_a_replay(void **state) 
     client_close(c);
     server_free(again);
     server_free(s);
+}
+
+/* A payload that was taken under 'relaxed' is loaded under 'strict'. */
+static void a_payload_of_a_newer_version_is_replayed(void **state) {
+    (void)state;
+    static const struct exchange rows[] = {
+        { "CONFIG SET rdb-version-check relaxed", "+OK" },
+        { "RESTORE k 0 \"\\x00\\x03bar\\xde\\x00\\x0fYUza\\xd3\\xec\\xe0\"", "+OK" },
+        { NULL, NULL },
+    };
+    static const struct exchange after[] = { { "GET k", "$\"bar\"" }, { NULL, NULL } };
+    check_in_every_way(rows, after);
 }
 
 /* ---- errors ---- */
@@ -165,8 +178,9 @@ static struct server *stopped_with(const char *const *lines) {
 
 static void an_error_of_a_command_is_logged_and_loading_goes_on(void **state) {
     (void)state;
-    static const char *const lines[] = { "SELECT 0",       "HSET h f abc",   "HINCRBY h f 1", "SET k 1",
-                                         "LPUSH k secret", "INCR k",         NULL };
+    static const char *const lines[] = { "SELECT 0", "HSET h f abc",   "HINCRBY h f 1",
+                                         "SET k 1",  "LPUSH k secret", "INCR k",
+                                         NULL };
     struct server *s = stopped_with(lines);
     server_restart(s);
     struct client *c = server_connect(s);
@@ -211,6 +225,7 @@ int main(void) {
         cmocka_unit_test(ids_that_come_again_are_loaded),
         cmocka_unit_test(what_is_pending_stays_so_when_its_entry_was_deleted),
         cmocka_unit_test(the_limit_of_clients_for_strings_is_none_for_a_replay),
+        cmocka_unit_test(a_payload_of_a_newer_version_is_replayed),
         cmocka_unit_test(an_error_of_a_command_is_logged_and_loading_goes_on),
         cmocka_unit_test(what_would_lead_to_other_data_is_fatal),
     };

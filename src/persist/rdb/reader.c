@@ -96,7 +96,10 @@ static const char *error_text(int error) {
     return text ? text : "unknown error";
 }
 
+atomic_bool rdb_checksums_are_skipped;
+
 static struct rdb_reader *reader_new(const unsigned char *bytes, size_t len, struct rdb_rules rules) {
+    if (atomic_load(&rdb_checksums_are_skipped)) rules.no_checksum = true;
     struct rdb_reader *r = mem_alloc_zero(sizeof *r);
     r->begin = r->summed = r->dropped = r->scan.in.at = r->scan.in.end = bytes;
     r->scan.end = len ? bytes + len : bytes;
