@@ -62,6 +62,7 @@ static enum fsync_policy fsync_policy(void) {
 static void apply_appendfsync(void) {
     aof_set_fsync(fsync_policy());
     aof_set_timestamps(options.aof_timestamp_enabled);
+    aof_set_checksums(options.aof_checksums);
 }
 
 static void configure_aof(void) {
@@ -74,6 +75,7 @@ static void configure_aof(void) {
         .corrupt_tail_max = options.aof_load_corrupt_tail_max_size,
         .no_fsync_on_rewrite = options.no_appendfsync_on_rewrite,
         .timestamps = options.aof_timestamp_enabled,
+        .checksums = options.aof_checksums,
     });
 }
 

@@ -1,5 +1,6 @@
 /* test_debug.c: DEBUG over the wire. */
 #include "../harness/fixture.h"
+#include <time.h>
 
 static void the_guard_says_who_may(void **state) {
     (void)state;
@@ -14,6 +15,21 @@ static void the_guard_says_who_may(void **state) {
     s = server_start("--enable-debug-command", "local", NULL);
     c = server_connect(s);
     assert_reply(c, "DEBUG SLEEP 0", "+OK");
+    client_close(c);
+    server_free(s);
+}
+
+static void writing_the_aof_can_be_slowed_down(void **state) {
+    (void)state;
+    struct server *s = server_start("--appendonly", "yes", NULL);
+    struct client *c = server_connect(s);
+    assert_reply(c, "DEBUG AOF-FLUSH-SLEEP -1", "-ERR value is out of range, must be positive");
+    assert_reply(c, "DEBUG AOF-FLUSH-SLEEP 200000", "+OK");
+    struct timespec before, after;
+    clock_gettime(CLOCK_MONOTONIC, &before);
+    assert_reply(c, "SET k v", "+OK");
+    clock_gettime(CLOCK_MONOTONIC, &after);
+    assert_true((after.tv_sec - before.tv_sec) * 1000 + (after.tv_nsec - before.tv_nsec) / 1000000 >= 190);
     client_close(c);
     server_free(s);
 }
@@ -108,7 +124,7 @@ static void the_rest_answers(void **state) {
     static const struct exchange rows[] = {
         { "DEBUG STRINGMATCH-LEN a*c abbc", ":1" },
         { "DEBUG STRINGMATCH-LEN a*c abbd", ":0" },
-        { "DEBUG HELP", "*[+DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:, +DIGEST, ..." },
+        { "DEBUG HELP", "*[+DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:, +AOF-FLUSH-SLEEP..." },
         { "DEBUG FOO", "-ERR unknown subcommand or wrong number of arguments for 'FOO'. Try DEBUG HELP." },
         { "DEBUG OBJECT",
           "-ERR unknown subcommand or wrong number of arguments for 'OBJECT'. Try DEBUG HELP." },
@@ -121,6 +137,7 @@ static void the_rest_answers(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(the_guard_says_who_may),
+        FIXTURE_TEST(writing_the_aof_can_be_slowed_down),
         FIXTURE_TEST(digests_are_those_of_other_servers),
         FIXTURE_TEST(populate_makes_what_is_not_there),
         FIXTURE_TEST(populated_keys_outlive_a_restart),

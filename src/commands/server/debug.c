@@ -12,6 +12,8 @@
 #include "trivet/engine/settings/options.h"
 #include "trivet/keyspace/eviction.h"
 #include "trivet/keyspace/expiry.h"
+#include "trivet/persist/aof/aof.h"
+#include "trivet/persist/rdb/file.h"
 #include "trivet/persist/rdb/values.h"
 #include <errno.h>
 #include <time.h>
@@ -67,6 +69,23 @@ static void debug_object(struct call *c) {
 /* DEBUG SET-ACTIVE-EXPIRE 0 | 1 */
 static void debug_set_active_expire(struct call *c) {
     expiry_set_active(!slice_equal(c->argv[2], LIT("0")));
+    reply_ok(c->out);
+}
+
+/* DEBUG SET-SKIP-CHECKSUM-VALIDATION 0 | 1 */
+static void debug_set_skip_checksum_validation(struct call *c) {
+    atomic_store(&rdb_checksums_are_skipped, !slice_equal(c->argv[2], LIT("0")));
+    reply_ok(c->out);
+}
+
+/* DEBUG AOF-FLUSH-SLEEP microseconds */
+static void debug_aof_flush_sleep(struct call *c) {
+    int64_t us;
+    if (!int64_parse(c->argv[2], &us) || us < 0 || us > INT32_MAX) {
+        reply_error(c->out, ERR_NOT_POSITIVE);
+        return;
+    }
+    aof_set_write_delay(us);
     reply_ok(c->out);
 }
 
@@ -195,6 +214,8 @@ static void debug_populate(struct call *c) {
 static void debug_help(struct call *c) {
     static const char *const lines[] = {
         "DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "AOF-FLUSH-SLEEP <microseconds>",
+        "    Wait so long before each write to the append only file.",
         "DIGEST",
         "    Return a fingerprint of all data.",
         "DIGEST-VALUE <key> [<key> ...]",
@@ -211,6 +232,8 @@ static void debug_help(struct call *c) {
         "    emptying, and with the file's keys taking the place of those that are there.",
         "SET-ACTIVE-EXPIRE <0|1>",
         "    Turn off (0) or on (1) the search for expired keys in the background.",
+        "SET-SKIP-CHECKSUM-VALIDATION <0|1>",
+        "    Do not look (1) at the checksums of RDB files and of RESTORE's payloads.",
         "SLEEP <seconds>",
         "    Do nothing at all for so long.",
         "STRINGMATCH-LEN <pattern> <text>",
@@ -227,11 +250,18 @@ static const struct {
     size_t min, max; /* arguments, both names included */
     void (*run)(struct call *c);
 } subcommands[] = {
-    { "DIGEST", 2, 2, debug_digest }, { "DIGEST-VALUE", 2, SIZE_MAX, debug_digest_value },
-    { "HELP", 2, 2, debug_help },     { "LOADAOF", 2, 2, debug_loadaof },
-    { "OBJECT", 3, 3, debug_object }, { "POPULATE", 3, 5, debug_populate },
-    { "RELOAD", 2, 5, debug_reload }, { "SET-ACTIVE-EXPIRE", 3, 3, debug_set_active_expire },
-    { "SLEEP", 3, 3, debug_sleep },   { "STRINGMATCH-LEN", 4, 4, debug_stringmatch_len },
+    { "AOF-FLUSH-SLEEP", 3, 3, debug_aof_flush_sleep },
+    { "SET-SKIP-CHECKSUM-VALIDATION", 3, 3, debug_set_skip_checksum_validation },
+    { "DIGEST", 2, 2, debug_digest },
+    { "DIGEST-VALUE", 2, SIZE_MAX, debug_digest_value },
+    { "HELP", 2, 2, debug_help },
+    { "LOADAOF", 2, 2, debug_loadaof },
+    { "OBJECT", 3, 3, debug_object },
+    { "POPULATE", 3, 5, debug_populate },
+    { "RELOAD", 2, 5, debug_reload },
+    { "SET-ACTIVE-EXPIRE", 3, 3, debug_set_active_expire },
+    { "SLEEP", 3, 3, debug_sleep },
+    { "STRINGMATCH-LEN", 4, 4, debug_stringmatch_len },
 };
 
 /* DEBUG subcommand [arg ...]: one command to clients, so its subcommands are not in the registry. */

@@ -131,6 +131,11 @@ static bool store_added(const struct option *o, struct slice *argv, size_t argc,
 
 static bool load_option(struct loader *l, const struct option *o, struct slice *argv, size_t argc,
                         struct buf *why) {
+    static struct slice nothing = LIT_INIT("");
+    if (argc == 0 && (o->flags & OPTION_REPEATS)) { /* `save` alone is `save ""` */
+        argv = &nothing;
+        argc = 1;
+    }
     bool *is_named = &l->is_named[options_row_index(o)];
     bool adds = (o->flags & OPTION_REPEATS) && *is_named && !(argc == 1 && argv[0].len == 0);
     if ((o->flags & OPTION_NO_EFFECT) && !*is_named) warn_no_effect(l, o->name);

@@ -49,7 +49,8 @@ static void read_line(struct rewrite *r, struct slice text) {
     while (at < text.len && (text.ptr[at] == ' ' || text.ptr[at] == '\t')) at++;
     if (at == text.len || text.ptr[at] == '#') return;
     if (!split_line(text, &l->argv, &l->argc, &l->words)) return; /* somebody edited it since: it stays */
-    if (l->argc > 1) l->option = options_find(l->argv[0]);
+    const struct option *o = options_find(l->argv[0]);
+    if (o && (l->argc > 1 || (o->flags & OPTION_REPEATS))) l->option = o;
 }
 
 static void read_lines(struct rewrite *r) {
@@ -85,7 +86,8 @@ static bool store_lines(const struct rewrite *r, const struct option *main, cons
     for (size_t i = 0; stored && i < r->line_count; i++) {
         const struct line *l = &r->lines[i];
         if (l->option != main) continue;
-        if (!(o->flags & OPTION_REPEATS) || (l->argc == 2 && l->argv[1].len == 0)) buf_clear(&all);
+        bool is_empty = l->argc == 1 || (l->argc == 2 && l->argv[1].len == 0);
+        if (!(o->flags & OPTION_REPEATS) || is_empty) buf_clear(&all);
         for (size_t w = 1; w < l->argc; w++) buf_printf(&all, " %.*s", SLICE_ARG(l->argv[w]));
         if (o->flags & OPTION_MULTI_ARG)
             stored = option_store_text(o, buf_slice(&all), &why);

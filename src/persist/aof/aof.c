@@ -59,6 +59,7 @@ static _Atomic uint64_t files_size; /* bytes of all files of the manifest */
 static _Atomic uint64_t base_size;  /* the same when it was opened */
 static _Atomic uint64_t delayed_fsyncs;
 static atomic_bool enabled, syncing, paused;
+static _Atomic int64_t write_delay_us;
 static _Atomic enum fsync_policy policy = FSYNC_EVERYSEC;
 
 static struct {
@@ -67,6 +68,8 @@ static struct {
     bool stopping; /* under lock */
     pthread_t thread;
 } syncer = { .lock = LOCK_INIT(LOCK_RANK_LEAF) };
+
+void aof_set_write_delay(int64_t us) { atomic_store(&write_delay_us, us); }
 
 void aof_set_fsync(enum fsync_policy now) { atomic_store(&policy, now); }
 
@@ -144,6 +147,12 @@ static bool settle_retired(void) {
     return true;
 }
 
+/* DEBUG AOF-FLUSH-SLEEP */
+static void wait_before_write(void) {
+    int64_t us = atomic_load_explicit(&write_delay_us, memory_order_relaxed);
+    if (UNLIKELY(us > 0)) usleep((useconds_t)us);
+}
+
 /* Writes `pending` whole, and syncs it under `always`; or leaves file and `pending` as they were. */
 static bool append_pending(void) NEEDS(file_lock);
 static bool append_pending(void) {
@@ -151,7 +160,8 @@ static bool append_pending(void) {
     if (file.must_cut && !cut_back()) return append_failed("cutting off an unfinished write", errno);
     bool sync = policy_now() == FSYNC_ALWAYS;
     size_t batch = file.pending.len; /* the sum is part of what is written, not of what waits */
-    aof_note_add_sum(&file.pending);
+    if (aof_notes_have_sums()) aof_note_add_sum(&file.pending);
+    wait_before_write();
     bool wrote = aof_write_all(file.fd, buf_slice(&file.pending));
     if (!wrote || (sync && aof_io.fdatasync(file.fd) != 0)) {
         int error = errno;
@@ -179,7 +189,7 @@ static bool write_up_to(uint64_t offset) {
         if (file.pending.len == 0) {
             file.pending_end = journal_swap(&file.pending);
             assert(file.pending.len > 0); /* nobody waits for an offset that was not appended */
-            aof_note_stamp(&file.pending);
+            aof_note_stamp(&file.pending, file.size == 0);
         }
         if (!append_pending()) return false;
     }

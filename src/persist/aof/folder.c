@@ -62,9 +62,11 @@ void aof_configure(const struct aof_settings *settings) {
     aof_settings.corrupt_tail_max = settings->corrupt_tail_max;
     aof_settings.no_fsync_on_rewrite = settings->no_fsync_on_rewrite;
     aof_settings.timestamps = settings->timestamps;
+    aof_settings.checksums = settings->checksums;
     lock_drop(&settings_lock);
     aof_set_fsync(settings->fsync);
     aof_set_timestamps(settings->timestamps);
+    aof_set_checksums(settings->checksums);
 }
 
 /* strerror shares a buffer between threads; this one is constant. */

@@ -30,10 +30,13 @@ struct aof_settings {     /* copied by aof_configure */
     uint64_t corrupt_tail_max; /* aof-load-corrupt-tail-max-size, bytes */
     bool no_fsync_on_rewrite;
     bool timestamps; /* aof-timestamp-enabled */
+    bool checksums;  /* aof-checksums: each write ends with its sum */
 };
 void aof_configure(const struct aof_settings *settings);
 void aof_set_fsync(enum fsync_policy policy); /* any time, any thread */
 void aof_set_timestamps(bool on);             /* likewise */
+void aof_set_checksums(bool on);              /* likewise */
+void aof_set_write_delay(int64_t us);         /* likewise: waits before each write. For tests */
 
 /* ---- at start-up ---- */
 

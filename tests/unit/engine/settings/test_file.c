@@ -190,6 +190,21 @@ static void rewriting_leaves_true_lines_alone(void **state) {
     assert_shown("maxmemory", "1073741824");
 }
 
+static void save_with_nothing_behind_it_is_an_empty_one(void **state) {
+    (void)state;
+    write_file("save.conf", "save 60 1\nsave\n");
+    LOADS("save.conf");
+    assert_shown("save", "");
+    assert_rewrite(NULL);
+    assert_file("save.conf", "save 60 1\nsave\n");
+    assert_set("save", "10 1");
+    assert_rewrite(NULL);
+    assert_file("save.conf", "save 10 1\n");
+    write_file("save.conf", "save\nsave 60 1\n");
+    LOADS("save.conf");
+    assert_shown("save", "60 1");
+}
+
 static void rewriting_updates_removes_and_appends(void **state) {
     (void)state;
     write_file("change.conf", "# head\nmaxmemory 1gb\nsave 60 1\nport 7000\nsave 30 2\nslave-priority 5\n"
@@ -339,6 +354,7 @@ int main(void) {
         TEST(a_wrong_word_of_the_command_line_is_named),
         TEST(standard_input_can_be_the_file),
         TEST(rewriting_leaves_true_lines_alone),
+        TEST(save_with_nothing_behind_it_is_an_empty_one),
         TEST(rewriting_updates_removes_and_appends),
         TEST(what_an_included_file_says_can_be_overruled),
         TEST(rewriting_keeps_a_folder_that_still_is_meant),

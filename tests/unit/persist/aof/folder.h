@@ -42,7 +42,8 @@ static inline void configure(enum fsync_policy fsync_policy, bool load_truncated
                               .filename = "a.aof",
                               .fsync = fsync_policy,
                               .load_truncated = load_truncated,
-                              .corrupt_tail_max = corrupt_tail_max };
+                              .corrupt_tail_max = corrupt_tail_max,
+                              .checksums = true };
     aof_configure(&s);
 }
 
