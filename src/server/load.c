@@ -9,6 +9,7 @@
 #include "trivet/engine/process/server_hooks.h"
 #include "trivet/engine/run/change.h"
 #include "trivet/engine/run/dispatch.h"
+#include "trivet/engine/saving/saving.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/engine/turn/locks.h"
 #include "trivet/engine/turn/turn.h"
@@ -206,14 +207,18 @@ static enum aof_loaded load_aof(bool gate_is_closed) {
 }
 
 bool load_aof_anew(struct buf *error) {
+    bool was_on = journal_on;
     change_flush_quietly();
-    if (!journal_on || !aof_close()) {
-        buf_append(error, LIT("ERR The append only file is off or could not be written"));
+    if (!was_on) saving_configure_journal();
+    if (was_on ? !aof_close() : !aof_is_there()) {
+        buf_append(error, was_on ? LIT("ERR The append only file could not be written")
+                                 : LIT("ERR The append only file is off, and there is none to load"));
         return false;
     }
     empty_everything();
     bool loaded = load_aof(true) != AOF_REFUSED;
     if (!loaded) buf_append(error, LIT("ERR Error trying to load the AOF files, check server logs"));
+    if (!was_on) return loaded;
     struct buf why = { 0 };
     bool opened = aof_open(&why);
     if (!opened)

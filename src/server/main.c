@@ -95,7 +95,7 @@ int main(int argc, char **argv) {
     process_raise_file_limit();
     if (!process_write_pidfile()) give_up("Can't write the pid file; see the line before");
 
-    setup_modules();
+    if (!setup_modules()) give_up("Can't start the background thread; see the line before");
     if (!workers_start()) give_up("Can't start the workers; see the line before");
     signals_install();
     if (!listeners_open(&error)) give_up(slice_to_cstr(buf_slice(&error)));

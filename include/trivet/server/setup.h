@@ -7,7 +7,7 @@
 #include <stdbool.h>
 
 /* Random secrets, clocks, commands, keyspace, hooks, all that options decide. */
-void setup_modules(void);
+MUST_CHECK bool setup_modules(void);
 /* Loads the data set (answering clients with LOADING meanwhile) and opens the journal's file. False with the
  * reason logged. */
 MUST_CHECK bool setup_data(void);

@@ -288,14 +288,17 @@ static void *sync_each_second(void *arg) {
 
 void aof_pause_sync(bool now) { atomic_store(&paused, now); }
 
-static void start_syncer(void) {
+static bool start_syncer(struct buf *error) {
     pthread_condattr_t steady;
     pthread_condattr_init(&steady);
     pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
     pthread_cond_init(&syncer.wake, &steady);
     pthread_condattr_destroy(&steady);
     syncer.stopping = false;
-    syncer.thread = thread_start("aof-sync", sync_each_second, NULL);
+    if (thread_start(&syncer.thread, "aof-sync", sync_each_second, NULL)) return true;
+    buf_printf(error, "cannot start a thread: %s", aof_errno_text(errno));
+    pthread_cond_destroy(&syncer.wake);
+    return false;
 }
 
 static void stop_syncer(void) {
@@ -309,7 +312,8 @@ static void stop_syncer(void) {
 
 /* ---- opening and closing ---- */
 
-void aof_begin_appending(int fd, uint64_t size, uint64_t others_size) {
+bool aof_begin_appending(int fd, uint64_t size, uint64_t others_size, struct buf *error) {
+    if (!start_syncer(error)) return false;
     lock_take(&file_lock);
     assert(!file.opened);
     journal_restart();
@@ -327,7 +331,7 @@ void aof_begin_appending(int fd, uint64_t size, uint64_t others_size) {
     atomic_store(&enabled, true);
     journal_on = true;
     lock_drop(&file_lock);
-    start_syncer();
+    return true;
 }
 
 /* ---- another file ---- */

@@ -31,8 +31,9 @@ extern struct aof_io aof_io;
 
 /* ---- aof.c ---- */
 
-/* The journal goes into this file from now on. Gate closed. */
-void aof_begin_appending(int fd, uint64_t size, uint64_t others_size);
+/* The journal goes into this file from now on. False with the reason in `error` if the system has no thread
+ * left. Gate closed. */
+MUST_CHECK bool aof_begin_appending(int fd, uint64_t size, uint64_t others_size, struct buf *error);
 /* Writes what the journal has into the present file, which is synced and closed soon; what comes after goes
  * into `fd`. False if the disk fails: then nothing changed. Gate closed. */
 MUST_CHECK bool aof_switch_file(int fd);

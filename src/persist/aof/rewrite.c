@@ -163,12 +163,18 @@ static uint64_t others_size(const struct aof_manifest *m) {
     return sum;
 }
 
-/* From here on `fd`, the last incremental of `m`, takes what is appended to the journal. */
-static void begin_appending(int fd, uint64_t size, const struct aof_manifest *m) NEEDS(manifest_lock);
-static void begin_appending(int fd, uint64_t size, const struct aof_manifest *m) {
+/* From here on `fd`, the last incremental of `m`, takes what is appended to the journal. It is closed if that
+ * fails. */
+static bool begin_appending(int fd, uint64_t size, const struct aof_manifest *m, struct buf *error)
+    NEEDS(manifest_lock);
+static bool begin_appending(int fd, uint64_t size, const struct aof_manifest *m, struct buf *error) {
+    if (!aof_begin_appending(fd, size, others_size(m), error)) {
+        close(fd);
+        return false;
+    }
     now.open_seq = aof_manifest_last_incr(m)->seq;
     now.lacks_base = false;
-    aof_begin_appending(fd, size, others_size(m));
+    return true;
 }
 
 /* The last incremental, made if there is none yet; -1 with the reason in `error`. */
@@ -216,12 +222,12 @@ bool aof_open(struct buf *error) {
     lock_take(&manifest_lock);
     bool readable = aof_manifest_read(&m, error) != MANIFEST_BROKEN;
     if (readable && aof_folder_make(error) && settle_folder(&m, error)) fd = open_last_incr(&m, &size, error);
-    if (fd >= 0) begin_appending(fd, size, &m);
+    bool opened = fd >= 0 && begin_appending(fd, size, &m, error);
     lock_drop(&manifest_lock);
-    if (fd >= 0) remove_unfinished_base();
-    if (fd >= 0) post_history(&m);
+    if (opened) remove_unfinished_base();
+    if (opened) post_history(&m);
     aof_manifest_release(&m);
-    return fd >= 0;
+    return opened;
 }
 
 /* ---- a new base ---- */
@@ -263,10 +269,8 @@ bool aof_start_anew(aof_write_base *write_base, void *arg, bool is_rdb, struct b
     if (!done && path.len > 0) (void)aof_io.unlink(path.ptr);
     if (done) fd = create_incr(&m, error);
     done = fd >= 0 && aof_manifest_write(&m, error);
-    if (done)
-        begin_appending(fd, 0, &m);
-    else if (fd >= 0)
-        close(fd);
+    if (fd >= 0 && !done) close(fd);
+    done = done && begin_appending(fd, 0, &m, error);
     lock_drop(&manifest_lock);
     if (done) post_history(&m);
     aof_manifest_release(&m);
@@ -329,15 +333,19 @@ bool aof_begin_anew(struct buf *error) {
     uint64_t before = now.open_seq, seq;
     if (aof_manifest_read(&m, error) != MANIFEST_BROKEN && aof_folder_make(error))
         fd = create_unnamed(&m, &seq, error);
-    if (fd >= 0) {
+    bool begun = fd >= 0 && aof_begin_appending(fd, 0, 0, error);
+    if (fd >= 0 && !begun) {
+        close(fd);
+        remove_unnamed(seq);
+    }
+    if (begun) {
         if (now.lacks_base) remove_unnamed(before);
         now.open_seq = seq;
         now.lacks_base = true;
-        aof_begin_appending(fd, 0, 0);
     }
     aof_manifest_release(&m);
     lock_drop(&manifest_lock);
-    return fd >= 0;
+    return begun;
 }
 
 bool aof_lacks_base(void) { return atomic_load_explicit(&now.lacks_base, memory_order_relaxed); }
@@ -469,4 +477,41 @@ bool aof_rewrite_publish(uint64_t first_incr, bool is_rdb, struct buf *error) {
     if (done) post_history(&m);
     aof_manifest_release(&m);
     return done;
+}
+
+/* ---- a base alone ---- */
+
+bool aof_base_prepare(struct buf *error) {
+    lock_take(&manifest_lock);
+    bool done = aof_folder_make(error);
+    lock_drop(&manifest_lock);
+    return done;
+}
+
+bool aof_base_publish(bool is_rdb, struct buf *error) {
+    struct aof_manifest m;
+    struct buf path = { 0 };
+    lock_take(&manifest_lock);
+    bool done = aof_manifest_read(&m, error) != MANIFEST_BROKEN;
+    make_history(&m, UINT64_MAX);
+    bool adopted = done && adopt_base(&m, aof_path_of_new_base(&path), is_rdb, error);
+    done = adopted && aof_manifest_write(&m, error);
+    if (adopted && !done) remove_unnamed_base(aof_manifest_base(&m));
+    lock_drop(&manifest_lock);
+    if (done) post_history(&m);
+    aof_manifest_release(&m);
+    buf_release(&path);
+    return done;
+}
+
+bool aof_is_there(void) {
+    struct aof_manifest m;
+    struct buf path = { 0 }, error = { 0 };
+    uint64_t size;
+    bool there =
+        aof_manifest_read(&m, &error) != MANIFEST_ABSENT || aof_file_size(aof_path_of_old_file(&path), &size);
+    aof_manifest_release(&m);
+    buf_release(&path);
+    buf_release(&error);
+    return there;
 }

@@ -18,6 +18,8 @@
 #include "trivet/base/mem.h"
 #include "trivet/base/thread.h"
 #include "trivet/keyspace/walk.h"
+#include <errno.h>
+#include <semaphore.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -52,6 +54,9 @@ static struct {
                          under a shard's lock or inside walk_enter() */
     bool *had_keys;   /* by number at the instant */
 } run;
+
+/* The thread is made first, because that may fail, and waits until all else is done. */
+static sem_t begun;
 
 static _Atomic enum state state;
 atomic_bool snapshot_is_pressed;
@@ -346,6 +351,7 @@ static void finish(void) {
 }
 
 static void *walk_all(void *arg) {
+    while (sem_wait(&begun) != 0) continue;
     (void)setpriority(PRIO_PROCESS, (id_t)gettid(), WALKER_NICE); /* only a courtesy */
     give_up_if_failed();
     for (uint32_t db = 0; db < run.databases; db++)
@@ -355,8 +361,18 @@ static void *walk_all(void *arg) {
     return arg;
 }
 
-void snapshot_begin(const struct snapshot_plan *plan) {
+static bool start_thread(struct buf *error) {
+    int failed = sem_init(&begun, 0, 0);
+    assert(failed == 0);
+    if (thread_start(&run.thread, "snapshot", walk_all, NULL)) return true;
+    buf_printf(error, "cannot start a thread: %s", strerrordesc_np(errno));
+    sem_destroy(&begun);
+    return false;
+}
+
+bool snapshot_begin(const struct snapshot_plan *plan, struct buf *error) {
     assert(!snapshot_is_open());
+    if (!start_thread(error)) return false;
     run.plan = *plan;
     run.plan.path = run.path = mem_strdup(plan->path);
     run.form = snapshot_form(plan);
@@ -378,7 +394,8 @@ void snapshot_begin(const struct snapshot_plan *plan) {
     snapshot_file_open(&run.file, &run.plan);
     atomic_store(&state, SAVING);
     keyspace_walk_begin(&saver);
-    run.thread = thread_start("snapshot", walk_all, NULL);
+    sem_post(&begun);
+    return true;
 }
 
 bool snapshot_is_open(void) { return atomic_load(&state) != CLOSED; }
@@ -393,6 +410,7 @@ static void free_tables_later(void *arg) { keyspace_flushed_free(arg); }
 
 void snapshot_close(void) {
     pthread_join(run.thread, NULL);
+    sem_destroy(&begun);
     keyspace_walk_end();
     assert(!side.parts && !side.adopted && side.images.bytes.len == 0);
     while (side.flushed) {

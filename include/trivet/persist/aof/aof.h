@@ -97,6 +97,14 @@ uint64_t aof_incr_in_use(void);
  * still be in use. */
 MUST_CHECK bool aof_rewrite_publish(uint64_t first_incr, bool is_rdb, struct buf *error);
 
+/* A base without a journal behind it, while the AOF is off: the folder is made, then whoever writes the base
+ * at aof_path_of_new_base() publishes it. The manifest names it alone; what was there before becomes history.
+ */
+MUST_CHECK bool aof_base_prepare(struct buf *error);
+MUST_CHECK bool aof_base_publish(bool is_rdb, struct buf *error);
+/* There is something on disk that aof_load() would look at. */
+bool aof_is_there(void);
+
 /* ---- while running ---- */
 
 enum commit { COMMITTED, COMMIT_PENDING };

@@ -191,7 +191,7 @@ static void run_committers(enum fsync_policy fsync_policy) {
     uint64_t opened_at = journal_offset();
     for (int i = 0; i < THREADS; i++) {
         committers[i] = (struct committer){ .number = i, .opened_at = opened_at };
-        committers[i].thread = thread_start("commit", commit_rounds, &committers[i]);
+        assert_true(thread_start(&committers[i].thread, "commit", commit_rounds, &committers[i]));
     }
     for (int i = 0; i < THREADS; i++) pthread_join(committers[i].thread, NULL);
     struct aof_info info;
@@ -251,7 +251,7 @@ static void a_disk_that_fails_now_and_then_loses_nothing(void **state) {
     struct committer committers[THREADS];
     for (int i = 0; i < THREADS; i++) {
         committers[i] = (struct committer){ .number = i };
-        committers[i].thread = thread_start("commit", commit_stubbornly, &committers[i]);
+        assert_true(thread_start(&committers[i].thread, "commit", commit_stubbornly, &committers[i]));
     }
     for (size_t i = 0; i < 60; i++) {
         atomic_store(&faults.broken, kinds[i % COUNT_OF(kinds)]);
