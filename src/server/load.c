@@ -120,7 +120,9 @@ static bool load_rdb_file(struct loader *l, const char *path, struct rdb_plan pl
     if (loaded)
         LOG_NOTICE("DB loaded from disk: %.3f seconds", (double)(clock_steady_us() - start) / 1e6);
     else
-        LOG_WARNING("RDB file %s: %.*s", path, SLICE_ARG(buf_slice(&error)));
+        LOG_WARNING("RDB file %s: Internal error in RDB reading %.*s", path, SLICE_ARG(buf_slice(&error)));
+    if (loaded && l->rdb.has_no_checksum)
+        LOG_NOTICE("RDB file was saved with checksum disabled: no check performed.");
     if (loaded && l->rdb.end < l->rdb.size)
         LOG_WARNING("RDB file %s: %llu bytes behind its end, at offset %llu, were not looked at", path,
                     (unsigned long long)(l->rdb.size - l->rdb.end), (unsigned long long)l->rdb.end);

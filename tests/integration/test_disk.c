@@ -131,7 +131,7 @@ static void a_disk_that_heals_is_noticed_without_a_client(void **state) {
     assert_reply_soon(other, "PING", MISCONF);
     client_close(writer);
     disk_heal();
-    server_await_log(s, "writing succeeds again", 1);
+    server_await_log(s, "AOF write error looks solved. The server can write again.", 1);
     assert_reply(other, "SET after 1", "+OK");
     restart_killed(s);
     assert_has(s, "held", "$\"1\"");

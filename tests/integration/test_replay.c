@@ -198,7 +198,7 @@ static void an_error_of_a_command_is_logged_and_loading_goes_on(void **state) {
 static const struct fatal_case {
     const char *line, *log;
 } fatal[] = {
-    { "XET a 1", "command 'XET a ...' failed: unknown command 'XET'" },
+    { "XET a 1", "command 'XET a ...' failed: Unknown command 'XET' reading the append only file" },
     { "GET", "command 'GET' failed: wrong number of arguments for 'get'" },
     { "SELECT 99", "command 'SELECT 99' failed: ERR DB index is out of range" },
 };

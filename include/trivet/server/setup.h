@@ -15,7 +15,10 @@ MUST_CHECK bool setup_data(void);
  * not be written. */
 bool setup_end(void);
 
-/* ---- the end (shutdown.c) ---- */
+/* ---- the end (shutdown.c, crash.c) ---- */
+
+/* A crash leaves a line in the log. First thing after the log is open. */
+void crash_install(void);
 
 /* Signals: SIGTERM and SIGINT ask for a shutdown, SIGHUP and SIGPIPE are ignored. Before workers_run. */
 void signals_install(void);

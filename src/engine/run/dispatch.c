@@ -93,7 +93,7 @@ bool dispatch_replay(struct client *c, const struct slice *argv, size_t argc, st
     dispatch_prepare(argv, argc, &p);
     bool known = p.command && p.command->run && command_arity_fits(p.command, argc);
     if (!p.command || !p.command->run) {
-        buf_printf(error, "unknown command '%.*s'", SLICE_ARG(argv[0]));
+        buf_printf(error, "Unknown command '%.*s' reading the append only file", SLICE_ARG(argv[0]));
     } else if (!known) {
         buf_printf(error, "wrong number of arguments for '%s'", p.command->full_name);
     } else {

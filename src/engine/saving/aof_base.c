@@ -54,7 +54,8 @@ static bool write_base(struct save_job *job, struct buf *why) {
     return begun;
 }
 
-/* What was begun for a journal that is off must end if it was turned on meanwhile, and the other way round. */
+/* What was begun for a journal that is off must end if it was turned on meanwhile, and the other way round.
+ */
 static const char *what_forbids(const struct save_job *job) {
     if (base.is_alone) return journal_on ? "the append only file was turned on" : NULL;
     return !journal_on || job->is_called_off ? "the append only file was turned off" : NULL;
@@ -119,6 +120,7 @@ void aof_base_call_off(void) {
     if (!job || base.is_alone) return;
     job->is_called_off = true;
     if (!job->is_writing) return;
-    LOG_NOTICE("Killing AOF child: the thread that writes the base gives up, the append only file is turned off");
+    LOG_NOTICE(
+        "Killing AOF child: the thread that writes the base gives up, the append only file is turned off");
     snapshot_cancel();
 }

@@ -21,7 +21,9 @@ static struct {
     size_t count;
 } queue;
 
-struct save_job *save_job_of(const struct job_kind *kind) { return running.kind == kind ? &running : NULL; }
+struct save_job *save_job_of(const struct job_kind *kind) {
+    return running.kind == kind ? &running : NULL;
+}
 
 bool save_job_is_idle(void) { return running.kind == NULL; }
 
@@ -47,7 +49,8 @@ bool save_job_anything_waits(void) { return queue.count > 0; }
 void save_job_begin_next(void) {
     while (save_job_is_idle() && queue.count > 0) {
         struct buf why = { 0 };
-        (void)save_job_begin(queue.kinds[0], &why); /* the log says what is wrong; nobody waits for an answer */
+        (void)save_job_begin(queue.kinds[0],
+                             &why); /* the log says what is wrong; nobody waits for an answer */
         buf_release(&why);
     }
 }

@@ -83,8 +83,8 @@ static bool append_failed(const char *what, int error) {
     int before = atomic_exchange(&write_error, error);
     int64_t now = aof_io.now_us();
     if (before == 0 || now - file.logged_us >= LOG_EVERY_US) {
-        LOG_WARNING("AOF: %s failed: %s. %zu bytes wait in memory and writes are refused until it succeeds",
-                    what, aof_errno_text(error), file.pending.len);
+        LOG_WARNING("%s: %s. %zu bytes wait in memory and writes are refused until it succeeds", what,
+                    aof_errno_text(error), file.pending.len);
         file.logged_us = now;
     }
     return false;
@@ -93,7 +93,8 @@ static bool append_failed(const char *what, int error) {
 /* Always false, for `return`. `unsure`: what is written but may not be on disk, in words. */
 static bool sync_failed(int error, const char *unsure, uint64_t bytes) {
     if (atomic_exchange(&sync_error, error) != 0) return false;
-    LOG_WARNING("AOF: fsync failed: %s. Up to %llu bytes %s may be lost on disk; writes are refused until an "
+    LOG_WARNING("Fail to fsync the AOF file: %s. Up to %llu bytes %s may be lost on disk; writes are refused "
+                "until an "
                 "fsync succeeds",
                 aof_errno_text(error), (unsigned long long)bytes, unsure);
     return false;
@@ -102,7 +103,7 @@ static bool sync_failed(int error, const char *unsure, uint64_t bytes) {
 static void append_succeeded(void) {
     if (atomic_load_explicit(&write_error, memory_order_relaxed) == 0) return;
     atomic_store(&write_error, 0);
-    LOG_WARNING("AOF: writing succeeds again; writes are accepted");
+    LOG_WARNING("AOF write error looks solved. The server can write again.");
 }
 
 static void sync_succeeded(void) {
@@ -153,22 +154,34 @@ static void wait_before_write(void) {
     if (UNLIKELY(us > 0)) usleep((useconds_t)us);
 }
 
+/* A write that failed may have been begun. Leaves errno alone. */
+static const char *what_failed(void) NEEDS(file_lock);
+static const char *what_failed(void) {
+    int error = errno;
+    struct stat facts;
+    bool some = fstat(file.fd, &facts) == 0 && (uint64_t)facts.st_size > file.size;
+    errno = error;
+    return some ? "Short write while writing to the AOF file" : "Error writing to the AOF file";
+}
+
 /* Writes `pending` whole, and syncs it under `always`; or leaves file and `pending` as they were. */
 static bool append_pending(void) NEEDS(file_lock);
 static bool append_pending(void) {
     if (!settle_retired()) return false;
-    if (file.must_cut && !cut_back()) return append_failed("cutting off an unfinished write", errno);
+    if (file.must_cut && !cut_back())
+        return append_failed("Error writing to the AOF file: cutting off an unfinished write", errno);
     bool sync = policy_now() == FSYNC_ALWAYS;
     size_t batch = file.pending.len; /* the sum is part of what is written, not of what waits */
     if (aof_notes_have_sums()) aof_note_add_sum(&file.pending);
     wait_before_write();
     bool wrote = aof_write_all(file.fd, buf_slice(&file.pending));
+    const char *what = wrote ? "Fail to fsync the AOF file" : what_failed();
     if (!wrote || (sync && aof_io.fdatasync(file.fd) != 0)) {
         int error = errno;
         if (!cut_back())
             LOG_WARNING("AOF: cutting off an unfinished write failed too: %s", aof_errno_text(errno));
         file.pending.len = batch;
-        return append_failed(wrote ? "fsync" : "write", error);
+        return append_failed(what, error);
     }
     file.size += file.pending.len;
     if (file.pending.room > BUFFER_KEPT) buf_release(&file.pending);
@@ -212,7 +225,11 @@ enum commit aof_commit(uint64_t offset) {
 
 static void finish_sync(uint64_t target, int error, int64_t took_us) NEEDS(file_lock);
 static void finish_sync(uint64_t target, int error, int64_t took_us) {
-    if (took_us > SLOW_SYNC_US) atomic_fetch_add_explicit(&delayed_fsyncs, 1, memory_order_relaxed);
+    if (took_us > SLOW_SYNC_US) {
+        atomic_fetch_add_explicit(&delayed_fsyncs, 1, memory_order_relaxed);
+        LOG_NOTICE("Asynchronous AOF fsync is taking too long (disk is busy?): it took %lld ms",
+                   (long long)took_us / 1000);
+    }
     if (error == 0) {
         raise_synced(target);
         sync_succeeded();

@@ -286,12 +286,13 @@ static bool is_type(struct slice type) { return type.len == 1 && strchr("bhi", t
 /* NULL, or what is wrong with this file after those that were read before. */
 static const char *objection(const struct aof_manifest *m, const struct line *line, uint64_t seq) {
     if (!is_plain_name(line->name)) return "a file's name must not be empty or a path";
-    if (!is_type(line->type)) return "the type of a file is b, h or i";
+    if (!is_type(line->type)) return "Unknown AOF file type: it is b, h or i";
     if (has_name(m, line->name)) return "a file is named twice";
-    if (line->type.ptr[0] == AOF_FILE_BASE && aof_manifest_base(m)) return "there are two base files";
+    if (line->type.ptr[0] == AOF_FILE_BASE && aof_manifest_base(m))
+        return "Found duplicate base file information";
     const struct aof_file *last = aof_manifest_last_incr(m);
     if (line->type.ptr[0] == AOF_FILE_INCR && last && seq <= last->seq)
-        return "the numbers of incremental files do not rise";
+        return "Found a non-monotonic sequence number";
     return NULL;
 }
 
@@ -318,7 +319,7 @@ static const char *add_line(struct aof_manifest *m, struct slice text) {
 
 static bool broken(struct aof_manifest *m, struct buf *error, size_t line, const char *why) {
     aof_manifest_release(m);
-    buf_printf(error, "line %zu of the manifest: %s", line, why);
+    buf_printf(error, "Invalid AOF manifest file format: line %zu of the manifest: %s", line, why);
     return false;
 }
 
@@ -346,7 +347,7 @@ bool aof_manifest_parse(struct slice text, struct aof_manifest *m, struct buf *e
         const char *wrong = line.len == 0 ? "an empty line" : add_line(m, line);
         if (wrong) return broken(m, error, number, wrong);
     }
-    if (m->count == 0) return broken(m, error, number, "it names no file");
+    if (m->count == 0) return broken(m, error, number, "Found an empty AOF manifest");
     base_first(m);
     return true;
 }

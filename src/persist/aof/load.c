@@ -49,8 +49,10 @@ static bool cut(const struct part *part, const struct aof_read *read, enum aof_r
     int fd = aof_io.open(part->path, O_WRONLY, 0);
     bool done = fd >= 0 && aof_io.ftruncate(fd, (off_t)read->good) == 0 && aof_io.fsync(fd) == 0;
     if (done) {
+        LOG_WARNING("Truncating the AOF %s at offset %llu", part->name, LLU(read->good));
         LOG_WARNING("AOF file %s: cut at offset %llu: the last %llu bytes were %s", part->name,
                     LLU(read->good), LLU(read->size - read->good), what_is_cut(read, end));
+        LOG_WARNING("AOF loaded anyway because aof-load-truncated is enabled");
     } else {
         LOG_WARNING("AOF file %s: its last %llu bytes are %s, and cutting them off failed: %s", part->name,
                     LLU(read->size - read->good), what_is_cut(read, end), aof_errno_text(errno));
@@ -63,11 +65,13 @@ static void refuse_tail(const struct part *part, const struct aof_read *read, en
     const char *advice = !part->is_last                ? "only the last file may end so"
                          : aof_settings.load_truncated ? "see aof-load-corrupt-tail-max-size"
                                                        : "aof-load-truncated is 'no'";
+    LOG_WARNING("Unexpected end of file reading the append only file: %s", part->name);
     LOG_WARNING("AOF file %s, offset %llu: it ends with %llu bytes of %s; not loaded: %s", part->name,
                 LLU(read->good), LLU(read->size - read->good), what_is_cut(read, end), advice);
 }
 
 static void refuse_damage(const struct part *part, const struct aof_read *read) {
+    LOG_WARNING("Bad file format reading the append only file: %s", part->name);
     LOG_WARNING(
         "AOF file %s, offset %llu: damaged: %.*s. The last whole command ends at offset %llu of %llu. "
         "Not loaded: make a backup of all AOF files; then %s",
@@ -231,7 +235,9 @@ static bool measure(const struct aof_manifest *m, uint64_t *total) {
         if (m->files[i].type == AOF_FILE_HISTORY) continue;
         all = aof_file_size(aof_path_in_folder(&path, m->files[i].name), &size);
         *total += size;
-        if (!all) LOG_WARNING("AOF file %s is named by the manifest but does not exist", m->files[i].name);
+        if (!all)
+            LOG_WARNING("AOF file %s is named by the manifest but does not exist: %s", m->files[i].name,
+                        aof_errno_text(ENOENT));
     }
     buf_release(&path);
     return all;

@@ -87,6 +87,7 @@ static void remove_history(void *arg) {
         const char *name = h->files.files[i - 1].name;
         buf_clear(&path);
         buf_printf(&path, "%.*s/%s%c", SLICE_ARG(buf_slice(&h->folder)), name, '\0');
+        LOG_NOTICE("Removing the history file %s in the background", name);
         if (aof_io.unlink(path.ptr) == 0 || errno == ENOENT) continue;
         LOG_WARNING("AOF: cannot remove the history file %s: %s", name, aof_errno_text(errno));
         aof_manifest_remove(&h->files, i - 1);
@@ -136,6 +137,7 @@ static int open_file(const char *name, int flags, uint64_t *size, struct buf *er
 static int create_file(const char *name, struct buf *error) {
     struct buf folder = { 0 };
     uint64_t size;
+    LOG_NOTICE("Creating AOF incr file %s", name);
     int fd = open_file(name, O_CREAT | O_TRUNC, &size, error);
     if (fd >= 0 && !aof_folder_sync(aof_path_of_folder(&folder), error)) {
         close(fd);

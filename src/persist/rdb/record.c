@@ -99,7 +99,7 @@ static enum rdb_decoded refuse(const struct rdb_record *record, const struct rdb
                       "The file holds a value of the module type '%s', and this server has no modules", name);
     } else {
         uint64_t found = record->body_offset + (uint64_t)(in->at - (const unsigned char *)record->body.ptr);
-        rdb_error_set(e, found, "read-object-value", "The value is damaged");
+        rdb_error_set(e, found, "read-object-value", "The value is damaged (integrity check failed)");
     }
     return RDB_DECODED_BROKEN;
 }

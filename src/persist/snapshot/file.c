@@ -19,6 +19,9 @@
 
 static void fail(struct snapshot_file *f, const char *what) {
     int error = errno;
+    if (!f->failed && !f->plan->is_aof_base)
+        buf_append(&f->error, f->fd < 0 ? LIT("Failed opening the temp RDB file: ")
+                                        : LIT("Write error saving DB on disk: "));
     if (!f->failed) buf_printf(&f->error, "cannot %s %s: %s", what, f->plan->path, aof_errno_text(error));
     f->failed = true;
 }
