@@ -10,7 +10,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LAST_WORDS_S 2 /* the log's lock may be held by the one that crashed: the alarm ends a wait for it */
+#define LAST_WORDS_S                                                                      \
+    2 /* the log's lock may be held by the one that crashed: the alarm ends a wait for it \
+       */
 
 static void on_crash(int sig) {
     signal(SIGALRM, SIG_DFL);

@@ -106,8 +106,7 @@ static bool load_file(struct loader *l, const char *path, struct rdb_plan plan, 
 
 static const char *rdb_path(struct buf *out) {
     buf_printf(out, "%s/%s", options.dir, options.dbfilename);
-    buf_append_byte(out, '\0');
-    return out->ptr;
+    return buf_cstr(out);
 }
 
 /* A file that is there and cannot be looked at counts as one: loading it says why. */

@@ -124,7 +124,8 @@ static void the_rest_answers(void **state) {
     static const struct exchange rows[] = {
         { "DEBUG STRINGMATCH-LEN a*c abbc", ":1" },
         { "DEBUG STRINGMATCH-LEN a*c abbd", ":0" },
-        { "DEBUG HELP", "*[+DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:, +AOF-FLUSH-SLEEP..." },
+        { "DEBUG HELP",
+          "*[+DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:, +AOF-FLUSH-SLEEP..." },
         { "DEBUG FOO", "-ERR unknown subcommand or wrong number of arguments for 'FOO'. Try DEBUG HELP." },
         { "DEBUG OBJECT",
           "-ERR unknown subcommand or wrong number of arguments for 'OBJECT'. Try DEBUG HELP." },

@@ -55,7 +55,8 @@ static void a_start_and_an_end_say_what_they_do(void **state) {
 
 static void saving_and_rewriting_say_what_they_do(void **state) {
     (void)state;
-    struct server *s = server_start("--appendonly", "yes", "--save", "1 3", "--rdb-key-save-delay", "0", NULL);
+    struct server *s =
+        server_start("--appendonly", "yes", "--save", "1 3", "--rdb-key-save-delay", "0", NULL);
     struct client *c = server_connect(s);
     assert_reply(c, "MSET a 1 b 2 c 3", "+OK");
     assert_reply(c, "INCRBY n 1", ":1");
@@ -130,7 +131,7 @@ static void bad_files_of_an_aof_are_named_in_known_words(void **state) {
             server_restart(s);
             assert_says(server_log(s), f->phrase);
         } else {
-            const char *args[] = { "--appendonly", "yes",         "--aof-load-truncated", f->truncated, "--dir",
+            const char *args[] = { "--appendonly",   "yes", "--aof-load-truncated", f->truncated, "--dir",
                                    server_folder(s), NULL };
             struct text log = { 0 };
             assert_int_equal(server_run_to_end(&(struct server_plan){ .args = args }, &log), 1);

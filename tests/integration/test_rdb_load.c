@@ -292,10 +292,10 @@ static void files_that_cannot_be_loaded_are_refused_with_the_reason(void **state
         const struct text file;
         const char *says;
     } rows[] = {
-        { FILE_OF("\xfe\0\0\1k\1v\0\1k\1w"),
-          "dump.rdb: Internal error in RDB reading offset 16, key 'k', type 0 (string): The key is there already" },
-        { FILE_OF("\xfe\x10\0\1k\1v"),
-          "dump.rdb: Internal error in RDB reading offset 11: The file has a database 16, and 'databases' allows 16" },
+        { FILE_OF("\xfe\0\0\1k\1v\0\1k\1w"), "dump.rdb: Internal error in RDB reading offset 16, key 'k', "
+                                             "type 0 (string): The key is there already" },
+        { FILE_OF("\xfe\x10\0\1k\1v"), "dump.rdb: Internal error in RDB reading offset 11: The file has a "
+                                       "database 16, and 'databases' allows 16" },
         { FILE_OF("\x10\4hash\5hello"),
           "key 'hash', type 16 (hash-listpack): The value is damaged (integrity check failed)" },
         { FILE_OF("\x07\1k\x81\1\2\3\4\5\6\7\10\0"),

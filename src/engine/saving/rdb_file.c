@@ -3,6 +3,7 @@
  * It is written as "temp-<pid>.rdb" (SAVE: "temp-save-<pid>.rdb") beside the file whose place it takes. */
 #include "rdb_file.h"
 #include "trivet/base/clock.h"
+#include "trivet/base/file.h"
 #include "trivet/base/lock.h"
 #include "trivet/base/log.h"
 #include "trivet/base/mem.h"
@@ -34,8 +35,8 @@ static char *path_of(const char *name) {
 
 static char *temporary_path(const char *kind) {
     struct buf name = { 0 };
-    buf_printf(&name, "temp-%s%d.rdb%c", kind, (int)getpid(), '\0');
-    char *path = path_of(name.ptr);
+    buf_printf(&name, "temp-%s%d.rdb", kind, (int)getpid());
+    char *path = path_of(buf_cstr(&name));
     buf_release(&name);
     return path;
 }
@@ -47,7 +48,7 @@ static bool publish(void *arg, struct buf *error) {
     if (target.superseded)
         buf_append(error, LIT("a newer snapshot was written meanwhile"));
     else
-        done = snapshot_place_file(target.temporary, target.path, error);
+        done = file_rename(target.temporary, target.path, error);
     lock_drop(&target.lock);
     return done;
 }
@@ -118,7 +119,7 @@ struct direct {
 
 static bool publish_directly(void *arg, struct buf *error) {
     const struct direct *d = arg;
-    return snapshot_place_file(d->from, d->to, error);
+    return file_rename(d->from, d->to, error);
 }
 
 static bool write_file(struct buf *error) {
@@ -169,11 +170,12 @@ void rdb_file_remove_leftovers(void) {
         pid_t owner = owner_of(entry->d_name);
         if (owner == 0 || (owner != getpid() && (kill(owner, 0) == 0 || errno != ESRCH))) continue;
         buf_clear(&path);
-        buf_printf(&path, "%s/%s%c", options.dir, entry->d_name, '\0');
-        if (unlink(path.ptr) == 0)
+        buf_printf(&path, "%s/%s", options.dir, entry->d_name);
+        if (file_io.unlink(buf_cstr(&path)) == 0)
             LOG_NOTICE("Removed %s, a snapshot that was not finished", entry->d_name);
         else
-            LOG_WARNING("Cannot remove the unfinished snapshot %s: %s", entry->d_name, strerror(errno));
+            LOG_WARNING("Cannot remove the unfinished snapshot %s: %s", entry->d_name,
+                        file_errno_text(errno));
     }
     if (folder) closedir(folder);
     buf_release(&path);

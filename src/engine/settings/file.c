@@ -6,6 +6,7 @@
  * does not start then. */
 #include "rows.h"
 
+#include "trivet/base/file.h"
 #include "trivet/base/mem.h"
 #include "trivet/resp/parser.h"
 #include <errno.h>
@@ -37,20 +38,10 @@ const char *options_file(void) { return config_path ? config_path : ""; }
 
 /* ---- Reading and quoting ---- */
 
-static bool read_all(int fd, struct buf *out) {
-    for (;;) {
-        char *room = buf_reserve(out, 4096);
-        ssize_t got = read(fd, room, 4096);
-        if (got == 0) return true;
-        if (got < 0 && errno != EINTR) return false;
-        if (got > 0) out->len += (size_t)got;
-    }
-}
-
 bool options_read_file(const char *path, struct buf *out) {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return false;
-    bool done = read_all(fd, out);
+    bool done = file_read_all(fd, SIZE_MAX, out);
     int reason = errno;
     close(fd);
     errno = reason;
@@ -293,7 +284,7 @@ static bool load_config_file(struct loader *l, const char *path) {
 
 static bool load_stdin(struct loader *l) {
     struct buf text = { 0 };
-    bool loaded = read_all(STDIN_FILENO, &text);
+    bool loaded = file_read_all(STDIN_FILENO, SIZE_MAX, &text);
     if (!loaded) buf_printf(l->error, "Fatal error, can't read the configuration: %s", strerror(errno));
     struct source s = { .title = "the configuration from standard input", .has_lines = true };
     loaded = loaded && load_text(l, &s, buf_slice(&text));

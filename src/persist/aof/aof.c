@@ -81,10 +81,10 @@ static enum fsync_policy policy_now(void) { return atomic_load_explicit(&policy,
 static bool append_failed(const char *what, int error) NEEDS(file_lock);
 static bool append_failed(const char *what, int error) {
     int before = atomic_exchange(&write_error, error);
-    int64_t now = aof_io.now_us();
+    int64_t now = file_io.now_us();
     if (before == 0 || now - file.logged_us >= LOG_EVERY_US) {
         LOG_WARNING("%s: %s. %zu bytes wait in memory and writes are refused until it succeeds", what,
-                    aof_errno_text(error), file.pending.len);
+                    file_errno_text(error), file.pending.len);
         file.logged_us = now;
     }
     return false;
@@ -96,7 +96,7 @@ static bool sync_failed(int error, const char *unsure, uint64_t bytes) {
     LOG_WARNING("Fail to fsync the AOF file: %s. Up to %llu bytes %s may be lost on disk; writes are refused "
                 "until an "
                 "fsync succeeds",
-                aof_errno_text(error), (unsigned long long)bytes, unsure);
+                file_errno_text(error), (unsigned long long)bytes, unsure);
     return false;
 }
 
@@ -117,7 +117,7 @@ static void sync_succeeded(void) {
 /* Removes what a failed append left behind. */
 static bool cut_back(void) NEEDS(file_lock);
 static bool cut_back(void) {
-    file.must_cut = aof_io.ftruncate(file.fd, (off_t)file.size) != 0;
+    file.must_cut = file_io.ftruncate(file.fd, (off_t)file.size) != 0;
     return !file.must_cut;
 }
 
@@ -139,7 +139,7 @@ static bool settle_retired(void) {
     while (UNLIKELY(file.retired >= 0) && file.syncs > 0)
         pthread_cond_wait(&file.synced_all, &file_lock.mutex);
     if (file.retired < 0) return true; /* perhaps another thread settled it while this one waited */
-    if (aof_io.fdatasync(file.retired) != 0) {
+    if (file_io.fdatasync(file.retired) != 0) {
         /* Not a failed append: perhaps no byte waits, and then no append would come to clear that. */
         return sync_failed(errno, "of the file before", atomic_load(&written) - atomic_load(&synced));
     }
@@ -174,12 +174,12 @@ static bool append_pending(void) {
     size_t batch = file.pending.len; /* the sum is part of what is written, not of what waits */
     if (aof_notes_have_sums()) aof_note_add_sum(&file.pending);
     wait_before_write();
-    bool wrote = aof_write_all(file.fd, buf_slice(&file.pending));
+    bool wrote = file_write_all(file.fd, buf_slice(&file.pending));
     const char *what = wrote ? "Fail to fsync the AOF file" : what_failed();
-    if (!wrote || (sync && aof_io.fdatasync(file.fd) != 0)) {
+    if (!wrote || (sync && file_io.fdatasync(file.fd) != 0)) {
         int error = errno;
         if (!cut_back())
-            LOG_WARNING("AOF: cutting off an unfinished write failed too: %s", aof_errno_text(errno));
+            LOG_WARNING("AOF: cutting off an unfinished write failed too: %s", file_errno_text(errno));
         file.pending.len = batch;
         return append_failed(what, error);
     }
@@ -257,10 +257,10 @@ static bool sync_file(void) {
     }
     lock_drop(&file_lock);
     if (!needed) return true;
-    int64_t begin = aof_io.now_us();
-    int error = aof_io.fdatasync(fd) == 0 ? 0 : errno;
+    int64_t begin = file_io.now_us();
+    int error = file_io.fdatasync(fd) == 0 ? 0 : errno;
     lock_take(&file_lock);
-    finish_sync(target, error, aof_io.now_us() - begin);
+    finish_sync(target, error, file_io.now_us() - begin);
     lock_drop(&file_lock);
     return error == 0;
 }
@@ -313,7 +313,7 @@ static bool start_syncer(struct buf *error) {
     pthread_condattr_destroy(&steady);
     syncer.stopping = false;
     if (thread_start(&syncer.thread, "aof-sync", sync_each_second, NULL)) return true;
-    buf_printf(error, "cannot start a thread: %s", aof_errno_text(errno));
+    buf_printf(error, "cannot start a thread: %s", file_errno_text(errno));
     pthread_cond_destroy(&syncer.wake);
     return false;
 }
@@ -382,8 +382,8 @@ static bool flush_and_close(void) {
     while (file.syncs > 0) pthread_cond_wait(&file.synced_all, &file_lock.mutex);
     bool done = settle_retired() && write_up_to(journal_offset());
     if (!done && file.must_cut && !cut_back()) LOG_WARNING("AOF: the file ends with an unfinished write");
-    if (aof_io.fdatasync(file.fd) != 0) {
-        LOG_WARNING("AOF: the last fsync failed: %s", aof_errno_text(errno));
+    if (file_io.fdatasync(file.fd) != 0) {
+        LOG_WARNING("AOF: the last fsync failed: %s", file_errno_text(errno));
         done = false;
     }
     if (done) raise_synced(journal_offset());
@@ -428,7 +428,7 @@ bool aof_is_failing(void) { return error_now() != 0; }
 void aof_failure(struct buf *out) {
     int error = error_now();
     buf_clear(out);
-    if (error != 0) buf_append(out, slice_of(aof_errno_text(error)));
+    if (error != 0) buf_append(out, slice_of(file_errno_text(error)));
 }
 
 void aof_info(struct aof_info *out) {

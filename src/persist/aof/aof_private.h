@@ -11,23 +11,8 @@
 #ifndef PERSIST_AOF_AOF_PRIVATE_H
 #define PERSIST_AOF_AOF_PRIVATE_H
 
+#include "trivet/base/file.h"
 #include "trivet/persist/aof/aof.h"
-#include <sys/types.h>
-
-/* Every system call that changes the disk goes through this table, so that a test can make each call site
- * fail once, or end the process there. Set before the first aof_ call, never while an AOF is open. */
-struct aof_io {
-    int (*open)(const char *path, int flags, mode_t mode);
-    ssize_t (*write)(int fd, const void *bytes, size_t len);
-    int (*fdatasync)(int fd);
-    int (*fsync)(int fd);
-    int (*ftruncate)(int fd, off_t length);
-    int (*rename)(const char *from, const char *to);
-    int (*unlink)(const char *path);
-    int (*mkdir)(const char *path, mode_t mode);
-    int64_t (*now_us)(void);
-};
-extern struct aof_io aof_io;
 
 /* ---- aof.c ---- */
 
@@ -89,18 +74,9 @@ const char *aof_path_of_old_file(struct buf *out); /* a single AOF from before t
 
 /* Makes the folder if there is none, durably. */
 MUST_CHECK bool aof_folder_make(struct buf *error);
-/* Makes what was created, renamed and removed in a folder durable. */
-MUST_CHECK bool aof_folder_sync(const char *path, struct buf *error);
-/* The length of a regular file; false if there is none. */
-MUST_CHECK bool aof_file_size(const char *path, uint64_t *size);
 /* True if a non-empty incremental file lies in the folder; its name goes to `name`. For a folder without a
  * manifest: such a file holds somebody's data. */
 bool aof_folder_has_incr(struct buf *name);
-
-/* write(2) until all is written; false (errno) on the first error. */
-MUST_CHECK bool aof_write_all(int fd, struct slice bytes);
-/* The text of an errno value. */
-const char *aof_errno_text(int error);
 
 /* ---- aof_record.c ---- */
 

@@ -34,7 +34,7 @@ static void report(const struct reader *r) {
 }
 
 static enum aof_read_end failed(struct aof_read *out, const char *what) {
-    buf_printf(&out->reason, "%s: %s", what, aof_errno_text(errno));
+    buf_printf(&out->reason, "%s: %s", what, file_errno_text(errno));
     return AOF_READ_FAILED;
 }
 
@@ -166,7 +166,7 @@ static enum aof_read_end read_opened(struct reader *r) {
 enum aof_read_end aof_read_file(const char *path, const struct aof_load *how, uint64_t before, uint64_t total,
                                 struct aof_read *out) {
     *out = (struct aof_read){ 0 };
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = file_io.open(path, O_RDONLY, 0);
     if (fd < 0) return failed(out, "cannot open");
     struct reader *r = mem_alloc_zero(sizeof *r);
     r->how = how;

@@ -86,10 +86,10 @@ static void remove_history(void *arg) {
     for (size_t i = h->files.count; i > 0; i--) {
         const char *name = h->files.files[i - 1].name;
         buf_clear(&path);
-        buf_printf(&path, "%.*s/%s%c", SLICE_ARG(buf_slice(&h->folder)), name, '\0');
+        buf_printf(&path, "%.*s/%s", SLICE_ARG(buf_slice(&h->folder)), name);
         LOG_NOTICE("Removing the history file %s in the background", name);
-        if (aof_io.unlink(path.ptr) == 0 || errno == ENOENT) continue;
-        LOG_WARNING("AOF: cannot remove the history file %s: %s", name, aof_errno_text(errno));
+        if (file_io.unlink(buf_cstr(&path)) == 0 || errno == ENOENT) continue;
+        LOG_WARNING("AOF: cannot remove the history file %s: %s", name, file_errno_text(errno));
         aof_manifest_remove(&h->files, i - 1);
     }
     buf_release(&path);
@@ -120,13 +120,13 @@ static void post_history(const struct aof_manifest *m) {
 static int open_file(const char *name, int flags, uint64_t *size, struct buf *error) {
     struct buf path = { 0 };
     struct stat facts;
-    int fd = aof_io.open(aof_path_in_folder(&path, name), O_WRONLY | O_APPEND | flags, 0644);
+    int fd = file_io.open(aof_path_in_folder(&path, name), O_WRONLY | O_APPEND | flags, 0644);
     if (fd >= 0 && fstat(fd, &facts) != 0) {
         close(fd);
         fd = -1;
     }
     if (fd < 0)
-        buf_printf(error, "cannot open %s: %s", path.ptr, aof_errno_text(errno));
+        buf_printf(error, "cannot open %s: %s", path.ptr, file_errno_text(errno));
     else
         *size = (uint64_t)facts.st_size;
     buf_release(&path);
@@ -139,7 +139,7 @@ static int create_file(const char *name, struct buf *error) {
     uint64_t size;
     LOG_NOTICE("Creating AOF incr file %s", name);
     int fd = open_file(name, O_CREAT | O_TRUNC, &size, error);
-    if (fd >= 0 && !aof_folder_sync(aof_path_of_folder(&folder), error)) {
+    if (fd >= 0 && !file_sync_folder(aof_path_of_folder(&folder), error)) {
         close(fd);
         fd = -1;
     }
@@ -159,7 +159,7 @@ static uint64_t others_size(const struct aof_manifest *m) {
     for (size_t i = 0; i < m->count; i++) {
         uint64_t size;
         if (m->files[i].type == AOF_FILE_HISTORY || &m->files[i] == aof_manifest_last_incr(m)) continue;
-        if (aof_file_size(aof_path_in_folder(&path, m->files[i].name), &size)) sum += size;
+        if (file_size(aof_path_in_folder(&path, m->files[i].name), &size)) sum += size;
     }
     buf_release(&path);
     return sum;
@@ -196,12 +196,12 @@ static int open_last_incr(struct aof_manifest *m, uint64_t *size, struct buf *er
  * would still take away, from under what is appended now. */
 static bool settle_folder(const struct aof_manifest *m, struct buf *error) {
     struct buf path = { 0 };
-    bool done = aof_folder_sync(aof_path_of_folder(&path), error);
+    bool done = file_sync_folder(aof_path_of_folder(&path), error);
     for (size_t i = 0; i < m->count && done; i++) {
         if (m->files[i].type != AOF_FILE_INCR) continue;
-        int fd = aof_io.open(aof_path_in_folder(&path, m->files[i].name), O_RDONLY, 0);
-        done = fd >= 0 && aof_io.fdatasync(fd) == 0;
-        if (!done) buf_printf(error, "cannot fsync %s: %s", path.ptr, aof_errno_text(errno));
+        int fd = file_io.open(aof_path_in_folder(&path, m->files[i].name), O_RDONLY, 0);
+        done = fd >= 0 && file_io.fdatasync(fd) == 0;
+        if (!done) buf_printf(error, "cannot fsync %s: %s", path.ptr, file_errno_text(errno));
         if (fd >= 0) close(fd);
     }
     buf_release(&path);
@@ -212,7 +212,7 @@ static bool settle_folder(const struct aof_manifest *m, struct buf *error) {
 static void remove_unfinished_base(void) {
     struct buf path = { 0 };
     uint64_t size;
-    if (aof_file_size(aof_path_of_new_base(&path), &size) && aof_io.unlink(path.ptr) == 0)
+    if (file_size(aof_path_of_new_base(&path), &size) && file_io.unlink(path.ptr) == 0)
         LOG_NOTICE("AOF: removed %s, which a rewrite did not finish", path.ptr);
     buf_release(&path);
 }
@@ -239,11 +239,11 @@ bool aof_open(struct buf *error) {
 static bool adopt_base(struct aof_manifest *m, const char *written, bool is_rdb, struct buf *error) {
     struct buf path = { 0 };
     const struct aof_file *f = aof_manifest_add_next(m, AOF_FILE_BASE, is_rdb ? "base.rdb" : "base.aof");
-    bool done = aof_io.rename(written, aof_path_in_folder(&path, f->name)) == 0;
+    bool done = file_io.rename(written, aof_path_in_folder(&path, f->name)) == 0;
     if (!done)
-        buf_printf(error, "cannot rename to %s: %s", path.ptr, aof_errno_text(errno));
+        buf_printf(error, "cannot rename to %s: %s", path.ptr, file_errno_text(errno));
     else
-        done = aof_folder_sync(aof_path_of_folder(&path), error);
+        done = file_sync_folder(aof_path_of_folder(&path), error);
     buf_release(&path);
     return done;
 }
@@ -268,7 +268,7 @@ bool aof_start_anew(aof_write_base *write_base, void *arg, bool is_rdb, struct b
     lock_take(&manifest_lock);
     done = done && adopt_base(&m, path.ptr, is_rdb, error);
     /* A leftover is overwritten by the next try; removing it only saves space. */
-    if (!done && path.len > 0) (void)aof_io.unlink(path.ptr);
+    if (!done && path.len > 0) (void)file_io.unlink(path.ptr);
     if (done) fd = create_incr(&m, error);
     done = fd >= 0 && aof_manifest_write(&m, error);
     if (fd >= 0 && !done) close(fd);
@@ -283,8 +283,8 @@ bool aof_start_anew(aof_write_base *write_base, void *arg, bool is_rdb, struct b
 /* Until it has a base, an incremental goes by a name that no start takes for data. */
 static const char *unnamed(struct buf *out, uint64_t seq) {
     buf_clear(out);
-    buf_printf(out, "temp-%s.%llu.incr.aof%c", aof_settings.filename, (unsigned long long)seq, '\0');
-    return out->ptr;
+    buf_printf(out, "temp-%s.%llu.incr.aof", aof_settings.filename, (unsigned long long)seq);
+    return buf_cstr(out);
 }
 
 /* No number comes twice while the process lives: a base that is late cannot be taken for another's. */
@@ -303,10 +303,10 @@ static bool give_name(struct aof_manifest *m, uint64_t seq, struct buf *error) {
     struct buf from = { 0 }, to = { 0 }, name = { 0 };
     aof_path_in_folder(&from, unnamed(&name, seq));
     buf_clear(&name);
-    buf_printf(&name, "%s.%llu.incr.aof%c", aof_settings.filename, (unsigned long long)seq, '\0');
-    aof_manifest_add(m, slice_of(name.ptr), seq, AOF_FILE_INCR);
-    bool done = aof_io.rename(from.ptr, aof_path_in_folder(&to, name.ptr)) == 0;
-    if (!done) buf_printf(error, "cannot rename %s to %s: %s", from.ptr, to.ptr, aof_errno_text(errno));
+    buf_printf(&name, "%s.%llu.incr.aof", aof_settings.filename, (unsigned long long)seq);
+    aof_manifest_add(m, buf_slice(&name), seq, AOF_FILE_INCR);
+    bool done = file_io.rename(from.ptr, aof_path_in_folder(&to, buf_cstr(&name))) == 0;
+    if (!done) buf_printf(error, "cannot rename %s to %s: %s", from.ptr, to.ptr, file_errno_text(errno));
     buf_release(&from);
     buf_release(&to);
     buf_release(&name);
@@ -314,8 +314,8 @@ static bool give_name(struct aof_manifest *m, uint64_t seq, struct buf *error) {
 }
 
 static void unlink_path(void *arg) {
-    if (aof_io.unlink(arg) != 0 && errno != ENOENT)
-        LOG_WARNING("AOF: cannot remove %s: %s", (char *)arg, aof_errno_text(errno));
+    if (file_io.unlink(arg) != 0 && errno != ENOENT)
+        LOG_WARNING("AOF: cannot remove %s: %s", (char *)arg, file_errno_text(errno));
     mem_free(arg);
 }
 
@@ -360,7 +360,7 @@ const char *aof_path_of_new_base(struct buf *out) { return aof_path_in_folder(ou
 static int open_named_incr(const struct aof_file *f, struct buf *error) {
     struct buf path = { 0 };
     uint64_t size;
-    int fd = aof_folder_sync(aof_path_of_folder(&path), error) ? open_file(f->name, 0, &size, error) : -1;
+    int fd = file_sync_folder(aof_path_of_folder(&path), error) ? open_file(f->name, 0, &size, error) : -1;
     buf_release(&path);
     return fd;
 }
@@ -444,7 +444,7 @@ static void remove_unnamed_base(const struct aof_file *base) {
     struct buf path = { 0 }, error = { 0 };
     bool unnamed = aof_manifest_read(&m, &error) != MANIFEST_BROKEN && !is_named(&m, base);
     if (unnamed)
-        (void)aof_io.unlink(aof_path_in_folder(&path, base->name)); /* else the next try replaces it */
+        (void)file_io.unlink(aof_path_in_folder(&path, base->name)); /* else the next try replaces it */
     aof_manifest_release(&m);
     buf_release(&path);
     buf_release(&error);
@@ -511,7 +511,7 @@ bool aof_is_there(void) {
     struct buf path = { 0 }, error = { 0 };
     uint64_t size;
     bool there =
-        aof_manifest_read(&m, &error) != MANIFEST_ABSENT || aof_file_size(aof_path_of_old_file(&path), &size);
+        aof_manifest_read(&m, &error) != MANIFEST_ABSENT || file_size(aof_path_of_old_file(&path), &size);
     aof_manifest_release(&m);
     buf_release(&path);
     buf_release(&error);

@@ -52,7 +52,7 @@ static bool may_begin_at(const struct aof_scan *s, uint64_t offset) {
 /* ---- ends ---- */
 
 static enum aof_read_end failed(struct aof_scan *s) {
-    buf_printf(&s->out->reason, "cannot read: %s", aof_errno_text(errno));
+    buf_printf(&s->out->reason, "cannot read: %s", file_errno_text(errno));
     return AOF_READ_FAILED;
 }
 

@@ -7,6 +7,7 @@
  * lie far behind are given back, so that loading does not count a file as this process' memory. */
 #include "scan.h"
 #include "trivet/base/crc.h"
+#include "trivet/base/file.h"
 #include "trivet/base/mem.h"
 #include "trivet/base/number.h"
 #include <endian.h>
@@ -91,11 +92,6 @@ static void add_up(struct rdb_reader *r) {
 
 /* ---- opening and closing ---- */
 
-static const char *error_text(int error) {
-    const char *text = strerrordesc_np(error);
-    return text ? text : "unknown error";
-}
-
 atomic_bool rdb_checksums_are_skipped;
 
 static struct rdb_reader *reader_new(const unsigned char *bytes, size_t len, struct rdb_rules rules) {
@@ -124,7 +120,7 @@ static struct rdb_reader *map_file(int fd, struct rdb_rules rules, struct buf *e
     if (st.st_size == 0) return rdb_reader_over(LIT(""), rules);
     void *bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (bytes == MAP_FAILED) {
-        buf_append(error, slice_of(error_text(errno)));
+        buf_append(error, slice_of(file_errno_text(errno)));
         return NULL;
     }
     (void)madvise(bytes, (size_t)st.st_size, MADV_SEQUENTIAL); /* a hint */
@@ -134,9 +130,9 @@ static struct rdb_reader *map_file(int fd, struct rdb_rules rules, struct buf *e
 }
 
 struct rdb_reader *rdb_reader_open(const char *path, struct rdb_rules rules, struct buf *error) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = file_io.open(path, O_RDONLY, 0);
     if (fd < 0) {
-        buf_append(error, slice_of(error_text(errno)));
+        buf_append(error, slice_of(file_errno_text(errno)));
         return NULL;
     }
     struct rdb_reader *r = map_file(fd, rules, error);

@@ -59,9 +59,6 @@ void snapshot_abandon(void);
 /* SAVE: writes the same file at once. Gate closed; another snapshot may be open. */
 MUST_CHECK bool snapshot_write_now(const struct snapshot_plan *plan, struct buf *error);
 
-/* Gives a durable file another name in the same folder, durably: for publish. */
-MUST_CHECK bool snapshot_place_file(const char *from, const char *to, struct buf *error);
-
 /* ---- how it goes; any thread ---- */
 
 struct snapshot_progress {
