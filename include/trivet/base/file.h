@@ -1,8 +1,8 @@
 /* file.h: files as the durable things need them: written whole, made durable, replaced in one step.
  *
  * Every system call that changes the disk goes through one table, so that a test can make each call fail
- * once, or end the process there. Functions that fail leave the reason in errno, and as text in `error` if that is
- * not NULL: "cannot <what> <path>: <errno's text>". Thread: any. */
+ * once, or end the process there. A function that fails leaves the reason in errno, and as text in `error`
+ * if that is not NULL: "cannot <what> <path>: <errno's text>". Thread: any. */
 #ifndef TRIVET_BASE_FILE_H
 #define TRIVET_BASE_FILE_H
 
@@ -43,7 +43,8 @@ MUST_CHECK bool file_sync_folder(const char *path, struct buf *error);
 /* A durable file gets another name in the same folder, durably. */
 MUST_CHECK bool file_rename(const char *from, const char *to, struct buf *error);
 /* The file has these bytes and these rights: at any moment, a power cut included, the old file is there or
- * the new one. It is written at `temporary` first, in the same folder; after a failure nothing is left there. */
+ * the new one. It is written at `temporary` first, in the same folder; after a failure nothing is left
+ * there. */
 MUST_CHECK bool file_replace(const char *path, const char *temporary, struct slice bytes, mode_t rights,
                              struct buf *error);
 

@@ -2,11 +2,11 @@
  * reader.
  *
  *   aof.c        the open file: writing, group commit, syncing, failure and recovery
- *   aof_rewrite.c which files there are: opening, a new base, history
- *   aof_files.c  the folder: names, manifest, making and replacing files so that a crash at any step loads
- *   aof_read.c   one file: runs its commands (behind aof_scan_private.h, which finds out which are sound)
- *   aof_check.c  one file, for the check tool
- *   aof_load.c   start-up: all files in order, what to do about a bad tail, the upgrade of an old single file
+ *   rewrite.c which files there are: opening, a new base, history
+ *   folder.c  the folder: names, manifest, making and replacing files so that a crash at any step loads
+ *   read.c   one file: runs its commands (behind scan.h, which finds out which are sound)
+ *   check.c  one file, for the check tool
+ *   load.c   start-up: all files in order, what to do about a bad tail, the upgrade of an old single file
  */
 #ifndef PERSIST_AOF_AOF_PRIVATE_H
 #define PERSIST_AOF_AOF_PRIVATE_H
@@ -25,7 +25,7 @@ MUST_CHECK bool aof_switch_file(int fd);
 /* The bytes of the other files, after a rewrite. */
 void aof_set_others_size(uint64_t bytes);
 
-/* ---- aof_files.c ---- */
+/* ---- folder.c ---- */
 
 /* The present settings; the strings are owned here. Changed by aof_configure only. */
 extern struct aof_settings aof_settings;
@@ -78,7 +78,7 @@ MUST_CHECK bool aof_folder_make(struct buf *error);
  * manifest: such a file holds somebody's data. */
 bool aof_folder_has_incr(struct buf *name);
 
-/* ---- aof_record.c ---- */
+/* ---- record.c ---- */
 
 enum aof_parse {
     AOF_RECORD, /* argv[0..argc-1], `used` bytes */
@@ -97,7 +97,7 @@ struct aof_record {
 enum aof_parse aof_parse_record(struct aof_record *r, struct slice bytes);
 void aof_record_release(struct aof_record *r);
 
-/* ---- aof_read.c ---- */
+/* ---- read.c ---- */
 
 enum aof_read_end {
     AOF_READ_WHOLE,   /* to the end of the file */

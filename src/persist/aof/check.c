@@ -1,4 +1,4 @@
-/* check.c: the scan of aof_scan.c for those who only want to know what it finds. */
+/* check.c: the scan of scan.c for those who only want to know what it finds. */
 #include "trivet/persist/aof/check.h"
 #include "scan.h"
 #include "trivet/base/mem.h"
@@ -46,8 +46,8 @@ enum aof_content aof_content(const char *path, uint64_t *size, struct buf *error
 /* ---- its commands ---- */
 
 static void conclude(struct aof_scan *s, enum aof_read_end end, struct aof_checked *out) {
-    out->ok_up_to = s->clear;
-    out->beyond = s->beyond;
+    out->ok_up_to = s->clear_end;
+    out->beyond = s->late_at;
     out->offset = s->out->offset;
     out->lines = s->lines;
     out->what = s->out->reason;
@@ -67,8 +67,8 @@ static void check_opened(int fd, uint64_t begin, int64_t until, struct aof_check
     struct aof_read read = { .size = out->size };
     enum aof_read_end end = AOF_READ_WHOLE;
     aof_scan_begin(s, fd, begin, &read);
-    s->until = until;
-    while (s->beyond == AOF_NOWHERE && aof_scan_ahead(s, &end)) continue;
+    s->until_s = until;
+    while (s->late_at == AOF_NOWHERE && aof_scan_ahead(s, &end)) continue;
     conclude(s, end, out);
     aof_scan_release(s);
     mem_free(s);

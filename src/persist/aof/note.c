@@ -1,4 +1,4 @@
-/* note.c: annotation lines, out and in; see aof_note_private.h for their form. They are read strictly: a
+/* note.c: annotation lines, out and in; see note.h for their form. They are read strictly: a
  * line that was written by aof_note_add_sum() and is not exactly so any more was damaged. */
 #include "note.h"
 #include "aof_private.h"

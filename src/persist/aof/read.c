@@ -1,7 +1,7 @@
 /* read.c: one append-only file, from its bytes to running commands.
  *
  * Two windows slide over the file: the scan's, which goes ahead and says up to where all is right
- * (aof_scan.c), and the runner's, which follows it up to there and runs what it finds. So when a command runs
+ * (scan.c), and the runner's, which follows it up to there and runs what it finds. So when a command runs
  * its frame, its transaction's end and its checksum have been looked at.
  *
  * MULTI and EXEC themselves are not run: nobody else is there to see the state in between.
@@ -129,7 +129,7 @@ static enum aof_read_end read_records(struct reader *r, uint64_t begin) {
     for (bool goes_on = true; goes_on;) {
         goes_on = aof_scan_ahead(&r->scan, &end);
         if (!goes_on && end == AOF_READ_FAILED) return end;
-        enum aof_read_end ran = run_up_to(r, r->scan.clear);
+        enum aof_read_end ran = run_up_to(r, r->scan.clear_end);
         if (ran != AOF_READ_WHOLE) return ran;
         report(r);
     }

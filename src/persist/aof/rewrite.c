@@ -44,8 +44,7 @@ static bool is_named(const struct aof_manifest *m, const struct aof_file *f) {
     return false;
 }
 
-/* Files of no use any more, and the folder they lie in, which need not be the present one when they are
- * removed. */
+/* Files that nobody needs any more, with their folder: 'dir' may be another one when they are removed. */
 struct history {
     struct aof_manifest files;
     struct buf folder;
@@ -192,8 +191,8 @@ static int open_last_incr(struct aof_manifest *m, uint64_t *size, struct buf *er
     return fd;
 }
 
-/* Makes durable what lies there: a process that was killed may have left names and bytes that a power cut
- * would still take away, from under what is appended now. */
+/* Makes durable what lies there. A process that was killed may have left names and bytes that are not: a
+ * power cut would take them away from under what is appended now. */
 static bool settle_folder(const struct aof_manifest *m, struct buf *error) {
     struct buf path = { 0 };
     bool done = file_sync_folder(aof_path_of_folder(&path), error);
@@ -208,7 +207,7 @@ static bool settle_folder(const struct aof_manifest *m, struct buf *error) {
     return done;
 }
 
-/* What a rewrite that did not come to its end left behind: it would take room until the next one. */
+/* A rewrite that did not finish left it; it would take room until the next rewrite. */
 static void remove_unfinished_base(void) {
     struct buf path = { 0 };
     uint64_t size;
@@ -261,8 +260,8 @@ bool aof_start_anew(aof_write_base *write_base, void *arg, bool is_rdb, struct b
     lock_take(&manifest_lock);
     bool done = aof_manifest_read(&m, error) != MANIFEST_BROKEN && aof_folder_make(error);
     make_history(&m, UINT64_MAX);
-    /* Shards are locked before files, never after. Meanwhile only history entries can leave the manifest on
-     * disk; they come back with ours and are found to be gone. */
+    /* The lock is dropped because shards are locked before files, never after. Meanwhile the manifest on disk
+     * can only lose history entries. Ours brings them back, and the next removal finds the files gone. */
     lock_drop(&manifest_lock);
     done = done && write_base(arg, aof_path_of_new_base(&path), error);
     lock_take(&manifest_lock);
@@ -280,14 +279,14 @@ bool aof_start_anew(aof_write_base *write_base, void *arg, bool is_rdb, struct b
     return done;
 }
 
-/* Until it has a base, an incremental goes by a name that no start takes for data. */
+/* The name of an incremental that has no base yet: no start takes such a file for data. */
 static const char *unnamed(struct buf *out, uint64_t seq) {
     buf_clear(out);
     buf_printf(out, "temp-%s.%llu.incr.aof", aof_settings.filename, (unsigned long long)seq);
     return buf_cstr(out);
 }
 
-/* No number comes twice while the process lives: a base that is late cannot be taken for another's. */
+/* No number is used twice while the process lives, so a late base is never taken for another's. */
 static int create_unnamed(struct aof_manifest *m, uint64_t *seq, struct buf *error) NEEDS(manifest_lock);
 static int create_unnamed(struct aof_manifest *m, uint64_t *seq, struct buf *error) {
     struct buf name = { 0 };
@@ -437,8 +436,8 @@ uint64_t aof_incr_in_use(void) {
     return seq;
 }
 
-/* The base has its name, but the manifest could not be replaced: it only takes room. If the manifest on disk
- * names it all the same (only the folder's fsync failed), it stays. */
+/* The base got its name, but the manifest could not be replaced: remove it, it only takes room. It stays if
+ * the manifest on disk does name it, because only the folder's fsync failed. */
 static void remove_unnamed_base(const struct aof_file *base) {
     struct aof_manifest m;
     struct buf path = { 0 }, error = { 0 };
@@ -458,9 +457,10 @@ static bool put_base(struct aof_manifest *m, bool is_rdb, struct buf *error) {
     bool done = adopted && aof_manifest_write(m, error);
     if (adopted && !done) remove_unnamed_base(aof_manifest_base(m));
     buf_release(&path);
-    /* Two manifests, the first without the incremental: a crash between its new name and the second one
-     * leaves a base that loads and a file that nobody speaks of. With one manifest it would leave such a file
-     * alone. */
+    /* The manifest is written twice. The first one names the base alone, then the incremental gets its name,
+     * then the second one names it too. After a crash in between, the base loads, and the incremental is a
+     * file that no manifest names. If the incremental got its name first, a crash would leave that file
+     * in a folder that may have no manifest at all, and a start refuses such a folder. */
     if (done && now.lacks_base) done = give_name(m, now.open_seq, error) && aof_manifest_write(m, error);
     return done;
 }

@@ -480,3 +480,17 @@ enum rdb_event rdb_reader_next(struct rdb_reader *r, struct rdb_item *item) {
         }
     }
 }
+
+/* ---- a whole file ---- */
+
+bool rdb_verify(const char *path, struct rdb_rules rules, struct buf *error) {
+    struct rdb_reader *r = rdb_reader_open(path, rules, error);
+    if (!r) return false;
+    struct rdb_item item;
+    enum rdb_event event;
+    do event = rdb_reader_next(r, &item);
+    while (event != RDB_EVENT_END && event != RDB_EVENT_BROKEN);
+    if (event == RDB_EVENT_BROKEN) rdb_error_describe(rdb_reader_error(r), error);
+    rdb_reader_close(r);
+    return event == RDB_EVENT_END;
+}

@@ -1,7 +1,7 @@
-/* file.c: the file of a snapshot, and SAVE, which needs no thread: with the gate closed nothing
- * changes while it writes.
+/* file.c: the file of a snapshot. SAVE writes it without a thread: with the gate closed nothing changes
+ * meanwhile.
  *
- * After the first failure nothing more is written; the reason waits until somebody asks. */
+ * After the first failure nothing more is written. The reason is kept for whoever asks at the end. */
 #include "trivet/persist/rdb/file.h"
 #include "snapshot_private.h"
 #include "trivet/base/crc.h"
@@ -100,7 +100,7 @@ static void put_sizes(struct rdb_out *out, uint32_t db) {
     rdb_put_length(out, keyspace_expires(db));
 }
 
-/* The sizes of all databases come first: entries come in no order of databases. */
+/* The sizes of all databases come first, because entries of different databases follow in any order. */
 static void put_head(struct snapshot_file *f) {
     struct rdb_out *out = &f->out;
     if (f->version >= RDB_VERSION_VALKEY)
@@ -129,7 +129,8 @@ void snapshot_file_open(struct snapshot_file *f, const struct snapshot_plan *pla
     if (!plan->as_commands) put_head(f);
 }
 
-/* An annotation at the end of a base of commands would gain nothing: what it lost, it would not miss. */
+/* A base of commands has no end mark. A checksum note there would prove nothing: if the end of the file is
+ * lost, the note is lost with it. */
 static void put_end(struct snapshot_file *f) {
     if (f->plan->as_commands) return;
     buf_append_byte(&f->out.bytes, (char)RDB_OP_EOF);

@@ -1,15 +1,15 @@
-/* snapshot.c: the thread that walks, and what commands hand over to it.
+/* snapshot.c: the thread that walks over the keyspace, and what commands hand over to it.
  *
- * The thread goes over the databases that had keys at the instant, shard by shard, a slice at a time. Between
- * two slices it takes along what commands left: images (`side`), big values (`parts`), flushed databases.
- * Only it writes to the file. The databases' numbers may change under it (SWAPDB): `origin` says which number
- * a database had at the instant.
+ * The thread visits the databases that had keys at the instant: shard by shard, a slice at a time. After each
+ * slice it takes along what commands left for it: images (`side`), big values (`parts`), flushed databases.
+ * Only the thread writes to the file. SWAPDB may change the number of a database meanwhile: `origin` says
+ * which number it had at the instant.
  *
- * When the file is given up (a failed write, snapshot_cancel), the walk goes on without writing: it marks the
- * entries as saved, so that the next snapshot begins with all of them equal. That takes a small part of the
- * time.
+ * When the file is given up (a write failed, or snapshot_cancel), the walk goes on without writing. It marks
+ * all entries as saved, so that the next snapshot begins with equal marks. That takes little time.
  *
- * Why a snapshot is closed by somebody else: only with the gate closed the keyspace may stop to call us. */
+ * The thread does not close the snapshot itself: the keyspace may stop calling us only while the gate is
+ * closed. */
 #include "trivet/persist/snapshot/snapshot.h"
 #include "snapshot_private.h"
 #include "trivet/base/background.h"

@@ -81,7 +81,7 @@ MUST_CHECK bool aof_begin_anew(struct buf *error);
 /* It waits for its base. */
 bool aof_lacks_base(void);
 
-/* Rewriting, in the steps of aof_rewrite.c. */
+/* Rewriting, in the steps of rewrite.c. */
 
 /* Makes the next incremental file. Any thread but a worker: it waits for the disk. */
 MUST_CHECK bool aof_rewrite_prepare(struct buf *error);
