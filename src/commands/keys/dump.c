@@ -86,7 +86,7 @@ static bool read_options(struct call *c, struct restore_plan *plan) {
 /* Under 'relaxed' maybe a payload can be read all the same; one in the journal was. */
 static bool version_may_be_read(const struct call *c, unsigned version) {
     return version <= RDB_VERSION_MAX || version == RDB_VERSION_VALKEY || options.rdb_version_check != 0 ||
-           c->source == FROM_JOURNAL;
+           c->origin->is_replay;
 }
 
 /* The type and the value of a payload whose footer is right. */
