@@ -14,6 +14,8 @@
     2 /* the log's lock may be held by the one that crashed: the alarm ends a wait for it \
        */
 
+#ifndef TRIVET_SANITIZE /* sanitizers have handlers of their own */
+
 static void on_crash(int sig) {
     signal(SIGALRM, SIG_DFL);
     alarm(LAST_WORDS_S);
@@ -22,7 +24,6 @@ static void on_crash(int sig) {
 }
 
 void crash_install(void) {
-#ifndef TRIVET_SANITIZE /* sanitizers have handlers of their own */
     static const int signals[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT };
     struct sigaction how;
     memset(&how, 0, sizeof how);
@@ -30,8 +31,13 @@ void crash_install(void) {
     how.sa_flags = (int)(SA_RESETHAND | SA_NODEFER);
     sigemptyset(&how.sa_mask);
     for (size_t i = 0; i < sizeof signals / sizeof signals[0]; i++) sigaction(signals[i], &how, NULL);
-#endif
 }
+
+#else
+
+void crash_install(void) {}
+
+#endif
 
 /* What assert() calls: the C library's own speaks to stderr only. */
 void __assert_fail(const char *condition, const char *file, unsigned line, const char *function) {
