@@ -44,12 +44,18 @@ static void *work(void *arg) {
     return arg;
 }
 
-void background_start(void) {
+static void set_running(bool now) {
     lock_take(&queue_lock);
-    assert(!running);
-    running = true;
+    assert(running != now);
+    running = now;
     lock_drop(&queue_lock);
-    thread = thread_start("background", work, NULL);
+}
+
+bool background_start(void) {
+    set_running(true);
+    bool started = thread_start(&thread, "background", work, NULL);
+    if (!started) set_running(false);
+    return started;
 }
 
 void background_stop(void) {

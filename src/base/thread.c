@@ -1,8 +1,8 @@
 /* thread.c: threads that leave all signals to the main thread. */
 #include "trivet/base/thread.h"
 #include "trivet/base/log.h"
+#include <errno.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define THREAD_NAME_MAX 16 /* the kernel's limit, NUL included */
@@ -16,7 +16,7 @@ static void cut_name(char out[THREAD_NAME_MAX], const char *name) {
     out[len] = '\0';
 }
 
-pthread_t thread_start(const char *name, void *(*run)(void *), void *arg) {
+bool thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void *arg) {
     sigset_t all, before;
     sigfillset(&all);
     /* These a thread sends itself: blocked, they would end the process without a word. */
@@ -24,18 +24,18 @@ pthread_t thread_start(const char *name, void *(*run)(void *), void *arg) {
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) sigdelset(&all, own[i]);
     /* A thread inherits the mask, so it never runs with a signal open, not even at first. */
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    pthread_t thread;
-    int error = pthread_create(&thread, NULL, run, arg);
+    int error = pthread_create(thread, NULL, run, arg);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (error != 0) {
-        LOG_WARNING("Cannot start the thread '%s': %s", name, strerror(error));
-        abort();
+        LOG_WARNING("Cannot start the thread '%s': %s", name, strerrordesc_np(error));
+        errno = error;
+        return false;
     }
     char cut[THREAD_NAME_MAX];
     cut_name(cut, name);
     /* Fails only if the thread has ended by now; then nobody misses its name. */
-    (void)pthread_setname_np(thread, cut);
-    return thread;
+    (void)pthread_setname_np(*thread, cut);
+    return true;
 }
 
 void thread_set_name(const char *name) {

@@ -94,6 +94,7 @@ static bool open_tcp(struct listener *out, size_t *count, const char *address, s
     if (*count > before) return true;
     bool missing = why == EADDRNOTAVAIL || why == EAFNOSUPPORT || why == EPROTONOSUPPORT;
     if (optional && missing) return true;
+    LOG_WARNING("Failed listening on port %s (tcp), address %s: %s", port, address, strerror(why));
     return explain(error, "Could not create server TCP listening socket", where, strerror(why));
 }
 

@@ -197,7 +197,7 @@ bool workers_start(void) {
     for (int i = 1; i < thread_worker_count; i++) {
         char name[32];
         snprintf(name, sizeof name, "worker-%d", i);
-        workers[i].thread = thread_start(name, worker_main, &workers[i]);
+        if (!thread_start(&workers[i].thread, name, worker_main, &workers[i])) return false;
     }
     return true;
 }

@@ -38,6 +38,7 @@ static void note_failure(struct reply *r, struct slice text) {
 void reply_error_text(struct reply *r, struct slice text) {
     while (text.len > 0 && is_line_end(text.ptr[text.len - 1])) text.len--;
     note_failure(r, text);
+    if (UNLIKELY(r->error_text != NULL)) buf_append(r->error_text, text);
     char *out = reply_space(r, text.len + 3);
     if (!out) return;
     *out++ = '-';

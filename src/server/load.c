@@ -9,6 +9,7 @@
 #include "trivet/engine/process/server_hooks.h"
 #include "trivet/engine/run/change.h"
 #include "trivet/engine/run/dispatch.h"
+#include "trivet/engine/saving/saving.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/engine/turn/locks.h"
 #include "trivet/engine/turn/turn.h"
@@ -105,8 +106,7 @@ static bool load_file(struct loader *l, const char *path, struct rdb_plan plan, 
 
 static const char *rdb_path(struct buf *out) {
     buf_printf(out, "%s/%s", options.dir, options.dbfilename);
-    buf_append_byte(out, '\0');
-    return out->ptr;
+    return buf_cstr(out);
 }
 
 /* A file that is there and cannot be looked at counts as one: loading it says why. */
@@ -119,7 +119,9 @@ static bool load_rdb_file(struct loader *l, const char *path, struct rdb_plan pl
     if (loaded)
         LOG_NOTICE("DB loaded from disk: %.3f seconds", (double)(clock_steady_us() - start) / 1e6);
     else
-        LOG_WARNING("RDB file %s: %.*s", path, SLICE_ARG(buf_slice(&error)));
+        LOG_WARNING("RDB file %s: Internal error in RDB reading %.*s", path, SLICE_ARG(buf_slice(&error)));
+    if (loaded && l->rdb.has_no_checksum)
+        LOG_NOTICE("RDB file was saved with checksum disabled: no check performed.");
     if (loaded && l->rdb.end < l->rdb.size)
         LOG_WARNING("RDB file %s: %llu bytes behind its end, at offset %llu, were not looked at", path,
                     (unsigned long long)(l->rdb.size - l->rdb.end), (unsigned long long)l->rdb.end);
@@ -180,7 +182,9 @@ static bool replay(void *arg, const struct slice *argv, size_t argc, struct buf 
         buf_append(error, LIT("the server is asked to shut down"));
         return false;
     }
-    return dispatch_replay(&l->client, argv, argc, error);
+    if (!dispatch_replay(&l->client, argv, argc, error)) return false;
+    /* What follows would go to another database. */
+    return error->len == 0 || !slice_equal_nocase(argv[0], LIT("SELECT"));
 }
 
 /* aof_load.rdb. What has expired stays: commands that follow may have made it live longer. */
@@ -204,14 +208,18 @@ static enum aof_loaded load_aof(bool gate_is_closed) {
 }
 
 bool load_aof_anew(struct buf *error) {
+    bool was_on = journal_on;
     change_flush_quietly();
-    if (!journal_on || !aof_close()) {
-        buf_append(error, LIT("ERR The append only file is off or could not be written"));
+    if (!was_on) saving_configure_journal();
+    if (was_on ? !aof_close() : !aof_is_there()) {
+        buf_append(error, was_on ? LIT("ERR The append only file could not be written")
+                                 : LIT("ERR The append only file is off, and there is none to load"));
         return false;
     }
     empty_everything();
     bool loaded = load_aof(true) != AOF_REFUSED;
     if (!loaded) buf_append(error, LIT("ERR Error trying to load the AOF files, check server logs"));
+    if (!was_on) return loaded;
     struct buf why = { 0 };
     bool opened = aof_open(&why);
     if (!opened)

@@ -20,6 +20,7 @@ struct rdb_outcome {
     uint64_t loaded, expired, empty; /* keys */
     uint64_t end;                    /* offset behind the file's end */
     uint64_t size;                   /* of the file, with what may follow */
+    bool has_no_checksum;            /* it was written without */
 };
 
 /* Brings a file into the keyspace. False with the reason, offset included, in `error`: some of it is in the

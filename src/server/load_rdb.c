@@ -22,10 +22,12 @@
 
 #define BATCH_RECORDS 256
 #define BATCH_BYTES ((size_t)256 * 1024)
-#define BATCHES_MAX 3   /* waiting at one worker */
-#define GROUP 16        /* keys whose buckets are fetched together */
-#define WAIT_NS 1000000 /* between two looks at the clients while others finish */
-#define KEY_BYTES_MIN 3 /* type, length of the key, value */
+#define EMPTY_LOGGED 4         /* keys without elements, of a batch */
+#define BATCHES_MAX 3          /* waiting at one worker */
+#define GROUP 16               /* keys whose buckets are fetched together */
+#define WAIT_NS 1000000        /* between two looks at the clients while others finish */
+#define RDB_VERSION_WITH_SUM 5 /* the first that ends with a checksum */
+#define KEY_BYTES_MIN 3        /* type, length of the key, value */
 
 struct loading {
     const struct rdb_plan *plan;
@@ -155,6 +157,16 @@ static bool is_dropped(const struct loading *l, const struct rdb_record *record)
     return !l->plan->keep_expired && record->expiry_ms != NO_EXPIRY && record->expiry_ms < l->now_ms;
 }
 
+/* The first few of a batch; how many there were is logged at the end. */
+static void log_empty(const struct rdb_record *record, uint64_t before) {
+    struct buf key = { 0 };
+    if (before >= EMPTY_LOGGED) return;
+    rdb_record_describe_key(record, &key);
+    LOG_NOTICE("The RDB file has a collection without elements, skipping empty key: %.*s",
+               SLICE_ARG(buf_slice(&key)));
+    buf_release(&key);
+}
+
 /* One record into the group; false if the load has failed. */
 static bool take_record(struct loading *l, const struct rdb_record *record, struct group *g,
                         struct rdb_outcome *counts) {
@@ -169,7 +181,7 @@ static bool take_record(struct loading *l, const struct rdb_record *record, stru
         counts->loaded++;
         add_to_group(g, e, record);
         return true;
-    case RDB_DECODED_NOTHING: counts->empty++; return true;
+    case RDB_DECODED_NOTHING: log_empty(record, counts->empty++); return true;
     case RDB_DECODED_BROKEN: break;
     }
     fail(l, &error);
@@ -346,7 +358,10 @@ static bool take_event(struct loading *l, enum rdb_event event, const struct rdb
         fail(l, &copy);
         return false;
     }
-    case RDB_EVENT_END: return false;
+    case RDB_EVENT_END:
+        l->counts.has_no_checksum = rdb_reader_sum(l->reader) == RDB_SUM_NONE &&
+                                    rdb_reader_version(l->reader) >= RDB_VERSION_WITH_SUM;
+        return false;
     case RDB_EVENT_AUX:
     case RDB_EVENT_SLOTS:
     case RDB_EVENT_RECORD: break;

@@ -72,9 +72,17 @@ static void log_lines(struct buf *lines) {
 }
 
 static void log_hello(void) {
-    LOG_NOTICE("Trivet %s is starting, %d-bit, %d worker%s, pid %d, %s", TRIVET_VERSION,
+    LOG_NOTICE("Trivet %s is starting, %d-bit, %d worker%s, PID: %d, %s", TRIVET_VERSION,
                (int)sizeof(void *) * 8, thread_worker_count, thread_worker_count == 1 ? "" : "s",
                (int)getpid(), options_file()[0] ? options_file() : "no configuration file");
+}
+
+/* A line for each way in, as others write it. */
+static void log_ready(void) {
+    if (options.port > 0) LOG_NOTICE("Ready to accept connections tcp");
+    if (options.unixsocket[0]) LOG_NOTICE("Ready to accept connections unix");
+    if (options.port == 0 && !options.unixsocket[0])
+        LOG_NOTICE("Ready to accept connections: there is neither a port nor a unix socket");
 }
 
 static void give_up(const char *what) {
@@ -98,22 +106,24 @@ int main(int argc, char **argv) {
     thread_worker_index = 0;
     thread_worker_count = (int)options.io_threads;
     log_hello();
+    if (argc > 1) LOG_NOTICE("Configuration loaded");
     log_lines(&warnings);
     process_warn_about_system();
     process_raise_file_limit();
     if (!process_write_pidfile()) give_up("Can't write the pid file; see the line before");
 
-    setup_modules();
+    if (!setup_modules()) give_up("Can't start the background thread; see the line before");
     if (!workers_start()) give_up("Can't start the workers; see the line before");
     signals_install();
     if (!listeners_open(&error)) give_up(slice_to_cstr(buf_slice(&error)));
     process_set_title(argc, argv);
+    LOG_NOTICE("Server initialized");
     if (!setup_data() && !shutdown_has_begun()) {
         process_remove_pidfile();
         give_up("Exiting: the data could not be loaded; see the lines before");
     }
     if (!shutdown_has_begun()) {
-        LOG_NOTICE("Ready to accept connections");
+        log_ready();
         process_notify("READY=1");
     }
     workers_run();

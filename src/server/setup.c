@@ -55,38 +55,11 @@ static void apply_maxmemory(void) {
     obstacle_set(OBSTACLE_MEMORY_LIMIT, options.maxmemory > 0);
 }
 
-static enum fsync_policy fsync_policy(void) {
-    static const enum fsync_policy policies[] = { [APPENDFSYNC_NO] = FSYNC_NO,
-                                                  [APPENDFSYNC_EVERYSEC] = FSYNC_EVERYSEC,
-                                                  [APPENDFSYNC_ALWAYS] = FSYNC_ALWAYS };
-    return policies[options.appendfsync];
-}
-
-static void apply_appendfsync(void) {
-    aof_set_fsync(fsync_policy());
-    aof_set_timestamps(options.aof_timestamp_enabled);
-}
-
-static void configure_aof(void) {
-    aof_configure(&(struct aof_settings){
-        .dir = options.dir,
-        .dirname = options.appenddirname,
-        .filename = options.appendfilename,
-        .fsync = fsync_policy(),
-        .load_truncated = options.aof_load_truncated,
-        .corrupt_tail_max = options.aof_load_corrupt_tail_max_size,
-        .timestamps = options.aof_timestamp_enabled,
-    });
-}
-
 static bool apply_appendonly(bool on, struct buf *why) {
     if (on == journal_on) return true;
-    if (!on) {
-        saving_journal_ends();
-        return aof_close();
-    }
-    configure_aof();
-    return saving_start_journal(why);
+    if (on) return saving_start_journal(why);
+    saving_journal_ends();
+    return aof_close();
 }
 
 static void apply_encodings(void) {
@@ -161,7 +134,7 @@ static void cron(int64_t now_ms) {
 
 bool setup_data(void) {
     struct buf error = { 0 };
-    if (options.appendonly) configure_aof();
+    if (options.appendonly) saving_configure_journal();
     bool from_rdb = false, loaded = load_data(&from_rdb), opened = !options.appendonly;
     gate_enter();
     exclusive_begin();
@@ -206,7 +179,7 @@ static void fill_hooks(void) {
         .timers_changed = workers_retime,
         .logs_changed = trim_logs,
         .encodings_changed = apply_encodings,
-        .appendfsync_changed = apply_appendfsync,
+        .appendfsync_changed = saving_tune_journal,
         .tracking_changed = tracking_trim,
     };
     server_hooks.describe_listeners = listeners_describe;
@@ -254,13 +227,13 @@ static void register_commands(void) {
     }
 }
 
-void setup_modules(void) {
+bool setup_modules(void) {
     count_library_memory();
     server_facts_init();
     hash_init();
     clock_init();
     gates_init();
-    background_start();
+    if (!background_start()) return false;
     turn_now_ms = clock_wall_ms();
     keyspace_init((uint32_t)options.databases);
     register_commands();
@@ -273,6 +246,7 @@ void setup_modules(void) {
     server_facts_ready();
     saving_init(server_facts.started_ms);
     obstacle_set(OBSTACLE_LOADING, true); /* until setup_data is done */
+    return true;
 }
 
 /* ---- the end ---- */

@@ -23,6 +23,7 @@ bool shutdown_has_begun(void) { return ending; }
 
 /* Gate closed. False if data would be lost; the reason was logged. */
 static bool write_everything(unsigned flags) {
+    LOG_NOTICE("User requested shutdown...");
     change_flush_quietly();
     bool save = (flags & SHUTDOWN_SAVE) || (options.save.count > 0 && !(flags & SHUTDOWN_NOSAVE));
     if (save && !obstacle_is_set(OBSTACLE_LOADING)) {
@@ -33,6 +34,7 @@ static bool write_everything(unsigned flags) {
             return false;
         }
     }
+    if (journal_on) LOG_NOTICE("Calling fsync() on the AOF file.");
     if (journal_on && !aof_sync_now()) {
         LOG_WARNING("The append only file can't be written to disk: not shutting down. SHUTDOWN FORCE ends "
                     "all the same.");
@@ -43,7 +45,6 @@ static bool write_everything(unsigned flags) {
 
 static bool begin_shutdown(unsigned flags) {
     if (!write_everything(flags)) return false;
-    LOG_NOTICE("User requested shutdown...");
     ending = true;
     saving_stop();
     workers_stop();
@@ -52,6 +53,7 @@ static bool begin_shutdown(unsigned flags) {
 
 static bool on_command(unsigned flags, struct buf *error) {
     if (begin_shutdown(flags)) return true;
+    LOG_WARNING("Errors trying to shut down the server. Check the logs for more information.");
     buf_append(error, LIT("ERR Errors trying to SHUTDOWN. Check logs."));
     return false;
 }
@@ -97,8 +99,10 @@ static void on_signal(evutil_socket_t sig, short what, void *arg) {
     bool begun = begin_shutdown(flags_of_signal((int)sig));
     exclusive_end();
     if (!begun)
-        LOG_WARNING(
-            "Received %s but there are errors writing data: the server goes on. See the lines before.", name);
+        LOG_WARNING("Errors trying to shut down the server. Received %s but there are errors writing data: "
+                    "the server "
+                    "goes on. See the lines before.",
+                    name);
 }
 
 void signals_install(void) {

@@ -371,7 +371,7 @@ bool stream_add(struct stream *s, struct stream_id id, const struct slice *field
     }
     *slot = append_entry(*slot, master, id, fields, pairs);
     s->length++;
-    s->entries_added++;
+    s->entries_added = stream_count_one(s->entries_added);
     s->last_id = id;
     if (s->length == 1) s->first_id = id;
     return true;
@@ -398,6 +398,40 @@ bool stream_delete(struct stream *s, struct stream_id id) {
     if (stream_id_compare(id, s->max_deleted_id) > 0) s->max_deleted_id = id;
     if (stream_id_equal(id, s->first_id)) stream_find_first(s);
     return true;
+}
+
+/* Where the deleted entries at the node's end begin whose ids are greater than `id`; NULL if there are none.
+ */
+static const unsigned char *tail_behind(const struct stream *s, struct id_cursor at, struct stream_id id,
+                                        uint64_t *entries, size_t *elements) {
+    struct stream_walk w = { .stream = s, .backwards = true, .node = at };
+    const unsigned char *tail = NULL, *start;
+    bool entered = enter_node(&w);
+    assert(entered);
+    *entries = *elements = 0;
+    while ((start = entry_start(&w)) != NULL) {
+        if (open_entry(&w, start) || stream_id_compare(w.id, id) <= 0) break;
+        tail = start;
+        ++*entries;
+        *elements += node_number(w.next) + 1;
+        w.next = listpack_previous(w.listpack, start);
+    }
+    return tail;
+}
+
+void stream_set_last_id(struct stream *s, struct stream_id id) {
+    uint64_t entries;
+    size_t elements;
+    struct id_cursor at = id_map_last(&s->nodes);
+    s->last_id = id;
+    if (!id_map_has(&s->nodes, at)) return;
+    const unsigned char *tail = tail_behind(s, at, id, &entries, &elements);
+    if (!tail) return;
+    size_t offset = (size_t)(tail - *node_slot(s, at));
+    unsigned char *lp = own_node(s, at);
+    lp = listpack_delete(lp, lp + offset, elements, NULL);
+    unsigned char *deleted = listpack_next(lp, listpack_first(lp));
+    *node_slot(s, at) = listpack_replace_number(lp, &deleted, (int64_t)(deleted_count(lp) - entries));
 }
 
 /* The id of the node's last entry, deleted or not. */

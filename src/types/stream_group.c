@@ -177,7 +177,7 @@ static bool count_holds(const struct stream *s, const struct stream_group *g) {
 
 void stream_group_advance(const struct stream *s, struct stream_group *g, struct stream_id id) {
     if (count_holds(s, g))
-        g->entries_read += g->entries_read < INT64_MAX;
+        g->entries_read = (int64_t)stream_count_one((uint64_t)g->entries_read);
     else if (s->entries_added > 0)
         g->entries_read = count_up_to(s, id);
     g->last_id = id;

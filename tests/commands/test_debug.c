@@ -1,6 +1,7 @@
 /* test_debug.c: DEBUG over the wire. */
 #include "../harness/fixture.h"
 #include <stdlib.h>
+#include <time.h>
 
 static void the_guard_says_who_may(void **state) {
     (void)state;
@@ -15,6 +16,21 @@ static void the_guard_says_who_may(void **state) {
     s = server_start("--enable-debug-command", "local", NULL);
     c = server_connect(s);
     assert_reply(c, "DEBUG SLEEP 0", "+OK");
+    client_close(c);
+    server_free(s);
+}
+
+static void writing_the_aof_can_be_slowed_down(void **state) {
+    (void)state;
+    struct server *s = server_start("--appendonly", "yes", NULL);
+    struct client *c = server_connect(s);
+    assert_reply(c, "DEBUG AOF-FLUSH-SLEEP -1", "-ERR value is out of range, must be positive");
+    assert_reply(c, "DEBUG AOF-FLUSH-SLEEP 200000", "+OK");
+    struct timespec before, after;
+    clock_gettime(CLOCK_MONOTONIC, &before);
+    assert_reply(c, "SET k v", "+OK");
+    clock_gettime(CLOCK_MONOTONIC, &after);
+    assert_true((after.tv_sec - before.tv_sec) * 1000 + (after.tv_nsec - before.tv_nsec) / 1000000 >= 190);
     client_close(c);
     server_free(s);
 }
@@ -311,6 +327,7 @@ static void tables_stay_as_they_are_while_resizing_is_off(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(the_guard_says_who_may),
+        FIXTURE_TEST(writing_the_aof_can_be_slowed_down),
         FIXTURE_TEST(digests_are_those_of_other_servers),
         FIXTURE_TEST(populate_makes_what_is_not_there),
         FIXTURE_TEST(populated_keys_outlive_a_restart),

@@ -232,6 +232,35 @@ static void restore_checks_its_arguments_in_their_order(void **state) {
     assert_exchanges(fixture_client(state), rows);
 }
 
+#define NEWER "\"\\x00\\x03bar\\xde\\x00\\x0fYUza\\xd3\\xec\\xe0\"" /* version 222 */
+
+static void a_newer_payload_is_tried_if_that_is_wanted(void **state) {
+    static const struct exchange rows[] = {
+        { "RESTORE k 0 " NEWER, WRONG },
+        { "CONFIG SET rdb-version-check relaxed", "+OK" },
+        { "RESTORE k 0 " NEWER, "+OK" },
+        { "GET k", "$\"bar\"" },
+        { "CONFIG SET rdb-version-check strict", "+OK" },
+        { "RESTORE k 0 " NEWER " REPLACE", WRONG },
+        { NULL, NULL },
+    };
+    assert_exchanges(fixture_client(state), rows);
+}
+
+static void a_payloads_checksum_is_skipped_if_that_is_wanted(void **state) {
+    static const struct exchange rows[] = {
+        { "RESTORE k 0 \"\\x00\\x03bar\\x0b\\x0012345678\"", WRONG },
+        { "DEBUG SET-SKIP-CHECKSUM-VALIDATION 1", "+OK" },
+        { "RESTORE k 0 \"\\x00\\x03bar\\x0b\\x0012345678\"", "+OK" },
+        { "GET k", "$\"bar\"" },
+        { "RESTORE k 0 \"\\x00\\x09bar\\x0b\\x0012345678\" REPLACE", "-ERR Bad data format" },
+        { "DEBUG SET-SKIP-CHECKSUM-VALIDATION 0", "+OK" },
+        { "RESTORE k 0 \"\\x00\\x03bar\\x0b\\x0012345678\" REPLACE", WRONG },
+        { NULL, NULL },
+    };
+    assert_exchanges(fixture_client(state), rows);
+}
+
 static void restore_sets_time_and_idleness(void **state) {
     struct client *c = fixture_client(state);
     assert_reply(c, "SET k v", "+OK");
@@ -313,6 +342,8 @@ int main(void) {
         FIXTURE_TEST(forms_of_old_servers_can_be_read),
         FIXTURE_TEST(payloads_that_lie_are_refused_and_change_nothing),
         FIXTURE_TEST(restore_checks_its_arguments_in_their_order),
+        FIXTURE_TEST(a_newer_payload_is_tried_if_that_is_wanted),
+        FIXTURE_TEST(a_payloads_checksum_is_skipped_if_that_is_wanted),
         FIXTURE_TEST(restore_sets_time_and_idleness),
         cmocka_unit_test(what_was_made_survives_a_kill_and_a_rewrite),
     };

@@ -136,15 +136,66 @@ static void in_a_transaction_they_are_scheduled(void **state) {
            { NULL, NULL } });
     struct client *c = server_connect(s);
     saves_await_count(c, "rdb_saves", 1);
-    assert_persistence(c, "aof_rewrites", "1");
+    saves_await_count(c, "aof_rewrites", 1);
     client_close(c);
     server_free(s);
 }
 
-static void without_an_aof_there_is_nothing_to_rewrite(void **state) {
-    assert_reply(fixture_client(state), "BGREWRITEAOF",
-                 "-ERR Can't execute an AOF background rewriting. Please check the server logs for more "
-                 "information.");
+/* As a second way to dump, or before the AOF is turned on. */
+static void without_an_aof_a_base_is_written_alone(void **state) {
+    (void)state;
+    struct server *s = server_start(NULL, NULL);
+    struct client *c = server_connect(s);
+    struct text manifest = { 0 };
+    assert_reply(c, "SET k v", "+OK");
+    assert_reply(c, "DEBUG LOADAOF", "-ERR The append only file is off, and there is none to load");
+    assert_reply(c, "GET k", "$\"v\"");
+    assert_reply(c, "BGREWRITEAOF", "+Background append only file rewriting started");
+    saves_await_count(c, "aof_rewrites", 1);
+    assert_reply(c, "INFO persistence", "...aof_enabled:0...aof_last_bgrewrite_status:ok...");
+    file_read(server_path(s, "appendonlydir/appendonly.aof.manifest"), &manifest);
+    assert_string_equal(text_str(&manifest), "file appendonly.aof.1.base.rdb seq 1 type b\n");
+    on(s, (const struct exchange[]){ { "SET k w", "+OK" },
+                                     { "MULTI", "+OK" },
+                                     { "BGREWRITEAOF", "+QUEUED" },
+                                     { "EXEC", "*[+Background append only file rewriting scheduled]" },
+                                     { NULL, NULL } });
+    saves_await_count(c, "aof_rewrites", 2);
+    on(s, (const struct exchange[]){ { "SET k x", "+OK" },
+                                     { "DEBUG LOADAOF", "+OK" },
+                                     { "GET k", "$\"w\"" },
+                                     { "CONFIG SET appendonly yes", "+OK" },
+                                     { "SET k y", "+OK" },
+                                     { NULL, NULL } });
+    saves_await(c);
+    assert_reply(c, "DEBUG LOADAOF", "+OK");
+    assert_reply(c, "GET k", "$\"y\"");
+    client_close(c);
+    server_stop(s);
+    const char *args[] = { "--appendonly", "yes", "--dir", server_folder(s), NULL };
+    struct server *again = server_launch(&(struct server_plan){ .args = args });
+    c = server_connect(again);
+    assert_reply(c, "GET k", "$\"y\"");
+    client_close(c);
+    text_release(&manifest);
+    server_free(again);
+    server_free(s);
+}
+
+/* The base begins no journal: what was there before is history, files behind it too. */
+static void a_base_alone_takes_the_place_of_what_a_journal_left(void **state) {
+    (void)state;
+    struct server *s = server_start("--appendonly", "yes", NULL);
+    struct client *c = server_connect(s);
+    assert_reply(c, "SET k 1", "+OK");
+    assert_reply(c, "CONFIG SET appendonly no", "+OK");
+    assert_reply(c, "SET k 2", "+OK");
+    saves_rewrite(c);
+    assert_reply(c, "SET k 3", "+OK");
+    assert_reply(c, "DEBUG LOADAOF", "+OK");
+    assert_reply(c, "GET k", "$\"2\"");
+    client_close(c);
+    server_free(s);
 }
 
 static void lastsave_moves_with_every_good_save(void **state) {
@@ -556,7 +607,8 @@ int main(void) {
         FIXTURE_TEST(while_the_aof_is_rewritten_a_snapshot_waits),
         FIXTURE_TEST(a_scheduled_snapshot_follows_the_rewrite),
         FIXTURE_TEST(in_a_transaction_they_are_scheduled),
-        FIXTURE_TEST(without_an_aof_there_is_nothing_to_rewrite),
+        FIXTURE_TEST(without_an_aof_a_base_is_written_alone),
+        FIXTURE_TEST(a_base_alone_takes_the_place_of_what_a_journal_left),
         FIXTURE_TEST(lastsave_moves_with_every_good_save),
         FIXTURE_TEST(the_dump_has_name_and_folder_of_now),
         FIXTURE_TEST(what_is_given_up_leaves_no_file),

@@ -17,6 +17,7 @@ enum disk_call {
     DISK_UNLINK = 32,
     DISK_MKDIR = 64,
     DISK_ALL = 127,
+    DISK_THREAD = 128, /* no call on files: the system has no thread left. `match` must be empty */
 };
 
 struct disk_control {

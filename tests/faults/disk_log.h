@@ -1,8 +1,8 @@
 /* disk_log.h: what a power cut would take away, kept as a log while a program writes.
  *
- * A program that changes files in a folder (the shim in disk_shim.c, or a unit test through aof_io) calls one
- * of these functions after each call that changes something: a line goes to the log. power_cut.h reads the
- * log and puts the folder into a state that such a cut may leave.
+ * A program that changes files in a folder (the shim in disk_shim.c, or a unit test through file_io) calls
+ * one of these functions after each call that changes something: a line goes to the log. power_cut.h reads
+ * the log and puts the folder into a state that such a cut may leave.
  *
  *   C <inode> <path>     a new file, under this path
  *   S <inode> <bytes>    fsync or fdatasync has succeeded: so much of the file is safe

@@ -5,6 +5,7 @@
 #include "disk_log.h"
 #include <dlfcn.h>
 #include <errno.h>
+#include <pthread.h>
 #include <sys/mman.h>
 
 static struct disk_control *control;
@@ -18,6 +19,8 @@ static int (*real_ftruncate)(int fd, off_t length);
 static int (*real_rename)(const char *from, const char *to);
 static int (*real_unlink)(const char *path);
 static int (*real_mkdir)(const char *path, mode_t mode);
+static int (*real_pthread_create)(pthread_t *thread, const pthread_attr_t *how, void *(*run)(void *),
+                                  void *arg);
 
 static void find(void *pointer, const char *name) {
     void *symbol = dlsym(RTLD_NEXT, name);
@@ -34,6 +37,7 @@ __attribute__((constructor)) static void begin(void) {
     find(&real_rename, "rename");
     find(&real_unlink, "unlink");
     find(&real_mkdir, "mkdir");
+    find(&real_pthread_create, "pthread_create");
     const char *path = getenv(DISK_CONTROL_NAME);
     int fd = path ? real_open(path, O_RDWR | O_CLOEXEC) : -1;
     if (fd < 0) return;
@@ -142,4 +146,9 @@ int mkdir(const char *path, mode_t mode) {
     int result = real_mkdir(path, mode);
     if (result == 0) disk_log_made(&disk, path);
     return result;
+}
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *how, void *(*run)(void *), void *arg) {
+    if (control && goes_wrong(DISK_THREAD, "")) return errno;
+    return real_pthread_create(thread, how, run, arg);
 }

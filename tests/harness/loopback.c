@@ -1,6 +1,7 @@
 /* loopback.c: see loopback.h. It is to the engine what net/conn.c is: it parses nothing, because the test's
  * lines are words already, and writes nothing, because the test reads the replies. */
 #include "loopback.h"
+#include "fail.h"
 #include "node.h"
 #include "trivet/base/clock.h"
 #include "trivet/base/mem.h"
@@ -64,7 +65,7 @@ int loopback_start(void **state) {
     if (!options_set(nothing, 1, (struct options_caller){ 0 }, &error)) return -1;
     thread_worker_index = 0;
     thread_worker_count = 1;
-    setup_modules();
+    if (!setup_modules()) HARNESS_FAIL("the modules do not start");
     if (!mailbox_init(&worker_mailboxes[0])) return -1;
     client_hooks = (struct client_hooks){
         .output = on_output, .close = on_close, .resume = on_resume, .timer = on_timer

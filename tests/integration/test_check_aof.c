@@ -1,5 +1,6 @@
 /* trivet-check-aof: says what redis-check-aof says of the same files, and names what checksum notes find. */
 #include "../harness/check.h"
+#include "../harness/saves.h"
 #include "../harness/server.h"
 #include "files.h"
 #include "tools.h"
@@ -271,6 +272,61 @@ static void commands_may_follow_an_rdb_part(void **state) {
 #define INCR SERVER_FOLDER "appendonly.aof.1.incr.aof"
 
 /* Writes of two seconds, with their times; *later_s is the second one. */
+static void assert_first_line_is_time(struct server *s, const char *name) {
+    struct text bytes = { 0 };
+    file_read(server_path(s, name), &bytes);
+    assert_int_equal(strncmp(text_str(&bytes), "#TS:", 4), 0);
+    text_release(&bytes);
+}
+
+/* Also of one that begins within the second in which the file before was written. */
+static void each_incremental_begins_with_its_time(void **state) {
+    (void)state;
+    struct server *s = server_start("--appendonly", "yes", "--aof-timestamp-enabled", "yes", NULL);
+    struct client *c = server_connect(s);
+    assert_reply(c, "SET a 1", "+OK");
+    assert_first_line_is_time(s, INCR);
+    for (int i = 2; i < 5; i++) {
+        char name[64];
+        saves_rewrite(c);
+        assert_reply(c, "SET a 1", "+OK");
+        snprintf(name, sizeof name, SERVER_FOLDER "appendonly.aof.%d.incr.aof", i);
+        assert_first_line_is_time(s, name);
+    }
+    client_close(c);
+    server_free(s);
+}
+
+static size_t count_sums(struct server *s) {
+    struct text bytes = { 0 };
+    size_t count = 0;
+    file_read(server_path(s, INCR), &bytes);
+    for (const char *at = text_str(&bytes); (at = strstr(at, "#SUM:")) != NULL; at++) count++;
+    text_release(&bytes);
+    return count;
+}
+
+static void checksums_are_written_unless_they_are_turned_off(void **state) {
+    (void)state;
+    struct server *s = server_start("--appendonly", "yes", "--aof-checksums", "no", NULL);
+    struct client *c = server_connect(s);
+    assert_reply(c, "SET a 1", "+OK");
+    assert_int_equal(count_sums(s), 0);
+    assert_reply(c, "CONFIG SET aof-checksums yes", "+OK");
+    assert_reply(c, "SET b 2", "+OK");
+    assert_int_equal(count_sums(s), 1);
+    assert_reply(c, "CONFIG SET aof-checksums no", "+OK");
+    assert_reply(c, "SET c 3", "+OK");
+    assert_int_equal(count_sums(s), 1);
+    client_close(c);
+    server_kill(s);
+    server_restart(s);
+    c = server_connect(s);
+    assert_reply(c, "MGET a b c", "*[$\"1\", $\"2\", $\"3\"]");
+    client_close(c);
+    server_free(s);
+}
+
 static struct server *server_with_times(long long *later_s) {
     struct server *s = server_start("--appendonly", "yes", "--aof-timestamp-enabled", "yes", NULL);
     struct client *c = server_connect(s);
@@ -357,6 +413,8 @@ int main(void) {
         cmocka_unit_test(commands_may_follow_an_rdb_part),
         cmocka_unit_test(what_the_server_writes_is_valid_and_can_go_back_in_time),
         cmocka_unit_test(a_changed_value_is_refused_by_the_server_and_fixed_by_the_tool),
+        cmocka_unit_test(each_incremental_begins_with_its_time),
+        cmocka_unit_test(checksums_are_written_unless_they_are_turned_off),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -131,7 +131,7 @@ static void a_disk_that_heals_is_noticed_without_a_client(void **state) {
     assert_reply_soon(other, "PING", MISCONF);
     client_close(writer);
     disk_heal();
-    server_await_log(s, "writing succeeds again", 1);
+    server_await_log(s, "AOF write error looks solved. The server can write again.", 1);
     assert_reply(other, "SET after 1", "+OK");
     restart_killed(s);
     assert_has(s, "held", "$\"1\"");
@@ -439,6 +439,58 @@ static void any_call_of_a_start_may_fail_once(void **state) {
     assert_true(refused >= 3);
 }
 
+/* ---- no thread left ---- */
+
+static void without_a_thread_commands_fail_and_the_server_lives(void **state) {
+    (void)state;
+    struct server *s = start("no", "always");
+    struct client *c = server_connect(s);
+    fill(c);
+    disk_fail(DISK_THREAD, "", EAGAIN);
+    assert_reply(c, "BGSAVE", "-ERR");
+    assert_reply(c, "INFO persistence", "...rdb_bgsave_in_progress:0...rdb_last_bgsave_status:err...");
+    rewrite(c);
+    assert_reply(c, "INFO persistence", "...aof_last_bgrewrite_status:err...");
+    assert_reply(
+        c, "CONFIG SET appendonly yes",
+        "-ERR CONFIG SET failed (possibly related to argument 'appendonly') - cannot start a thread: "
+        "Resource temporarily unavailable");
+    /* The first one is of the journal, the second one of its base. */
+    disk_fail_some(DISK_THREAD, "", EAGAIN, 1, -1);
+    assert_reply(c, "CONFIG SET appendonly yes", "-ERR CONFIG SET failed...");
+    assert_reply(c, "CONFIG GET appendonly", "*[$\"appendonly\", $\"no\"]");
+    server_await_log(s, "Can't save in background: cannot start a thread", 1);
+    disk_heal();
+    assert_reply(c, "SET after 1", "+OK");
+    save(c);
+    assert_reply(c, "INFO persistence", "...rdb_last_bgsave_status:ok...");
+    assert_reply(c, "CONFIG SET appendonly yes", "+OK");
+    assert_reply_soon(c, "INFO persistence", "...aof_rewrite_in_progress:0...");
+    assert_reply(c, "INFO persistence", "...aof_last_bgrewrite_status:ok...");
+    disk_fail(DISK_THREAD, "", EAGAIN);
+    rewrite(c);
+    assert_reply(c, "INFO persistence", "...aof_last_bgrewrite_status:err...");
+    assert_reply(c, "SET last 1", "+OK");
+    disk_heal();
+    rewrite(c);
+    assert_reply(c, "INFO persistence", "...aof_last_bgrewrite_status:ok...");
+    client_close(c);
+    server_free(s);
+}
+
+static void a_start_without_a_thread_ends_with_a_message(void **state) {
+    (void)state;
+    disk_watch(data, "");
+    for (int n = 0; n < 5; n++) { /* the background, three workers, the AOF's sync */
+        const char *args[] = { "--dir", data, "--appendonly", "yes", "--io-threads", "4", NULL };
+        struct text log = { 0 };
+        disk_fail_some(DISK_THREAD, "", EAGAIN, n, -1);
+        assert_int_equal(server_run_to_end(&(struct server_plan){ .args = args }, &log), 1);
+        assert_non_null(strstr(text_str(&log), "Cannot start the thread"));
+        text_release(&log);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -454,6 +506,8 @@ int main(void) {
         TEST(a_shutdown_that_would_lose_data_is_refused_unless_forced),
         TEST(a_final_snapshot_that_fails_keeps_the_server_up),
         TEST(any_call_of_a_start_may_fail_once),
+        TEST(without_a_thread_commands_fail_and_the_server_lives),
+        TEST(a_start_without_a_thread_ends_with_a_message),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -292,16 +292,17 @@ static void files_that_cannot_be_loaded_are_refused_with_the_reason(void **state
         const struct text file;
         const char *says;
     } rows[] = {
-        { FILE_OF("\xfe\0\0\1k\1v\0\1k\1w"),
-          "dump.rdb: offset 16, key 'k', type 0 (string): The key is there already" },
-        { FILE_OF("\xfe\x10\0\1k\1v"),
-          "dump.rdb: offset 11: The file has a database 16, and 'databases' allows 16" },
-        { FILE_OF("\x10\4hash\5hello"), "key 'hash', type 16 (hash-listpack): The value is damaged" },
+        { FILE_OF("\xfe\0\0\1k\1v\0\1k\1w"), "dump.rdb: Internal error in RDB reading offset 16, key 'k', "
+                                             "type 0 (string): The key is there already" },
+        { FILE_OF("\xfe\x10\0\1k\1v"), "dump.rdb: Internal error in RDB reading offset 11: The file has a "
+                                       "database 16, and 'databases' allows 16" },
+        { FILE_OF("\x10\4hash\5hello"),
+          "key 'hash', type 16 (hash-listpack): The value is damaged (integrity check failed)" },
         { FILE_OF("\x07\1k\x81\1\2\3\4\5\6\7\10\0"),
           "key 'k', type 7 (module-value): The file holds a value of the module type" },
-        { FILE_OF("\xc8"), "dump.rdb: offset 9: Invalid object type: 200" },
+        { FILE_OF("\xc8"), "dump.rdb: Internal error in RDB reading offset 9: Invalid object type: 200" },
         { { (char *)(uintptr_t) "REDIS0099", 9, 0 },
-          "dump.rdb: offset 9: Can't handle RDB format version 99" },
+          "dump.rdb: Internal error in RDB reading offset 9: Can't handle RDB format version 99" },
     };
     struct text log = { 0 };
     struct server *s = stopped_with(NULL);
@@ -331,7 +332,7 @@ static void a_damaged_file_is_not_loaded_at_all(void **state) {
         bad.ptr[at] ^= (char)(1 << i);
         file_write(server_path(redis, RDB), &bad);
         assert_int_equal(start_fails(redis, NULL, &log), 1);
-        assert_non_null(strstr(text_str(&log), "dump.rdb: offset "));
+        assert_non_null(strstr(text_str(&log), "dump.rdb: Internal error in RDB reading offset "));
         assert_non_null(strstr(text_str(&log), "the data could not be loaded"));
         bad.len = good.len * i / 8;
         file_write(server_path(redis, RDB), &bad);

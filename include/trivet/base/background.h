@@ -3,9 +3,12 @@
 #ifndef TRIVET_BASE_BACKGROUND_H
 #define TRIVET_BASE_BACKGROUND_H
 
+#include "trivet/base/compiler.h"
+#include <stdbool.h>
 #include <stdint.h>
 
-void background_start(void);
+/* False, with a line in the log, if the system has no thread left. */
+MUST_CHECK bool background_start(void);
 /* Runs what is queued, then ends the thread; later jobs run at once in the caller. */
 void background_stop(void);
 /* Runs job(arg) on the background thread; before background_start, at once. `weight` is how many objects the

@@ -22,15 +22,16 @@ struct chunk; /* src/resp/chunk_private.h */
 
 struct reply {
     struct chunk *head, *tail;
-    size_t sent;         /* bytes of head already sent */
-    size_t bytes;        /* bytes waiting in all chunks */
-    size_t memory;       /* bytes the chain holds, shared blobs counted whole */
-    uint64_t total;      /* bytes ever queued; the dispatcher sees a reply's size by the difference */
-    uint32_t chunks;     /* length of the chain */
-    uint8_t protocol;    /* 2 or 3 */
-    bool muted;          /* CLIENT REPLY OFF or SKIP: all writes are dropped */
-    bool failed;         /* an error was written since the flag was cleared: for statistics and EXEC */
-    char error_code[32]; /* first word of that error, NUL-terminated: "ERR", "WRONGTYPE" */
+    size_t sent;            /* bytes of head already sent */
+    size_t bytes;           /* bytes waiting in all chunks */
+    size_t memory;          /* bytes the chain holds, shared blobs counted whole */
+    uint64_t total;         /* bytes ever queued; the dispatcher sees a reply's size by the difference */
+    uint32_t chunks;        /* length of the chain */
+    uint8_t protocol;       /* 2 or 3 */
+    bool muted;             /* CLIENT REPLY OFF or SKIP: all writes are dropped */
+    bool failed;            /* an error was written since the flag was cleared: for statistics and EXEC */
+    char error_code[32];    /* first word of that error, NUL-terminated: "ERR", "WRONGTYPE" */
+    struct buf *error_text; /* NULL, or the texts of errors are appended there too, muted or not; borrowed */
 };
 
 void reply_init(struct reply *r, uint8_t protocol);

@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 /* Random secrets, clocks, commands, keyspace, hooks, all that options decide. */
-void setup_modules(void);
+MUST_CHECK bool setup_modules(void);
 /* Loads the data set (answering clients with LOADING meanwhile) and opens the journal's file. False with the
  * reason logged. */
 MUST_CHECK bool setup_data(void);
@@ -16,7 +16,10 @@ MUST_CHECK bool setup_data(void);
  * not be written. */
 bool setup_end(void);
 
-/* ---- the end (shutdown.c) ---- */
+/* ---- the end (shutdown.c, crash.c) ---- */
+
+/* A crash leaves a line in the log. First thing after the log is open. */
+void crash_install(void);
 
 /* Signals: SIGTERM and SIGINT ask for a shutdown, SIGHUP and SIGPIPE are ignored. Before workers_run. */
 void signals_install(void);

@@ -23,6 +23,9 @@
 
 #define STREAM_ID_TEXT_MAX 44
 #define ENTRIES_READ_UNKNOWN ((int64_t)-1)
+/* Counters (entries added, entries read, deliveries) stop here: clients, files and journals know them as
+ * signed numbers, so one more would be negative. */
+#define STREAM_COUNTER_MAX ((uint64_t)INT64_MAX)
 
 struct stream_group;
 struct stream_consumer;
@@ -40,7 +43,7 @@ struct name_list {
 struct stream {
     struct id_map nodes;                /* payload: the listpack */
     uint64_t length;                    /* entries that are not deleted */
-    uint64_t entries_added;             /* ever */
+    uint64_t entries_added;             /* ever; stays at STREAM_COUNTER_MAX once it is there */
     struct stream_id last_id, first_id; /* first_id: of the first entry there is, 0-0 if there is none */
     struct stream_id max_deleted_id;    /* the greatest id that was ever deleted as such, not by trimming */
     struct name_list groups;            /* of struct stream_group */
@@ -53,6 +56,7 @@ struct stream *stream_new(void);
 static inline struct value stream_value(struct stream *s) { return (struct value){ s, ENCODING_STREAM }; }
 static inline struct stream *stream_of(struct value v) { return v.ptr; }
 void stream_free(struct stream *s);
+static inline uint64_t stream_count_one(uint64_t counter) { return counter + (counter < STREAM_COUNTER_MAX); }
 struct stream *stream_copy(const struct stream *s);
 
 /* ---- ids ---- */
@@ -74,6 +78,9 @@ MUST_CHECK bool stream_next_id(const struct stream *s, uint64_t now_ms, struct s
  * and nothing happens, if it is too big for a node. */
 MUST_CHECK bool stream_add(struct stream *s, struct stream_id id, const struct slice *fields, size_t pairs);
 bool stream_delete(struct stream *s, struct stream_id id);
+/* XSETID: the last id is said to be another one, not lower than that of the last entry there is. Entries that
+ * were deleted behind it leave their node: ids that come again would stand behind them, out of order. */
+void stream_set_last_id(struct stream *s, struct stream_id id);
 bool stream_has(const struct stream *s, struct stream_id id);
 /* The last entry that is not deleted; 0-0 if there is none. */
 struct stream_id stream_last_entry(const struct stream *s);

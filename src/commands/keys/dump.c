@@ -12,6 +12,7 @@
 #include "trivet/commands/groups.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/keyspace/eviction.h"
+#include "trivet/persist/rdb/file.h"
 #include "trivet/persist/rdb/values.h"
 #include <endian.h>
 
@@ -80,21 +81,22 @@ static bool read_options(struct call *c, struct restore_plan *plan) {
     return true;
 }
 
-static bool version_is_known(unsigned version) {
-    if (version <= RDB_VERSION_MAX || version == RDB_VERSION_VALKEY) return true;
-    return options.rdb_version_check != 0 &&
-           version < RDB_VERSION_VALKEY; /* relaxed: maybe it can be read all the same */
+/* Under 'relaxed' maybe a payload can be read all the same; one in the journal was. */
+static bool version_may_be_read(const struct call *c, unsigned version) {
+    return version <= RDB_VERSION_MAX || version == RDB_VERSION_VALKEY || options.rdb_version_check != 0 ||
+           c->origin->is_replay;
 }
 
 /* The type and the value of a payload whose footer is right. */
-static bool open_payload(struct slice payload, struct slice *body) {
+static bool open_payload(const struct call *c, struct slice payload, struct slice *body) {
     if (payload.len < FOOTER + 1) return false;
     body->ptr = payload.ptr;
     body->len = payload.len - FOOTER;
     const unsigned char *footer = (const unsigned char *)payload.ptr + body->len;
+    if (!version_may_be_read(c, (unsigned)footer[0] | (unsigned)footer[1] << 8)) return false;
     uint64_t stated;
     memcpy(&stated, footer + 2, sizeof stated);
-    return version_is_known((unsigned)footer[0] | (unsigned)footer[1] << 8) &&
+    return atomic_load(&rdb_checksums_are_skipped) ||
            le64toh(stated) == crc64(0, payload.ptr, payload.len - sizeof stated);
 }
 
@@ -168,7 +170,7 @@ static void cmd_restore(struct call *c) {
         return;
     }
     if (!read_expiry(c, &plan, &expiry_ms)) return;
-    if (!open_payload(c->argv[3], &body)) {
+    if (!open_payload(c, c->argv[3], &body)) {
         reply_error_text(c->out, LIT("ERR DUMP payload version or checksum are wrong"));
         return;
     }

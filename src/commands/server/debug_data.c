@@ -9,6 +9,8 @@
 #include "trivet/keyspace/eviction.h"
 #include "trivet/persist/rdb/values.h"
 #include "trivet/types/list.h"
+#include "trivet/persist/rdb/file.h"
+#include "trivet/persist/aof/aof.h"
 
 static void count_drained(void *arg, struct buf *bytes) {
     *(size_t *)arg += bytes->len;
@@ -61,6 +63,25 @@ static void debug_object(struct call *c) {
     if (e->type == TYPE_LIST) describe_list(e, &text);
     reply_simple(c->out, buf_slice(&text));
     buf_release(&text);
+}
+
+/* DEBUG SET-SKIP-CHECKSUM-VALIDATION 0 | 1 */
+static void debug_set_skip_checksum_validation(struct call *c) {
+    bool on;
+    if (!debug_read_switch(c, &on)) return;
+    atomic_store(&rdb_checksums_are_skipped, on);
+    reply_ok(c->out);
+}
+
+/* DEBUG AOF-FLUSH-SLEEP microseconds */
+static void debug_aof_flush_sleep(struct call *c) {
+    int64_t us;
+    if (!int64_parse(c->argv[2], &us) || us < 0 || us > INT32_MAX) {
+        reply_error(c->out, ERR_NOT_POSITIVE);
+        return;
+    }
+    aof_set_write_delay(us);
+    reply_ok(c->out);
 }
 
 /* DEBUG LOADAOF */
@@ -183,6 +204,8 @@ static void debug_populate(struct call *c) {
 }
 
 const struct debug_subcommand debug_data_rows[] = {
+    { "AOF-FLUSH-SLEEP", 3, 3, debug_aof_flush_sleep, "<microseconds>",
+      "Wait so long before each write to the append only file." },
     { "DIGEST", 2, 2, debug_digest, "", "Return a fingerprint of all data." },
     { "DIGEST-VALUE", 2, SIZE_MAX, debug_digest_value, "<key> [<key> ...]",
       "Return a fingerprint of the value of each key." },
@@ -193,5 +216,7 @@ const struct debug_subcommand debug_data_rows[] = {
       "Make keys named <prefix>:<number> (\"key\" unless told) where there are none, of <size> bytes." },
     { "RELOAD", 2, 5, debug_reload, "[NOSAVE] [NOFLUSH] [MERGE]",
       "Save, empty the server, load the file; without saving, without emptying, the file's keys win." },
+    { "SET-SKIP-CHECKSUM-VALIDATION", 3, 3, debug_set_skip_checksum_validation, "<0|1>",
+      "Do not look (1) at the checksums of RDB files and of RESTORE's payloads." },
     { NULL },
 };

@@ -302,7 +302,7 @@ static void cmd_xsetid(struct call *c) {
         return;
     }
     if (!setid_fits(c, s, &plan)) return;
-    s->last_id = plan.id;
+    stream_set_last_id(s, plan.id);
     if (plan.added != -1) s->entries_added = (uint64_t)plan.added;
     if (!stream_id_equal(plan.max_deleted, STREAM_ID_MIN)) s->max_deleted_id = plan.max_deleted;
     reply_ok(c->out);

@@ -90,7 +90,8 @@ static void claim_one(struct call *c, struct claim *claim, struct stream_id id) 
     struct stream_group *g = claim->group;
     struct stream_pending *p = stream_pending_find(g, id);
     if (!p && !claim->force) return;
-    if (!stream_has(claim->stream, id)) {
+    /* In a journal it is how a base of commands tells that a deleted entry is pending still. */
+    if (!stream_has(claim->stream, id) && !c->origin->is_replay) {
         if (p) drop_pending(c, g, id);
         return;
     }
@@ -102,7 +103,7 @@ static void claim_one(struct call *c, struct claim *claim, struct stream_id id) 
     if (claim->deliveries >= 0)
         p->deliveries = (uint64_t)claim->deliveries;
     else if (!claim->just_id)
-        p->deliveries++;
+        p->deliveries = stream_count_one(p->deliveries);
     claim->consumer->active_ms = c->view.now_ms;
     claim->claimed++;
     claim->journaled++;
@@ -198,7 +199,7 @@ static void take_over(struct call *c, struct autoclaim *a, struct stream_consume
         if (!idle_enough(c, p, a->min_idle_ms)) continue;
         p = stream_pending_give(g, id, consumer);
         p->delivered_ms = c->view.now_ms;
-        if (!a->just_id) p->deliveries++;
+        if (!a->just_id) p->deliveries = stream_count_one(p->deliveries);
         consumer->active_ms = c->view.now_ms;
         stream_pending_changed(c, c->argv[1], g, id, p);
         id_list_add(&a->claimed, id);

@@ -81,6 +81,8 @@ static bool read_group_options(struct call *c, bool creates, struct group_plan *
             return false;
         }
         if (!integer_argument(c, ++i, &plan->entries_read)) return false;
+        if (plan->entries_read < ENTRIES_READ_UNKNOWN && c->origin->is_replay)
+            plan->entries_read = (int64_t)STREAM_COUNTER_MAX; /* a server that counted on past the limit */
         if (plan->entries_read < ENTRIES_READ_UNKNOWN) {
             reply_error_text(c->out, LIT("ERR value for ENTRIESREAD must be positive or -1"));
             return false;

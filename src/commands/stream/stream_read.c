@@ -236,7 +236,7 @@ static void reply_history(struct call *c, const struct reading *r, const struct 
         if (reply_stream_entry_of(c->out, a->stream, id)) {
             struct stream_pending *p = stream_pending_find(a->group, id);
             p->delivered_ms = c->view.now_ms;
-            p->deliveries++;
+            p->deliveries = stream_count_one(p->deliveries);
             stream_pending_changed(c, key, a->group, id, p);
         } else {
             reply_array(c->out, 2);

@@ -16,7 +16,7 @@ bool bit_offset_parse(struct call *c, struct slice text, unsigned width, uint64_
     struct slice digits = scaled ? slice_make(text.ptr + 1, text.len - 1) : text;
     bool ok = int64_parse(digits, &n) && n >= 0;
     if (ok && scaled) ok = !__builtin_mul_overflow(n, (int64_t)width, &n);
-    if (ok && (uint64_t)n >> 3 < options.proto_max_bulk_len) {
+    if (ok && (uint64_t)n >> 3 < call_bulk_max(c)) {
         *offset = (uint64_t)n;
         return true;
     }

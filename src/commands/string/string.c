@@ -270,7 +270,7 @@ static void cmd_getrange(struct call *c) {
 /* Replies with an error if a string of offset + extra bytes would be too long for the protocol. */
 static bool length_is_allowed(struct call *c, uint64_t offset, uint64_t extra) {
     uint64_t total;
-    if (!__builtin_add_overflow(offset, extra, &total) && total <= options.proto_max_bulk_len) return true;
+    if (!__builtin_add_overflow(offset, extra, &total) && total <= call_bulk_max(c)) return true;
     reply_error(c->out, ERR_TOO_LONG);
     return false;
 }

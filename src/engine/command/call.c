@@ -1,5 +1,6 @@
 /* call.c: see call.h. */
 #include "trivet/engine/command/call.h"
+#include "trivet/engine/settings/options.h"
 
 const struct origin origin_connection = { .may_wait = true };
 const struct origin origin_transaction = { .is_nested = true, .has_locks = true };
@@ -12,4 +13,8 @@ struct blob *call_take_blob(struct call *c, size_t index) {
     if (b->len != c->argv[index].len || b->room > b->len + b->len / 8 + 64) return NULL;
     c->blobs[index] = NULL;
     return b;
+}
+
+uint64_t call_bulk_max(const struct call *c) {
+    return c->origin->is_replay ? INT64_MAX : (uint64_t)options.proto_max_bulk_len;
 }

@@ -76,7 +76,7 @@ enum dispatched dispatch_run(struct client *c, const struct args *args, const st
 
 /* ---- the journal, read again ---- */
 
-static bool replay(struct client *c, const struct prepared *p, const struct slice *argv, size_t argc) {
+static void replay(struct client *c, const struct prepared *p, const struct slice *argv, size_t argc) {
     struct call call;
     call_init(&call, c, &origin_journal);
     call.command = p->command;
@@ -89,22 +89,22 @@ static bool replay(struct client *c, const struct prepared *p, const struct slic
     else
         command_run(&call);
     if (c->reply.failed) COUNTER_ADD(stats_mine()->unexpected_errors, 1);
-    return !c->reply.failed;
 }
 
 bool dispatch_replay(struct client *c, const struct slice *argv, size_t argc, struct buf *error) {
     struct prepared p = { 0 };
-    bool done = false;
     dispatch_prepare(argv, argc, &p);
-    if (!p.command || !p.command->run)
-        buf_printf(error, "unknown command '%.*s'", SLICE_ARG(argv[0]));
-    else if (!command_arity_fits(p.command, argc))
+    bool known = p.command && p.command->run && command_arity_fits(p.command, argc);
+    if (!p.command || !p.command->run) {
+        buf_printf(error, "Unknown command '%.*s' reading the append only file", SLICE_ARG(argv[0]));
+    } else if (!known) {
         buf_printf(error, "wrong number of arguments for '%s'", p.command->full_name);
-    else if (!replay(c, &p, argv, argc))
-        buf_printf(error, "'%s' failed with %s", p.command->full_name, c->reply.error_code);
-    else
-        done = true;
+    } else {
+        c->reply.error_text = error;
+        replay(c, &p, argv, argc);
+        c->reply.error_text = NULL;
+    }
     reply_sent(&c->reply, c->reply.bytes);
     prepared_release(&p);
-    return done;
+    return known;
 }

@@ -6,6 +6,7 @@
  * does not start then. */
 #include "rows.h"
 
+#include "trivet/base/file.h"
 #include "trivet/base/mem.h"
 #include "trivet/resp/parser.h"
 #include <errno.h>
@@ -37,20 +38,10 @@ const char *options_file(void) { return config_path ? config_path : ""; }
 
 /* ---- Reading and quoting ---- */
 
-static bool read_all(int fd, struct buf *out) {
-    for (;;) {
-        char *room = buf_reserve(out, 4096);
-        ssize_t got = read(fd, room, 4096);
-        if (got == 0) return true;
-        if (got < 0 && errno != EINTR) return false;
-        if (got > 0) out->len += (size_t)got;
-    }
-}
-
 bool options_read_file(const char *path, struct buf *out) {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return false;
-    bool done = read_all(fd, out);
+    bool done = file_read_all(fd, SIZE_MAX, out);
     int reason = errno;
     close(fd);
     errno = reason;
@@ -131,6 +122,11 @@ static bool store_added(const struct option *o, struct slice *argv, size_t argc,
 
 static bool load_option(struct loader *l, const struct option *o, struct slice *argv, size_t argc,
                         struct buf *why) {
+    static struct slice nothing = LIT_INIT("");
+    if (argc == 0 && (o->flags & OPTION_REPEATS)) { /* `save` alone is `save ""` */
+        argv = &nothing;
+        argc = 1;
+    }
     bool *is_named = &l->is_named[options_row_index(o)];
     bool adds = (o->flags & OPTION_REPEATS) && *is_named && !(argc == 1 && argv[0].len == 0);
     if ((o->flags & OPTION_NO_EFFECT) && !*is_named) warn_no_effect(l, o->name);
@@ -288,7 +284,7 @@ static bool load_config_file(struct loader *l, const char *path) {
 
 static bool load_stdin(struct loader *l) {
     struct buf text = { 0 };
-    bool loaded = read_all(STDIN_FILENO, &text);
+    bool loaded = file_read_all(STDIN_FILENO, SIZE_MAX, &text);
     if (!loaded) buf_printf(l->error, "Fatal error, can't read the configuration: %s", strerror(errno));
     struct source s = { .title = "the configuration from standard input", .has_lines = true };
     loaded = loaded && load_text(l, &s, buf_slice(&text));

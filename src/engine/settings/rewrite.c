@@ -8,13 +8,12 @@
  * moment there is one whole config file. */
 #include "rows.h"
 
+#include "trivet/base/file.h"
 #include "trivet/base/mem.h"
 #include "trivet/base/random.h"
 #include "trivet/resp/parser.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -50,7 +49,8 @@ static void read_line(struct rewrite *r, struct slice text) {
     while (at < text.len && (text.ptr[at] == ' ' || text.ptr[at] == '\t')) at++;
     if (at == text.len || text.ptr[at] == '#') return;
     if (!split_line(text, &l->argv, &l->argc, &l->words)) return; /* somebody edited it since: it stays */
-    if (l->argc > 1) l->option = options_find(l->argv[0]);
+    const struct option *o = options_find(l->argv[0]);
+    if (o && (l->argc > 1 || (o->flags & OPTION_REPEATS))) l->option = o;
 }
 
 static void read_lines(struct rewrite *r) {
@@ -86,7 +86,8 @@ static bool store_lines(const struct rewrite *r, const struct option *main, cons
     for (size_t i = 0; stored && i < r->line_count; i++) {
         const struct line *l = &r->lines[i];
         if (l->option != main) continue;
-        if (!(o->flags & OPTION_REPEATS) || (l->argc == 2 && l->argv[1].len == 0)) buf_clear(&all);
+        bool is_empty = l->argc == 1 || (l->argc == 2 && l->argv[1].len == 0);
+        if (!(o->flags & OPTION_REPEATS) || is_empty) buf_clear(&all);
         for (size_t w = 1; w < l->argc; w++) buf_printf(&all, " %.*s", SLICE_ARG(l->argv[w]));
         if (o->flags & OPTION_MULTI_ARG)
             stored = option_store_text(o, buf_slice(&all), &why);
@@ -148,8 +149,7 @@ static bool read_dir(const struct rewrite *r, const struct option *o, struct buf
         if (l->argv[1].len == 0 || l->argv[1].ptr[0] != '/') buf_printf(&path, "%s/", option_initial(o));
         buf_append(&path, l->argv[1]);
     }
-    buf_append_byte(&path, '\0');
-    char *absolute = realpath(path.ptr, NULL);
+    char *absolute = realpath(buf_cstr(&path), NULL);
     if (absolute) buf_append(out, slice_of(absolute));
     free(absolute); /* the C library's own allocation */
     buf_release(&path);
@@ -256,62 +256,17 @@ static void write_text(struct rewrite *r) {
 
 /* ---- Into the file's place ---- */
 
-static bool write_all(int fd, struct slice text) {
-    while (text.len > 0) {
-        ssize_t written = write(fd, text.ptr, text.len);
-        if (written < 0 && errno == EINTR) continue;
-        if (written < 0) return false;
-        text.ptr += written;
-        text.len -= (size_t)written;
-    }
-    return true;
-}
-
-/* The file is new, whole and durable, with the mode of the one it replaces; or it is not there and errno says
- * why. */
-static bool write_temporary(const char *path, struct slice text, mode_t mode) {
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0) return false;
-    bool written = write_all(fd, text) && fchmod(fd, mode) == 0 && fsync(fd) == 0;
-    int reason = errno;
-    if (close(fd) != 0 && written) {
-        written = false;
-        reason = errno;
-    }
-    if (!written) unlink(path);
-    errno = reason;
-    return written;
-}
-
-static bool sync_folder_of(const char *path) {
-    char *copy = mem_strdup(path);
-    int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    mem_free(copy);
-    if (fd < 0) return false;
-    bool synced = fsync(fd) == 0;
-    int reason = errno;
-    close(fd);
-    errno = reason;
-    return synced;
-}
-
+/* errno tells why not. */
 static bool replace_file(const char *path, struct slice text) {
     struct stat was;
     mode_t mode = stat(path, &was) == 0 ? was.st_mode & 0777 : 0644;
     struct buf temporary = { 0 };
     buf_printf(&temporary, "%s.%d-%08x.tmp", path, (int)getpid(), (unsigned)(random_u64() & UINT32_MAX));
-    buf_append_byte(&temporary, '\0');
-    bool replaced = write_temporary(temporary.ptr, text, mode);
-    if (replaced && rename(temporary.ptr, path) != 0) {
-        int reason = errno;
-        unlink(temporary.ptr);
-        errno = reason;
-        replaced = false;
-    }
+    bool replaced = file_replace(path, buf_cstr(&temporary), text, mode, NULL);
     int reason = errno;
     buf_release(&temporary);
     errno = reason;
-    return replaced && sync_folder_of(path);
+    return replaced;
 }
 
 static bool rewrite(bool everything, struct buf *error) {
@@ -327,7 +282,7 @@ static bool rewrite(bool everything, struct buf *error) {
         write_text(&r);
         written = replace_file(path, buf_slice(&r.fresh));
     }
-    if (!written) buf_printf(error, "ERR Rewriting config file: %s", strerror(errno));
+    if (!written) buf_printf(error, "ERR Rewriting config file: %s", file_errno_text(errno));
     rewrite_release(&r);
     return written;
 }

@@ -59,6 +59,7 @@ static _Atomic uint64_t files_size; /* bytes of all files of the manifest */
 static _Atomic uint64_t base_size;  /* the same when it was opened */
 static _Atomic uint64_t delayed_fsyncs;
 static atomic_bool enabled, syncing, paused;
+static _Atomic int64_t write_delay_us;
 static _Atomic enum fsync_policy policy = FSYNC_EVERYSEC;
 
 static struct {
@@ -67,6 +68,8 @@ static struct {
     bool stopping; /* under lock */
     pthread_t thread;
 } syncer = { .lock = LOCK_INIT(LOCK_RANK_LEAF) };
+
+void aof_set_write_delay(int64_t us) { atomic_store(&write_delay_us, us); }
 
 void aof_set_fsync(enum fsync_policy now) { atomic_store(&policy, now); }
 
@@ -78,10 +81,10 @@ static enum fsync_policy policy_now(void) { return atomic_load_explicit(&policy,
 static bool append_failed(const char *what, int error) NEEDS(file_lock);
 static bool append_failed(const char *what, int error) {
     int before = atomic_exchange(&write_error, error);
-    int64_t now = aof_io.now_us();
+    int64_t now = file_io.now_us();
     if (before == 0 || now - file.logged_us >= LOG_EVERY_US) {
-        LOG_WARNING("AOF: %s failed: %s. %zu bytes wait in memory and writes are refused until it succeeds",
-                    what, aof_errno_text(error), file.pending.len);
+        LOG_WARNING("%s: %s. %zu bytes wait in memory and writes are refused until it succeeds", what,
+                    file_errno_text(error), file.pending.len);
         file.logged_us = now;
     }
     return false;
@@ -90,16 +93,17 @@ static bool append_failed(const char *what, int error) {
 /* Always false, for `return`. `unsure`: what is written but may not be on disk, in words. */
 static bool sync_failed(int error, const char *unsure, uint64_t bytes) {
     if (atomic_exchange(&sync_error, error) != 0) return false;
-    LOG_WARNING("AOF: fsync failed: %s. Up to %llu bytes %s may be lost on disk; writes are refused until an "
+    LOG_WARNING("Fail to fsync the AOF file: %s. Up to %llu bytes %s may be lost on disk; writes are refused "
+                "until an "
                 "fsync succeeds",
-                aof_errno_text(error), (unsigned long long)bytes, unsure);
+                file_errno_text(error), (unsigned long long)bytes, unsure);
     return false;
 }
 
 static void append_succeeded(void) {
     if (atomic_load_explicit(&write_error, memory_order_relaxed) == 0) return;
     atomic_store(&write_error, 0);
-    LOG_WARNING("AOF: writing succeeds again; writes are accepted");
+    LOG_WARNING("AOF write error looks solved. The server can write again.");
 }
 
 static void sync_succeeded(void) {
@@ -113,7 +117,7 @@ static void sync_succeeded(void) {
 /* Removes what a failed append left behind. */
 static bool cut_back(void) NEEDS(file_lock);
 static bool cut_back(void) {
-    file.must_cut = aof_io.ftruncate(file.fd, (off_t)file.size) != 0;
+    file.must_cut = file_io.ftruncate(file.fd, (off_t)file.size) != 0;
     return !file.must_cut;
 }
 
@@ -135,7 +139,7 @@ static bool settle_retired(void) {
     while (UNLIKELY(file.retired >= 0) && file.syncs > 0)
         pthread_cond_wait(&file.synced_all, &file_lock.mutex);
     if (file.retired < 0) return true; /* perhaps another thread settled it while this one waited */
-    if (aof_io.fdatasync(file.retired) != 0) {
+    if (file_io.fdatasync(file.retired) != 0) {
         /* Not a failed append: perhaps no byte waits, and then no append would come to clear that. */
         return sync_failed(errno, "of the file before", atomic_load(&written) - atomic_load(&synced));
     }
@@ -144,21 +148,40 @@ static bool settle_retired(void) {
     return true;
 }
 
+/* DEBUG AOF-FLUSH-SLEEP */
+static void wait_before_write(void) {
+    int64_t us = atomic_load_explicit(&write_delay_us, memory_order_relaxed);
+    if (UNLIKELY(us > 0)) usleep((useconds_t)us);
+}
+
+/* A write that failed may have been begun. Leaves errno alone. */
+static const char *what_failed(void) NEEDS(file_lock);
+static const char *what_failed(void) {
+    int error = errno;
+    struct stat facts;
+    bool some = fstat(file.fd, &facts) == 0 && (uint64_t)facts.st_size > file.size;
+    errno = error;
+    return some ? "Short write while writing to the AOF file" : "Error writing to the AOF file";
+}
+
 /* Writes `pending` whole, and syncs it under `always`; or leaves file and `pending` as they were. */
 static bool append_pending(void) NEEDS(file_lock);
 static bool append_pending(void) {
     if (!settle_retired()) return false;
-    if (file.must_cut && !cut_back()) return append_failed("cutting off an unfinished write", errno);
+    if (file.must_cut && !cut_back())
+        return append_failed("Error writing to the AOF file: cutting off an unfinished write", errno);
     bool sync = policy_now() == FSYNC_ALWAYS;
     size_t batch = file.pending.len; /* the sum is part of what is written, not of what waits */
-    aof_note_add_sum(&file.pending);
-    bool wrote = aof_write_all(file.fd, buf_slice(&file.pending));
-    if (!wrote || (sync && aof_io.fdatasync(file.fd) != 0)) {
+    if (aof_notes_have_sums()) aof_note_add_sum(&file.pending);
+    wait_before_write();
+    bool wrote = file_write_all(file.fd, buf_slice(&file.pending));
+    const char *what = wrote ? "Fail to fsync the AOF file" : what_failed();
+    if (!wrote || (sync && file_io.fdatasync(file.fd) != 0)) {
         int error = errno;
         if (!cut_back())
-            LOG_WARNING("AOF: cutting off an unfinished write failed too: %s", aof_errno_text(errno));
+            LOG_WARNING("AOF: cutting off an unfinished write failed too: %s", file_errno_text(errno));
         file.pending.len = batch;
-        return append_failed(wrote ? "fsync" : "write", error);
+        return append_failed(what, error);
     }
     file.size += file.pending.len;
     if (file.pending.room > BUFFER_KEPT) buf_release(&file.pending);
@@ -179,7 +202,7 @@ static bool write_up_to(uint64_t offset) {
         if (file.pending.len == 0) {
             file.pending_end = journal_swap(&file.pending);
             assert(file.pending.len > 0); /* nobody waits for an offset that was not appended */
-            aof_note_stamp(&file.pending);
+            aof_note_stamp(&file.pending, file.size == 0);
         }
         if (!append_pending()) return false;
     }
@@ -202,7 +225,11 @@ enum commit aof_commit(uint64_t offset) {
 
 static void finish_sync(uint64_t target, int error, int64_t took_us) NEEDS(file_lock);
 static void finish_sync(uint64_t target, int error, int64_t took_us) {
-    if (took_us > SLOW_SYNC_US) atomic_fetch_add_explicit(&delayed_fsyncs, 1, memory_order_relaxed);
+    if (took_us > SLOW_SYNC_US) {
+        atomic_fetch_add_explicit(&delayed_fsyncs, 1, memory_order_relaxed);
+        LOG_NOTICE("Asynchronous AOF fsync is taking too long (disk is busy?): it took %lld ms",
+                   (long long)took_us / 1000);
+    }
     if (error == 0) {
         raise_synced(target);
         sync_succeeded();
@@ -230,10 +257,10 @@ static bool sync_file(void) {
     }
     lock_drop(&file_lock);
     if (!needed) return true;
-    int64_t begin = aof_io.now_us();
-    int error = aof_io.fdatasync(fd) == 0 ? 0 : errno;
+    int64_t begin = file_io.now_us();
+    int error = file_io.fdatasync(fd) == 0 ? 0 : errno;
     lock_take(&file_lock);
-    finish_sync(target, error, aof_io.now_us() - begin);
+    finish_sync(target, error, file_io.now_us() - begin);
     lock_drop(&file_lock);
     return error == 0;
 }
@@ -278,14 +305,17 @@ static void *sync_each_second(void *arg) {
 
 void aof_pause_sync(bool now) { atomic_store(&paused, now); }
 
-static void start_syncer(void) {
+static bool start_syncer(struct buf *error) {
     pthread_condattr_t steady;
     pthread_condattr_init(&steady);
     pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
     pthread_cond_init(&syncer.wake, &steady);
     pthread_condattr_destroy(&steady);
     syncer.stopping = false;
-    syncer.thread = thread_start("aof-sync", sync_each_second, NULL);
+    if (thread_start(&syncer.thread, "aof-sync", sync_each_second, NULL)) return true;
+    buf_printf(error, "cannot start a thread: %s", file_errno_text(errno));
+    pthread_cond_destroy(&syncer.wake);
+    return false;
 }
 
 static void stop_syncer(void) {
@@ -299,7 +329,8 @@ static void stop_syncer(void) {
 
 /* ---- opening and closing ---- */
 
-void aof_begin_appending(int fd, uint64_t size, uint64_t others_size) {
+bool aof_begin_appending(int fd, uint64_t size, uint64_t others_size, struct buf *error) {
+    if (!start_syncer(error)) return false;
     lock_take(&file_lock);
     assert(!file.opened);
     journal_restart();
@@ -317,7 +348,7 @@ void aof_begin_appending(int fd, uint64_t size, uint64_t others_size) {
     atomic_store(&enabled, true);
     journal_on = true;
     lock_drop(&file_lock);
-    start_syncer();
+    return true;
 }
 
 /* ---- another file ---- */
@@ -351,8 +382,8 @@ static bool flush_and_close(void) {
     while (file.syncs > 0) pthread_cond_wait(&file.synced_all, &file_lock.mutex);
     bool done = settle_retired() && write_up_to(journal_offset());
     if (!done && file.must_cut && !cut_back()) LOG_WARNING("AOF: the file ends with an unfinished write");
-    if (aof_io.fdatasync(file.fd) != 0) {
-        LOG_WARNING("AOF: the last fsync failed: %s", aof_errno_text(errno));
+    if (file_io.fdatasync(file.fd) != 0) {
+        LOG_WARNING("AOF: the last fsync failed: %s", file_errno_text(errno));
         done = false;
     }
     if (done) raise_synced(journal_offset());
@@ -397,7 +428,7 @@ bool aof_is_failing(void) { return error_now() != 0; }
 void aof_failure(struct buf *out) {
     int error = error_now();
     buf_clear(out);
-    if (error != 0) buf_append(out, slice_of(aof_errno_text(error)));
+    if (error != 0) buf_append(out, slice_of(file_errno_text(error)));
 }
 
 void aof_info(struct aof_info *out) {

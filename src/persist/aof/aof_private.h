@@ -2,44 +2,30 @@
  * reader.
  *
  *   aof.c        the open file: writing, group commit, syncing, failure and recovery
- *   aof_rewrite.c which files there are: opening, a new base, history
- *   aof_files.c  the folder: names, manifest, making and replacing files so that a crash at any step loads
- *   aof_read.c   one file: runs its commands (behind aof_scan_private.h, which finds out which are sound)
- *   aof_check.c  one file, for the check tool
- *   aof_load.c   start-up: all files in order, what to do about a bad tail, the upgrade of an old single file
+ *   rewrite.c which files there are: opening, a new base, history
+ *   folder.c  the folder: names, manifest, making and replacing files so that a crash at any step loads
+ *   read.c   one file: runs its commands (behind scan.h, which finds out which are sound)
+ *   check.c  one file, for the check tool
+ *   load.c   start-up: all files in order, what to do about a bad tail, the upgrade of an old single file
  */
 #ifndef PERSIST_AOF_AOF_PRIVATE_H
 #define PERSIST_AOF_AOF_PRIVATE_H
 
+#include "trivet/base/file.h"
 #include "trivet/persist/aof/aof.h"
-#include <sys/types.h>
-
-/* Every system call that changes the disk goes through this table, so that a test can make each call site
- * fail once, or end the process there. Set before the first aof_ call, never while an AOF is open. */
-struct aof_io {
-    int (*open)(const char *path, int flags, mode_t mode);
-    ssize_t (*write)(int fd, const void *bytes, size_t len);
-    int (*fdatasync)(int fd);
-    int (*fsync)(int fd);
-    int (*ftruncate)(int fd, off_t length);
-    int (*rename)(const char *from, const char *to);
-    int (*unlink)(const char *path);
-    int (*mkdir)(const char *path, mode_t mode);
-    int64_t (*now_us)(void);
-};
-extern struct aof_io aof_io;
 
 /* ---- aof.c ---- */
 
-/* The journal goes into this file from now on. Gate closed. */
-void aof_begin_appending(int fd, uint64_t size, uint64_t others_size);
+/* The journal goes into this file from now on. False with the reason in `error` if the system has no thread
+ * left. Gate closed. */
+MUST_CHECK bool aof_begin_appending(int fd, uint64_t size, uint64_t others_size, struct buf *error);
 /* Writes what the journal has into the present file, which is synced and closed soon; what comes after goes
  * into `fd`. False if the disk fails: then nothing changed. Gate closed. */
 MUST_CHECK bool aof_switch_file(int fd);
 /* The bytes of the other files, after a rewrite. */
 void aof_set_others_size(uint64_t bytes);
 
-/* ---- aof_files.c ---- */
+/* ---- folder.c ---- */
 
 /* The present settings; the strings are owned here. Changed by aof_configure only. */
 extern struct aof_settings aof_settings;
@@ -88,20 +74,11 @@ const char *aof_path_of_old_file(struct buf *out); /* a single AOF from before t
 
 /* Makes the folder if there is none, durably. */
 MUST_CHECK bool aof_folder_make(struct buf *error);
-/* Makes what was created, renamed and removed in a folder durable. */
-MUST_CHECK bool aof_folder_sync(const char *path, struct buf *error);
-/* The length of a regular file; false if there is none. */
-MUST_CHECK bool aof_file_size(const char *path, uint64_t *size);
 /* True if a non-empty incremental file lies in the folder; its name goes to `name`. For a folder without a
  * manifest: such a file holds somebody's data. */
 bool aof_folder_has_incr(struct buf *name);
 
-/* write(2) until all is written; false (errno) on the first error. */
-MUST_CHECK bool aof_write_all(int fd, struct slice bytes);
-/* The text of an errno value. */
-const char *aof_errno_text(int error);
-
-/* ---- aof_record.c ---- */
+/* ---- record.c ---- */
 
 enum aof_parse {
     AOF_RECORD, /* argv[0..argc-1], `used` bytes */
@@ -120,7 +97,7 @@ struct aof_record {
 enum aof_parse aof_parse_record(struct aof_record *r, struct slice bytes);
 void aof_record_release(struct aof_record *r);
 
-/* ---- aof_read.c ---- */
+/* ---- read.c ---- */
 
 enum aof_read_end {
     AOF_READ_WHOLE,   /* to the end of the file */
@@ -135,6 +112,7 @@ struct aof_read {
     uint64_t offset; /* where it went wrong */
     uint64_t size;   /* of the file */
     uint64_t commands;
+    uint64_t errors;     /* commands that answered with an error; the load went on */
     bool in_transaction; /* what is torn is a transaction */
     bool zeros;          /* what is torn is filled up with zeros */
     struct buf reason;   /* the caller's to release */

@@ -1,4 +1,4 @@
-/* check.c: the scan of aof_scan.c for those who only want to know what it finds. */
+/* check.c: the scan of scan.c for those who only want to know what it finds. */
 #include "trivet/persist/aof/check.h"
 #include "scan.h"
 #include "trivet/base/mem.h"
@@ -30,13 +30,13 @@ static enum aof_content content_of(struct slice head) {
 enum aof_content aof_content(const char *path, uint64_t *size, struct buf *error) {
     struct stat facts;
     char head[HEAD_MAX];
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = file_io.open(path, O_RDONLY, 0);
     if (fd < 0) {
-        buf_printf(error, "Cannot open file %s: %s", path, aof_errno_text(errno));
+        buf_printf(error, "Cannot open file %s: %s", path, file_errno_text(errno));
         return AOF_CONTENT_UNREADABLE;
     }
     ssize_t got = fstat(fd, &facts) == 0 ? pread(fd, head, sizeof head, 0) : -1;
-    if (got < 0) buf_printf(error, "Cannot read file %s: %s", path, aof_errno_text(errno));
+    if (got < 0) buf_printf(error, "Cannot read file %s: %s", path, file_errno_text(errno));
     close(fd);
     if (got < 0) return AOF_CONTENT_UNREADABLE;
     *size = (uint64_t)facts.st_size;
@@ -46,8 +46,8 @@ enum aof_content aof_content(const char *path, uint64_t *size, struct buf *error
 /* ---- its commands ---- */
 
 static void conclude(struct aof_scan *s, enum aof_read_end end, struct aof_checked *out) {
-    out->ok_up_to = s->clear;
-    out->beyond = s->beyond;
+    out->ok_up_to = s->clear_end;
+    out->beyond = s->late_at;
     out->offset = s->out->offset;
     out->lines = s->lines;
     out->what = s->out->reason;
@@ -67,8 +67,8 @@ static void check_opened(int fd, uint64_t begin, int64_t until, struct aof_check
     struct aof_read read = { .size = out->size };
     enum aof_read_end end = AOF_READ_WHOLE;
     aof_scan_begin(s, fd, begin, &read);
-    s->until = until;
-    while (s->beyond == AOF_NOWHERE && aof_scan_ahead(s, &end)) continue;
+    s->until_s = until;
+    while (s->late_at == AOF_NOWHERE && aof_scan_ahead(s, &end)) continue;
     conclude(s, end, out);
     aof_scan_release(s);
     mem_free(s);
@@ -77,9 +77,9 @@ static void check_opened(int fd, uint64_t begin, int64_t until, struct aof_check
 void aof_check(const char *path, uint64_t begin, int64_t until, struct aof_checked *out) {
     struct stat facts;
     *out = (struct aof_checked){ .beyond = AOF_CHECK_NOWHERE };
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = file_io.open(path, O_RDONLY, 0);
     if (fd < 0 || fstat(fd, &facts) != 0) {
-        buf_append(&out->what, slice_of(aof_errno_text(errno)));
+        buf_append(&out->what, slice_of(file_errno_text(errno)));
         out->verdict = AOF_UNREADABLE;
     } else {
         out->size = (uint64_t)facts.st_size;
@@ -91,22 +91,19 @@ void aof_check(const char *path, uint64_t begin, int64_t until, struct aof_check
 /* ---- a manifest ---- */
 
 static bool read_text(const char *path, struct buf *text, struct buf *error) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t got = fd < 0 ? -1 : 1;
-    while (got > 0) {
-        got = read(fd, buf_reserve(text, HEAD_MAX), HEAD_MAX);
-        if (got > 0) text->len += (size_t)got;
-    }
-    if (got < 0) buf_printf(error, "Cannot read file %s: %s", path, aof_errno_text(errno));
+    int fd = file_io.open(path, O_RDONLY, 0);
+    bool done = fd >= 0 && file_read_all(fd, SIZE_MAX, text);
+    if (!done) buf_printf(error, "Cannot read file %s: %s", path, file_errno_text(errno));
     if (fd >= 0) close(fd);
-    return got == 0;
+    return done;
 }
 
 static char *path_beside(const char *manifest, const char *name) {
     struct buf path = { 0 };
     const char *slash = strrchr(manifest, '/');
     struct slice folder = slash ? slice_between(manifest, slash + 1) : LIT("./");
-    buf_printf(&path, "%.*s%s%c", SLICE_ARG(folder), name, '\0');
+    buf_printf(&path, "%.*s%s", SLICE_ARG(folder), name);
+    (void)buf_cstr(&path);
     return path.ptr;
 }
 

@@ -1,5 +1,6 @@
 /* commands_of_stream.c: a stream as commands that make it again: its entries, its numbers, its groups, what
- * is pending. A pending entry that was deleted from the stream cannot be told so and is left out. */
+ * is pending. Other servers do not take a pending entry that was deleted from the stream; Trivet does when it
+ * loads (cmd_xclaim). */
 #include "commands_of_types.h"
 #include "trivet/base/mem.h"
 #include "trivet/types/stream.h"

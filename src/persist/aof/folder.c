@@ -23,22 +23,6 @@
 
 #define MANIFEST_MAX (1024 * 1024) /* a bigger one is not a manifest */
 
-static int open_plainly(const char *path, int flags, mode_t mode) {
-    return open(path, flags | O_CLOEXEC, mode);
-}
-
-struct aof_io aof_io = {
-    .open = open_plainly,
-    .write = write,
-    .fdatasync = fdatasync,
-    .fsync = fsync,
-    .ftruncate = ftruncate,
-    .rename = rename,
-    .unlink = unlink,
-    .mkdir = mkdir,
-    .now_us = clock_steady_us,
-};
-
 struct aof_settings aof_settings;
 
 /* Threads that work in the folder make paths while another worker may set a new `dir` and turn the AOF on.
@@ -61,22 +45,11 @@ void aof_configure(const struct aof_settings *settings) {
     aof_settings.load_truncated = settings->load_truncated;
     aof_settings.corrupt_tail_max = settings->corrupt_tail_max;
     aof_settings.timestamps = settings->timestamps;
+    aof_settings.checksums = settings->checksums;
     lock_drop(&settings_lock);
     aof_set_fsync(settings->fsync);
     aof_set_timestamps(settings->timestamps);
-}
-
-/* strerror shares a buffer between threads; this one is constant. */
-const char *aof_errno_text(int error) {
-    const char *text = strerrordesc_np(error);
-    return text ? text : "unknown error";
-}
-
-/* Appends "<what> <path>: <errno's text>"; always false, for `return`. */
-static bool failed(struct buf *error, const char *what, const char *path) {
-    int number = errno;
-    buf_printf(error, "cannot %s %s: %s", what, path, aof_errno_text(number));
-    return false;
+    aof_set_checksums(settings->checksums);
 }
 
 /* ---- paths ---- */
@@ -86,9 +59,7 @@ static const char *join(struct buf *out, const char *b, const char *c) {
     lock_take(&settings_lock);
     buf_printf(out, c ? "%s/%s/%s" : "%s/%s", aof_settings.dir, b, c);
     lock_drop(&settings_lock);
-    buf_append_byte(out, '\0');
-    out->len--;
-    return out->ptr;
+    return buf_cstr(out);
 }
 
 const char *aof_path_in_folder(struct buf *out, const char *name) {
@@ -102,49 +73,21 @@ const char *aof_path_of_old_file(struct buf *out) { return join(out, aof_setting
 static const char *path_of_manifest(struct buf *out, const char *prefix) {
     struct buf name = { 0 };
     buf_printf(&name, "%s%s.manifest", prefix, aof_settings.filename);
-    buf_append_byte(&name, '\0');
-    aof_path_in_folder(out, name.ptr);
+    aof_path_in_folder(out, buf_cstr(&name));
     buf_release(&name);
     return out->ptr;
 }
 
-/* ---- small things about files ---- */
-
-bool aof_write_all(int fd, struct slice bytes) {
-    while (bytes.len > 0) {
-        ssize_t count = aof_io.write(fd, bytes.ptr, bytes.len);
-        if (count < 0 && errno == EINTR) continue;
-        if (count < 0) return false;
-        bytes.ptr += count;
-        bytes.len -= (size_t)count;
-    }
-    return true;
-}
-
-bool aof_folder_sync(const char *path, struct buf *error) {
-    int fd = aof_io.open(path, O_RDONLY | O_DIRECTORY, 0);
-    if (fd < 0) return failed(error, "open folder", path);
-    bool done = aof_io.fsync(fd) == 0;
-    if (!done) failed(error, "fsync folder", path);
-    close(fd);
-    return done;
-}
+/* ---- the folder ---- */
 
 bool aof_folder_make(struct buf *error) {
     struct buf path = { 0 };
-    bool done = aof_io.mkdir(aof_path_of_folder(&path), 0755) == 0 || errno == EEXIST;
-    if (!done) failed(error, "make folder", path.ptr);
+    bool done = file_io.mkdir(aof_path_of_folder(&path), 0755) == 0 || errno == EEXIST;
+    if (!done) file_failed(error, "make folder", path.ptr);
     /* Also if it was there: whoever made it may have failed, or died, before this. */
-    if (done) done = aof_folder_sync(aof_settings.dir, error);
+    if (done) done = file_sync_folder(aof_settings.dir, error);
     buf_release(&path);
     return done;
-}
-
-bool aof_file_size(const char *path, uint64_t *size) {
-    struct stat facts;
-    if (stat(path, &facts) != 0 || !S_ISREG(facts.st_mode)) return false;
-    *size = (uint64_t)facts.st_size;
-    return true;
 }
 
 /* "<appendfilename>.<digits>.incr.aof". */
@@ -165,7 +108,7 @@ bool aof_folder_has_incr(struct buf *name) {
     while (folder && !found && (entry = readdir(folder)) != NULL) {
         uint64_t size;
         if (!is_incr_name(slice_of(entry->d_name))) continue;
-        found = aof_file_size(aof_path_in_folder(&path, entry->d_name), &size) && size > 0;
+        found = file_size(aof_path_in_folder(&path, entry->d_name), &size) && size > 0;
         if (found) buf_append(name, slice_of(entry->d_name));
     }
     if (folder) closedir(folder);
@@ -218,7 +161,7 @@ static uint64_t next_seq(const struct aof_manifest *m, enum aof_file_type type) 
 static bool is_taken(const char *name, enum aof_file_type type) {
     struct buf path = { 0 };
     uint64_t size;
-    bool taken = type == AOF_FILE_INCR && aof_file_size(aof_path_in_folder(&path, name), &size) && size > 0;
+    bool taken = type == AOF_FILE_INCR && file_size(aof_path_in_folder(&path, name), &size) && size > 0;
     buf_release(&path);
     return taken;
 }
@@ -230,9 +173,8 @@ const struct aof_file *aof_manifest_add_next(struct aof_manifest *m, enum aof_fi
     /* A manifest from elsewhere may use our names with other numbers. */
     for (;; seq++) {
         buf_clear(&name);
-        buf_printf(&name, "%s.%llu.%s%c", aof_settings.filename, (unsigned long long)seq, suffix, '\0');
-        name.len--;
-        if (!has_name(m, buf_slice(&name)) && !is_taken(name.ptr, type)) break;
+        buf_printf(&name, "%s.%llu.%s", aof_settings.filename, (unsigned long long)seq, suffix);
+        if (!has_name(m, buf_slice(&name)) && !is_taken(buf_cstr(&name), type)) break;
     }
     aof_manifest_add(m, buf_slice(&name), seq, type);
     buf_release(&name);
@@ -283,12 +225,13 @@ static bool is_type(struct slice type) { return type.len == 1 && strchr("bhi", t
 /* NULL, or what is wrong with this file after those that were read before. */
 static const char *objection(const struct aof_manifest *m, const struct line *line, uint64_t seq) {
     if (!is_plain_name(line->name)) return "a file's name must not be empty or a path";
-    if (!is_type(line->type)) return "the type of a file is b, h or i";
+    if (!is_type(line->type)) return "Unknown AOF file type: it is b, h or i";
     if (has_name(m, line->name)) return "a file is named twice";
-    if (line->type.ptr[0] == AOF_FILE_BASE && aof_manifest_base(m)) return "there are two base files";
+    if (line->type.ptr[0] == AOF_FILE_BASE && aof_manifest_base(m))
+        return "Found duplicate base file information";
     const struct aof_file *last = aof_manifest_last_incr(m);
     if (line->type.ptr[0] == AOF_FILE_INCR && last && seq <= last->seq)
-        return "the numbers of incremental files do not rise";
+        return "Found a non-monotonic sequence number";
     return NULL;
 }
 
@@ -315,7 +258,7 @@ static const char *add_line(struct aof_manifest *m, struct slice text) {
 
 static bool broken(struct aof_manifest *m, struct buf *error, size_t line, const char *why) {
     aof_manifest_release(m);
-    buf_printf(error, "line %zu of the manifest: %s", line, why);
+    buf_printf(error, "Invalid AOF manifest file format: line %zu of the manifest: %s", line, why);
     return false;
 }
 
@@ -343,7 +286,7 @@ bool aof_manifest_parse(struct slice text, struct aof_manifest *m, struct buf *e
         const char *wrong = line.len == 0 ? "an empty line" : add_line(m, line);
         if (wrong) return broken(m, error, number, wrong);
     }
-    if (m->count == 0) return broken(m, error, number, "it names no file");
+    if (m->count == 0) return broken(m, error, number, "Found an empty AOF manifest");
     base_first(m);
     return true;
 }
@@ -387,30 +330,18 @@ void aof_manifest_format(const struct aof_manifest *m, struct buf *out) {
 
 /* ---- on disk ---- */
 
-static bool read_all(int fd, struct buf *out) {
-    for (;;) {
-        ssize_t count = read(fd, buf_reserve(out, 4096), 4096);
-        if (count < 0 && errno == EINTR) continue;
-        if (count <= 0) return count == 0;
-        out->len += (size_t)count;
-        if (out->len <= MANIFEST_MAX) continue;
-        errno = EFBIG;
-        return false;
-    }
-}
-
 enum aof_manifest_read aof_manifest_read(struct aof_manifest *m, struct buf *error) {
     *m = (struct aof_manifest){ 0 };
     struct buf path = { 0 }, text = { 0 };
     enum aof_manifest_read result = MANIFEST_BROKEN;
-    int fd = open(path_of_manifest(&path, ""), O_RDONLY | O_CLOEXEC);
+    int fd = file_io.open(path_of_manifest(&path, ""), O_RDONLY, 0);
     if (fd < 0 && errno == ENOENT) {
         result = MANIFEST_ABSENT;
     } else if (fd < 0) {
-        failed(error, "open", path.ptr);
+        file_failed(error, "open", path.ptr);
     } else {
-        if (!read_all(fd, &text))
-            failed(error, "read", path.ptr);
+        if (!file_read_all(fd, MANIFEST_MAX, &text))
+            file_failed(error, "read", path.ptr);
         else if (aof_manifest_parse(buf_slice(&text), m, error))
             result = MANIFEST_READ;
         close(fd);
@@ -420,36 +351,12 @@ enum aof_manifest_read aof_manifest_read(struct aof_manifest *m, struct buf *err
     return result;
 }
 
-/* Writes a new file with these bytes, durable but for its name in the folder. */
-static bool write_new(const char *path, struct slice bytes, struct buf *error) {
-    int fd = aof_io.open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
-    if (fd < 0) return failed(error, "create", path);
-    bool done = aof_write_all(fd, bytes);
-    if (!done) failed(error, "write", path);
-    if (done) {
-        done = aof_io.fsync(fd) == 0;
-        if (!done) failed(error, "fsync", path);
-    }
-    close(fd);
-    return done;
-}
-
-static bool replace(const char *from, const char *to, struct buf *error) {
-    if (aof_io.rename(from, to) != 0) return failed(error, "rename to", to);
-    struct buf folder = { 0 };
-    bool done = aof_folder_sync(aof_path_of_folder(&folder), error);
-    buf_release(&folder);
-    return done;
-}
-
 bool aof_manifest_write(const struct aof_manifest *m, struct buf *error) {
     struct buf text = { 0 }, path = { 0 }, fresh = { 0 };
     aof_manifest_format(m, &text);
     path_of_manifest(&path, "");
     path_of_manifest(&fresh, "temp-");
-    bool done = write_new(fresh.ptr, buf_slice(&text), error) && replace(fresh.ptr, path.ptr, error);
-    /* After the rename there is nothing to remove; a leftover would be overwritten by the next try anyway. */
-    if (!done) (void)aof_io.unlink(fresh.ptr);
+    bool done = file_replace(path.ptr, fresh.ptr, buf_slice(&text), 0644, error);
     buf_release(&text);
     buf_release(&path);
     buf_release(&fresh);

@@ -46,14 +46,16 @@ static const char *what_is_cut(const struct aof_read *read, enum aof_read_end en
 }
 
 static bool cut(const struct part *part, const struct aof_read *read, enum aof_read_end end) {
-    int fd = aof_io.open(part->path, O_WRONLY, 0);
-    bool done = fd >= 0 && aof_io.ftruncate(fd, (off_t)read->good) == 0 && aof_io.fsync(fd) == 0;
+    int fd = file_io.open(part->path, O_WRONLY, 0);
+    bool done = fd >= 0 && file_io.ftruncate(fd, (off_t)read->good) == 0 && file_io.fsync(fd) == 0;
     if (done) {
+        LOG_WARNING("Truncating the AOF %s at offset %llu", part->name, LLU(read->good));
         LOG_WARNING("AOF file %s: cut at offset %llu: the last %llu bytes were %s", part->name,
                     LLU(read->good), LLU(read->size - read->good), what_is_cut(read, end));
+        LOG_WARNING("AOF loaded anyway because aof-load-truncated is enabled");
     } else {
         LOG_WARNING("AOF file %s: its last %llu bytes are %s, and cutting them off failed: %s", part->name,
-                    LLU(read->size - read->good), what_is_cut(read, end), aof_errno_text(errno));
+                    LLU(read->size - read->good), what_is_cut(read, end), file_errno_text(errno));
     }
     if (fd >= 0) close(fd);
     return done;
@@ -63,11 +65,13 @@ static void refuse_tail(const struct part *part, const struct aof_read *read, en
     const char *advice = !part->is_last                ? "only the last file may end so"
                          : aof_settings.load_truncated ? "see aof-load-corrupt-tail-max-size"
                                                        : "aof-load-truncated is 'no'";
+    LOG_WARNING("Unexpected end of file reading the append only file: %s", part->name);
     LOG_WARNING("AOF file %s, offset %llu: it ends with %llu bytes of %s; not loaded: %s", part->name,
                 LLU(read->good), LLU(read->size - read->good), what_is_cut(read, end), advice);
 }
 
 static void refuse_damage(const struct part *part, const struct aof_read *read) {
+    LOG_WARNING("Bad file format reading the append only file: %s", part->name);
     LOG_WARNING(
         "AOF file %s, offset %llu: damaged: %.*s. The last whole command ends at offset %llu of %llu. "
         "Not loaded: make a backup of all AOF files; then %s",
@@ -107,7 +111,7 @@ static void log_loaded(const struct part *part, int64_t took_us) {
 }
 
 static bool load_part(struct loading *l, const struct part *part) {
-    int64_t begin = aof_io.now_us();
+    int64_t begin = file_io.now_us();
     struct aof_read read;
     enum aof_read_end end = aof_read_file(part->path, l->how, l->done, l->total, &read);
     l->done += read.size;
@@ -117,7 +121,10 @@ static bool load_part(struct loading *l, const struct part *part) {
         loaded = cut(part, &read, end);
     else if (!loaded)
         refuse(part, &read, end);
-    if (loaded) log_loaded(part, aof_io.now_us() - begin);
+    if (loaded && read.errors > 0)
+        LOG_WARNING("AOF file %s: loaded, but %llu of its %llu commands failed", part->name, LLU(read.errors),
+                    LLU(read.commands));
+    if (loaded) log_loaded(part, file_io.now_us() - begin);
     buf_release(&read.reason);
     return loaded;
 }
@@ -139,11 +146,11 @@ static bool move_old_file(struct buf *error) {
     struct buf from = { 0 }, to = { 0 };
     aof_path_of_old_file(&from);
     aof_path_in_folder(&to, aof_settings.filename);
-    bool done = aof_io.rename(from.ptr, to.ptr) == 0;
-    if (!done) buf_printf(error, "cannot move %s to %s: %s", from.ptr, to.ptr, aof_errno_text(errno));
+    bool done = file_io.rename(from.ptr, to.ptr) == 0;
+    if (!done) buf_printf(error, "cannot move %s to %s: %s", from.ptr, to.ptr, file_errno_text(errno));
     buf_release(&from);
     if (done)
-        done = aof_folder_sync(aof_path_of_folder(&to), error) && aof_folder_sync(aof_settings.dir, error);
+        done = file_sync_folder(aof_path_of_folder(&to), error) && file_sync_folder(aof_settings.dir, error);
     buf_release(&to);
     return done;
 }
@@ -168,7 +175,7 @@ static bool upgrade(void) {
 static bool load_old_file(struct loading *l) {
     struct buf path = { 0 };
     struct part part = { aof_path_of_old_file(&path), aof_settings.filename, NULL, true };
-    if (!aof_file_size(part.path, &l->total)) l->total = 0; /* opening it will say why */
+    if (!file_size(part.path, &l->total)) l->total = 0; /* opening it will say why */
     bool loaded = load_part(l, &part);
     buf_release(&path);
     return loaded;
@@ -179,8 +186,8 @@ static bool is_half_upgraded(const struct aof_manifest *m) {
     if (strcmp(m->files[0].name, aof_settings.filename) != 0) return false;
     struct buf path = { 0 };
     uint64_t size;
-    bool half = !aof_file_size(aof_path_in_folder(&path, m->files[0].name), &size) &&
-                aof_file_size(aof_path_of_old_file(&path), &size);
+    bool half = !file_size(aof_path_in_folder(&path, m->files[0].name), &size) &&
+                file_size(aof_path_of_old_file(&path), &size);
     buf_release(&path);
     return half;
 }
@@ -203,9 +210,9 @@ static enum aof_loaded load_without_manifest(struct loading *l) {
             "The folder %s holds the AOF file %.*s but no manifest; not started, so that nothing is lost",
             aof_settings.dirname, SLICE_ARG(buf_slice(&text)));
         result = AOF_REFUSED;
-    } else if (aof_file_size(aof_path_of_old_file(&text), &l->total)) {
+    } else if (file_size(aof_path_of_old_file(&text), &l->total)) {
         uint64_t size;
-        if (aof_file_size(aof_path_in_folder(&text, aof_settings.filename), &size)) {
+        if (file_size(aof_path_in_folder(&text, aof_settings.filename), &size)) {
             LOG_WARNING("There is an append only file %s both in %s and in its folder %s",
                         aof_settings.filename, aof_settings.dir, aof_settings.dirname);
             result = AOF_REFUSED;
@@ -226,9 +233,11 @@ static bool measure(const struct aof_manifest *m, uint64_t *total) {
     for (size_t i = 0; i < m->count && all; i++) {
         uint64_t size = 0;
         if (m->files[i].type == AOF_FILE_HISTORY) continue;
-        all = aof_file_size(aof_path_in_folder(&path, m->files[i].name), &size);
+        all = file_size(aof_path_in_folder(&path, m->files[i].name), &size);
         *total += size;
-        if (!all) LOG_WARNING("AOF file %s is named by the manifest but does not exist", m->files[i].name);
+        if (!all)
+            LOG_WARNING("AOF file %s is named by the manifest but does not exist: %s", m->files[i].name,
+                        file_errno_text(ENOENT));
     }
     buf_release(&path);
     return all;
@@ -241,7 +250,7 @@ static size_t last_written(const struct aof_manifest *m) {
     for (size_t i = 0; i < m->count; i++) {
         uint64_t size = 0;
         if (m->files[i].type == AOF_FILE_HISTORY) continue;
-        if (aof_file_size(aof_path_in_folder(&path, m->files[i].name), &size) && size > 0) last = i;
+        if (file_size(aof_path_in_folder(&path, m->files[i].name), &size) && size > 0) last = i;
     }
     buf_release(&path);
     return last;

@@ -1,4 +1,4 @@
-/* note.c: annotation lines, out and in; see aof_note_private.h for their form. They are read strictly: a
+/* note.c: annotation lines, out and in; see note.h for their form. They are read strictly: a
  * line that was written by aof_note_add_sum() and is not exactly so any more was damaged. */
 #include "note.h"
 #include "aof_private.h"
@@ -12,7 +12,7 @@
 #define SUM_DIGITS 16
 #define TIME_PREFIX "#TS:"
 
-static atomic_bool timestamps;
+static atomic_bool timestamps, checksums = true;
 static int64_t stamped_s; /* under the file's lock: the last second that was noted */
 
 uint64_t aof_sum(struct slice bytes) { return XXH3_64bits(bytes.ptr, bytes.len); }
@@ -36,13 +36,18 @@ void aof_note_add_time(struct buf *batch, int64_t seconds) {
 
 void aof_set_timestamps(bool on) { atomic_store(&timestamps, on); }
 
-void aof_note_stamp(struct buf *batch) {
+void aof_note_stamp(struct buf *batch, bool first_of_file) {
     if (!atomic_load_explicit(&timestamps, memory_order_relaxed)) return;
     int64_t now_s = clock_wall_ms() / 1000;
-    if (now_s <= stamped_s) return; /* a clock that was set back: times in a file only rise */
+    if (now_s < stamped_s) now_s = stamped_s; /* a clock that was set back: times only rise */
+    if (now_s == stamped_s && !first_of_file) return;
     aof_note_add_time(batch, now_s);
     stamped_s = now_s;
 }
+
+void aof_set_checksums(bool on) { atomic_store(&checksums, on); }
+
+bool aof_notes_have_sums(void) { return atomic_load_explicit(&checksums, memory_order_relaxed); }
 
 /* Lower case only, and all of them. */
 static bool read_digits(struct slice text, uint64_t *out) {

@@ -33,9 +33,11 @@ struct aof_note {
 void aof_note_add_sum(struct buf *batch);
 /* Puts the time in front of the batch, which has none yet. */
 void aof_note_add_time(struct buf *batch, int64_t seconds);
-/* Does so with the wall clock's time if timestamps are on and this second has none yet. Thread: whoever holds
- * the lock of the file that is written. */
-void aof_note_stamp(struct buf *batch);
+/* Does so with the wall clock's time if timestamps are on and this second has none yet, or the batch is the
+ * first of its file. Thread: whoever holds the lock of the file that is written. */
+void aof_note_stamp(struct buf *batch, bool first_of_file);
+/* Are sums written? */
+bool aof_notes_have_sums(void);
 /* `line` with its end. */
 struct aof_note aof_note_read(struct slice line);
 

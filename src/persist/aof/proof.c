@@ -1,10 +1,11 @@
-/* proof.c: what checksum notes tell about bytes that do not parse.
+/* proof.c: what checksum notes prove about bytes that do not parse.
  *
- * A bit that flips in a length can make a record swallow what follows it: other records, notes, even
- * everything up to the end of the file, so that damage looks like a tail that was cut in the middle of a
- * write. The notes that were swallowed are still there as text. Text that looks like a note may be a part of
- * somebody's value, so it counts only if the bytes before it have the sum that it says, or if the file ends
- * with it: a write that was cut off ends so by an unlikely chance only. */
+ * One bit that flips in a length makes a record swallow what follows it: other records, notes, perhaps all up
+ * to the end of the file. The damage then looks like a tail that was cut in the middle of a write. But the
+ * swallowed notes are still there as text.
+ *
+ * Such text may also be part of somebody's value. So it proves something only in two cases: the bytes before
+ * it have the sum that it states; or the file ends with it, as a torn write would by a rare chance only. */
 #include "scan.h"
 #include "trivet/base/hashing.h"
 #include "trivet/base/mem.h"
@@ -49,7 +50,7 @@ struct found {
     struct aof_note note;
 };
 
-/* Moves to the next "#SUM:" in the window, or behind what can be the beginning of none. */
+/* Moves to the next "#SUM:" in the window. If there is none, moves so near to the end that none is missed. */
 static bool skip_to_prefix(struct aof_window *w) {
     struct slice rest = aof_window_rest(w);
     size_t prefix = sizeof NOTE_SUM_PREFIX - 1;
@@ -72,7 +73,7 @@ static bool read_found(struct aof_window *w, struct found *out) {
     return out->note.kind == NOTE_SUM && out->note.bytes <= out->at;
 }
 
-/* The next one; false if there is none, or the file cannot be read: then nothing is proved. */
+/* Finds the next one. False if there is none. A file that cannot be read proves nothing, so false too. */
 static bool find_note(struct aof_window *w, struct found *out) {
     for (;;) {
         bool hit = skip_to_prefix(w);
@@ -106,7 +107,7 @@ bool aof_notes_follow(int fd, uint64_t from, uint64_t size) {
     struct aof_window w = { 0 };
     struct found f;
     bool proved = false;
-    /* Text that was made to look like many notes of many bytes must not keep us busy for ever. */
+    /* A value can be made of many texts that look like notes of many bytes: the work for them is limited. */
     uint64_t budget = 4 * (size - from);
     aof_window_start(&w, fd, from);
     while (!proved && find_note(&w, &f)) {

@@ -1,18 +1,23 @@
 /* read.c: one append-only file, from its bytes to running commands.
  *
  * Two windows slide over the file: the scan's, which goes ahead and says up to where all is right
- * (aof_scan.c), and the runner's, which follows it up to there and runs what it finds. So when a command runs
+ * (scan.c), and the runner's, which follows it up to there and runs what it finds. So when a command runs
  * its frame, its transaction's end and its checksum have been looked at.
  *
  * MULTI and EXEC themselves are not run: nobody else is there to see the state in between.
  *
  * The file may begin as an RDB file; the caller's rdb() loads that part and says where it ends. */
 #include "scan.h"
+#include "trivet/base/log.h"
 #include "trivet/base/mem.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define WORDS_LOGGED 2   /* of a command that failed */
+#define ERRORS_LOGGED 32 /* of a file, one by one */
 
 struct reader {
     struct aof_scan scan;
@@ -29,13 +34,13 @@ static void report(const struct reader *r) {
 }
 
 static enum aof_read_end failed(struct aof_read *out, const char *what) {
-    buf_printf(&out->reason, "%s: %s", what, aof_errno_text(errno));
+    buf_printf(&out->reason, "%s: %s", what, file_errno_text(errno));
     return AOF_READ_FAILED;
 }
 
 /* ---- running ---- */
 
-/* A command's name as it may stand in the log. */
+/* A word of a command as it may stand in the log. */
 static void describe(struct buf *out, struct slice name) {
     if (name.len > 64) name.len = 64;
     for (size_t i = 0; i < name.len; i++) {
@@ -50,18 +55,37 @@ static struct buf *new_reason(struct reader *r) {
     return &r->out->reason;
 }
 
+/* "command 'HINCRBY h ...' failed: ERR hash value is not an integer": name and key, no values. */
+static void describe_failure(const struct reader *r, struct slice error, struct buf *out) {
+    const struct aof_record *record = &r->record;
+    buf_append(out, LIT("command '"));
+    for (size_t i = 0; i < record->argc && i < WORDS_LOGGED; i++) {
+        if (i > 0) buf_append_byte(out, ' ');
+        describe(out, record->argv[i]);
+    }
+    buf_printf(out, "%s' failed: %.*s", record->argc > WORDS_LOGGED ? " ..." : "", SLICE_ARG(error));
+}
+
+/* An error is no reason to give up all data: whoever wrote the command may have gone on after the same error.
+ * Other servers load such files too. */
+static void note_error(struct reader *r, struct slice error) {
+    if (++r->out->errors > ERRORS_LOGGED) return;
+    struct buf text = { 0 };
+    describe_failure(r, error, &text);
+    LOG_WARNING("AOF file %s, offset %" PRIu64 ": %.*s. Loading goes on", r->path,
+                aof_window_offset(&r->window), SLICE_ARG(buf_slice(&text)));
+    buf_release(&text);
+}
+
 static bool run(struct reader *r) {
     struct buf error = { 0 };
     bool taken = r->how->run(r->how->arg, r->record.argv, r->record.argc, &error);
     if (taken) {
         r->out->commands++;
+        if (error.len > 0) note_error(r, buf_slice(&error));
     } else {
-        struct buf *reason = new_reason(r);
         r->out->offset = aof_window_offset(&r->window);
-        buf_append(reason, LIT("command '"));
-        describe(reason, r->record.argv[0]);
-        buf_append(reason, LIT("' failed: "));
-        buf_append(reason, buf_slice(&error));
+        describe_failure(r, buf_slice(&error), new_reason(r));
     }
     buf_release(&error);
     return taken;
@@ -105,7 +129,7 @@ static enum aof_read_end read_records(struct reader *r, uint64_t begin) {
     for (bool goes_on = true; goes_on;) {
         goes_on = aof_scan_ahead(&r->scan, &end);
         if (!goes_on && end == AOF_READ_FAILED) return end;
-        enum aof_read_end ran = run_up_to(r, r->scan.clear);
+        enum aof_read_end ran = run_up_to(r, r->scan.clear_end);
         if (ran != AOF_READ_WHOLE) return ran;
         report(r);
     }
@@ -142,7 +166,7 @@ static enum aof_read_end read_opened(struct reader *r) {
 enum aof_read_end aof_read_file(const char *path, const struct aof_load *how, uint64_t before, uint64_t total,
                                 struct aof_read *out) {
     *out = (struct aof_read){ 0 };
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = file_io.open(path, O_RDONLY, 0);
     if (fd < 0) return failed(out, "cannot open");
     struct reader *r = mem_alloc_zero(sizeof *r);
     r->how = how;

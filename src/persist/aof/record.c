@@ -5,7 +5,7 @@
  * is not all there, the window grows to hold it and the record is parsed again from its start (a record that
  * needed n reads has doubled the window n times, so its bytes are looked at a few times, not n times).
  *
- * Lines that begin with '#' between records are annotations (aof_note_private.h). */
+ * Lines that begin with '#' between records are annotations (note.h). */
 #include "scan.h"
 #include "trivet/base/mem.h"
 #include "trivet/base/number.h"

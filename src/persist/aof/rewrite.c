@@ -44,8 +44,7 @@ static bool is_named(const struct aof_manifest *m, const struct aof_file *f) {
     return false;
 }
 
-/* Files of no use any more, and the folder they lie in, which need not be the present one when they are
- * removed. */
+/* Files that nobody needs any more, with their folder: 'dir' may be another one when they are removed. */
 struct history {
     struct aof_manifest files;
     struct buf folder;
@@ -86,9 +85,10 @@ static void remove_history(void *arg) {
     for (size_t i = h->files.count; i > 0; i--) {
         const char *name = h->files.files[i - 1].name;
         buf_clear(&path);
-        buf_printf(&path, "%.*s/%s%c", SLICE_ARG(buf_slice(&h->folder)), name, '\0');
-        if (aof_io.unlink(path.ptr) == 0 || errno == ENOENT) continue;
-        LOG_WARNING("AOF: cannot remove the history file %s: %s", name, aof_errno_text(errno));
+        buf_printf(&path, "%.*s/%s", SLICE_ARG(buf_slice(&h->folder)), name);
+        LOG_NOTICE("Removing the history file %s in the background", name);
+        if (file_io.unlink(buf_cstr(&path)) == 0 || errno == ENOENT) continue;
+        LOG_WARNING("AOF: cannot remove the history file %s: %s", name, file_errno_text(errno));
         aof_manifest_remove(&h->files, i - 1);
     }
     buf_release(&path);
@@ -119,13 +119,13 @@ static void post_history(const struct aof_manifest *m) {
 static int open_file(const char *name, int flags, uint64_t *size, struct buf *error) {
     struct buf path = { 0 };
     struct stat facts;
-    int fd = aof_io.open(aof_path_in_folder(&path, name), O_WRONLY | O_APPEND | flags, 0644);
+    int fd = file_io.open(aof_path_in_folder(&path, name), O_WRONLY | O_APPEND | flags, 0644);
     if (fd >= 0 && fstat(fd, &facts) != 0) {
         close(fd);
         fd = -1;
     }
     if (fd < 0)
-        buf_printf(error, "cannot open %s: %s", path.ptr, aof_errno_text(errno));
+        buf_printf(error, "cannot open %s: %s", path.ptr, file_errno_text(errno));
     else
         *size = (uint64_t)facts.st_size;
     buf_release(&path);
@@ -136,8 +136,9 @@ static int open_file(const char *name, int flags, uint64_t *size, struct buf *er
 static int create_file(const char *name, struct buf *error) {
     struct buf folder = { 0 };
     uint64_t size;
+    LOG_NOTICE("Creating AOF incr file %s", name);
     int fd = open_file(name, O_CREAT | O_TRUNC, &size, error);
-    if (fd >= 0 && !aof_folder_sync(aof_path_of_folder(&folder), error)) {
+    if (fd >= 0 && !file_sync_folder(aof_path_of_folder(&folder), error)) {
         close(fd);
         fd = -1;
     }
@@ -157,18 +158,24 @@ static uint64_t others_size(const struct aof_manifest *m) {
     for (size_t i = 0; i < m->count; i++) {
         uint64_t size;
         if (m->files[i].type == AOF_FILE_HISTORY || &m->files[i] == aof_manifest_last_incr(m)) continue;
-        if (aof_file_size(aof_path_in_folder(&path, m->files[i].name), &size)) sum += size;
+        if (file_size(aof_path_in_folder(&path, m->files[i].name), &size)) sum += size;
     }
     buf_release(&path);
     return sum;
 }
 
-/* From here on `fd`, the last incremental of `m`, takes what is appended to the journal. */
-static void begin_appending(int fd, uint64_t size, const struct aof_manifest *m) NEEDS(manifest_lock);
-static void begin_appending(int fd, uint64_t size, const struct aof_manifest *m) {
+/* From here on `fd`, the last incremental of `m`, takes what is appended to the journal. It is closed if that
+ * fails. */
+static bool begin_appending(int fd, uint64_t size, const struct aof_manifest *m, struct buf *error)
+    NEEDS(manifest_lock);
+static bool begin_appending(int fd, uint64_t size, const struct aof_manifest *m, struct buf *error) {
+    if (!aof_begin_appending(fd, size, others_size(m), error)) {
+        close(fd);
+        return false;
+    }
     now.open_seq = aof_manifest_last_incr(m)->seq;
     now.lacks_base = false;
-    aof_begin_appending(fd, size, others_size(m));
+    return true;
 }
 
 /* The last incremental, made if there is none yet; -1 with the reason in `error`. */
@@ -184,27 +191,27 @@ static int open_last_incr(struct aof_manifest *m, uint64_t *size, struct buf *er
     return fd;
 }
 
-/* Makes durable what lies there: a process that was killed may have left names and bytes that a power cut
- * would still take away, from under what is appended now. */
+/* Makes durable what lies there. A process that was killed may have left names and bytes that are not: a
+ * power cut would take them away from under what is appended now. */
 static bool settle_folder(const struct aof_manifest *m, struct buf *error) {
     struct buf path = { 0 };
-    bool done = aof_folder_sync(aof_path_of_folder(&path), error);
+    bool done = file_sync_folder(aof_path_of_folder(&path), error);
     for (size_t i = 0; i < m->count && done; i++) {
         if (m->files[i].type != AOF_FILE_INCR) continue;
-        int fd = aof_io.open(aof_path_in_folder(&path, m->files[i].name), O_RDONLY, 0);
-        done = fd >= 0 && aof_io.fdatasync(fd) == 0;
-        if (!done) buf_printf(error, "cannot fsync %s: %s", path.ptr, aof_errno_text(errno));
+        int fd = file_io.open(aof_path_in_folder(&path, m->files[i].name), O_RDONLY, 0);
+        done = fd >= 0 && file_io.fdatasync(fd) == 0;
+        if (!done) buf_printf(error, "cannot fsync %s: %s", path.ptr, file_errno_text(errno));
         if (fd >= 0) close(fd);
     }
     buf_release(&path);
     return done;
 }
 
-/* What a rewrite that did not come to its end left behind: it would take room until the next one. */
+/* A rewrite that did not finish left it; it would take room until the next rewrite. */
 static void remove_unfinished_base(void) {
     struct buf path = { 0 };
     uint64_t size;
-    if (aof_file_size(aof_path_of_new_base(&path), &size) && aof_io.unlink(path.ptr) == 0)
+    if (file_size(aof_path_of_new_base(&path), &size) && file_io.unlink(path.ptr) == 0)
         LOG_NOTICE("AOF: removed %s, which a rewrite did not finish", path.ptr);
     buf_release(&path);
 }
@@ -216,12 +223,12 @@ bool aof_open(struct buf *error) {
     lock_take(&manifest_lock);
     bool readable = aof_manifest_read(&m, error) != MANIFEST_BROKEN;
     if (readable && aof_folder_make(error) && settle_folder(&m, error)) fd = open_last_incr(&m, &size, error);
-    if (fd >= 0) begin_appending(fd, size, &m);
+    bool opened = fd >= 0 && begin_appending(fd, size, &m, error);
     lock_drop(&manifest_lock);
-    if (fd >= 0) remove_unfinished_base();
-    if (fd >= 0) post_history(&m);
+    if (opened) remove_unfinished_base();
+    if (opened) post_history(&m);
     aof_manifest_release(&m);
-    return fd >= 0;
+    return opened;
 }
 
 /* ---- a new base ---- */
@@ -231,11 +238,11 @@ bool aof_open(struct buf *error) {
 static bool adopt_base(struct aof_manifest *m, const char *written, bool is_rdb, struct buf *error) {
     struct buf path = { 0 };
     const struct aof_file *f = aof_manifest_add_next(m, AOF_FILE_BASE, is_rdb ? "base.rdb" : "base.aof");
-    bool done = aof_io.rename(written, aof_path_in_folder(&path, f->name)) == 0;
+    bool done = file_io.rename(written, aof_path_in_folder(&path, f->name)) == 0;
     if (!done)
-        buf_printf(error, "cannot rename to %s: %s", path.ptr, aof_errno_text(errno));
+        buf_printf(error, "cannot rename to %s: %s", path.ptr, file_errno_text(errno));
     else
-        done = aof_folder_sync(aof_path_of_folder(&path), error);
+        done = file_sync_folder(aof_path_of_folder(&path), error);
     buf_release(&path);
     return done;
 }
@@ -253,20 +260,18 @@ bool aof_start_anew(aof_write_base *write_base, void *arg, bool is_rdb, struct b
     lock_take(&manifest_lock);
     bool done = aof_manifest_read(&m, error) != MANIFEST_BROKEN && aof_folder_make(error);
     make_history(&m, UINT64_MAX);
-    /* Shards are locked before files, never after. Meanwhile only history entries can leave the manifest on
-     * disk; they come back with ours and are found to be gone. */
+    /* The lock is dropped because shards are locked before files, never after. Meanwhile the manifest on disk
+     * can only lose history entries. Ours brings them back, and the next removal finds the files gone. */
     lock_drop(&manifest_lock);
     done = done && write_base(arg, aof_path_of_new_base(&path), error);
     lock_take(&manifest_lock);
     done = done && adopt_base(&m, path.ptr, is_rdb, error);
     /* A leftover is overwritten by the next try; removing it only saves space. */
-    if (!done && path.len > 0) (void)aof_io.unlink(path.ptr);
+    if (!done && path.len > 0) (void)file_io.unlink(path.ptr);
     if (done) fd = create_incr(&m, error);
     done = fd >= 0 && aof_manifest_write(&m, error);
-    if (done)
-        begin_appending(fd, 0, &m);
-    else if (fd >= 0)
-        close(fd);
+    if (fd >= 0 && !done) close(fd);
+    done = done && begin_appending(fd, 0, &m, error);
     lock_drop(&manifest_lock);
     if (done) post_history(&m);
     aof_manifest_release(&m);
@@ -274,14 +279,14 @@ bool aof_start_anew(aof_write_base *write_base, void *arg, bool is_rdb, struct b
     return done;
 }
 
-/* Until it has a base, an incremental goes by a name that no start takes for data. */
+/* The name of an incremental that has no base yet: no start takes such a file for data. */
 static const char *unnamed(struct buf *out, uint64_t seq) {
     buf_clear(out);
-    buf_printf(out, "temp-%s.%llu.incr.aof%c", aof_settings.filename, (unsigned long long)seq, '\0');
-    return out->ptr;
+    buf_printf(out, "temp-%s.%llu.incr.aof", aof_settings.filename, (unsigned long long)seq);
+    return buf_cstr(out);
 }
 
-/* No number comes twice while the process lives: a base that is late cannot be taken for another's. */
+/* No number is used twice while the process lives, so a late base is never taken for another's. */
 static int create_unnamed(struct aof_manifest *m, uint64_t *seq, struct buf *error) NEEDS(manifest_lock);
 static int create_unnamed(struct aof_manifest *m, uint64_t *seq, struct buf *error) {
     struct buf name = { 0 };
@@ -297,10 +302,10 @@ static bool give_name(struct aof_manifest *m, uint64_t seq, struct buf *error) {
     struct buf from = { 0 }, to = { 0 }, name = { 0 };
     aof_path_in_folder(&from, unnamed(&name, seq));
     buf_clear(&name);
-    buf_printf(&name, "%s.%llu.incr.aof%c", aof_settings.filename, (unsigned long long)seq, '\0');
-    aof_manifest_add(m, slice_of(name.ptr), seq, AOF_FILE_INCR);
-    bool done = aof_io.rename(from.ptr, aof_path_in_folder(&to, name.ptr)) == 0;
-    if (!done) buf_printf(error, "cannot rename %s to %s: %s", from.ptr, to.ptr, aof_errno_text(errno));
+    buf_printf(&name, "%s.%llu.incr.aof", aof_settings.filename, (unsigned long long)seq);
+    aof_manifest_add(m, buf_slice(&name), seq, AOF_FILE_INCR);
+    bool done = file_io.rename(from.ptr, aof_path_in_folder(&to, buf_cstr(&name))) == 0;
+    if (!done) buf_printf(error, "cannot rename %s to %s: %s", from.ptr, to.ptr, file_errno_text(errno));
     buf_release(&from);
     buf_release(&to);
     buf_release(&name);
@@ -308,8 +313,8 @@ static bool give_name(struct aof_manifest *m, uint64_t seq, struct buf *error) {
 }
 
 static void unlink_path(void *arg) {
-    if (aof_io.unlink(arg) != 0 && errno != ENOENT)
-        LOG_WARNING("AOF: cannot remove %s: %s", (char *)arg, aof_errno_text(errno));
+    if (file_io.unlink(arg) != 0 && errno != ENOENT)
+        LOG_WARNING("AOF: cannot remove %s: %s", (char *)arg, file_errno_text(errno));
     mem_free(arg);
 }
 
@@ -329,15 +334,19 @@ bool aof_begin_anew(struct buf *error) {
     uint64_t before = now.open_seq, seq;
     if (aof_manifest_read(&m, error) != MANIFEST_BROKEN && aof_folder_make(error))
         fd = create_unnamed(&m, &seq, error);
-    if (fd >= 0) {
+    bool begun = fd >= 0 && aof_begin_appending(fd, 0, 0, error);
+    if (fd >= 0 && !begun) {
+        close(fd);
+        remove_unnamed(seq);
+    }
+    if (begun) {
         if (now.lacks_base) remove_unnamed(before);
         now.open_seq = seq;
         now.lacks_base = true;
-        aof_begin_appending(fd, 0, 0);
     }
     aof_manifest_release(&m);
     lock_drop(&manifest_lock);
-    return fd >= 0;
+    return begun;
 }
 
 bool aof_lacks_base(void) { return atomic_load_explicit(&now.lacks_base, memory_order_relaxed); }
@@ -350,7 +359,7 @@ const char *aof_path_of_new_base(struct buf *out) { return aof_path_in_folder(ou
 static int open_named_incr(const struct aof_file *f, struct buf *error) {
     struct buf path = { 0 };
     uint64_t size;
-    int fd = aof_folder_sync(aof_path_of_folder(&path), error) ? open_file(f->name, 0, &size, error) : -1;
+    int fd = file_sync_folder(aof_path_of_folder(&path), error) ? open_file(f->name, 0, &size, error) : -1;
     buf_release(&path);
     return fd;
 }
@@ -427,14 +436,14 @@ uint64_t aof_incr_in_use(void) {
     return seq;
 }
 
-/* The base has its name, but the manifest could not be replaced: it only takes room. If the manifest on disk
- * names it all the same (only the folder's fsync failed), it stays. */
+/* The base got its name, but the manifest could not be replaced: remove it, it only takes room. It stays if
+ * the manifest on disk does name it, because only the folder's fsync failed. */
 static void remove_unnamed_base(const struct aof_file *base) {
     struct aof_manifest m;
     struct buf path = { 0 }, error = { 0 };
     bool unnamed = aof_manifest_read(&m, &error) != MANIFEST_BROKEN && !is_named(&m, base);
     if (unnamed)
-        (void)aof_io.unlink(aof_path_in_folder(&path, base->name)); /* else the next try replaces it */
+        (void)file_io.unlink(aof_path_in_folder(&path, base->name)); /* else the next try replaces it */
     aof_manifest_release(&m);
     buf_release(&path);
     buf_release(&error);
@@ -448,9 +457,10 @@ static bool put_base(struct aof_manifest *m, bool is_rdb, struct buf *error) {
     bool done = adopted && aof_manifest_write(m, error);
     if (adopted && !done) remove_unnamed_base(aof_manifest_base(m));
     buf_release(&path);
-    /* Two manifests, the first without the incremental: a crash between its new name and the second one
-     * leaves a base that loads and a file that nobody speaks of. With one manifest it would leave such a file
-     * alone. */
+    /* The manifest is written twice. The first one names the base alone, then the incremental gets its name,
+     * then the second one names it too. After a crash in between, the base loads, and the incremental is a
+     * file that no manifest names. If the incremental got its name first, a crash would leave that file
+     * in a folder that may have no manifest at all, and a start refuses such a folder. */
     if (done && now.lacks_base) done = give_name(m, now.open_seq, error) && aof_manifest_write(m, error);
     return done;
 }
@@ -469,4 +479,41 @@ bool aof_rewrite_publish(uint64_t first_incr, bool is_rdb, struct buf *error) {
     if (done) post_history(&m);
     aof_manifest_release(&m);
     return done;
+}
+
+/* ---- a base alone ---- */
+
+bool aof_base_prepare(struct buf *error) {
+    lock_take(&manifest_lock);
+    bool done = aof_folder_make(error);
+    lock_drop(&manifest_lock);
+    return done;
+}
+
+bool aof_base_publish(bool is_rdb, struct buf *error) {
+    struct aof_manifest m;
+    struct buf path = { 0 };
+    lock_take(&manifest_lock);
+    bool done = aof_manifest_read(&m, error) != MANIFEST_BROKEN;
+    make_history(&m, UINT64_MAX);
+    bool adopted = done && adopt_base(&m, aof_path_of_new_base(&path), is_rdb, error);
+    done = adopted && aof_manifest_write(&m, error);
+    if (adopted && !done) remove_unnamed_base(aof_manifest_base(&m));
+    lock_drop(&manifest_lock);
+    if (done) post_history(&m);
+    aof_manifest_release(&m);
+    buf_release(&path);
+    return done;
+}
+
+bool aof_is_there(void) {
+    struct aof_manifest m;
+    struct buf path = { 0 }, error = { 0 };
+    uint64_t size;
+    bool there =
+        aof_manifest_read(&m, &error) != MANIFEST_ABSENT || file_size(aof_path_of_old_file(&path), &size);
+    aof_manifest_release(&m);
+    buf_release(&path);
+    buf_release(&error);
+    return there;
 }

@@ -1,28 +1,28 @@
-/* scan.c: walks through an AOF ahead of whoever runs it, so that nothing is run before all that can be
- * known against it is known.
+/* scan.c: walks through an append-only file ahead of the runner. Nothing runs before all that speaks against
+ * it is known.
  *
- * A checksum note speaks of the bytes before it. So the scan goes on to the next note, and only then are the
- * records before it clear. Where no notes are (a file of Valkey or Redis) it goes on to the end of the file
- * first: such a file is read twice, a file with notes in steps of a window, the second time from memory that
- * still is warm. Neither needs more memory than a window and the biggest record.
+ * A checksum note speaks of the bytes before it. So the scan goes on to the next note; then the records
+ * before that note are clear. A file of Valkey or Redis has no notes: the scan goes to the end of the file
+ * first, and the file is read twice. A file with notes is read a window at a time, and the second reading
+ * finds it in memory. Either way a window and the biggest record are all the memory it takes.
  *
- * Records without a note are taken as they are: another server may have appended them, or a power cut may
- * have taken their note. But a note must begin between two records that were seen, and a record that ends as
- * a note does is taken only if no note was ever seen: so a record that swallowed its neighbours is found out.
+ * Records without a note are accepted. Another server may have appended them, or a power cut may have taken
+ * their note. Two rules find a record that swallowed its neighbours: a note must begin between two records
+ * that the scan has seen; and once a note was seen, no record may end like a note.
  *
- * Transactions end before what is clear does: cut anywhere, they leave nothing behind. */
+ * clear_end is never inside a transaction. So a file that is cut there holds no half of one. */
 #include "scan.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <unistd.h>
 
-#define PAUSE (64 * AOF_WINDOW) /* so often the caller may tell of progress though there are no notes */
+#define PAUSE (64 * AOF_WINDOW) /* without notes, the caller gets to report progress so often */
 
 void aof_scan_begin(struct aof_scan *s, int fd, uint64_t offset, struct aof_read *out) {
     aof_window_start(&s->window, fd, offset);
     s->out = out;
-    s->whole = s->noted = s->clear = offset;
-    s->suspect = s->beyond = AOF_NOWHERE;
+    s->whole_end = s->noted_end = s->clear_end = offset;
+    s->suspect_at = s->late_at = AOF_NOWHERE;
 }
 
 void aof_scan_release(struct aof_scan *s) {
@@ -32,73 +32,73 @@ void aof_scan_release(struct aof_scan *s) {
 
 /* ---- boundaries ---- */
 
-/* Is the offset one between two records or transactions, behind the last note? Of very many it knows only the
- * last ones. */
+/* Does the offset lie between two records or transactions behind the last note? Only the last few thousand
+ * are known. */
 static bool known_boundary(const struct aof_scan *s, uint64_t offset) {
-    if (offset <= s->noted) return offset == s->noted && s->noted == s->clear;
+    if (offset <= s->noted_end) return offset == s->noted_end && s->noted_end == s->clear_end;
     size_t known = s->boundary_count < AOF_BOUNDARIES ? s->boundary_count : AOF_BOUNDARIES;
     for (size_t i = 1; i <= known; i++)
         if (s->boundaries[(s->boundary_count - i) % AOF_BOUNDARIES] == offset) return true;
     return false;
 }
 
-/* May a note speak of what begins there? If it is too long ago to know, its sum has to do. */
+/* May a note speak of bytes that begin there? An offset too far back to be known passes: the sum decides. */
 static bool may_begin_at(const struct aof_scan *s, uint64_t offset) {
-    if (offset == s->noted || known_boundary(s, offset)) return true;
-    return offset > s->noted && s->boundary_count > AOF_BOUNDARIES &&
+    if (offset == s->noted_end || known_boundary(s, offset)) return true;
+    return offset > s->noted_end && s->boundary_count > AOF_BOUNDARIES &&
            offset < s->boundaries[s->boundary_count % AOF_BOUNDARIES];
 }
 
 /* ---- ends ---- */
 
 static enum aof_read_end failed(struct aof_scan *s) {
-    buf_printf(&s->out->reason, "cannot read: %s", aof_errno_text(errno));
+    buf_printf(&s->out->reason, "cannot read: %s", file_errno_text(errno));
     return AOF_READ_FAILED;
 }
 
-static bool has_suspect(const struct aof_scan *s) { return s->has_sums && s->suspect != AOF_NOWHERE; }
+static bool has_suspect(const struct aof_scan *s) { return s->has_sums && s->suspect_at != AOF_NOWHERE; }
 
-/* What lies up to `good` may be run and kept, unless a suspect is in it. */
+/* All before `good` may run and be kept, unless a suspect record lies in it. */
 static enum aof_read_end bad(struct aof_scan *s, uint64_t good, uint64_t offset) {
-    if (!has_suspect(s)) s->clear = good;
+    if (!has_suspect(s)) s->clear_end = good;
     s->out->offset = offset;
     return AOF_READ_BAD;
 }
 
-/* Up to where all is good when something at `offset` is damaged: if a note behind it speaks of it, not
- * further than to where that note's bytes begin. */
+/* Something at `offset` is damaged. Returns up to where all is good: if a note behind the damage covers it,
+ * only up to where that note's bytes begin. */
 static uint64_t good_before(const struct aof_scan *s, uint64_t offset) {
     uint64_t begin;
-    if (!aof_note_covers(s->window.fd, offset, &begin)) return s->whole;
-    return known_boundary(s, begin) ? begin : s->clear;
+    if (!aof_note_covers(s->window.fd, offset, &begin)) return s->whole_end;
+    return known_boundary(s, begin) ? begin : s->clear_end;
 }
 
 static enum aof_read_end swallowed(struct aof_scan *s) {
     buf_append(&s->out->reason, LIT("the command here has a wrong length: a checksum note lies in it"));
-    return bad(s, s->clear, s->suspect);
+    return bad(s, s->clear_end, s->suspect_at);
 }
 
 static enum aof_read_end whole(struct aof_scan *s) {
     if (has_suspect(s)) return swallowed(s);
-    s->clear = s->whole;
+    s->clear_end = s->whole_end;
     return AOF_READ_WHOLE;
 }
 
-/* The file ends in a record or in a transaction, as it seems. */
+/* The file seems to end inside a record or a transaction. */
 static enum aof_read_end torn(struct aof_scan *s) {
     if (has_suspect(s)) return swallowed(s);
     uint64_t record = aof_window_offset(&s->window);
     if (aof_notes_follow(s->window.fd, record, s->out->size)) {
         buf_append(&s->out->reason, LIT("the command here has a wrong length: it would reach beyond the end "
                                         "of the file, but checksum notes follow it"));
-        return bad(s, s->clear, record);
+        return bad(s, s->clear_end, record);
     }
-    s->clear = s->out->offset = s->whole;
+    s->clear_end = s->out->offset = s->whole_end;
     s->out->in_transaction = s->inside;
     return AOF_READ_TORN;
 }
 
-/* Where the zeros begin with which the file ends; its size if it does not end so. */
+/* *begin: where the zeros at the end of the file begin; its size if there are none. */
 static bool find_zeros(const struct aof_scan *s, uint64_t *begin) {
     *begin = s->out->size;
     char block[4096];
@@ -112,9 +112,9 @@ static bool find_zeros(const struct aof_scan *s, uint64_t *begin) {
     return true;
 }
 
-/* Something else than a record. If zeros fill the file from there to the end, a power cut took what had been
- * there, and it is a torn tail like others. If a note follows, all that it speaks of is damaged: nobody knows
- * which of the records before have a right length and wrong bytes. */
+/* The bytes here are no record. If only zeros follow, a power cut took what had been there: a torn tail. Else
+ * it is damage, and if a note behind it covers it, all the bytes of that note are in doubt: which of their
+ * records has a right length and wrong bytes, nobody knows. */
 static enum aof_read_end damaged(struct aof_scan *s) {
     uint64_t zeros, where = aof_window_offset(&s->window) + s->record.bad;
     if (!find_zeros(s, &zeros)) return failed(s);
@@ -132,8 +132,8 @@ static enum aof_read_end damaged(struct aof_scan *s) {
 static void advance(struct aof_scan *s) {
     s->window.at += s->record.used;
     if (s->inside) return;
-    s->whole = aof_window_offset(&s->window);
-    s->boundaries[s->boundary_count++ % AOF_BOUNDARIES] = s->whole;
+    s->whole_end = aof_window_offset(&s->window);
+    s->boundaries[s->boundary_count++ % AOF_BOUNDARIES] = s->whole_end;
 }
 
 static enum aof_read_end misplaced(struct aof_scan *s, const char *why) {
@@ -153,7 +153,7 @@ static enum aof_read_end take_record(struct aof_scan *s) {
     if (begins && s->inside) return misplaced(s, "MULTI inside a transaction");
     if (ends && !s->inside) return misplaced(s, "EXEC without MULTI");
     struct slice text = slice_make(aof_window_rest(&s->window).ptr, s->record.used);
-    if (s->suspect == AOF_NOWHERE && aof_ends_as_note(text)) s->suspect = aof_window_offset(&s->window);
+    if (s->suspect_at == AOF_NOWHERE && aof_ends_as_note(text)) s->suspect_at = aof_window_offset(&s->window);
     s->inside = begins || (s->inside && !ends);
     s->lines += s->record.lines;
     advance(s);
@@ -169,10 +169,10 @@ static enum aof_read_end check_sum(struct aof_scan *s, const struct aof_note *no
                    "the checksum note here speaks of the %" PRIu64
                    " bytes before it, and no command begins where they do",
                    note->bytes);
-        return bad(s, s->clear, at);
+        return bad(s, s->clear_end, at);
     }
     if (!aof_sum_of_range(&s->window, from, at, &sum)) return failed(s);
-    if (sum == note->sum) return s->suspect < from ? swallowed(s) : AOF_READ_WHOLE;
+    if (sum == note->sum) return s->suspect_at < from ? swallowed(s) : AOF_READ_WHOLE;
     buf_printf(&s->out->reason,
                "the bytes from offset %" PRIu64 " to %" PRIu64 " have the checksum %016" PRIx64
                ", but the note behind them says %016" PRIx64,
@@ -184,10 +184,10 @@ static enum aof_read_end take_sum(struct aof_scan *s, const struct aof_note *not
     enum aof_read_end end = check_sum(s, note);
     if (end != AOF_READ_WHOLE) return end;
     s->has_sums = true;
-    s->suspect = AOF_NOWHERE;
+    s->suspect_at = AOF_NOWHERE;
     advance(s);
-    s->noted = aof_window_offset(&s->window);
-    s->clear = s->whole;
+    s->noted_end = aof_window_offset(&s->window);
+    s->clear_end = s->whole_end;
     return AOF_READ_WHOLE;
 }
 
@@ -195,7 +195,8 @@ static enum aof_read_end take_note(struct aof_scan *s) {
     struct aof_note note = aof_note_read(slice_make(aof_window_rest(&s->window).ptr, s->record.used));
     if (note.kind == NOTE_SUM) return take_sum(s, &note);
     if (note.kind == NOTE_BROKEN) return misplaced(s, "a damaged checksum or time note");
-    if (note.kind == NOTE_TIME && note.seconds > s->until && s->beyond == AOF_NOWHERE) s->beyond = s->whole;
+    if (note.kind == NOTE_TIME && note.seconds > s->until_s && s->late_at == AOF_NOWHERE)
+        s->late_at = s->whole_end;
     advance(s);
     return AOF_READ_WHOLE;
 }
@@ -211,8 +212,9 @@ static enum aof_read_end need_more(struct aof_scan *s, bool *done) {
     if (w->eof && left == 0 && !s->inside) return whole(s);
     if (w->eof || (left > 0 && s->record.need > s->out->size - at)) return torn(s);
     *done = false;
-    /* What a note to come speaks of is kept if it is not much: else its sum is taken from the file. */
-    uint64_t keep = at - s->noted <= AOF_WINDOW ? s->noted : at;
+    /* Keep the bytes that the next note will cover, unless they are many: then its sum is read from the file.
+     */
+    uint64_t keep = at - s->noted_end <= AOF_WINDOW ? s->noted_end : at;
     return aof_window_fill(w, s->record.need, keep) ? AOF_READ_WHOLE : failed(s);
 }
 
@@ -227,9 +229,9 @@ static enum aof_read_end step(struct aof_scan *s, bool *done) {
 }
 
 bool aof_scan_ahead(struct aof_scan *s, enum aof_read_end *end) {
-    uint64_t goal = s->clear + AOF_WINDOW, pause = aof_window_offset(&s->window) + PAUSE;
+    uint64_t goal = s->clear_end + AOF_WINDOW, pause = aof_window_offset(&s->window) + PAUSE;
     bool done = false;
-    while (s->clear < goal && aof_window_offset(&s->window) < pause) {
+    while (s->clear_end < goal && aof_window_offset(&s->window) < pause) {
         *end = step(s, &done);
         if (done || *end != AOF_READ_WHOLE) return false;
     }

@@ -1,9 +1,9 @@
-/* scan.h: an AOF looked at without running anything: where its records are, and up to where it is
- * known to be right.
+/* scan.h: reading an append-only file without running anything: where its records are, and up to where it is
+ * known to be good.
  *
- *   aof_record.c  bytes to records, through a window that slides over the file
- *   aof_scan.c    walks ahead of whoever runs the records: frames, transactions, checksum notes
- *   aof_proof.c   what checksum notes prove about the bytes before and behind them */
+ *   record.c  splits bytes into records, through a window that slides over the file
+ *   scan.c    walks ahead of the runner: checks frames, transactions and checksum notes
+ *   proof.c   tells what checksum notes prove about the bytes before and behind them */
 #ifndef PERSIST_AOF_SCAN_H
 #define PERSIST_AOF_SCAN_H
 
@@ -13,7 +13,7 @@
 #define AOF_WINDOW ((size_t)1024 * 1024)
 #define AOF_NOWHERE UINT64_MAX
 
-/* ---- aof_record.c ---- */
+/* ---- record.c ---- */
 
 /* A part of a file in memory. Begins with aof_window_start on a zeroed struct. */
 struct aof_window {
@@ -36,44 +36,53 @@ static inline struct slice aof_window_rest(const struct aof_window *w) {
     return slice_make(w->bytes.ptr + w->at, w->bytes.len - w->at);
 }
 
-/* ---- aof_scan.c ---- */
+/* ---- scan.c ---- */
 
 #define AOF_BOUNDARIES 4096
 
-/* Zero it, then aof_scan_begin. */
+/* The walk ahead. Its offsets, in a file whose second write lost its note:
+ *
+ *     record record #SUM | record MULTI record EXEC record MULTI rec...
+ *                        ^                                ^         ^
+ *                        noted_end                        whole_end where the window stands
+ *                        clear_end (the runner may go so far)
+ *
+ * A right note moves noted_end and clear_end up to its own end. The end of the file moves clear_end up to
+ * whole_end. Zero the struct, then call aof_scan_begin. */
 struct aof_scan {
     struct aof_window window;
     struct aof_record record;
     struct aof_read *out; /* borrowed; at the end the scan says in it what went wrong, and where */
-    uint64_t whole;       /* the end of the last whole record or transaction */
-    uint64_t noted;       /* the end of the last checksum note; where the commands begin if there is none */
-    uint64_t clear;       /* up to here it may be run; never in a transaction */
-    uint64_t suspect;     /* the first record behind `noted` that ends as a checksum note does, or NOWHERE */
+    uint64_t whole_end;   /* of the last whole record, or of the transaction it stands in */
+    uint64_t noted_end;   /* of the last checksum note; without one, where the commands begin */
+    uint64_t clear_end;   /* all before it may run; never inside a transaction */
+    uint64_t suspect_at;  /* the first record after noted_end whose text ends like a note; or NOWHERE */
     bool has_sums;        /* a checksum note was right */
     bool inside;          /* a transaction is open */
     uint64_t lines;       /* of the records so far */
-    int64_t until;        /* seconds, the caller's to set */
-    uint64_t beyond;      /* the first time note later than `until`, or its transaction; or NOWHERE */
-    uint64_t boundaries[AOF_BOUNDARIES]; /* a ring of the last offsets between records or transactions */
+    int64_t until_s;      /* the caller sets it: a time note later than this second ends the search */
+    uint64_t late_at;     /* where that note stands, or the transaction it is in; or NOWHERE */
+    uint64_t boundaries[AOF_BOUNDARIES]; /* a ring: the last offsets between two records or transactions */
     size_t boundary_count;
 };
 void aof_scan_begin(struct aof_scan *s, int fd, uint64_t offset, struct aof_read *out);
-/* Goes on until `clear` is about a window further, or for a while. False at the end of what can be run, which
- * is `clear` too: *end says why it is the end. */
+/* Moves clear_end about a window further, or gives up for now to let the caller report progress. False at the
+ * end of what can run: that is clear_end too, and *end says why the scan ends there. */
 MUST_CHECK bool aof_scan_ahead(struct aof_scan *s, enum aof_read_end *end);
 void aof_scan_release(struct aof_scan *s);
 
-/* ---- aof_proof.c ---- */
+/* ---- proof.c ---- */
 
-/* The sum of a range; from the window where that has it. False (errno) if it cannot be read. */
+/* The sum of a range of the file, taken from the window if that holds it. False (errno) if it cannot be
+ * read. */
 MUST_CHECK bool aof_sum_of_range(const struct aof_window *w, uint64_t from, uint64_t to, uint64_t *sum);
-/* For a record or damage that begins at `from` and is said to go on to the end of the file: true if checksum
- * notes behind it prove that it does not. */
+/* A record, or damage, begins at `from` and seems to reach to the end of the file. True if checksum notes
+ * behind `from` prove that it does not. */
 bool aof_notes_follow(int fd, uint64_t from, uint64_t size);
-/* True if something behind `from` reads as a checksum note of bytes that begin there or earlier; *begin is
- * the earliest such beginning, because all but one may be a part of somebody's value. */
+/* True if text behind `from` reads as a checksum note of bytes that begin at `from` or earlier. *begin is the
+ * earliest such beginning: any of these texts but one may be part of somebody's value. */
 bool aof_note_covers(int fd, uint64_t from, uint64_t *begin);
-/* Does a record's text end as a checksum note does? Then it may have swallowed one. */
+/* Does a record's text end like a checksum note? Then the record may have swallowed one. */
 bool aof_ends_as_note(struct slice record);
 
 #endif

@@ -7,6 +7,7 @@
  * lie far behind are given back, so that loading does not count a file as this process' memory. */
 #include "scan.h"
 #include "trivet/base/crc.h"
+#include "trivet/base/file.h"
 #include "trivet/base/mem.h"
 #include "trivet/base/number.h"
 #include <endian.h>
@@ -91,12 +92,10 @@ static void add_up(struct rdb_reader *r) {
 
 /* ---- opening and closing ---- */
 
-static const char *error_text(int error) {
-    const char *text = strerrordesc_np(error);
-    return text ? text : "unknown error";
-}
+atomic_bool rdb_checksums_are_skipped;
 
 static struct rdb_reader *reader_new(const unsigned char *bytes, size_t len, struct rdb_rules rules) {
+    if (atomic_load(&rdb_checksums_are_skipped)) rules.no_checksum = true;
     struct rdb_reader *r = mem_alloc_zero(sizeof *r);
     r->begin = r->summed = r->dropped = r->scan.in.at = r->scan.in.end = bytes;
     r->scan.end = len ? bytes + len : bytes;
@@ -121,7 +120,7 @@ static struct rdb_reader *map_file(int fd, struct rdb_rules rules, struct buf *e
     if (st.st_size == 0) return rdb_reader_over(LIT(""), rules);
     void *bytes = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (bytes == MAP_FAILED) {
-        buf_append(error, slice_of(error_text(errno)));
+        buf_append(error, slice_of(file_errno_text(errno)));
         return NULL;
     }
     (void)madvise(bytes, (size_t)st.st_size, MADV_SEQUENTIAL); /* a hint */
@@ -131,9 +130,9 @@ static struct rdb_reader *map_file(int fd, struct rdb_rules rules, struct buf *e
 }
 
 struct rdb_reader *rdb_reader_open(const char *path, struct rdb_rules rules, struct buf *error) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = file_io.open(path, O_RDONLY, 0);
     if (fd < 0) {
-        buf_append(error, slice_of(error_text(errno)));
+        buf_append(error, slice_of(file_errno_text(errno)));
         return NULL;
     }
     struct rdb_reader *r = map_file(fd, rules, error);
@@ -480,4 +479,18 @@ enum rdb_event rdb_reader_next(struct rdb_reader *r, struct rdb_item *item) {
             if (!widen(r)) return RDB_EVENT_BROKEN;
         }
     }
+}
+
+/* ---- a whole file ---- */
+
+bool rdb_verify(const char *path, struct rdb_rules rules, struct buf *error) {
+    struct rdb_reader *r = rdb_reader_open(path, rules, error);
+    if (!r) return false;
+    struct rdb_item item;
+    enum rdb_event event;
+    do event = rdb_reader_next(r, &item);
+    while (event != RDB_EVENT_END && event != RDB_EVENT_BROKEN);
+    if (event == RDB_EVENT_BROKEN) rdb_error_describe(rdb_reader_error(r), error);
+    rdb_reader_close(r);
+    return event == RDB_EVENT_END;
 }

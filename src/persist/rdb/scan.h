@@ -27,7 +27,7 @@ enum { RDB_MODULE_OLD = 6, RDB_MODULE_2 = 7 };
 #define RDB_MODULE_NAME_LEN 9
 void rdb_module_name(uint64_t id, char out[RDB_MODULE_NAME_LEN + 1]);
 
-/* rdb_load.c */
+/* record.c */
 void rdb_error_set(struct rdb_error *e, uint64_t offset, const char *doing, const char *format, ...)
     PRINTF_LIKE(4, 5);
 

@@ -159,6 +159,9 @@ static bool take_nodes(struct rdb_in *in, struct stream *s, struct buf *scratch,
     return true;
 }
 
+/* Other servers count on past the limit, into negative numbers: such a counter is at its limit here. */
+static uint64_t within_counter(uint64_t n) { return n > STREAM_COUNTER_MAX ? STREAM_COUNTER_MAX : n; }
+
 /* The numbers of the whole stream; what is known already must agree with them. */
 static bool take_numbers(struct rdb_in *in, struct stream *s, int form, struct stream_id last_master) {
     uint64_t length;
@@ -170,10 +173,10 @@ static bool take_numbers(struct rdb_in *in, struct stream *s, int form, struct s
     if (form >= 2 &&
         (!take_id(in, &first) || !take_id(in, &s->max_deleted_id) || !rdb_take_length(in, &s->entries_added)))
         return false;
+    s->entries_added = within_counter(s->entries_added);
     return stream_id_compare(s->last_id, last_master) >= 0 &&
            stream_id_compare(s->last_id, stream_last_entry(s)) >= 0 &&
-           stream_id_compare(s->last_id, s->max_deleted_id) >= 0 && s->entries_added >= s->length &&
-           s->entries_added <= INT64_MAX;
+           stream_id_compare(s->last_id, s->max_deleted_id) >= 0 && s->entries_added >= s->length;
 }
 
 /* What is pending in a group, as long as nobody knows whose it is: of the type of a group's own. */
@@ -186,6 +189,7 @@ static bool take_pending(struct rdb_in *in, struct id_map *out) {
         if (!take_raw_id(in, &id)) return false;
         struct stream_pending *p = id_map_put(out, id, &fresh);
         if (!fresh || !take_time(in, &p->delivered_ms) || !rdb_take_length(in, &p->deliveries)) return false;
+        p->deliveries = within_counter(p->deliveries);
     }
     return true;
 }
@@ -242,8 +246,9 @@ static bool take_group(struct rdb_in *in, struct stream *s, int form, struct buf
     if (!rdb_take_string(in, scratch, &name) || !take_id(in, &last_id)) return false;
     int64_t entries_read = guess_entries_read(s, last_id);
     if (form >= 2) {
-        if (!rdb_take_length(in, &read) || (int64_t)read < ENTRIES_READ_UNKNOWN) return false;
-        entries_read = (int64_t)read;
+        if (!rdb_take_length(in, &read)) return false;
+        entries_read =
+            (int64_t)read == ENTRIES_READ_UNKNOWN ? ENTRIES_READ_UNKNOWN : (int64_t)within_counter(read);
     }
     struct stream_group *g = stream_group_create(s, name, last_id, entries_read);
     if (!g) return false;

@@ -1,11 +1,11 @@
-/* file.c: the file of a snapshot, and SAVE, which needs no thread: with the gate closed nothing
- * changes while it writes.
+/* file.c: the file of a snapshot. SAVE writes it without a thread: with the gate closed nothing changes
+ * meanwhile.
  *
- * After the first failure nothing more is written; the reason waits until somebody asks. */
+ * After the first failure nothing more is written. The reason is kept for whoever asks at the end. */
 #include "trivet/persist/rdb/file.h"
-#include "persist/aof/aof_private.h"
 #include "snapshot_private.h"
 #include "trivet/base/crc.h"
+#include "trivet/base/file.h"
 #include "trivet/base/mem.h"
 #include "trivet/base/version.h"
 #include "trivet/keyspace/eviction.h"
@@ -19,7 +19,10 @@
 
 static void fail(struct snapshot_file *f, const char *what) {
     int error = errno;
-    if (!f->failed) buf_printf(&f->error, "cannot %s %s: %s", what, f->plan->path, aof_errno_text(error));
+    if (!f->failed && !f->plan->is_aof_base)
+        buf_append(&f->error, f->fd < 0 ? LIT("Failed opening the temp RDB file: ")
+                                        : LIT("Write error saving DB on disk: "));
+    if (!f->failed) buf_printf(&f->error, "cannot %s %s: %s", what, f->plan->path, file_errno_text(error));
     f->failed = true;
 }
 
@@ -38,14 +41,14 @@ struct image_form snapshot_form(const struct snapshot_plan *plan) {
 
 static void sync_some(struct snapshot_file *f) {
     if (!f->plan->incremental_sync || f->written - f->synced < SYNC_BYTES) return;
-    if (aof_io.fdatasync(f->fd) != 0) fail(f, "fsync");
+    if (file_io.fdatasync(f->fd) != 0) fail(f, "fsync");
     f->synced = f->written;
 }
 
 static void write_bytes(struct snapshot_file *f, struct slice bytes) {
     if (f->failed || bytes.len == 0) return;
     if (f->plan->checksum && !f->plan->as_commands) f->checksum = crc64(f->checksum, bytes.ptr, bytes.len);
-    if (!aof_write_all(f->fd, bytes)) {
+    if (!file_write_all(f->fd, bytes)) {
         fail(f, "write");
         return;
     }
@@ -97,7 +100,7 @@ static void put_sizes(struct rdb_out *out, uint32_t db) {
     rdb_put_length(out, keyspace_expires(db));
 }
 
-/* The sizes of all databases come first: entries come in no order of databases. */
+/* The sizes of all databases come first, because entries of different databases follow in any order. */
 static void put_head(struct snapshot_file *f) {
     struct rdb_out *out = &f->out;
     if (f->version >= RDB_VERSION_VALKEY)
@@ -121,12 +124,13 @@ void snapshot_file_open(struct snapshot_file *f, const struct snapshot_plan *pla
     struct image_form form = snapshot_form(plan);
     *f = (struct snapshot_file){ .plan = plan, .version = form.version, .db = NO_DATABASE };
     f->out.compress = plan->compress;
-    f->fd = aof_io.open(plan->path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    f->fd = file_io.open(plan->path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
     if (f->fd < 0) fail(f, "create");
     if (!plan->as_commands) put_head(f);
 }
 
-/* An annotation at the end of a base of commands would gain nothing: what it lost, it would not miss. */
+/* A base of commands has no end mark. A checksum note there would prove nothing: if the end of the file is
+ * lost, the note is lost with it. */
 static void put_end(struct snapshot_file *f) {
     if (f->plan->as_commands) return;
     buf_append_byte(&f->out.bytes, (char)RDB_OP_EOF);
@@ -137,7 +141,7 @@ static void put_end(struct snapshot_file *f) {
 void snapshot_file_drop(struct snapshot_file *f) {
     if (f->fd >= 0) {
         close(f->fd);
-        (void)aof_io.unlink(f->plan->path); /* a leftover is overwritten by the next try */
+        (void)file_io.unlink(f->plan->path); /* a leftover is overwritten by the next try */
     }
     f->fd = -1;
     buf_release(&f->out.bytes);
@@ -146,7 +150,7 @@ void snapshot_file_drop(struct snapshot_file *f) {
 bool snapshot_file_end(struct snapshot_file *f) {
     put_end(f);
     snapshot_file_flush(f, true);
-    if (!f->failed && aof_io.fsync(f->fd) != 0) fail(f, "fsync");
+    if (!f->failed && file_io.fsync(f->fd) != 0) fail(f, "fsync");
     if (!f->failed && f->plan->publish && !f->plan->publish(f->plan->arg, &f->error)) f->failed = true;
     if (f->failed) {
         snapshot_file_drop(f);
@@ -189,17 +193,5 @@ bool snapshot_write_now(const struct snapshot_plan *plan, struct buf *error) {
     bool done = snapshot_file_end(&s.file);
     buf_append(error, buf_slice(&s.file.error));
     buf_release(&s.file.error);
-    return done;
-}
-
-bool snapshot_place_file(const char *from, const char *to, struct buf *error) {
-    if (aof_io.rename(from, to) != 0) {
-        buf_printf(error, "cannot rename %s to %s: %s", from, to, aof_errno_text(errno));
-        return false;
-    }
-    const char *slash = strrchr(to, '/');
-    char *folder = slash ? slice_to_cstr(slice_between(to, slash)) : mem_strdup(".");
-    bool done = aof_folder_sync(folder[0] ? folder : "/", error);
-    mem_free(folder);
     return done;
 }

@@ -1,6 +1,8 @@
-/* part.c: big values: a collection is frozen and written a few buckets or nodes at a time, its shard
- * unlocked in between; a string is written from a reference. Its record has to stand in one piece in the
- * file, so what commands hand over gathers in the part until the walker comes for it. */
+/* part.c: big values, written in parts.
+ *
+ * A collection is frozen and written a few buckets or nodes at a time, its shard unlocked in between. A
+ * string is written from a reference. In the file the record must be in one piece, so what commands hand over
+ * waits in the part until the walker comes for it. */
 #include "snapshot_private.h"
 #include "trivet/base/mem.h"
 #include "trivet/keyspace/walk.h"
@@ -16,8 +18,8 @@
 #define BUCKETS_AT_ONCE 32
 #define NODES_AT_ONCE 4
 #define STRING_COMPRESSED_MAX ((size_t)16 * 1024 * 1024) /* more would take as much memory again */
-/* The lock is not a fair one: without a pause the walker would have it again before a command that waits for
- * it has woken up, time after time. */
+/* The lock is not fair. Without a pause the walker takes it again, time after time, before a waiting command
+ * has woken up. */
 #define PAUSE_US 20
 
 bool part_suits(const struct image_form *form, const struct entry *e) {

@@ -1,15 +1,15 @@
-/* snapshot.c: the thread that walks, and what commands hand over to it.
+/* snapshot.c: the thread that walks over the keyspace, and what commands hand over to it.
  *
- * The thread goes over the databases that had keys at the instant, shard by shard, a slice at a time. Between
- * two slices it takes along what commands left: images (`side`), big values (`parts`), flushed databases.
- * Only it writes to the file. The databases' numbers may change under it (SWAPDB): `origin` says which number
- * a database had at the instant.
+ * The thread visits the databases that had keys at the instant: shard by shard, a slice at a time. After each
+ * slice it takes along what commands left for it: images (`side`), big values (`parts`), flushed databases.
+ * Only the thread writes to the file. SWAPDB may change the number of a database meanwhile: `origin` says
+ * which number it had at the instant.
  *
- * When the file is given up (a failed write, snapshot_cancel), the walk goes on without writing: it marks the
- * entries as saved, so that the next snapshot begins with all of them equal. That takes a small part of the
- * time.
+ * When the file is given up (a write failed, or snapshot_cancel), the walk goes on without writing. It marks
+ * all entries as saved, so that the next snapshot begins with equal marks. That takes little time.
  *
- * Why a snapshot is closed by somebody else: only with the gate closed the keyspace may stop to call us. */
+ * The thread does not close the snapshot itself: the keyspace may stop calling us only while the gate is
+ * closed. */
 #include "trivet/persist/snapshot/snapshot.h"
 #include "snapshot_private.h"
 #include "trivet/base/background.h"
@@ -18,6 +18,8 @@
 #include "trivet/base/mem.h"
 #include "trivet/base/thread.h"
 #include "trivet/keyspace/walk.h"
+#include <errno.h>
+#include <semaphore.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -52,6 +54,9 @@ static struct {
                          under a shard's lock or inside walk_enter() */
     bool *had_keys;   /* by number at the instant */
 } run;
+
+/* The thread is made first, because that may fail, and waits until all else is done. */
+static sem_t begun;
 
 static _Atomic enum state state;
 atomic_bool snapshot_is_pressed;
@@ -346,6 +351,7 @@ static void finish(void) {
 }
 
 static void *walk_all(void *arg) {
+    while (sem_wait(&begun) != 0) continue;
     (void)setpriority(PRIO_PROCESS, (id_t)gettid(), WALKER_NICE); /* only a courtesy */
     give_up_if_failed();
     for (uint32_t db = 0; db < run.databases; db++)
@@ -355,8 +361,18 @@ static void *walk_all(void *arg) {
     return arg;
 }
 
-void snapshot_begin(const struct snapshot_plan *plan) {
+static bool start_thread(struct buf *error) {
+    int failed = sem_init(&begun, 0, 0);
+    assert(failed == 0);
+    if (thread_start(&run.thread, "snapshot", walk_all, NULL)) return true;
+    buf_printf(error, "cannot start a thread: %s", strerrordesc_np(errno));
+    sem_destroy(&begun);
+    return false;
+}
+
+bool snapshot_begin(const struct snapshot_plan *plan, struct buf *error) {
     assert(!snapshot_is_open());
+    if (!start_thread(error)) return false;
     run.plan = *plan;
     run.plan.path = run.path = mem_strdup(plan->path);
     run.form = snapshot_form(plan);
@@ -378,7 +394,8 @@ void snapshot_begin(const struct snapshot_plan *plan) {
     snapshot_file_open(&run.file, &run.plan);
     atomic_store(&state, SAVING);
     keyspace_walk_begin(&saver);
-    run.thread = thread_start("snapshot", walk_all, NULL);
+    sem_post(&begun);
+    return true;
 }
 
 bool snapshot_is_open(void) { return atomic_load(&state) != CLOSED; }
@@ -393,6 +410,7 @@ static void free_tables_later(void *arg) { keyspace_flushed_free(arg); }
 
 void snapshot_close(void) {
     pthread_join(run.thread, NULL);
+    sem_destroy(&begun);
     keyspace_walk_end();
     assert(!side.parts && !side.adopted && side.images.bytes.len == 0);
     while (side.flushed) {

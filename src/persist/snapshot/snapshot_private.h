@@ -1,8 +1,8 @@
 /* snapshot_private.h: what the snapshot's rooms show one another.
  *
  *   snapshot.c        the thread, the walk over the shards, what commands hand over
- *   snapshot_part.c   big values that are written piece by piece
- *   snapshot_file.c   the file: head, bytes, checksum, end; SAVE
+ *   part.c   big values that are written piece by piece
+ *   file.c   the file: head, bytes, checksum, end; SAVE
  */
 #ifndef PERSIST_SNAPSHOT_SNAPSHOT_PRIVATE_H
 #define PERSIST_SNAPSHOT_SNAPSHOT_PRIVATE_H
@@ -11,7 +11,7 @@
 #include "trivet/persist/rdb/record_write.h"
 #include "trivet/persist/snapshot/snapshot.h"
 
-/* ---- snapshot_file.c. Thread: whoever writes the file ---- */
+/* ---- file.c. Thread: whoever writes the file ---- */
 
 struct snapshot_file {
     const struct snapshot_plan *plan;
@@ -42,7 +42,7 @@ bool snapshot_file_end(struct snapshot_file *f);
 /* Closes and removes it. */
 void snapshot_file_drop(struct snapshot_file *f);
 
-/* ---- snapshot_part.c ---- */
+/* ---- part.c ---- */
 
 /* A big value on its way into the file. */
 struct part {

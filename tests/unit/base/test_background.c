@@ -47,7 +47,7 @@ static void without_the_thread_a_job_runs_at_once_in_the_caller(void **state) {
 
 static void jobs_run_in_order_on_the_thread_and_all_before_it_stops(void **state) {
     (void)state;
-    background_start();
+    assert_true(background_start());
     for (int i = 0; i < JOBS; i++) background_post(note, (void *)(uintptr_t)i, 2);
     background_stop();
     assert_int_equal(jobs_run, JOBS);
@@ -60,7 +60,7 @@ static void jobs_run_in_order_on_the_thread_and_all_before_it_stops(void **state
 static void waiting_objects_are_pending_until_done(void **state) {
     (void)state;
     pthread_barrier_init(&door, NULL, 2);
-    background_start();
+    assert_true(background_start());
     background_post(wait_at_the_door, NULL, 1);
     background_post(note, NULL, 10);
     assert_int_equal(background_pending(), 11);
@@ -78,7 +78,7 @@ static void the_thread_can_be_started_again_and_leaves_no_memory(void **state) {
     (void)state;
     size_t used = mem_used_exact();
     for (int i = 0; i < 5; i++) {
-        background_start();
+        assert_true(background_start());
         background_post(note, NULL, 1);
         background_post(mem_free, mem_alloc(1000), 1);
         background_stop();

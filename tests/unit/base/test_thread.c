@@ -30,7 +30,9 @@ static void a_thread_starts_with_signals_blocked_and_no_index(void **state) {
     (void)state;
     struct seen seen = { 0 };
     void *result;
-    pthread_join(thread_start("looker", look, &seen), &result);
+    pthread_t thread;
+    assert_true(thread_start(&thread, "looker", look, &seen));
+    pthread_join(thread, &result);
     assert_ptr_equal(result, &seen);
     assert_int_equal(seen.index, THREAD_NO_WORKER);
     assert_true(seen.term_blocked && seen.hup_blocked);
@@ -51,7 +53,8 @@ static void a_thread_bears_its_name_cut_to_fifteen(void **state) {
     (void)state;
     char name[32];
     pthread_barrier_init(&barrier, NULL, 2);
-    pthread_t thread = thread_start("a-rather-long-name", wait_once, NULL);
+    pthread_t thread;
+    assert_true(thread_start(&thread, "a-rather-long-name", wait_once, NULL));
     assert_int_equal(pthread_getname_np(thread, name, sizeof name), 0);
     assert_string_equal(name, "a-rather-long-n");
     pthread_barrier_wait(&barrier);

@@ -276,7 +276,7 @@ static void hold_up(void *arg) {
 static void memory_on_its_way_is_not_evicted_twice(void **state) {
     (void)state;
     sem_init(&held, 0, 0);
-    background_start();
+    assert_true(background_start());
     background_post(hold_up, NULL, 1);
     eviction_settings.policy = POLICY_ALLKEYS_LRU;
     fill(0, 100, 0, sizeof big_text);
@@ -297,7 +297,7 @@ static void memory_on_its_way_is_not_evicted_twice(void **state) {
 static void little_waits_for_a_background_thread_that_is_slow(void **state) {
     (void)state;
     sem_init(&held, 0, 0);
-    background_start();
+    assert_true(background_start());
     background_post(hold_up, NULL, 1);
     eviction_settings.policy = POLICY_ALLKEYS_RANDOM;
     fill(0, 100, 0, sizeof big_text);
@@ -315,7 +315,7 @@ static void little_waits_for_a_background_thread_that_is_slow(void **state) {
 static void a_flush_under_way_is_no_reason_to_refuse(void **state) {
     (void)state;
     sem_init(&held, 0, 0);
-    background_start();
+    assert_true(background_start());
     background_post(hold_up, NULL, 1);
     eviction_settings.policy = POLICY_ALLKEYS_LRU;
     eviction_settings.tenacity = 0;
@@ -363,7 +363,7 @@ static void four_workers_evict_side_by_side(void **state) {
     eviction_settings.policy = POLICY_ALLKEYS_LRU;
     limit_to(used() + 1000000);
     pthread_t threads[WORKERS];
-    for (size_t i = 0; i < WORKERS; i++) threads[i] = thread_start("work", work, (void *)i);
+    for (size_t i = 0; i < WORKERS; i++) assert_true(thread_start(&threads[i], "work", work, (void *)i));
     for (size_t i = 0; i < WORKERS; i++) pthread_join(threads[i], NULL);
     assert_int_equal(eviction_make_room(NOW_MS, NULL), ROOM_ENOUGH);
     assert_true(used() <= eviction_settings.maxmemory);

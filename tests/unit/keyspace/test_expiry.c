@@ -176,7 +176,7 @@ static bool is_not_expired(void *arg, struct entry *e) {
 static void four_workers_share_the_shards(void **state) {
     (void)state;
     pthread_t threads[WORKERS];
-    for (size_t i = 0; i < WORKERS; i++) threads[i] = thread_start("work", work, (void *)i);
+    for (size_t i = 0; i < WORKERS; i++) assert_true(thread_start(&threads[i], "work", work, (void *)i));
     for (size_t i = 0; i < WORKERS; i++) pthread_join(threads[i], NULL);
     /* Each in turn now, so that nobody adds any more: until all is gone. */
     for (int round = 0; round < 100; round++)

@@ -171,7 +171,8 @@ static void *walk_on(void *arg) {
 static void a_halt_comes_through_and_keeps_the_walker_out(void **state) {
     (void)state;
     atomic_store(&ending, false);
-    pthread_t walker = thread_start("walker", walk_on, NULL);
+    pthread_t walker;
+    assert_true(thread_start(&walker, "walker", walk_on, NULL));
     for (int i = 0; i < 200; i++) {
         walk_halt();
         assert_int_equal(atomic_load(&inside), 0);

@@ -140,7 +140,7 @@ static void what_one_worker_appends_stands_together(void **state) {
     int numbers[THREADS];
     for (int i = 0; i < THREADS; i++) {
         numbers[i] = i + 1;
-        threads[i] = thread_start("append", append_rounds, &numbers[i]);
+        assert_true(thread_start(&threads[i], "append", append_rounds, &numbers[i]));
     }
     for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
     struct buf out = { 0 };

@@ -48,6 +48,10 @@ struct call {
  * blob holds more than the argument. The caller owns the reference. */
 struct blob *call_take_blob(struct call *c, size_t index);
 
+/* The most bytes that a string may get by this command. proto-max-bulk-len is a limit of clients: what the
+ * journal holds was allowed when it was written. */
+uint64_t call_bulk_max(const struct call *c);
+
 static inline void call_set_keys(struct call *c, const struct command_keys *keys) {
     c->keys = keys;
     c->view.refs = keys->at;

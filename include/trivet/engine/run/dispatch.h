@@ -32,8 +32,8 @@ void prepared_release(struct prepared *p);
 void dispatch_prefetch(const struct client *c, const struct prepared *batch, size_t count);
 enum dispatched dispatch_run(struct client *c, const struct args *args, const struct prepared *p);
 
-/* Replays one command of the journal for an internal client; false with the reason in `error` if there is no
- * such command or it made an error reply. */
+/* Replays one command of the journal for an internal client. False if there is no such command: `error` says
+ * so. True if it ran: the text of an error reply is in `error` then. */
 bool dispatch_replay(struct client *c, const struct slice *argv, size_t argc, struct buf *error);
 
 #endif

@@ -13,9 +13,10 @@
 /* How one of the two kinds of writing is going. Changed with the gate closed; read with a gate held. Seconds,
  * -1: never. */
 struct saving_kind {
-    bool scheduled;   /* as soon as the other one is through */
+    bool scheduled;   /* it waits in the queue until another one is through */
     bool last_ok;     /* the last that ended was not a failure */
     int64_t began_ms; /* wall clock; 0: none is running */
+    int64_t tried_ms; /* when the last one began */
     int64_t last_took_s;
     uint64_t done;            /* successfully */
     uint64_t failures;        /* since the last success */
@@ -44,6 +45,10 @@ void saving_all_flushed(void);
 /* CONFIG SET appendonly yes: begins an AOF and, beside the running commands, its base. False with the reason
  * in `why`. */
 bool saving_start_journal(struct buf *why);
+/* Tells the AOF all its settings as they are now; it is off. */
+void saving_configure_journal(void);
+/* Tells the AOF those that may change while it is on. */
+void saving_tune_journal(void);
 /* An aof_write_base: all data to this path, at once. */
 bool saving_write_base(void *arg, const char *path, struct buf *error);
 /* The AOF is about to be closed: a rewrite has nothing to go on with. */

@@ -166,6 +166,7 @@ struct options {
     uint64_t aof_load_corrupt_tail_max_size; /* 0: only a torn or zero-filled tail is cut */
     bool aof_use_rdb_preamble;
     bool aof_timestamp_enabled;
+    bool aof_checksums;
     bool aof_rewrite_incremental_fsync;
     bool no_appendfsync_on_rewrite;
     int64_t auto_aof_rewrite_percentage;

@@ -28,17 +28,21 @@ struct aof_settings {     /* copied by aof_configure */
     enum fsync_policy fsync;
     bool load_truncated;
     uint64_t corrupt_tail_max; /* aof-load-corrupt-tail-max-size, bytes */
-    bool timestamps;           /* aof-timestamp-enabled */
+    bool timestamps; /* aof-timestamp-enabled */
+    bool checksums;  /* aof-checksums: each write ends with its sum */
 };
 void aof_configure(const struct aof_settings *settings);
 void aof_set_fsync(enum fsync_policy policy); /* any time, any thread */
 void aof_set_timestamps(bool on);             /* likewise */
+void aof_set_checksums(bool on);              /* likewise */
+void aof_set_write_delay(int64_t us);         /* likewise: waits before each write. For tests */
 
 /* ---- at start-up ---- */
 
-/* Runs one command of the file; false (with the reason in `error`) stops the load. MULTI and EXEC never come:
- * a transaction is read to its end before its commands are run, one by one. The first file begins in database
- * 0; before each further one comes a SELECT 0. */
+/* Runs one command of the file; false (with the reason in `error`) stops the load. True with a text in
+ * `error`: the command answered with that error, which is logged and counted, and the load goes on. MULTI and
+ * EXEC never come: a transaction is read to its end before its commands are run, one by one. The first file
+ * begins in database 0; before each further one comes a SELECT 0. */
 typedef bool aof_run(void *arg, const struct slice *argv, size_t argc, struct buf *error);
 struct aof_load {
     aof_run *run;
@@ -76,7 +80,7 @@ MUST_CHECK bool aof_begin_anew(struct buf *error);
 /* It waits for its base. */
 bool aof_lacks_base(void);
 
-/* Rewriting, in the steps of aof_rewrite.c. */
+/* Rewriting, in the steps of rewrite.c. */
 
 /* Makes the next incremental file. Any thread but a worker: it waits for the disk. */
 MUST_CHECK bool aof_rewrite_prepare(struct buf *error);
@@ -91,6 +95,14 @@ uint64_t aof_incr_in_use(void);
 /* The base is whole and durable there: it takes the place of all that was before that incremental, which must
  * still be in use. */
 MUST_CHECK bool aof_rewrite_publish(uint64_t first_incr, bool is_rdb, struct buf *error);
+
+/* A base without a journal behind it, while the AOF is off: the folder is made, then whoever writes the base
+ * at aof_path_of_new_base() publishes it. The manifest names it alone; what was there before becomes history.
+ */
+MUST_CHECK bool aof_base_prepare(struct buf *error);
+MUST_CHECK bool aof_base_publish(bool is_rdb, struct buf *error);
+/* There is something on disk that aof_load() would look at. */
+bool aof_is_there(void);
 
 /* ---- while running ---- */
 

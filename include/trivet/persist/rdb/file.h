@@ -13,6 +13,7 @@
 
 #include "trivet/base/buf.h"
 #include "trivet/persist/rdb/values.h"
+#include <stdatomic.h>
 
 /* ---- what reader and writer share ---- */
 
@@ -98,6 +99,10 @@ struct rdb_rules {
     bool no_checksum; /* do not look at it (rdbchecksum no) */
     bool relaxed;     /* try foreign and future versions too (rdb-version-check relaxed) */
 };
+
+/* Checksums of files and payloads are not looked at, whatever the rules say: to feed damaged ones (DEBUG
+ * SET-SKIP-CHECKSUM-VALIDATION). Any thread. */
+extern atomic_bool rdb_checksums_are_skipped;
 
 /* Why a file was refused. */
 struct rdb_error {

@@ -44,8 +44,9 @@ struct snapshot_plan {
     void *arg;
 };
 
-/* The instant is now. Gate closed; no other snapshot is open. */
-void snapshot_begin(const struct snapshot_plan *plan);
+/* The instant is now. Gate closed; no other snapshot is open. False with the reason in `error` if the system
+ * has no thread for it: nothing has begun then. */
+MUST_CHECK bool snapshot_begin(const struct snapshot_plan *plan, struct buf *error);
 /* A snapshot is open: between begin and close. Thread: a worker with its gate held. */
 bool snapshot_is_open(void);
 /* The file is given up; `ended` comes soon, when all entries are marked as saved. Any thread. */
@@ -57,9 +58,6 @@ void snapshot_abandon(void);
 
 /* SAVE: writes the same file at once. Gate closed; another snapshot may be open. */
 MUST_CHECK bool snapshot_write_now(const struct snapshot_plan *plan, struct buf *error);
-
-/* Gives a durable file another name in the same folder, durably: for publish. */
-MUST_CHECK bool snapshot_place_file(const char *from, const char *to, struct buf *error);
 
 /* ---- how it goes; any thread ---- */
 

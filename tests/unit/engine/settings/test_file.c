@@ -1,5 +1,7 @@
 /* The settings in files: reading them, the command line, CONFIG REWRITE. */
 #include "options_support.h"
+#include "trivet/base/file.h"
+#include <errno.h>
 
 /* ---- Files and the command line ---- */
 
@@ -190,6 +192,51 @@ static void rewriting_leaves_true_lines_alone(void **state) {
     assert_shown("maxmemory", "1073741824");
 }
 
+static int failing_fsync(int fd) {
+    (void)fd;
+    errno = EIO;
+    return -1;
+}
+
+static int failing_rename(const char *from, const char *to) {
+    (void)from;
+    (void)to;
+    errno = ENOSPC;
+    return -1;
+}
+
+static void a_rewrite_that_fails_leaves_the_old_file(void **state) {
+    (void)state;
+    struct file_io real = file_io;
+    write_file("old.conf", "hz 20\n");
+    LOADS("old.conf");
+    assert_set("hz", "30");
+    file_io.fsync = failing_fsync;
+    assert_rewrite("ERR Rewriting config file: Input/output error");
+    file_io = real;
+    file_io.rename = failing_rename;
+    assert_rewrite("ERR Rewriting config file: No space left on device");
+    file_io = real;
+    assert_file("old.conf", "hz 20\n");
+    assert_rewrite(NULL);
+    assert_file("old.conf", "hz 30\n");
+}
+
+static void save_with_nothing_behind_it_is_an_empty_one(void **state) {
+    (void)state;
+    write_file("save.conf", "save 60 1\nsave\n");
+    LOADS("save.conf");
+    assert_shown("save", "");
+    assert_rewrite(NULL);
+    assert_file("save.conf", "save 60 1\nsave\n");
+    assert_set("save", "10 1");
+    assert_rewrite(NULL);
+    assert_file("save.conf", "save 10 1\n");
+    write_file("save.conf", "save\nsave 60 1\n");
+    LOADS("save.conf");
+    assert_shown("save", "60 1");
+}
+
 static void rewriting_updates_removes_and_appends(void **state) {
     (void)state;
     write_file("change.conf", "# head\nmaxmemory 1gb\nsave 60 1\nport 7000\nsave 30 2\nslave-priority 5\n"
@@ -339,6 +386,8 @@ int main(void) {
         TEST(a_wrong_word_of_the_command_line_is_named),
         TEST(standard_input_can_be_the_file),
         TEST(rewriting_leaves_true_lines_alone),
+        TEST(a_rewrite_that_fails_leaves_the_old_file),
+        TEST(save_with_nothing_behind_it_is_an_empty_one),
         TEST(rewriting_updates_removes_and_appends),
         TEST(what_an_included_file_says_can_be_overruled),
         TEST(rewriting_keeps_a_folder_that_still_is_meant),

@@ -42,7 +42,8 @@ static inline void configure(enum fsync_policy fsync_policy, bool load_truncated
                               .filename = "a.aof",
                               .fsync = fsync_policy,
                               .load_truncated = load_truncated,
-                              .corrupt_tail_max = corrupt_tail_max };
+                              .corrupt_tail_max = corrupt_tail_max,
+                              .checksums = true };
     aof_configure(&s);
 }
 
@@ -64,7 +65,7 @@ static inline const char *path_of(const char *name) {
 static inline void put_file(const char *name, struct slice bytes) {
     int fd = open(path_of(name), O_WRONLY | O_CREAT | O_TRUNC, 0644);
     assert_true(fd >= 0);
-    assert_true(aof_write_all(fd, bytes));
+    assert_true(file_write_all(fd, bytes));
     close(fd);
 }
 
@@ -214,14 +215,14 @@ static inline int faulty_mkdir(const char *path, mode_t mode) {
 }
 
 static inline void faults_install(void) {
-    aof_io.open = faulty_open;
-    aof_io.write = faulty_write;
-    aof_io.fdatasync = faulty_fdatasync;
-    aof_io.fsync = faulty_fsync;
-    aof_io.ftruncate = faulty_ftruncate;
-    aof_io.rename = faulty_rename;
-    aof_io.unlink = faulty_unlink;
-    aof_io.mkdir = faulty_mkdir;
+    file_io.open = faulty_open;
+    file_io.write = faulty_write;
+    file_io.fdatasync = faulty_fdatasync;
+    file_io.fsync = faulty_fsync;
+    file_io.ftruncate = faulty_ftruncate;
+    file_io.rename = faulty_rename;
+    file_io.unlink = faulty_unlink;
+    file_io.mkdir = faulty_mkdir;
 }
 
 /* Runs `body` in a process of its own that ends, as if killed, at its n-th system call (0: the first). False

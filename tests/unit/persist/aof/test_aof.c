@@ -191,13 +191,13 @@ static void run_committers(enum fsync_policy fsync_policy) {
     uint64_t opened_at = journal_offset();
     for (int i = 0; i < THREADS; i++) {
         committers[i] = (struct committer){ .number = i, .opened_at = opened_at };
-        committers[i].thread = thread_start("commit", commit_rounds, &committers[i]);
+        assert_true(thread_start(&committers[i].thread, "commit", commit_rounds, &committers[i]));
     }
     for (int i = 0; i < THREADS; i++) pthread_join(committers[i].thread, NULL);
     struct aof_info info;
     uint64_t size;
     aof_info(&info);
-    assert_true(aof_file_size(path_of(INCR_1), &size));
+    assert_true(file_size(path_of(INCR_1), &size));
     assert_int_equal(info.current_size, size);
     assert_true(size > journal_offset() - opened_at);
     assert_true(aof_close());
@@ -251,7 +251,7 @@ static void a_disk_that_fails_now_and_then_loses_nothing(void **state) {
     struct committer committers[THREADS];
     for (int i = 0; i < THREADS; i++) {
         committers[i] = (struct committer){ .number = i };
-        committers[i].thread = thread_start("commit", commit_stubbornly, &committers[i]);
+        assert_true(thread_start(&committers[i].thread, "commit", commit_stubbornly, &committers[i]));
     }
     for (size_t i = 0; i < 60; i++) {
         atomic_store(&faults.broken, kinds[i % COUNT_OF(kinds)]);
@@ -369,7 +369,7 @@ static int64_t jumping_clock(void) { return clock_steady_us() + atomic_fetch_add
 static void a_slow_sync_is_counted(void **state) {
     (void)state;
     struct aof_info info;
-    aof_io.now_us = jumping_clock;
+    file_io.now_us = jumping_clock;
     open_it(FSYNC_NO);
     aof_info(&info);
     uint64_t before = info.delayed_fsyncs;
@@ -378,7 +378,7 @@ static void a_slow_sync_is_counted(void **state) {
     aof_info(&info);
     assert_int_equal(info.delayed_fsyncs, before + 1);
     assert_true(aof_close());
-    aof_io.now_us = clock_steady_us;
+    file_io.now_us = clock_steady_us;
 }
 
 /* ---- opening ---- */
@@ -451,8 +451,8 @@ static bool write_two_keys(void *arg, const char *path, struct buf *error) {
     (void)arg;
     struct slice text =
         LIT("*3\r\n$3\r\nSET\r\n$1\r\nx\r\n$1\r\n1\r\n*3\r\n$3\r\nSET\r\n$1\r\ny\r\n$1\r\n2\r\n");
-    int fd = aof_io.open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
-    bool done = fd >= 0 && aof_write_all(fd, text) && aof_io.fsync(fd) == 0;
+    int fd = file_io.open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    bool done = fd >= 0 && file_write_all(fd, text) && file_io.fsync(fd) == 0;
     if (!done) buf_append(error, LIT("cannot write the base"));
     if (fd >= 0) close(fd);
     return done;

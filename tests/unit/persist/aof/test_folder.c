@@ -65,9 +65,10 @@ static void broken_manifests_are_refused_with_their_line(void **state) {
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct aof_manifest m;
         struct buf error = { 0 };
-        char expected[32];
+        char expected[96];
         assert_false(aof_manifest_parse(slice_of(cases[i].text), &m, &error));
-        snprintf(expected, sizeof expected, "line %zu of the manifest: ", cases[i].line);
+        snprintf(expected, sizeof expected,
+                 "Invalid AOF manifest file format: line %zu of the manifest: ", cases[i].line);
         assert_true(slice_starts_with(buf_slice(&error), slice_of(expected)));
         assert_int_equal(m.count, 0);
         buf_release(&error);

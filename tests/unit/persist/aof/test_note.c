@@ -40,18 +40,21 @@ static void a_time_is_noted_once_a_second_if_that_is_wanted(void **state) {
     (void)state;
     struct buf batch = { 0 };
     buf_append(&batch, LIT(SET_A));
-    aof_note_stamp(&batch);
+    aof_note_stamp(&batch, false);
     assert_true(slice_equal(buf_slice(&batch), LIT(SET_A)));
     aof_set_timestamps(true);
-    aof_note_stamp(&batch);
+    aof_note_stamp(&batch, false);
     assert_true(slice_starts_with(buf_slice(&batch), LIT("#TS:")));
     size_t stamps = 0, before = 0;
     for (int i = 0; i < 1000; i++) {
         before = batch.len;
-        aof_note_stamp(&batch);
+        aof_note_stamp(&batch, false);
         stamps += batch.len > before;
     }
     assert_true(stamps < 1000);
+    before = batch.len;
+    aof_note_stamp(&batch, true);
+    assert_true(batch.len > before);
     aof_set_timestamps(false);
     buf_release(&batch);
 }

@@ -194,7 +194,7 @@ static void a_refused_command_is_named_with_its_offset(void **state) {
         struct aof_read out;
         assert_int_equal(read_bytes(cases[i], &out, &ran), AOF_READ_REFUSED);
         assert_int_equal(out.offset, offsets[i]);
-        assert_true(slice_equal(buf_slice(&out.reason), LIT("command 'MO?VE' failed: no such thing")));
+        assert_true(slice_equal(buf_slice(&out.reason), LIT("command 'MO?VE a' failed: no such thing")));
         assert_ran(&ran, "SET a 12;");
         buf_release(&out.reason);
     }

@@ -77,12 +77,12 @@ static int logged_mkdir(const char *path, mode_t mode) {
 static int setup(void **state) {
     thread_worker_count = 1;
     faults_install();
-    aof_io.open = logged_open;
-    aof_io.fsync = aof_io.fdatasync = logged_fsync;
-    aof_io.ftruncate = logged_ftruncate;
-    aof_io.rename = logged_rename;
-    aof_io.unlink = logged_unlink;
-    aof_io.mkdir = logged_mkdir;
+    file_io.open = logged_open;
+    file_io.fsync = file_io.fdatasync = logged_fsync;
+    file_io.ftruncate = logged_ftruncate;
+    file_io.rename = logged_rename;
+    file_io.unlink = logged_unlink;
+    file_io.mkdir = logged_mkdir;
     atomic_store(&faults.countdown, -1);
     atomic_store(&faults.broken, 0);
     seen = mmap(NULL, sizeof *seen, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -133,8 +133,8 @@ static bool write_base(int keys) {
         struct slice argv[2] = { LIT("DEL"), slice_of(key) };
         wire_command(&bytes, argv, 2);
     }
-    int fd = aof_io.open(aof_path_of_new_base(&path), O_WRONLY | O_CREAT | O_TRUNC, 0644);
-    bool done = fd >= 0 && aof_write_all(fd, buf_slice(&bytes)) && aof_io.fsync(fd) == 0;
+    int fd = file_io.open(aof_path_of_new_base(&path), O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    bool done = fd >= 0 && file_write_all(fd, buf_slice(&bytes)) && file_io.fsync(fd) == 0;
     if (fd >= 0) close(fd);
     buf_release(&path);
     buf_release(&bytes);

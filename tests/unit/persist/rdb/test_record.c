@@ -439,7 +439,7 @@ static void errors_say_where_and_what(void **state) {
         { 11, LIT_INIT("\x02\x01k\x02\x01\x61\x01\x61\xff"),
           "offset 17, key 'k', type 2 (set-hashtable): The value" },
         { 11, LIT_INIT("\x10\x02\x09k\x05hello\xff"),
-          "key '?k', type 16 (hash-listpack): The value is damaged" },
+          "key '?k', type 16 (hash-listpack): The value is damaged (integrity check failed)" },
         { 11, LIT_INIT("\x06\x01k\x00"), "offset 9: Old modules format (type 6)" },
         { 10, LIT_INIT("\xf6\x03lib"), "Pre-release function format" },
         { 11, LIT_INIT("\xfe\x81\x00\x00\x00\x01\x00\x00\x00\x00"), "make no sense" },

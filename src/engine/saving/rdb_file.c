@@ -1,12 +1,15 @@
-/* saving_file.c: the RDB file that SAVE and BGSAVE write: its paths, its form, and how it takes its place.
+/* rdb_file.c: the RDB file that SAVE and BGSAVE write: its paths, its form, and how it takes its place.
  *
  * It is written as "temp-<pid>.rdb" (SAVE: "temp-save-<pid>.rdb") beside the file whose place it takes. */
-#include "saving_file.h"
+#include "rdb_file.h"
 #include "trivet/base/clock.h"
+#include "trivet/base/file.h"
 #include "trivet/base/lock.h"
 #include "trivet/base/log.h"
 #include "trivet/base/mem.h"
 #include "trivet/engine/settings/options.h"
+#include "trivet/engine/turn/turn.h"
+#include "trivet/keyspace/counters.h"
 #include <dirent.h>
 #include <errno.h>
 #include <signal.h>
@@ -32,8 +35,8 @@ static char *path_of(const char *name) {
 
 static char *temporary_path(const char *kind) {
     struct buf name = { 0 };
-    buf_printf(&name, "temp-%s%d.rdb%c", kind, (int)getpid(), '\0');
-    char *path = path_of(name.ptr);
+    buf_printf(&name, "temp-%s%d.rdb", kind, (int)getpid());
+    char *path = path_of(buf_cstr(&name));
     buf_release(&name);
     return path;
 }
@@ -45,7 +48,7 @@ static bool publish(void *arg, struct buf *error) {
     if (target.superseded)
         buf_append(error, LIT("a newer snapshot was written meanwhile"));
     else
-        done = snapshot_place_file(target.temporary, target.path, error);
+        done = file_rename(target.temporary, target.path, error);
     lock_drop(&target.lock);
     return done;
 }
@@ -60,26 +63,53 @@ struct snapshot_plan saving_plan(const char *path) {
                                    .now_ms = clock_wall_ms() };
 }
 
-struct snapshot_plan saving_file_begin(void) {
+static void release_target(void) {
+    mem_free(target.temporary);
+    mem_free(target.path);
+    target.temporary = target.path = NULL;
+}
+
+/* ---- BGSAVE ---- */
+
+static bool begin(struct save_job *job, struct buf *why) {
     target.temporary = temporary_path("");
     target.path = path_of(options.dbfilename);
     target.superseded = false;
-    struct snapshot_plan plan = saving_plan(target.temporary);
-    plan.publish = publish;
-    return plan;
+    job->plan = saving_plan(target.temporary);
+    job->plan.publish = publish;
+    if (save_job_write(job, why)) {
+        LOG_NOTICE("Background saving started");
+        return true;
+    }
+    LOG_WARNING("Can't save in background: %.*s", SLICE_ARG(buf_slice(why)));
+    release_target();
+    return false;
 }
 
-void saving_file_supersede(void) {
+static void ended(struct save_job *job, enum snapshot_end how) {
+    release_target();
+    if (how != SNAPSHOT_SAVED) return;
+    saving_status.last_save_s = clock_wall_ms() / 1000;
+    saving_status.changes_saved = job->changes;
+}
+
+const struct job_kind job_rdb_file = {
+    .name = "Background saving",
+    .failure = "Background saving error",
+    .status = &saving_status.snapshot,
+    .begin = begin,
+    .ended = ended,
+};
+
+void rdb_file_supersede(void) {
+    if (!save_job_of(&job_rdb_file)) return;
+    snapshot_cancel();
     lock_take(&target.lock);
     target.superseded = true;
     lock_drop(&target.lock);
 }
 
-void saving_file_end(void) {
-    mem_free(target.temporary);
-    mem_free(target.path);
-    target.temporary = target.path = NULL;
-}
+void rdb_file_release(void) { release_target(); }
 
 /* ---- SAVE ---- */
 
@@ -89,10 +119,10 @@ struct direct {
 
 static bool publish_directly(void *arg, struct buf *error) {
     const struct direct *d = arg;
-    return snapshot_place_file(d->from, d->to, error);
+    return file_rename(d->from, d->to, error);
 }
 
-bool saving_file_write(struct buf *error) {
+static bool write_file(struct buf *error) {
     char *temporary = temporary_path("save-"), *path = path_of(options.dbfilename);
     struct direct d = { temporary, path };
     struct snapshot_plan plan = saving_plan(temporary);
@@ -109,6 +139,17 @@ bool saving_file_write(struct buf *error) {
     return done;
 }
 
+bool rdb_file_write(struct buf *error) {
+    uint64_t changes = (uint64_t)COUNTER_SUM(dirty);
+    if (!write_file(error)) return false;
+    saving_status.changes_saved = changes;
+    saving_status.last_save_s = clock_wall_ms() / 1000;
+    saving_status.snapshot.last_ok = true;
+    obstacle_set(OBSTACLE_SAVE, false);
+    saving_status.snapshot.done++;
+    return true;
+}
+
 /* ---- what killed processes left ---- */
 
 /* The number in "temp-<pid>.rdb" or "temp-save-<pid>.rdb"; 0 if it is another name. */
@@ -121,7 +162,7 @@ static pid_t owner_of(const char *name) {
 
 /* Snapshots that were not finished when their process was killed: nobody else would remove them. Those of
  * processes that run are theirs: servers may share a folder. */
-void saving_file_remove_leftovers(void) {
+void rdb_file_remove_leftovers(void) {
     struct buf path = { 0 };
     DIR *folder = opendir(options.dir);
     struct dirent *entry;
@@ -129,11 +170,12 @@ void saving_file_remove_leftovers(void) {
         pid_t owner = owner_of(entry->d_name);
         if (owner == 0 || (owner != getpid() && (kill(owner, 0) == 0 || errno != ESRCH))) continue;
         buf_clear(&path);
-        buf_printf(&path, "%s/%s%c", options.dir, entry->d_name, '\0');
-        if (unlink(path.ptr) == 0)
+        buf_printf(&path, "%s/%s", options.dir, entry->d_name);
+        if (file_io.unlink(buf_cstr(&path)) == 0)
             LOG_NOTICE("Removed %s, a snapshot that was not finished", entry->d_name);
         else
-            LOG_WARNING("Cannot remove the unfinished snapshot %s: %s", entry->d_name, strerror(errno));
+            LOG_WARNING("Cannot remove the unfinished snapshot %s: %s", entry->d_name,
+                        file_errno_text(errno));
     }
     if (folder) closedir(folder);
     buf_release(&path);

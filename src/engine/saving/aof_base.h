@@ -1,0 +1,13 @@
+/* aof_base.h: the base of an append-only file, as aof_base.c writes it. */
+#ifndef ENGINE_SAVING_AOF_BASE_H
+#define ENGINE_SAVING_AOF_BASE_H
+
+#include "job.h"
+
+/* The journal just began with a new file, and this is the instant of its base. Nothing is under way. False
+ * with the reason logged, and in `why`. */
+MUST_CHECK bool aof_base_begin_now(struct buf *why);
+/* The journal is about to end: what is under way has nothing to go on with. */
+void aof_base_call_off(void);
+
+#endif
