@@ -530,7 +530,7 @@ void conn_open(int fd, bool is_unix) {
     client_init(&conn->client, is_unix ? CLIENT_UNIX_SOCKET : 0);
     conn->client.fd = fd;
     conn->client.authenticated = options.password[0] == '\0';
-    conn_addresses(fd, is_unix, conn->client.peer, conn->client.local);
+    socket_addresses(fd, is_unix ? options.unixsocket : NULL, conn->client.peer, conn->client.local);
     args_init(&conn->args);
     event_assign(&conn->readable, base, fd, EV_READ | EV_PERSIST, on_readable, conn);
     event_assign(&conn->writable, base, fd, EV_WRITE | EV_PERSIST, on_writable, conn);

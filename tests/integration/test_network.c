@@ -157,6 +157,76 @@ static void port_and_bind_change_while_it_runs(void **state) {
     server_free(s);
 }
 
+/* What is set, and where it then must and must not answer: a host that begins with '!' is refused. */
+struct rebind {
+    const char *command, *reply, *bind;
+    const char *hosts[4];
+};
+
+#define BIND_FAILED "-ERR CONFIG SET failed (possibly related to argument 'bind') - Failed to bind to specified addresses."
+
+static void bind_may_keep_some_of_its_addresses(void **state) {
+    (void)state;
+    static const struct rebind rows[] = {
+        { "CONFIG SET bind 127.0.0.1", "+OK", "127.0.0.1", { "127.0.0.1", "!127.0.0.2" } },
+        { "CONFIG SET bind \"127.0.0.1 -::1\"", "+OK", "127.0.0.1 -::1", { "127.0.0.1", "::1" } },
+        { "CONFIG SET bind 127.0.0.1", "+OK", "127.0.0.1", { "127.0.0.1", "!::1" } },
+        { "CONFIG SET bind \"127.0.0.2 127.0.0.1 127.0.0.2\"", "+OK", "127.0.0.2 127.0.0.1 127.0.0.2",
+          { "127.0.0.1", "127.0.0.2" } },
+        { "CONFIG SET bind \"* -::*\"", "+OK", "* -::*", { "127.0.0.1", "127.0.0.3", "::1" } },
+        { "CONFIG SET bind 127.0.0.2", "+OK", "127.0.0.2", { "127.0.0.2", "!127.0.0.1", "!::1" } },
+        { "CONFIG SET bind \"127.0.0.2 203.0.113.9\"", BIND_FAILED, "127.0.0.2",
+          { "127.0.0.2", "!127.0.0.1" } },
+        { "CONFIG SET bind \"127.0.0.1 *\"", BIND_FAILED, "127.0.0.2", { "127.0.0.2", "!127.0.0.1" } },
+        { "CONFIG SET bind \"* 127.0.0.2\"", BIND_FAILED, "127.0.0.2", { "127.0.0.2", "!127.0.0.1" } },
+    };
+    struct server *s = LAUNCH("--bind", "127.0.0.1");
+    struct client *c = server_connect(s);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char expected[128];
+        assert_reply(c, rows[i].command, rows[i].reply);
+        snprintf(expected, sizeof expected, "*[$\"bind\", $\"%s\"]", rows[i].bind);
+        assert_reply(c, "CONFIG GET bind", expected);
+        for (size_t h = 0; h < 4 && rows[i].hosts[h]; h++) {
+            const char *host = rows[i].hosts[h];
+            if (host[0] == '!')
+                assert_refused_soon(host + 1, server_port(s));
+            else if (host[0] != ':' || has_ipv6())
+                assert_true(answers(host, server_port(s)));
+        }
+    }
+    client_close(c);
+    server_free(s);
+}
+
+static void port_and_bind_change_together_or_not_at_all(void **state) {
+    (void)state;
+    struct server *s = LAUNCH("--bind", "127.0.0.1");
+    struct client *c = server_connect(s);
+    int old_port = server_port(s), port, taken = occupy(&port);
+    char command[128], expected[64];
+    snprintf(command, sizeof command, "CONFIG SET port %d bind \"127.0.0.1 127.0.0.2\"", port);
+    assert_reply(c, command, "-ERR CONFIG SET failed (possibly related to argument 'port') - ...");
+    assert_true(answers("127.0.0.1", old_port));
+    assert_null(client_open_tcp("127.0.0.2", port));
+    close(taken);
+    assert_reply(c, command, "+OK");
+    assert_true(answers("127.0.0.1", port) && answers("127.0.0.2", port));
+    assert_refused_soon("127.0.0.1", old_port);
+    /* A later setting of the same command fails: the sockets go back too. */
+    snprintf(command, sizeof command, "CONFIG SET port %d bind 203.0.113.9", old_port);
+    assert_reply(c, command, "-ERR CONFIG SET failed ...");
+    snprintf(command, sizeof command, "CONFIG SET port %d maxclients 4000000000", old_port);
+    assert_reply(c, command, "-ERR CONFIG SET failed (possibly related to argument 'maxclients') - ...");
+    assert_true(answers("127.0.0.1", port) && answers("127.0.0.2", port));
+    assert_refused_soon("127.0.0.1", old_port);
+    snprintf(expected, sizeof expected, "*[$\"port\", $\"%d\"]", port);
+    assert_reply(c, "CONFIG GET port", expected);
+    assert_null(strstr(server_log(s), "could not be applied again"));
+    client_close(c);
+    server_free(s);
+}
+
 /* ---- protected mode ---- */
 
 /* An address of this machine that is not loopback; false if it has none. */
@@ -555,6 +625,8 @@ int main(void) {
         cmocka_unit_test(the_unix_socket_has_the_rights_asked_for_and_goes_at_the_end),
         FIXTURE_TEST(port_0_means_no_tcp),
         cmocka_unit_test(port_and_bind_change_while_it_runs),
+        cmocka_unit_test(bind_may_keep_some_of_its_addresses),
+        cmocka_unit_test(port_and_bind_change_together_or_not_at_all),
         cmocka_unit_test(protected_mode_keeps_others_out_until_there_is_a_password),
         cmocka_unit_test(with_requirepass_nothing_is_answered_before_auth),
         cmocka_unit_test(the_password_may_come_from_a_file),

@@ -24,7 +24,4 @@ void conns_end(void);
 /* tcp-keepalive changed: applies to the calling worker's connections. */
 void conns_keepalive(void);
 
-/* TCP or unix addresses of a socket as CLIENT LIST shows them: "1.2.3.4:5", "[::1]:5", "/path:0". */
-void conn_addresses(int fd, bool is_unix, char peer[64], char local[64]);
-
 #endif
