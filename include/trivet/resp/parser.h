@@ -80,10 +80,10 @@ struct parse_room {
 };
 struct parse_room parse_big_room(struct args *a);
 /* `count` bytes were put there. Call parse_command again: it answers PARSE_BIG_BULK while some are missing,
- * then goes on at a->used of the caller's buffer. */
+ * then goes on at a->used of the caller's buffer, or PARSE_BROKEN if the argument did not end with CR LF. */
 void parse_big_filled(struct args *a, size_t count);
 
-/* Splits a line as config files do: "double \x41\n quotes", 'single \' quotes'. The words lie in
+/* Splits a line as config files do: "double \x41\n quotes", 'single \' quotes', a"nd b"oth. The words lie in
  * `*text`, each with a NUL behind it. The caller frees `*argv` and `*text` with mem_free; both are NULL if
  * there is no word. False, and nothing to free, if quotes are unbalanced. */
 MUST_CHECK bool split_line(struct slice line, struct slice **argv, size_t *argc, char **text);
