@@ -92,12 +92,12 @@ int main(int argc, char **argv) {
     log_hello();
     log_lines(&warnings);
     process_warn_about_system();
-    process_raise_file_limit();
+    if (!process_fit_maxclients()) give_up("Can't serve clients; see the line before");
     if (!process_write_pidfile()) give_up("Can't write the pid file; see the line before");
 
     setup_modules();
     if (!workers_start()) give_up("Can't start the workers; see the line before");
-    signals_install();
+    if (!signals_install()) give_up("Can't wait for signals; see the line before");
     if (!listeners_open(&error)) give_up(slice_to_cstr(buf_slice(&error)));
     process_set_title(argc, argv);
     if (!setup_data() && !shutdown_has_begun()) {
