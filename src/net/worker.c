@@ -8,6 +8,7 @@
 #include "trivet/base/log.h"
 #include "trivet/base/mem.h"
 #include "trivet/engine/client/blocking.h"
+#include "trivet/engine/client/client_memory.h"
 #include "trivet/engine/client/pubsub.h"
 #include "trivet/engine/run/change.h"
 #include "trivet/engine/settings/options.h"
@@ -19,6 +20,7 @@
 #include "trivet/net/conn.h"
 #include "trivet/persist/aof/aof.h"
 #include "trivet/persist/journal.h"
+#include <assert.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <stdio.h>
@@ -72,18 +74,24 @@ static uint64_t commit(uint64_t needed) {
     return done ? UINT64_MAX : 0;
 }
 
-static void end_turn(struct worker *w) {
-    if (mailbox_has_letters(&worker_mailboxes[w->index])) {
-        worker_begin_turn();
+/* A letter may let clients go on, and what they run may post letters to this very worker. */
+static void drain_and_resume(struct worker *w) {
+    do {
         mailbox_drain(&worker_mailboxes[w->index]);
-    }
-    if (!w->in_turn && !(accept_wanted && w->index == 0)) return;
+        conns_resume();
+    } while (mailbox_has_letters(&worker_mailboxes[w->index]));
+}
+
+static void end_turn(struct worker *w) {
+    bool has_letters = mailbox_has_letters(&worker_mailboxes[w->index]);
+    if (!w->in_turn && !has_letters && !(accept_wanted && w->index == 0)) return;
     worker_begin_turn();
-    conns_resume();
+    drain_and_resume(w);
     /* All that was written so far, by any worker: a reply may tell of another client's write, which must not
      * be lost then. */
     uint64_t durable = commit(journal_on && conns_have_output() ? journal_offset() : 0);
     conns_flush(durable);
+    clients_keep_limit();
     if (w->index == 0 && accept_wanted) accept_wanted = acceptor();
     conns_close_marked();
     struct stats *s = stats_mine();
@@ -124,14 +132,15 @@ static struct timeval cron_interval(void) {
     return (struct timeval){ us / 1000000, us % 1000000 };
 }
 
-static void retime_here(struct worker *w) {
+static bool retime_here(struct worker *w) {
     struct timeval every = cron_interval();
-    event_add(w->cron, &every);
+    return event_add(w->cron, &every) == 0;
 }
 
 static void retime_letter(struct letter *l) {
     mem_free(l);
-    retime_here(self());
+    if (!retime_here(self()))
+        LOG_WARNING("Error registering fd event for the timer of worker %d: hz stays as it was", worker_self());
 }
 
 void workers_retime(void) {
@@ -147,15 +156,14 @@ void workers_retime(void) {
 static bool worker_prepare(struct worker *w, int index) {
     w->index = index;
     struct event_config *config = event_config_new();
+    if (!config) return false;
     event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
     w->base = event_base_new_with_config(config);
     event_config_free(config);
     if (!w->base || !mailbox_init(&worker_mailboxes[index])) return false;
     w->wake = event_new(w->base, worker_mailboxes[index].wake_fd, EV_READ | EV_PERSIST, on_wake, w);
     w->cron = event_new(w->base, -1, EV_PERSIST, on_cron, w);
-    if (!w->wake || !w->cron || event_add(w->wake, NULL) != 0) return false;
-    retime_here(w);
-    return true;
+    return w->wake && w->cron && event_add(w->wake, NULL) == 0 && retime_here(w);
 }
 
 static void thread_end(void) {
@@ -171,11 +179,18 @@ static void thread_end(void) {
     reply_thread_release();
 }
 
+/* Waiting can only fail if the loop's own descriptor is broken. */
+static void wait_and_run(struct worker *w, int flags) {
+    assert(!w->in_turn);
+    int result = event_base_loop(w->base, flags);
+    assert(result >= 0);
+}
+
 static void *worker_main(void *arg) {
     struct worker *w = arg;
     thread_worker_index = w->index;
     while (!atomic_load_explicit(&w->stop, memory_order_relaxed)) {
-        event_base_loop(w->base, EVLOOP_ONCE);
+        wait_and_run(w, EVLOOP_ONCE);
         end_turn(w);
     }
     thread_end();
@@ -201,7 +216,7 @@ bool workers_start(void) {
 void workers_run(void) {
     struct worker *w = &workers[0];
     while (!atomic_load_explicit(&w->stop, memory_order_relaxed)) {
-        event_base_loop(w->base, EVLOOP_ONCE);
+        wait_and_run(w, EVLOOP_ONCE);
         end_turn(w);
     }
 }
@@ -209,7 +224,7 @@ void workers_run(void) {
 void workers_pump(void) {
     struct worker *w = &workers[0];
     bool had_gate = gate_is_mine();
-    event_base_loop(w->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+    wait_and_run(w, EVLOOP_ONCE | EVLOOP_NONBLOCK);
     end_turn(w);
     if (had_gate) gate_enter();
     turn_now_ms = clock_wall_ms();

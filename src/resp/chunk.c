@@ -57,6 +57,8 @@ static void append(struct reply *r, struct chunk *c) {
     r->tail = c;
     r->chunks++;
     r->memory += c->size;
+    if (c->blob) r->shared += c->size;
+    if (UNLIKELY(r->memory_max != 0 && r->memory > r->memory_max)) r->full = r->muted = true;
 }
 
 static void unlink_chunk(struct reply *r, struct chunk *c) {
@@ -70,6 +72,7 @@ static void unlink_chunk(struct reply *r, struct chunk *c) {
         r->tail = c->prev;
     r->chunks--;
     r->memory -= c->size;
+    if (c->blob) r->shared -= c->size;
     free_chunk(c);
 }
 
@@ -77,7 +80,7 @@ void reply_release(struct reply *r) {
     while (r->head) unlink_chunk(r, r->head);
     r->sent = 0;
     r->bytes = 0;
-    assert(r->chunks == 0 && r->memory == 0);
+    assert(r->chunks == 0 && r->memory == 0 && r->shared == 0);
 }
 
 static bool cannot_grow(const struct chunk *c) { return c->blob || c->room == 0; }
@@ -172,6 +175,15 @@ void reply_sent(struct reply *r, size_t count) {
     if (r->bytes == 0) reply_release(r);
 }
 
+struct reply_shape reply_shape(const struct reply *r) {
+    const struct chunk *first = r->head && !r->head->blob ? r->head : NULL;
+    if (!first) return (struct reply_shape){ .rest_blocks = r->chunks, .rest_memory = r->memory };
+    return (struct reply_shape){ .first_size = first->size,
+                                 .first_bytes = first->len - r->sent,
+                                 .rest_blocks = r->chunks - 1,
+                                 .rest_memory = r->memory - first->size };
+}
+
 /* ---- Moving and cutting ---- */
 
 /* True if `from` is one text that fits behind what `r` has: then a copy saves a chunk. */
@@ -201,9 +213,10 @@ void reply_move(struct reply *r, struct reply *from) {
     r->bytes += from->bytes;
     r->total += from->bytes;
     r->memory += from->memory;
+    r->shared += from->shared;
     r->chunks += from->chunks;
     from->head = from->tail = NULL;
-    from->bytes = from->memory = from->chunks = 0;
+    from->bytes = from->memory = from->shared = from->chunks = 0;
 }
 
 void reply_cut_back(struct reply *r, uint64_t mark_total) {

@@ -26,6 +26,7 @@ static void drop_blobs(struct args *a) {
         mem_free(a->blobs);
         a->blobs = NULL;
     }
+    a->blob_memory = 0;
     blob_unref(a->big);
     a->big = NULL;
     a->big_filled = 0;
@@ -59,6 +60,18 @@ void args_release(struct args *a) {
 
 bool args_is_idle(const struct args *a) { return a->used == 0 && a->scanned == 0 && a->error == NULL; }
 
+size_t args_memory(const struct args *a) {
+    if (args_is_idle(a)) return 0;
+    size_t each = sizeof *a->argv + (a->blobs ? sizeof(struct blob *) : 0);
+    return a->room * each + a->blob_memory + (a->big ? sizeof *a->big + a->big->room : 0);
+}
+
+size_t args_text_bytes(const struct args *a) {
+    size_t sum = 0;
+    for (size_t i = 0; i < a->argc; i++) sum += a->argv[i].len;
+    return sum;
+}
+
 static enum parse broken(struct args *a, const char *why) {
     a->error = why;
     return PARSE_BROKEN;
@@ -90,6 +103,7 @@ static void push_blob(struct args *a, struct blob *owned) {
     push_argument(a, blob_slice(owned));
     if (!a->blobs) a->blobs = mem_alloc_zero(a->room * sizeof *a->blobs);
     a->blobs[a->argc - 1] = owned;
+    a->blob_memory += sizeof *owned + owned->room;
 }
 
 /* The old address is only a number. */

@@ -532,7 +532,7 @@ static void a_client_that_does_not_read_is_cut_at_the_hard_limit(void **state) {
     assert_int_equal(send(client_fd(slow), wire.ptr, wire.len, MSG_NOSIGNAL), wire.len);
     text_release(&wire);
     server_await_log(s, "name=the-slow-one", 1);
-    server_await_log(s, "overcoming the hard output buffer limit (client-output-buffer-limit)", 1);
+    server_await_log(s, "overcoming of output buffer limits: the hard output buffer limit (client-output-buffer-limit)", 1);
     assert_int_equal(info_number(c, "stats", "client_output_buffer_limit_disconnections"), 1);
     client_close(slow);
     client_close(c);
@@ -571,7 +571,7 @@ static void a_slow_subscriber_is_cut_at_the_hard_limit_and_the_fast_lose_nothing
     (void)state;
     struct server *s = server_start("--client-output-buffer-limit", "pubsub 1mb 0 0", NULL);
     publish_to_fast_and_slow(s, 300);
-    server_await_log(s, "overcoming the hard output buffer limit (client-output-buffer-limit)", 1);
+    server_await_log(s, "overcoming of output buffer limits: the hard output buffer limit (client-output-buffer-limit)", 1);
     server_free(s);
 }
 
@@ -579,7 +579,7 @@ static void a_slow_subscriber_is_cut_when_the_soft_limit_lasts(void **state) {
     (void)state;
     struct server *s = server_start("--client-output-buffer-limit", "pubsub 0 100kb 1", NULL);
     publish_to_fast_and_slow(s, 200);
-    server_await_log(s, "overcoming the soft output buffer limit (client-output-buffer-limit)", 1);
+    server_await_log(s, "overcoming of output buffer limits: the soft output buffer limit (client-output-buffer-limit)", 1);
     server_free(s);
 }
 

@@ -4,7 +4,7 @@
 #include "trivet/base/lock.h"
 #include "trivet/base/version.h"
 #include "trivet/engine/client/blocking.h"
-#include "trivet/engine/client/client.h"
+#include "trivet/engine/client/client_memory.h"
 #include "trivet/engine/client/pubsub.h"
 #include "trivet/engine/client/tracking.h"
 #include "trivet/engine/client/transaction.h"
@@ -70,6 +70,8 @@ void info_clients(const struct call *c, struct buf *out) {
     buf_append(out, LIT("# Clients" CRLF));
     buf_printf(out, "connected_clients:%zu" CRLF "cluster_connections:0" CRLF, client_count());
     buf_printf(out, "maxclients:%lld" CRLF, (long long)options.maxclients);
+    buf_printf(out, "client_recent_max_input_buffer:%zu" CRLF "client_recent_max_output_buffer:%zu" CRLF,
+               clients_recent_max_input(), clients_recent_max_output());
     buf_printf(out, "blocked_clients:%zu" CRLF "tracking_clients:%zu" CRLF, blocking_count(),
                atomic_load(&tracking_clients));
     buf_printf(out, "pubsub_clients:%zu" CRLF "watching_clients:%zu" CRLF, pubsub_clients(),
