@@ -168,9 +168,9 @@ static void on_output(struct client *c) {
 
 /* ---- a batch of commands ----
  *
- * The worker's slots own the arguments of all commands of a pass over the input. A command that was not complete
- * comes from its connection into slot 0 (take_partial) and what is not complete afterwards goes back to it
- * (give_back). Whatever else is in the slots goes at one place, drop_from. */
+ * The worker's slots own the arguments of all commands of a pass over the input. A command that was not
+ * complete comes from its connection into slot 0 (take_partial) and what is not complete afterwards goes back
+ * to it (give_back). Whatever else is in the slots goes at one place, drop_from. */
 
 /* What one parsing pass over the input found. */
 struct batch {
@@ -241,8 +241,8 @@ static void parse_batch(struct conn *conn, struct slice input, struct batch *b) 
 /* A line of HTTP: somebody's browser was made to send commands in the body of a request. It must not get that
  * far. */
 static bool speaks_http(const struct args *a, const struct prepared *p) {
-    return UNLIKELY(!p->command) && (slice_equal_nocase(a->argv[0], LIT("POST")) ||
-                                     slice_equal_nocase(a->argv[0], LIT("host:")));
+    return UNLIKELY(!p->command) &&
+           (slice_equal_nocase(a->argv[0], LIT("POST")) || slice_equal_nocase(a->argv[0], LIT("host:")));
 }
 
 static enum dispatched refuse_browser(struct conn *conn) {
@@ -314,8 +314,8 @@ static void protocol_error(struct conn *conn, const char *why) {
 
 static bool write_some(struct conn *conn);
 
-/* Who has not authenticated gets its answers at once, or is closed: it must not fill the memory by not reading
- * them. What it did was to no key, so no write has to be waited for. */
+/* Who has not authenticated gets its answers at once, or is closed: it must not fill the memory by not
+ * reading them. What it did was to no key, so no write has to be waited for. */
 static void check_unauthenticated(struct conn *conn) {
     struct client *c = &conn->client;
     if (c->reply.bytes <= UNAUTHENTICATED_OUTPUT || (c->flags & CLIENT_CLOSING)) return;

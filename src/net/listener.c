@@ -23,7 +23,8 @@
 
 /* Worker 0's, except that CONFIG SET changes them with the gate closed. */
 static struct listener_list listeners;
-/* Sockets that no list names any more. They listen till worker 0 closes them, and may be taken back before. */
+/* Sockets that no list names any more. They listen till worker 0 closes them, and may be taken back before.
+ */
 static struct listener_list retired;
 static bool paused;
 static atomic_bool any_paused; /* the same for other workers to see */

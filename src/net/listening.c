@@ -2,7 +2,8 @@
  *
  * CONFIG SET bind opens the new sockets while the old ones still listen, so that a failure changes nothing.
  * An old socket may cover a new one: "*" holds the port of "127.0.0.1" too. Then both get SO_REUSEPORT for
- * the time of the exchange. No other socket gets it, so an address that somebody else holds stays an error. */
+ * the time of the exchange. No other socket gets it, so an address that somebody else holds stays an error.
+ */
 #include "listening.h"
 #include "trivet/base/slice.h"
 #include <assert.h>

@@ -140,7 +140,8 @@ static bool retime_here(struct worker *w) {
 static void retime_letter(struct letter *l) {
     mem_free(l);
     if (!retime_here(self()))
-        LOG_WARNING("Error registering fd event for the timer of worker %d: hz stays as it was", worker_self());
+        LOG_WARNING("Error registering fd event for the timer of worker %d: hz stays as it was",
+                    worker_self());
 }
 
 void workers_retime(void) {

@@ -65,7 +65,8 @@ bool process_fit_maxclients(void) {
     LOG_WARNING(
         "maxclients is lowered to %lld, because the limit of open files is %llu. For more, raise it with "
         "'ulimit -n %llu'.",
-        (long long)fit, (unsigned long long)fit + RESERVED_FILES, (unsigned long long)wanted + RESERVED_FILES);
+        (long long)fit, (unsigned long long)fit + RESERVED_FILES,
+        (unsigned long long)wanted + RESERVED_FILES);
     return true;
 }
 

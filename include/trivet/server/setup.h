@@ -32,8 +32,8 @@ void shutdown_fill_hooks(struct server_hooks *hooks);
 MUST_CHECK bool process_daemonize(void);
 bool process_write_pidfile(void);
 void process_remove_pidfile(void);
-/* Raises the limit of open files as far as so many clients need it and the system allows. Returns how many fit:
- * `clients`, or fewer, or 0. */
+/* Raises the limit of open files as far as so many clients need it and the system allows. Returns how many
+ * fit: `clients`, or fewer, or 0. */
 int64_t process_files_for_clients(int64_t clients);
 /* At start-up: lowers maxclients to how many fit. False with the reason logged if none does. */
 MUST_CHECK bool process_fit_maxclients(void);

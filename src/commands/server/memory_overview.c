@@ -39,7 +39,8 @@ static void fill(const struct call *c, struct memory_overview *out) {
     out->startup = server_facts.startup_memory;
     out->aof_buffer = aof.buffer_length;
     out->clients = clients_memory(CLASS_NORMAL) + clients_memory(CLASS_PUBSUB);
-    size_t shared = clients_memory_shared(); /* values on their way out are data, however many wait for them */
+    size_t shared =
+        clients_memory_shared(); /* values on their way out are data, however many wait for them */
     size_t own = out->clients > shared ? out->clients - shared : 0;
     out->overhead = out->startup + own + out->aof_buffer + out->tables;
     out->dataset = out->used > out->overhead ? out->used - out->overhead : 0;

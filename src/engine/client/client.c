@@ -111,20 +111,13 @@ static void describe_flags(const struct client *c, struct buf *out) {
         uint32_t states;
         char letter;
     } letters[] = {
-        { CLIENT_MONITORING, 'O' },
-        { CLIENT_SUBSCRIBED, 'P' },
-        { CLIENT_IN_MULTI, 'x' },
-        { CLIENT_BLOCKED | CLIENT_POSTPONED, 'b' },
-        { CLIENT_TRACKING, 't' },
-        { CLIENT_TRACKING_BROKEN_REDIRECT, 'R' },
-        { LETTER_BROADCAST, 'B' },
-        { LETTER_WATCH_BROKEN, 'd' },
-        { CLIENT_CLOSE_AFTER, 'c' },
-        { CLIENT_CLOSING, 'A' },
-        { CLIENT_UNIX_SOCKET, 'U' },
-        { CLIENT_READONLY_SLOT, 'r' },
-        { CLIENT_NO_EVICT, 'e' },
-        { CLIENT_NO_TOUCH, 'T' },
+        { CLIENT_MONITORING, 'O' },    { CLIENT_SUBSCRIBED, 'P' },
+        { CLIENT_IN_MULTI, 'x' },      { CLIENT_BLOCKED | CLIENT_POSTPONED, 'b' },
+        { CLIENT_TRACKING, 't' },      { CLIENT_TRACKING_BROKEN_REDIRECT, 'R' },
+        { LETTER_BROADCAST, 'B' },     { LETTER_WATCH_BROKEN, 'd' },
+        { CLIENT_CLOSE_AFTER, 'c' },   { CLIENT_CLOSING, 'A' },
+        { CLIENT_UNIX_SOCKET, 'U' },   { CLIENT_READONLY_SLOT, 'r' },
+        { CLIENT_NO_EVICT, 'e' },      { CLIENT_NO_TOUCH, 'T' },
         { CLIENT_IMPORT_SOURCE, 'I' },
     };
     uint32_t states = states_of(c);

@@ -98,7 +98,7 @@ static size_t sum_of(size_t offset) {
 }
 
 size_t clients_memory(enum client_class class) {
-    return sum_of(offsetof(struct held, of) + (size_t)class * sizeof(atomic_size_t));
+    return sum_of(offsetof(struct held, of) + (size_t) class * sizeof(atomic_size_t));
 }
 
 size_t clients_memory_shared(void) { return sum_of(offsetof(struct held, shared)); }

@@ -123,7 +123,8 @@ struct example {
 #define BAD_END "!Protocol error: invalid CRLF in request"
 #define EXPECTED_MARK "!Protocol error: expected '$', got "
 
-/* Each line was compared with redis-server 7.0, but for BAD_END and words of several parts: those are newer. */
+/* Each line was compared with redis-server 7.0, but for BAD_END and words of several parts: those are newer.
+ */
 static const struct example examples[] = {
     { LIT_INIT(""), "" },
     { LIT_INIT("*1\r\n$4\r\nPING\r\n"), "[PING]" },

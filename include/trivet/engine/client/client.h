@@ -78,7 +78,7 @@ struct client {
     const struct args *running;       /* the command that runs now, NULL between two; set by net */
     size_t reply_peak;                /* most bytes that waited in the first block of replies lately */
     struct client_counted counted;
-    int64_t soft_limit_since_ms; /* over the soft output limit since then; 0: it is not */
+    int64_t soft_limit_since_ms;    /* over the soft output limit since then; 0: it is not */
     struct client *previous, *next; /* its worker's list */
 };
 
