@@ -715,6 +715,14 @@ static bool is_idle_too_long(const struct client *c, int64_t now_ms) {
     return options.timeout_s > 0 && !(c->flags & spared) && now_ms - c->active_ms > options.timeout_s * 1000;
 }
 
+/* A connection at rest owns no input buffer. */
+static void drop_empty_input(struct conn *conn) {
+    if (conn->in.len > 0 || !conn->in.ptr) return;
+    assert(args_is_idle(&conn->args)); /* else its arguments would lie there */
+    buf_release(&conn->in);
+    conn->client.input_room = 0;
+}
+
 void conns_cron(int64_t now_ms) {
     static _Thread_local int64_t peaks_ms;
     bool new_peaks = now_ms - peaks_ms >= PEAK_EVERY_MS || now_ms < peaks_ms;
@@ -723,6 +731,7 @@ void conns_cron(int64_t now_ms) {
     CLIENTS_OF(worker_self(), c) {
         if (is_idle_too_long(c, now_ms)) close_soon(c, "idle for longer than timeout");
         check_output(conn_of(c));
+        drop_empty_input(conn_of(c));
         client_recount(c);
         if (new_peaks) c->reply_peak = 0;
     }

@@ -91,7 +91,7 @@ static void end_turn(struct worker *w) {
      * be lost then. */
     uint64_t durable = commit(journal_on && conns_have_output() ? journal_offset() : 0);
     conns_flush(durable);
-    clients_keep_limit();
+    COUNTER_ADD(stats_mine()->evicted_clients, clients_keep_limit());
     if (w->index == 0 && accept_wanted) accept_wanted = acceptor();
     conns_close_marked();
     struct stats *s = stats_mine();

@@ -9,7 +9,6 @@
 #include "trivet/engine/turn/locks.h"
 #include "trivet/engine/turn/turn.h"
 #include "trivet/engine/turn/workers.h"
-#include "trivet/engine/watch/stats.h"
 #include "trivet/resp/parser.h"
 #include <stdlib.h>
 
@@ -164,7 +163,6 @@ static void evict(struct client *c) {
         blocking_cancel(c);
         client_post(c->worker, c->id, close_letter, NULL);
     }
-    COUNTER_ADD(stats_mine()->evicted_clients, 1);
 }
 
 static int compare_by_memory(const void *a, const void *b) {
@@ -201,16 +199,17 @@ static size_t evict_biggest(size_t limit) {
     return closed;
 }
 
-void clients_keep_limit(void) {
+size_t clients_keep_limit(void) {
     static atomic_int_fast64_t next_look_ms;
-    if (LIKELY(options.maxmemory_clients == 0)) return;
+    if (LIKELY(options.maxmemory_clients == 0)) return 0;
     size_t limit = clients_memory_limit();
-    if (limit == 0 || memory_under_limit() <= limit) return;
+    if (limit == 0 || memory_under_limit() <= limit) return 0;
     int64_t next = atomic_load_explicit(&next_look_ms, memory_order_relaxed);
-    if (turn_now_ms < next && next - turn_now_ms <= PAUSE_MS) return;
+    if (turn_now_ms < next && next - turn_now_ms <= PAUSE_MS) return 0;
     exclusive_begin();
     size_t closed = evict_biggest(limit);
     exclusive_end();
     /* Those chosen before are on their way out, or all that is left may not be closed. */
     if (closed == 0) atomic_store_explicit(&next_look_ms, turn_now_ms + PAUSE_MS, memory_order_relaxed);
+    return closed;
 }

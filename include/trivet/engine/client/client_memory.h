@@ -40,8 +40,8 @@ void clients_forget_peaks(int64_t now_ms);
 
 /* maxmemory-clients in bytes, a percentage worked out; 0: no limit. */
 size_t clients_memory_limit(void);
-/* Closes the biggest normal and pubsub clients until the others are below the limit. Takes the gate if they
- * are not; the caller is between two commands and holds its own. */
-void clients_keep_limit(void);
+/* Closes the biggest normal and pubsub clients until the others are below the limit; returns how many. Takes
+ * the gate if they are not; the caller is between two commands and holds its own. */
+size_t clients_keep_limit(void);
 
 #endif
