@@ -1,4 +1,4 @@
-/* Listening sockets are kept where old and new settings name the same address, and a failure changes nothing. */
+/* Listening sockets are kept where old and new settings name the same address; a failure changes nothing. */
 #include "net/listening.h"
 #include "fixture.h"
 #include <arpa/inet.h>
