@@ -1,9 +1,9 @@
-/* conn.c: bytes in, commands run, bytes out.
+/* conn.c: reads bytes, runs commands, writes bytes.
  *
- * Input is read into a buffer that all connections of a worker share; only what is left of an incomplete
- * command moves to the connection's own buffer, so an idle connection owns none. A pipelined buffer is parsed
- * into a batch of commands, their keys hashed and prefetched, and then they run. A big argument is read
- * straight into its blob.
+ * All connections of a worker read into one shared buffer. Only what is left of an incomplete command moves
+ * to the connection's own buffer, so an idle connection owns none. A pipelined buffer is parsed into a batch
+ * of commands. Their keys are hashed and prefetched, then they run. A big argument is read straight into its
+ * blob.
  *
  * Replies wait for the end of the worker's turn (conns_flush): one writev for all that a connection got in
  * it. */
@@ -464,8 +464,8 @@ static ssize_t read_plain(struct conn *conn) {
     return got;
 }
 
-/* A blocked client may send more, or hang up, which must be noticed: what it sends is kept for later, up to a
- * point. */
+/* Keeps what a blocked client sends for later, up to a point. It is read at all so that its hanging up is
+ * noticed. */
 static ssize_t read_aside(struct conn *conn) {
     ssize_t got = socket_read(conn->client.fd, buf_reserve(&conn->in, KEEP_INPUT_ROOM), KEEP_INPUT_ROOM);
     if (got > 0) {
@@ -499,7 +499,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg) {
         close_soon(c, strerror(errno));
 }
 
-/* Somebody's command, or a timer, let this client go on. Its input waits for the end of the turn: the
+/* Somebody's command or a timer lets this client go on. Its input waits for the end of the turn, because the
  * worker's slots may be in use now. */
 static void resume(struct client *c) {
     struct conn *conn = conn_of(c);
@@ -581,7 +581,7 @@ static void on_writable(evutil_socket_t fd, short what, void *arg) {
     (void)what;
     struct conn *conn = arg;
     worker_begin_turn();
-    /* More may have been added since, by a write that is not durable yet: then the whole waits for the flush.
+    /* Replies that were added since may tell of a write that is not durable yet. Then all wait for the flush.
      */
     if (journal_on && !aof_is_committed(conn->client.journal_offset)) {
         set_writing(conn, false);

@@ -87,8 +87,8 @@ static void end_turn(struct worker *w) {
     if (!w->in_turn && !has_letters && !(accept_wanted && w->index == 0)) return;
     worker_begin_turn();
     drain_and_resume(w);
-    /* All that was written so far, by any worker: a reply may tell of another client's write, which must not
-     * be lost then. */
+    /* All that any worker wrote so far: a reply may tell of another client's write, which then must not get
+     * lost. */
     uint64_t durable = commit(journal_on && conns_have_output() ? journal_offset() : 0);
     conns_flush(durable);
     COUNTER_ADD(stats_mine()->evicted_clients, clients_keep_limit());

@@ -1,9 +1,9 @@
 /* chunk.c: the chain of chunks behind a reply: adding, sending, cutting and joining.
  *
- * Full-sized chunks are kept in a short list a thread, so a connection that answers and empties its output
- * takes the same warm chunk again and again without the allocator. Behind a chunk that cannot grow (a
- * shared blob, a header still open) comes a small one first: a thousand blobs with their few bytes of
- * framing must not cost a thousand full chunks. */
+ * Each thread keeps a short list of full-sized chunks. So a connection that answers and empties its output
+ * takes the same warm chunk again and again, without the allocator. Behind a chunk that cannot grow (a shared
+ * blob, a header still open) comes a small one first: a thousand blobs with a few bytes between them must not
+ * cost a thousand full chunks. */
 #include "chunk.h"
 #include "trivet/base/mem.h"
 

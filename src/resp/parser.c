@@ -1,10 +1,10 @@
 /* parser.c: bytes to commands, in one pass that can stop anywhere.
  *
- * What is kept between two calls is small: the arguments still to come, the length of the current one if its
- * line has been read, and how much of an unfinished line has been searched already. So each byte is looked at
- * once, however the command is cut. take_whole_arguments() is the path of nearly all traffic: arguments that
- * are complete in the buffer, with short length lines, read without a call. Whatever it does not like it
- * leaves untouched for the careful path behind it, which knows the rare cases and all the errors.
+ * Little is kept between two calls: the number of arguments still to come, the length of the current one if
+ * its line has been read, and how much of an unfinished line has been searched. So each byte is looked at
+ * once, however the command is cut. Nearly all traffic takes take_whole_arguments(), which reads arguments
+ * that are complete in the buffer and have short length lines, without a call. What it does not like it
+ * leaves untouched. The careful path behind it knows the rare cases and all the errors.
  *
  * CR LF must follow every length and every argument: two bytes skipped unseen would let one command run on
  * into the next. "*0" and "*-1" are commands of no arguments, as in Redis. */

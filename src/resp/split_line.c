@@ -3,8 +3,8 @@
  * Outside quotes a word is any bytes but blanks. "..." knows \n \r \t \b \a, \xHH and \ before any other
  * byte; '...' knows only \'. Quoted and bare parts that touch are one word, as in a shell.
  *
- * A word with its NUL is never longer than what it was written with, its separator included (the last one may
- * use one byte more), so the text of all words fits in one allocation made at the start. */
+ * A word with its NUL is never longer than what was written for it, separator included; the last word may
+ * take one byte more. So the text of all words fits in one allocation made at the start. */
 #include "trivet/base/mem.h"
 #include "trivet/resp/parser.h"
 

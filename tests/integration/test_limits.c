@@ -1,4 +1,5 @@
-/* test_limits.c: what clients may hold: query and output limits, strangers, and the memory of all together. */
+/* test_limits.c: what clients may hold: query and output limits, strangers, and the memory of all together.
+ */
 #include "../harness/fixture.h"
 #include <errno.h>
 #include <poll.h>

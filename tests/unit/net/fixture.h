@@ -1,5 +1,5 @@
-/* fixture.h: a server of one worker inside the test: its turns are run by hand, its clients are the other ends
- * of socket pairs. Each test file includes it once. */
+/* fixture.h: a server of one worker inside the test: its turns are run by hand, its clients are the other
+ * ends of socket pairs. Each test file includes it once. */
 #ifndef TESTS_UNIT_NET_FIXTURE_H
 #define TESTS_UNIT_NET_FIXTURE_H
 

@@ -144,7 +144,8 @@ static void memory_of_clients_comes_back(void **state) {
     assert_in_range(clients_memory(CLASS_NORMAL), idle + BIG, idle + 3 * BIG);
     fixture_say(fd, "\r\n");
     assert_int_equal(strlen(fixture_hear(fd)), 9 + BIG + 2);
-    assert_in_range(clients_memory(CLASS_NORMAL), idle, idle + 20000); /* with a small buffer for a next rest */
+    assert_in_range(clients_memory(CLASS_NORMAL), idle,
+                    idle + 20000); /* with a small buffer for a next rest */
     fixture_say(fd, "SUBSCRIBE x\r\n");
     assert_int_equal(clients_memory(CLASS_NORMAL), 0);
     assert_in_range(clients_memory(CLASS_PUBSUB), idle + 1, idle + 20000);

@@ -1,6 +1,6 @@
 /* Listening sockets are kept where old and new settings name the same address; a failure changes nothing. */
-#include "net/listening.h"
 #include "fixture.h"
+#include "net/listening.h"
 #include <arpa/inet.h>
 #include <netinet/in.h>
 

@@ -1,4 +1,5 @@
-/* Clients without connections: the workers' lists, the sums of their memory, and the line that describes one. */
+/* Clients without connections: the workers' lists, the sums of their memory, and the line that describes one.
+ */
 #include "trivet/base/mem.h"
 #include "trivet/base/thread.h"
 #include "trivet/engine/client/client_memory.h"
