@@ -261,6 +261,7 @@ static enum dispatched refuse_browser(struct conn *conn) {
 
 static enum dispatched run_one(struct conn *conn, struct args *a, const struct prepared *p) {
     struct client *c = &conn->client;
+    assert(!c->blocked && (!(c->flags & CLIENT_IN_MULTI) || c->transaction));
     assert(!(c->flags & STOPPED)); /* whoever closes or stops it ends the batch */
     if (speaks_http(a, p)) return refuse_browser(conn);
     c->running = a;
@@ -430,6 +431,7 @@ static void note_read(struct conn *conn, size_t got) {
 /* Reads into the big argument that is being filled and, if its end is in reach, what comes after it into the
  * connection's own buffer. Returns what read returned. */
 static ssize_t read_big(struct conn *conn) {
+    assert(!conn->args_ready);
     struct parse_room room = parse_big_room(&conn->args);
     char *behind = buf_reserve(&conn->in, KEEP_INPUT_ROOM / 4);
     struct iovec to[2] = { { room.ptr, room.len }, { behind, KEEP_INPUT_ROOM / 4 } };
@@ -449,6 +451,7 @@ static ssize_t read_big(struct conn *conn) {
 }
 
 static ssize_t read_plain(struct conn *conn) {
+    assert(!conn->args.big && here.shared);
     char *to = here.shared;
     if (conn->in.len > 0) to = buf_reserve(&conn->in, READ_SIZE / 4);
     size_t room = conn->in.len > 0 ? conn->in.room - conn->in.len : READ_SIZE;
@@ -525,6 +528,7 @@ void conns_resume(void) {
     while (here.resumed) {
         struct conn *conn = here.resumed;
         here.resumed = conn->next_resumed;
+        assert(conn->resumed);
         conn->resumed = false;
         go_on(conn);
     }
@@ -539,6 +543,7 @@ static bool write_some(struct conn *conn) {
     while (!reply_is_empty(r) && written < WRITE_AT_ONCE) {
         struct iovec vectors[WRITE_VECTORS];
         int count = reply_vectors(r, vectors, WRITE_VECTORS);
+        assert(count > 0); /* it is not empty */
         ssize_t n = socket_write_vectors(conn->client.fd, vectors, count);
         COUNTER_ADD(stats_mine()->writes, 1);
         if (n < 0) {
@@ -581,6 +586,7 @@ static void on_writable(evutil_socket_t fd, short what, void *arg) {
     (void)what;
     struct conn *conn = arg;
     worker_begin_turn();
+    assert(conn->writing);
     /* Replies that were added since may tell of a write that is not durable yet. Then all wait for the flush.
      */
     if (journal_on && !aof_is_committed(conn->client.journal_offset)) {
@@ -599,6 +605,7 @@ void conns_flush(uint64_t durable) {
     while (list) {
         struct conn *conn = list;
         list = conn->next_output;
+        assert(conn->queued);
         conn->queued = false;
         if (conn->client.journal_offset <= durable || aof_is_committed(conn->client.journal_offset))
             flush(conn);
@@ -687,6 +694,7 @@ void conns_close_marked(void) {
     while (here.marked) {
         struct conn *conn = here.marked;
         here.marked = conn->next_marked;
+        assert(conn->marked && (conn->client.flags & CLIENT_CLOSING));
         conn_close(conn);
     }
 }

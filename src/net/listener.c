@@ -179,6 +179,7 @@ static void pause_accepting(void) {
             strerror(errno));
         last_warning_ms = now;
     }
+    assert(worker_self() == 0 && pause_timer);
     paused = true;
     atomic_store_explicit(&any_paused, true, memory_order_relaxed);
     for (size_t i = 0; i < listeners.count; i++)
@@ -266,7 +267,8 @@ static void hand_out(int fd, bool is_unix) {
 }
 
 void listeners_count_client(int worker, int change) {
-    atomic_fetch_add_explicit(&conns_of[worker], change, memory_order_relaxed);
+    int before = atomic_fetch_add_explicit(&conns_of[worker], change, memory_order_relaxed);
+    assert(before + change >= 0);
 }
 
 static int64_t clients_now(void) {
@@ -298,6 +300,7 @@ static bool accept_one(struct listener *l) {
 }
 
 bool listeners_accept(void) {
+    assert(worker_self() == 0);
     bool more = false;
     for (size_t i = 0; i < listeners.count && !paused; i++) {
         int64_t left = options.max_new_connections_per_cycle;

@@ -47,6 +47,7 @@ static bool accept_wanted; /* worker 0 only */
 static struct worker *self(void) { return &workers[thread_worker_index]; }
 
 struct event_base *worker_base(int index) {
+    assert(index >= 0 && index < thread_worker_count);
     return workers[index].base;
 }
 void worker_set_cron(void (*cron)(int64_t now_ms)) { cron_hook = cron; }
@@ -97,6 +98,7 @@ static void end_turn(struct worker *w) {
     struct stats *s = stats_mine();
     COUNTER_ADD(s->turns, 1);
     COUNTER_ADD(s->turn_us, (uint64_t)(clock_ticks_ns() - w->turn_began_ns) / 1000);
+    assert(w->in_turn && gate_is_mine());
     w->in_turn = false;
     gate_leave();
 }
@@ -128,7 +130,8 @@ static void on_cron(evutil_socket_t fd, short what, void *arg) {
 }
 
 static struct timeval cron_interval(void) {
-    int64_t us = 1000000 / (options.hz < 1 ? 1 : options.hz);
+    assert(options.hz >= 1); /* options_settle sees to it */
+    int64_t us = 1000000 / options.hz;
     return (struct timeval){ us / 1000000, us % 1000000 };
 }
 

@@ -65,6 +65,8 @@ static void raise(atomic_size_t *peak, size_t to) {
 
 void client_recount(struct client *c) {
     assert(c->worker == worker_self() || exclusive_is_mine());
+    assert(!(c->flags & CLIENT_BLOCKED) == !c->blocked);
+    assert(!(c->flags & CLIENT_IN_MULTI) || c->transaction);
     struct held *h = &held[c->worker];
     struct client_counted now = {
         .memory = client_memory(c),
