@@ -640,11 +640,10 @@ void conn_fill_hooks(struct client_hooks *hooks) {
     };
 }
 
-void conn_open(int fd, bool is_unix) {
+bool conn_open(int fd, bool is_unix) {
     if (here.ended) {
         close(fd);
-        listeners_count_client(worker_self(), -1);
-        return;
+        return false;
     }
     struct event_base *base = worker_base(worker_self());
     struct conn *conn = mem_alloc_zero(sizeof *conn);
@@ -660,6 +659,7 @@ void conn_open(int fd, bool is_unix) {
     client_recount(&conn->client);
     COUNTER_ADD(stats_mine()->connections, 1);
     set_reading(conn, true);
+    return true;
 }
 
 static void leave_lists(struct conn *conn) {

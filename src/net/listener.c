@@ -240,13 +240,14 @@ static int least_busy(void) {
 
 struct arrival {
     struct letter letter;
+    int worker; /* where it is counted; at the very end another thread empties that box */
     int fd;
     bool is_unix;
 };
 
 static void arrive(struct letter *self) {
     struct arrival *a = CONTAINER_OF(self, struct arrival, letter);
-    conn_open(a->fd, a->is_unix);
+    if (!conn_open(a->fd, a->is_unix)) listeners_count_client(a->worker, -1);
     mem_free(a);
 }
 
@@ -258,11 +259,11 @@ static void hand_out(int fd, bool is_unix) {
     int worker = least_busy();
     listeners_count_client(worker, +1);
     if (worker == worker_self()) {
-        conn_open(fd, is_unix);
+        if (!conn_open(fd, is_unix)) listeners_count_client(worker, -1);
         return;
     }
     struct arrival *a = mem_alloc(sizeof *a);
-    *a = (struct arrival){ .letter = { .run = arrive }, .fd = fd, .is_unix = is_unix };
+    *a = (struct arrival){ .letter = { .run = arrive }, .worker = worker, .fd = fd, .is_unix = is_unix };
     worker_post(worker, &a->letter);
 }
 

@@ -225,8 +225,8 @@ static void replies_that_wait_are_shown_block_by_block(void **state) {
     assert_int_equal(number_of(c, id, "rbs"), 16384);
     assert_int_equal(number_of(c, id, "omem"), number_of(c, id, "oll") * 16384);
     assert_true(number_of(c, id, "tot-mem") > number_of(c, id, "omem"));
-    int64_t held = number_of(c, id, "omem");
-    assert_in_range(info_number(c, "clients", "client_recent_max_output_buffer"), held, INT64_MAX);
+    /* Its worker counts it at the end of the turn. */
+    while (info_number(c, "clients", "client_recent_max_output_buffer") < number_of(c, id, "omem")) continue;
     client_abandon(slow);
 }
 

@@ -55,7 +55,7 @@ struct arrival {
 HELP void fixture_arrive(struct letter *self) {
     struct arrival *a = CONTAINER_OF(self, struct arrival, letter);
     listeners_count_client(0, +1);
-    conn_open(a->fd, true);
+    assert_true(conn_open(a->fd, true));
     mem_free(a);
 }
 
