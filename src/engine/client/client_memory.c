@@ -42,10 +42,7 @@ size_t client_argument_bytes(const struct client *c) {
 
 size_t client_queued_bytes(const struct client *c) {
     size_t sum = 0;
-    for (size_t i = 0; i < transaction_length(c); i++) {
-        const struct queued *q = transaction_at(c, i);
-        for (size_t a = 0; a < q->argc; a++) sum += q->argv[a].len;
-    }
+    for (size_t i = 0; i < transaction_length(c); i++) sum += transaction_at(c, i)->bytes;
     return sum;
 }
 
