@@ -51,6 +51,7 @@ static void on_incoming(evutil_socket_t fd, short what, void *arg) {
 }
 
 static void pause_accepting(void);
+static bool accept_one(struct listener *l);
 
 static bool start_listening(struct listener *l) {
     assert(l->fd >= 0);
@@ -105,6 +106,9 @@ bool listeners_open(struct buf *error) {
  * makes the loop follow. */
 static void follow_lists(struct letter *self) {
     mem_free(self);
+    /* Who has connected already is not to be sent away. */
+    for (size_t i = 0; i < retired.count && !paused; i++)
+        while (!paused && accept_one(&retired.at[i])) continue;
     close_all(&retired);
     if (!paused) listen_to_all();
 }

@@ -8,8 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Takes over the socket (non-blocking already) as a new client of the calling worker. False, and the socket is
- * closed, if its connections have been ended: nobody would serve it. */
+/* Takes over the socket (non-blocking already) as a new client of the calling worker. False, and the socket
+ * is closed, if its connections have been ended: nobody would serve it. */
 MUST_CHECK bool conn_open(int fd, bool is_unix);
 /* The hooks of the engine into connections; once, at start-up. */
 void conn_fill_hooks(struct client_hooks *hooks);

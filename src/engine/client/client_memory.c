@@ -30,9 +30,9 @@ static struct held held[WORKERS_MAX];
 static size_t text_memory(const char *text) { return text ? mem_size(text) : 0; }
 
 size_t client_memory(const struct client *c) {
-    return mem_size(c) + c->reply.memory + c->input_room + c->arguments_memory +
-           blocking_memory(c) + transaction_memory(c) + pubsub_memory(c) + text_memory(c->name) +
-           text_memory(c->lib_name) + text_memory(c->lib_version);
+    return mem_size(c) + c->reply.memory + c->input_room + c->arguments_memory + blocking_memory(c) +
+           transaction_memory(c) + pubsub_memory(c) + text_memory(c->name) + text_memory(c->lib_name) +
+           text_memory(c->lib_version);
 }
 
 size_t client_argument_bytes(const struct client *c) {
