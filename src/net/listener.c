@@ -19,7 +19,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define PAUSE_MS 100 /* out of file descriptors: try again then, or when a connection ends */
+#define LAST_ACCEPTED 64 /* connections of a socket that is about to be closed, at most */
+#define PAUSE_MS 100     /* out of file descriptors: try again then, or when a connection ends */
 
 /* Worker 0's, except that CONFIG SET changes them with the gate closed. */
 static struct listener_list listeners;
@@ -106,9 +107,9 @@ bool listeners_open(struct buf *error) {
  * makes the loop follow. */
 static void follow_lists(struct letter *self) {
     mem_free(self);
-    /* Who has connected already is not to be sent away. */
-    for (size_t i = 0; i < retired.count && !paused; i++)
-        while (!paused && accept_one(&retired.at[i])) continue;
+    /* Who has connected already is not to be sent away; who goes on coming is. */
+    for (size_t i = 0; i < retired.count; i++)
+        for (int left = LAST_ACCEPTED; left > 0 && !paused && accept_one(&retired.at[i]); left--) continue;
     close_all(&retired);
     if (!paused) listen_to_all();
 }
