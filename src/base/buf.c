@@ -1,5 +1,5 @@
-/* buf.c: a growing run of bytes. Room at least doubles, and is rounded up to what the allocator
- * would hand out anyway, so that a byte at a time costs few moves and no room is wasted. */
+/* buf.c: a growing run of bytes. Room at least doubles, so that adding byte after byte costs few moves. It is
+ * rounded up to what the allocator would hand out anyway, so that none is wasted. */
 #include "trivet/base/buf.h"
 #include "trivet/base/mem.h"
 #include "trivet/base/number.h"

@@ -1,8 +1,8 @@
 /* clock.c: three clocks.
  *
- * clock_ticks_ns reads the processor's counter where CPUID promises that it runs at one rate in
- * every power state and on every core ("invariant TSC"); clock_init measures that rate once against
- * CLOCK_MONOTONIC. Elsewhere, and before clock_init, it is CLOCK_MONOTONIC itself. */
+ * clock_ticks_ns reads the processor's counter where CPUID promises that it runs at one rate in every power
+ * state and on every core ("invariant TSC"). clock_init measures that rate once against CLOCK_MONOTONIC.
+ * Elsewhere, and before clock_init, the function reads CLOCK_MONOTONIC itself. */
 #include "trivet/base/clock.h"
 #include "trivet/base/compiler.h"
 #include <stdbool.h>

@@ -1,8 +1,8 @@
 /* crc.c: table-driven checksums.
  *
- * crc64 eats eight bytes a step ("slice by eight"): tables[k][b] is what byte b adds when k more
- * bytes follow it. The tables are computed when the program is loaded, before any thread runs:
- * 16 KB of numbers in the source would hide a typing error. */
+ * crc64 takes eight bytes a step ("slice by eight"): tables[k][b] is what byte b adds when k more bytes
+ * follow it. The tables are computed when the program is loaded, before any thread runs. 16 KB of numbers in
+ * the source could hide a typing error. */
 #include "trivet/base/crc.h"
 
 #define CRC64_POLYNOMIAL_REFLECTED UINT64_C(0x95ac9329ac4bc9b5) /* 0xad93d23594c935a9, bits mirrored */

@@ -1,8 +1,8 @@
 /* glob.c: glob patterns over bytes, in bounded work.
  *
- * Every element of a pattern but the star matches exactly one byte, so when a match fails only
- * the last star need be tried again, one byte further: an earlier star could not reach anything that the
- * last one cannot. Hence no recursion, and at most pattern times text steps.
+ * Every element of a pattern but the star matches exactly one byte. So when a match fails, only the last star
+ * is tried again, one byte further: an earlier star reaches nothing that the last one cannot. Hence there is
+ * no recursion, and there are at most pattern times text steps.
  *
  * Odd patterns mean what they mean in Redis: a class without its ']' ends with the pattern, a
  * range may be written downwards, "[]" matches nothing, a backslash at the end is itself. */

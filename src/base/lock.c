@@ -1,8 +1,8 @@
 /* lock.c: mutexes with a rank.
  *
- * Debug builds count for each thread how many locks of each rank it holds, so a lock of a lower
- * rank than one already held stops the process where the mistake is, with both ranks named. Counts
- * and not a stack: locks may be dropped in any order, and an exclusive command may hold thousands. */
+ * Debug builds count for each thread how many locks of each rank it holds. Taking a lock of a lower rank than
+ * one already held stops the process where the mistake is, with both ranks named. These are counts and no
+ * stack: locks may be dropped in any order, and an exclusive command may hold thousands. */
 #include "trivet/base/lock.h"
 #include <stdatomic.h>
 #include <stdio.h>

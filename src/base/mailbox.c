@@ -1,7 +1,7 @@
-/* mailbox.c: a Treiber stack of letters; the owner takes the whole stack at once, so there is no ABA
- * problem, and turns it over to get the order of posting.
+/* mailbox.c: a Treiber stack of letters. The owner takes the whole stack at once, so there is no ABA problem.
+ * Then it turns the stack over to get the order of posting.
  *
- * No wake-up is lost: the poster that finds the box empty writes the eventfd after its letter is in; the
+ * No wake-up is lost. The poster that finds the box empty writes the eventfd after its letter is in. The
  * owner empties the eventfd before it takes the letters. A wake-up too many only finds an empty box. */
 #include "trivet/base/mailbox.h"
 #include <errno.h>

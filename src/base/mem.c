@@ -1,11 +1,10 @@
 /* mem.c: memory from jemalloc, counted on a line of each thread's own.
  *
- * A thread's counter is thread-local; only its thread writes it, with relaxed atomic stores that cost
- * no more than plain ones, so that another thread may read it without a race. On the hot path a change of the
- * counter is one addition and one comparison: `base` and `span` fence the values that need no publishing.
- * A fresh counter has span 0, so a thread's first allocation takes the slow path, which registers
- * it; a thread that ends folds its counter into `retired`, and what it still frees after that is folded
- * at once. */
+ * Each thread has a counter that it alone writes. The stores are relaxed atomics, which cost no more than
+ * plain ones, so that others may read it without a race. On the hot path a change is one addition and one
+ * comparison: `base` and `span` fence the values that need no publishing. A fresh counter has span 0, so a
+ * thread's first allocation takes the slow path, which registers it. A thread that ends folds its counter
+ * into `retired`. What it frees after that is folded at once. */
 #include "trivet/base/mem.h"
 #include "trivet/base/lock.h"
 #include "trivet/base/log.h"

@@ -1,9 +1,9 @@
 /* number.c: numbers from and to text.
  *
- * Doubles print as their shortest digits that read back the same, laid out as Redis 7.2 and Valkey do it:
- * whole numbers up to 2^62 plainly; else plainly while that costs few zeros, else with an exponent
- * (0.1, 1e+20, 1.5e-7). Most doubles that people write are a few decimals: both directions first try
- * an exact way through one integer and one power of ten, and leave the rest to libc. */
+ * A double prints as the shortest digits that read back the same. The layout is that of Redis 7.2 and Valkey:
+ * whole numbers up to 2^62 stand plainly; others do while that costs few zeros, else they have an exponent
+ * (0.1, 1e+20, 1.5e-7). Most doubles that people write have a few decimals. So both directions first try an
+ * exact way through one integer and one power of ten, and leave the rest to libc. */
 #include "trivet/base/number.h"
 #include <ctype.h>
 #include <errno.h>
@@ -83,8 +83,8 @@ size_t int64_format(char *out, int64_t n) {
 
 /* Floating point, reading. */
 
-/* Digits with at most one point among them, exactly, where both the digits as an integer and the power of ten
- * are exact doubles: their quotient is then the double nearest to the text. False: libc must do it. */
+/* Reads digits with at most one point among them. Where the digits as an integer and the power of ten are
+ * both exact doubles, their quotient is the double nearest to the text. False: libc must do it. */
 static bool parse_short_decimal(struct slice text, double *out) {
     bool negative = text.len > 0 && text.ptr[0] == '-';
     size_t start = negative ? 1 : 0;
@@ -213,8 +213,8 @@ static size_t layout_scientific(char *out, const struct decimal *d, int magnitud
     return len + uint64_format(out + len, (uint64_t)abs(magnitude));
 }
 
-/* Where Redis 7.2 and Valkey go over to an exponent: more than seven zeros to add behind, or
- * more than six decimals of a number that is 10000 or more, or less than 0.001. */
+/* Redis 7.2 and Valkey write an exponent if more than seven zeros would stand behind, or if a number of 10000
+ * or more, or below 0.001, has more than six decimals. */
 static size_t layout(char *out, const struct decimal *d) {
     int magnitude = d->exponent + d->count - 1; /* of the first digit */
     if (d->exponent >= 0 && d->exponent <= 7) {

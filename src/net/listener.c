@@ -1,10 +1,12 @@
 /* listener.c: listening sockets, accepting, handing out. See listener.h. */
 #include "trivet/net/listener.h"
+#include "listening.h"
 #include "trivet/base/clock.h"
 #include "trivet/base/log.h"
 #include "trivet/base/mem.h"
 #include "trivet/engine/client/client.h"
 #include "trivet/engine/settings/options.h"
+#include "trivet/engine/turn/locks.h"
 #include "trivet/engine/turn/workers.h"
 #include "trivet/engine/watch/stats.h"
 #include "trivet/net/conn.h"
@@ -13,27 +15,18 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <event2/event.h>
-#include <grp.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#define LISTENERS_MAX \
-    (OPTIONS_BIND_MAX * 2 + 1) /* each address may resolve to IPv4 and IPv6; one unix socket */
-#define PAUSE_MS 100           /* out of file descriptors: try again then, or when a connection ends */
-
-struct listener {
-    int fd;
-    bool is_unix;
-    struct event *readable;
-};
+#define LAST_ACCEPTED 64 /* connections of a socket that is about to be closed, at most */
+#define PAUSE_MS 100     /* out of file descriptors: try again then, or when a connection ends */
 
 /* Worker 0's, except that CONFIG SET changes them with the gate closed. */
-static struct listener listeners[LISTENERS_MAX];
-static size_t listener_count;
+static struct listener_list listeners;
+/* Sockets that no list names any more. They listen till worker 0 closes them, and may be taken back before.
+ */
+static struct listener_list retired;
 static bool paused;
 static atomic_bool any_paused; /* the same for other workers to see */
 static struct event *pause_timer;
@@ -41,104 +34,14 @@ static atomic_int conns_of[WORKERS_MAX]; /* handed out so far, see least_busy */
 
 /* ---- opening ---- */
 
-static bool explain(struct buf *error, const char *what, const char *where, const char *why) {
-    buf_printf(error, "%s %s: %s", what, where, why);
-    return false;
+static void close_listener(struct listener *l) {
+    if (l->readable) event_free(l->readable);
+    close(l->fd);
 }
 
-static int open_address(const struct addrinfo *info, int *why) {
-    int fd = socket(info->ai_family, info->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, info->ai_protocol);
-    int one = 1;
-    if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) == 0 &&
-        (info->ai_family != AF_INET6 || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one) == 0) &&
-        bind(fd, info->ai_addr, info->ai_addrlen) == 0 && listen(fd, (int)options.tcp_backlog) == 0)
-        return fd;
-    *why = errno;
-    if (fd >= 0) close(fd);
-    return -1;
-}
-
-/* "*" is every IPv4 address, "::*" every IPv6 one. */
-static const char *host_of(const char *address, int *family) {
-    *family = AF_UNSPEC;
-    if (strcmp(address, "*") == 0) {
-        *family = AF_INET;
-        return NULL;
-    }
-    if (strcmp(address, "::*") == 0) {
-        *family = AF_INET6;
-        return NULL;
-    }
-    return address;
-}
-
-static bool open_tcp(struct listener *out, size_t *count, const char *address, struct buf *error) {
-    bool optional = address[0] == '-';
-    if (optional) address++;
-    struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV }, *found;
-    const char *host = host_of(address, &hints.ai_family);
-    char port[8], where[256];
-    snprintf(port, sizeof port, "%d", (int)options.port);
-    snprintf(where, sizeof where, "%s:%s", address, port);
-    int bad = getaddrinfo(host, port, &hints, &found);
-    if (bad)
-        return optional ||
-               explain(error, "Could not resolve the address to listen on,", where, gai_strerror(bad));
-    size_t before = *count;
-    int why = 0;
-    for (struct addrinfo *info = found; info && *count < LISTENERS_MAX; info = info->ai_next) {
-        int fd = open_address(info, &why);
-        if (fd >= 0) out[(*count)++] = (struct listener){ .fd = fd };
-    }
-    freeaddrinfo(found);
-    if (*count > before) return true;
-    bool missing = why == EADDRNOTAVAIL || why == EAFNOSUPPORT || why == EPROTONOSUPPORT;
-    if (optional && missing) return true;
-    LOG_WARNING("Failed listening on port %s (tcp), address %s: %s", port, address, strerror(why));
-    return explain(error, "Could not create server TCP listening socket", where, strerror(why));
-}
-
-static bool set_unix_rights(const char *path, struct buf *error) {
-    if (options.unixsocketperm && chmod(path, (mode_t)options.unixsocketperm) != 0)
-        return explain(error, "Could not set the permissions of the unix socket", path, strerror(errno));
-    if (!options.unixsocketgroup[0]) return true;
-    struct group *group = getgrnam(options.unixsocketgroup);
-    if (!group)
-        return explain(error, "No such group for the unix socket:", options.unixsocketgroup, "unknown");
-    if (chown(path, (uid_t)-1, group->gr_gid) == 0) return true;
-    return explain(error, "Could not give the unix socket to its group", path, strerror(errno));
-}
-
-static bool open_unix(struct listener *out, size_t *count, struct buf *error) {
-    const char *path = options.unixsocket;
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
-    if (strlen(path) >= sizeof address.sun_path) return explain(error, "Unix socket path", path, "too long");
-    strcpy(address.sun_path, path);
-    unlink(path); /* left over by a server that was killed */
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) != 0 ||
-        !set_unix_rights(path, error) || listen(fd, (int)options.tcp_backlog) != 0) {
-        if (error->len == 0) explain(error, "Could not open the unix socket", path, strerror(errno));
-        if (fd >= 0) close(fd);
-        return false;
-    }
-    out[(*count)++] = (struct listener){ .fd = fd, .is_unix = true };
-    return true;
-}
-
-static void close_all(struct listener *list, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        if (list[i].readable) event_free(list[i].readable);
-        close(list[i].fd);
-    }
-}
-
-static bool open_all_tcp(struct listener *out, size_t *count, struct buf *error) {
-    for (size_t i = 0; options.port != 0 && i < options.bind.count; i++)
-        if (!open_tcp(out, count, options.bind.address[i], error)) return false;
-    if (options.port == 0 || options.bind.count == 0 || *count > 0) return true;
-    buf_printf(error, "None of the addresses in 'bind' could be listened on, port %d", (int)options.port);
-    return false;
+static void close_all(struct listener_list *list) {
+    for (size_t i = 0; i < list->count; i++) close_listener(&list->at[i]);
+    list->count = 0;
 }
 
 static void on_incoming(evutil_socket_t fd, short what, void *arg) {
@@ -148,10 +51,28 @@ static void on_incoming(evutil_socket_t fd, short what, void *arg) {
     worker_accept_soon();
 }
 
-static void start_listening(struct listener *l) {
-    l->readable = event_new(worker_base(0), l->fd, EV_READ | EV_PERSIST, on_incoming, l);
-    assert(l->readable);
-    event_add(l->readable, NULL);
+static void pause_accepting(void);
+static bool accept_one(struct listener *l);
+
+static bool start_listening(struct listener *l) {
+    assert(l->fd >= 0);
+    if (!l->readable) l->readable = event_new(worker_base(0), l->fd, EV_READ | EV_PERSIST, on_incoming, NULL);
+    return l->readable && event_add(l->readable, NULL) == 0;
+}
+
+static void log_deaf(const struct listener *l) {
+    LOG_WARNING("Error registering fd event for the listening socket %d: %s", l->fd, strerror(errno));
+}
+
+/* All of them. One that cannot be waited for is tried again a little later. */
+static void listen_to_all(void) {
+    bool all = true;
+    for (size_t i = 0; i < listeners.count; i++) {
+        if (start_listening(&listeners.at[i])) continue;
+        log_deaf(&listeners.at[i]);
+        all = false;
+    }
+    if (!all) pause_accepting();
 }
 
 static void on_pause_over(evutil_socket_t fd, short what, void *arg) {
@@ -161,63 +82,91 @@ static void on_pause_over(evutil_socket_t fd, short what, void *arg) {
     worker_begin_turn();
     paused = false;
     atomic_store_explicit(&any_paused, false, memory_order_relaxed);
-    for (size_t i = 0; i < listener_count; i++) event_add(listeners[i].readable, NULL);
+    listen_to_all();
+}
+
+static bool open_listeners(struct buf *error) {
+    static const struct listener_list none;
+    if (!listening_open_tcp(&none, &listeners, error)) return false;
+    if (options.unixsocket[0] && !listening_open_unix(&listeners, error)) return false;
+    pause_timer = event_new(worker_base(0), -1, 0, on_pause_over, NULL);
+    bool all = pause_timer != NULL;
+    for (size_t i = 0; all && i < listeners.count; i++) all = start_listening(&listeners.at[i]);
+    if (!all) buf_printf(error, "Error registering fd event for a listening socket: %s", strerror(errno));
+    return all;
 }
 
 bool listeners_open(struct buf *error) {
-    size_t count = 0;
-    if (!open_all_tcp(listeners, &count, error) ||
-        (options.unixsocket[0] && !open_unix(listeners, &count, error))) {
-        close_all(listeners, count);
-        return false;
+    assert(listeners.count == 0);
+    if (open_listeners(error)) return true;
+    close_all(&listeners);
+    return false;
+}
+
+/* The event loop is worker 0's, which alone may change it. So CONFIG SET changes the lists, and this letter
+ * makes the loop follow. */
+static void follow_lists(struct letter *self) {
+    mem_free(self);
+    /* Who has connected already is not to be sent away; who goes on coming is. */
+    for (size_t i = 0; i < retired.count; i++)
+        for (int left = LAST_ACCEPTED; left > 0 && !paused && accept_one(&retired.at[i]); left--) continue;
+    close_all(&retired);
+    if (!paused) listen_to_all();
+}
+
+static void retire_what_is_missing(const struct listener_list *from, const struct listener_list *now,
+                                   struct listener_list *to) {
+    for (size_t i = 0; i < from->count; i++) {
+        if (listening_has(now, from->at[i].fd)) continue;
+        assert(to->count < LISTENERS_MAX);
+        to->at[to->count++] = from->at[i];
     }
-    listener_count = count;
-    pause_timer = event_new(worker_base(0), -1, 0, on_pause_over, NULL);
-    for (size_t i = 0; i < count; i++) start_listening(&listeners[i]);
+}
+
+/* All sockets that are open. */
+static bool join_lists(struct listener_list *all, struct buf *error) {
+    *all = listeners;
+    for (size_t i = 0; i < retired.count; i++) {
+        if (all->count == LISTENERS_MAX) {
+            buf_append(error, LIT("The last change has not been carried out yet."));
+            return false;
+        }
+        all->at[all->count++] = retired.at[i];
+    }
     return true;
 }
 
-/* The sockets live on worker 0's event loop, which only worker 0 may change: a letter does the exchange. */
-struct exchange {
-    struct letter letter;
-    struct listener fresh[LISTENERS_MAX];
-    size_t count;
-};
-
-static void exchange_sockets(struct letter *self) {
-    struct exchange *x = CONTAINER_OF(self, struct exchange, letter);
-    for (size_t i = 0; i < listener_count; i++) {
-        if (listeners[i].is_unix)
-            x->fresh[x->count++] = listeners[i];
-        else
-            close_all(&listeners[i], 1);
-    }
-    memcpy(listeners, x->fresh, sizeof listeners);
-    listener_count = x->count;
-    for (size_t i = 0; i < listener_count; i++)
-        if (!listeners[i].readable) start_listening(&listeners[i]);
-    mem_free(x);
+/* The sockets for what options say now; `open` are those that exist. */
+static bool renew(const struct listener_list *open, struct buf *error) {
+    struct listener_list now = { 0 };
+    if (!listening_open_tcp(open, &now, error)) return false;
+    for (size_t i = 0; i < open->count; i++)
+        if (open->at[i].is_unix) now.at[now.count++] = open->at[i];
+    retired.count = 0;
+    retire_what_is_missing(open, &now, &retired);
+    listeners = now;
+    return true;
 }
 
 bool listeners_reopen(void) {
-    struct exchange *x = mem_alloc_zero(sizeof *x);
+    struct listener_list open;
     struct buf error = { 0 };
-    x->letter.run = exchange_sockets;
-    bool opened = open_all_tcp(x->fresh, &x->count, &error);
-    if (opened) {
-        worker_post(0, &x->letter);
+    assert(exclusive_is_mine());
+    bool done = join_lists(&open, &error) && renew(&open, &error);
+    if (done) {
+        struct letter *l = mem_alloc(sizeof *l);
+        l->run = follow_lists;
+        worker_post(0, l);
     } else {
-        LOG_WARNING("%.*s", SLICE_ARG(buf_slice(&error)));
-        close_all(x->fresh, x->count);
-        mem_free(x);
+        LOG_WARNING("The listening sockets stay as they are. %.*s", SLICE_ARG(buf_slice(&error)));
     }
     buf_release(&error);
-    return opened;
+    return done;
 }
 
 void listeners_close(void) {
-    close_all(listeners, listener_count);
-    listener_count = 0;
+    close_all(&retired);
+    close_all(&listeners);
     if (pause_timer) event_free(pause_timer);
     pause_timer = NULL;
     if (options.unixsocket[0]) unlink(options.unixsocket);
@@ -235,11 +184,15 @@ static void pause_accepting(void) {
             strerror(errno));
         last_warning_ms = now;
     }
+    assert(worker_self() == 0 && pause_timer);
     paused = true;
     atomic_store_explicit(&any_paused, true, memory_order_relaxed);
-    for (size_t i = 0; i < listener_count; i++) event_del(listeners[i].readable);
+    for (size_t i = 0; i < listeners.count; i++)
+        if (listeners.at[i].readable) event_del(listeners.at[i].readable);
     struct timeval in = { 0, PAUSE_MS * 1000 };
-    event_add(pause_timer, &in);
+    if (event_add(pause_timer, &in) == 0) return;
+    LOG_WARNING("Error registering fd event for the pause in accepting: %s", strerror(errno));
+    worker_accept_soon();
 }
 
 static void resume_letter(struct letter *l) {
@@ -292,13 +245,14 @@ static int least_busy(void) {
 
 struct arrival {
     struct letter letter;
+    int worker; /* where it is counted; at the very end another thread empties that box */
     int fd;
     bool is_unix;
 };
 
 static void arrive(struct letter *self) {
     struct arrival *a = CONTAINER_OF(self, struct arrival, letter);
-    conn_open(a->fd, a->is_unix);
+    if (!conn_open(a->fd, a->is_unix)) listeners_count_client(a->worker, -1);
     mem_free(a);
 }
 
@@ -310,16 +264,17 @@ static void hand_out(int fd, bool is_unix) {
     int worker = least_busy();
     listeners_count_client(worker, +1);
     if (worker == worker_self()) {
-        conn_open(fd, is_unix);
+        if (!conn_open(fd, is_unix)) listeners_count_client(worker, -1);
         return;
     }
     struct arrival *a = mem_alloc(sizeof *a);
-    *a = (struct arrival){ .letter = { .run = arrive }, .fd = fd, .is_unix = is_unix };
+    *a = (struct arrival){ .letter = { .run = arrive }, .worker = worker, .fd = fd, .is_unix = is_unix };
     worker_post(worker, &a->letter);
 }
 
 void listeners_count_client(int worker, int change) {
-    atomic_fetch_add_explicit(&conns_of[worker], change, memory_order_relaxed);
+    int before = atomic_fetch_add_explicit(&conns_of[worker], change, memory_order_relaxed);
+    assert(before + change >= 0);
 }
 
 static int64_t clients_now(void) {
@@ -351,44 +306,17 @@ static bool accept_one(struct listener *l) {
 }
 
 bool listeners_accept(void) {
+    assert(worker_self() == 0);
     bool more = false;
-    for (size_t i = 0; i < listener_count && !paused; i++) {
+    for (size_t i = 0; i < listeners.count && !paused; i++) {
         int64_t left = options.max_new_connections_per_cycle;
-        while (left > 0 && !paused && accept_one(&listeners[i])) left--;
+        while (left > 0 && !paused && accept_one(&listeners.at[i])) left--;
         more |= left == 0;
     }
     return more && !paused;
 }
 
 /* ---- names ---- */
-
-static void format_address(const struct sockaddr_storage *a, char out[64]) {
-    char host[INET6_ADDRSTRLEN] = "?";
-    if (a->ss_family == AF_INET) {
-        const struct sockaddr_in *in = (const void *)a;
-        inet_ntop(AF_INET, &in->sin_addr, host, sizeof host);
-        snprintf(out, 64, "%s:%d", host, ntohs(in->sin_port));
-    } else {
-        const struct sockaddr_in6 *in6 = (const void *)a;
-        inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof host);
-        snprintf(out, 64, "[%s]:%d", host, ntohs(in6->sin6_port));
-    }
-}
-
-void conn_addresses(int fd, bool is_unix, char peer[64], char local[64]) {
-    if (is_unix) {
-        snprintf(peer, 64, "%.60s:0", options.unixsocket);
-        snprintf(local, 64, "%.60s:0", options.unixsocket);
-        return;
-    }
-    struct sockaddr_storage a = { 0 };
-    socklen_t len = sizeof a;
-    strcpy(peer, "?:0");
-    strcpy(local, "?:0");
-    if (getpeername(fd, (struct sockaddr *)&a, &len) == 0) format_address(&a, peer);
-    len = sizeof a;
-    if (getsockname(fd, (struct sockaddr *)&a, &len) == 0) format_address(&a, local);
-}
 
 void listeners_describe(struct buf *out) {
     int index = 0;

@@ -7,6 +7,8 @@
 #include "trivet/base/clock.h"
 #include "trivet/base/log.h"
 #include "trivet/base/mem.h"
+#include "trivet/engine/client/blocking.h"
+#include "trivet/engine/client/client_memory.h"
 #include "trivet/engine/client/pause.h"
 #include "trivet/engine/client/pubsub.h"
 #include "trivet/engine/client/tracking.h"
@@ -20,6 +22,7 @@
 #include "trivet/net/conn.h"
 #include "trivet/persist/aof/aof.h"
 #include "trivet/persist/journal.h"
+#include <assert.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <stdio.h>
@@ -46,6 +49,7 @@ static bool accept_wanted; /* worker 0 only */
 static struct worker *self(void) { return &workers[thread_worker_index]; }
 
 struct event_base *worker_base(int index) {
+    assert(index >= 0 && index < thread_worker_count);
     return workers[index].base;
 }
 void worker_set_cron(void (*cron)(int64_t now_ms)) { cron_hook = cron; }
@@ -73,24 +77,31 @@ static uint64_t commit(uint64_t needed) {
     return done ? UINT64_MAX : 0;
 }
 
-static void end_turn(struct worker *w) {
-    if (mailbox_has_letters(&worker_mailboxes[w->index])) {
-        worker_begin_turn();
+/* A letter may let clients go on, and what they run may post letters to this very worker. */
+static void drain_and_resume(struct worker *w) {
+    do {
         mailbox_drain(&worker_mailboxes[w->index]);
-    }
-    if (!w->in_turn && !(accept_wanted && w->index == 0)) return;
+        conns_resume();
+    } while (mailbox_has_letters(&worker_mailboxes[w->index]));
+}
+
+static void end_turn(struct worker *w) {
+    bool has_letters = mailbox_has_letters(&worker_mailboxes[w->index]);
+    if (!w->in_turn && !has_letters && !(accept_wanted && w->index == 0)) return;
     worker_begin_turn();
-    conns_resume();
+    drain_and_resume(w);
     tracking_turn_ends();
-    /* All that was written so far, by any worker: a reply may tell of another client's write, which must not
-     * be lost then. */
+    /* All that any worker wrote so far: a reply may tell of another client's write, which then must not get
+     * lost. */
     uint64_t durable = commit(journal_on && conns_have_output() ? journal_offset() : 0);
     conns_flush(durable);
+    COUNTER_ADD(stats_mine()->evicted_clients, clients_keep_limit());
     if (w->index == 0 && accept_wanted) accept_wanted = acceptor();
     conns_close_marked();
     struct stats *s = stats_mine();
     COUNTER_ADD(s->turns, 1);
     COUNTER_ADD(s->turn_us, (uint64_t)(clock_ticks_ns() - w->turn_began_ns) / 1000);
+    assert(w->in_turn && gate_is_mine());
     w->in_turn = false;
     gate_leave();
 }
@@ -123,18 +134,21 @@ static void on_cron(evutil_socket_t fd, short what, void *arg) {
 }
 
 static struct timeval cron_interval(void) {
-    int64_t us = 1000000 / (options.hz < 1 ? 1 : options.hz);
+    assert(options.hz >= 1); /* options_settle sees to it */
+    int64_t us = 1000000 / options.hz;
     return (struct timeval){ us / 1000000, us % 1000000 };
 }
 
-static void retime_here(struct worker *w) {
+static bool retime_here(struct worker *w) {
     struct timeval every = cron_interval();
-    event_add(w->cron, &every);
+    return event_add(w->cron, &every) == 0;
 }
 
 static void retime_letter(struct letter *l) {
     mem_free(l);
-    retime_here(self());
+    if (!retime_here(self()))
+        LOG_WARNING("Error registering fd event for the timer of worker %d: hz stays as it was",
+                    worker_self());
 }
 
 void workers_retime(void) {
@@ -150,15 +164,14 @@ void workers_retime(void) {
 static bool worker_prepare(struct worker *w, int index) {
     w->index = index;
     struct event_config *config = event_config_new();
+    if (!config) return false;
     event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
     w->base = event_base_new_with_config(config);
     event_config_free(config);
     if (!w->base || !mailbox_init(&worker_mailboxes[index])) return false;
     w->wake = event_new(w->base, worker_mailboxes[index].wake_fd, EV_READ | EV_PERSIST, on_wake, w);
     w->cron = event_new(w->base, -1, EV_PERSIST, on_cron, w);
-    if (!w->wake || !w->cron || event_add(w->wake, NULL) != 0) return false;
-    retime_here(w);
-    return true;
+    return w->wake && w->cron && event_add(w->wake, NULL) == 0 && retime_here(w);
 }
 
 static void thread_end(void) {
@@ -175,11 +188,18 @@ static void thread_end(void) {
     reply_thread_release();
 }
 
+/* Waiting can only fail if the loop's own descriptor is broken. */
+static void wait_and_run(struct worker *w, int flags) {
+    assert(!w->in_turn);
+    int result = event_base_loop(w->base, flags);
+    assert(result >= 0);
+}
+
 static void *worker_main(void *arg) {
     struct worker *w = arg;
     thread_worker_index = w->index;
     while (!atomic_load_explicit(&w->stop, memory_order_relaxed)) {
-        event_base_loop(w->base, EVLOOP_ONCE);
+        wait_and_run(w, EVLOOP_ONCE);
         end_turn(w);
     }
     thread_end();
@@ -205,7 +225,7 @@ bool workers_start(void) {
 void workers_run(void) {
     struct worker *w = &workers[0];
     while (!atomic_load_explicit(&w->stop, memory_order_relaxed)) {
-        event_base_loop(w->base, EVLOOP_ONCE);
+        wait_and_run(w, EVLOOP_ONCE);
         end_turn(w);
     }
 }
@@ -213,7 +233,7 @@ void workers_run(void) {
 void workers_pump(void) {
     struct worker *w = &workers[0];
     bool had_gate = gate_is_mine();
-    event_base_loop(w->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+    wait_and_run(w, EVLOOP_ONCE | EVLOOP_NONBLOCK);
     end_turn(w);
     if (had_gate) gate_enter();
     turn_now_ms = clock_wall_ms();

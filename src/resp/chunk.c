@@ -1,9 +1,9 @@
 /* chunk.c: the chain of chunks behind a reply: adding, sending and joining.
  *
- * Full-sized chunks are kept in a short list a thread, so a connection that answers and empties its output
- * takes the same warm chunk again and again without the allocator. Behind a chunk that cannot grow (a
- * shared blob, a header still open) comes a small one first: a thousand blobs with their few bytes of
- * framing must not cost a thousand full chunks. */
+ * Each thread keeps a short list of full-sized chunks. So a connection that answers and empties its output
+ * takes the same warm chunk again and again, without the allocator. Behind a chunk that cannot grow (a shared
+ * blob, a header still open) comes a small one first: a thousand blobs with a few bytes between them must not
+ * cost a thousand full chunks. */
 #include "chunk.h"
 #include "trivet/base/counter.h"
 #include "trivet/base/mem.h"
@@ -85,6 +85,8 @@ static void append(struct reply *r, struct chunk *c) {
     r->tail = c;
     r->chunks++;
     r->memory += c->size;
+    if (c->blob) r->shared += c->size;
+    if (UNLIKELY(r->memory_max != 0 && r->memory > r->memory_max)) r->full = r->muted = true;
 }
 
 static void unlink_chunk(struct reply *r, struct chunk *c) {
@@ -98,6 +100,7 @@ static void unlink_chunk(struct reply *r, struct chunk *c) {
         r->tail = c->prev;
     r->chunks--;
     r->memory -= c->size;
+    if (c->blob) r->shared -= c->size;
     free_chunk(c);
 }
 
@@ -105,7 +108,7 @@ void reply_release(struct reply *r) {
     while (r->head) unlink_chunk(r, r->head);
     r->sent = 0;
     r->bytes = 0;
-    assert(r->chunks == 0 && r->memory == 0);
+    assert(r->chunks == 0 && r->memory == 0 && r->shared == 0);
 }
 
 static bool cannot_grow(const struct chunk *c) { return c->blob || c->room == 0; }
@@ -200,6 +203,15 @@ void reply_sent(struct reply *r, size_t count) {
     if (r->bytes == 0) reply_release(r);
 }
 
+struct reply_shape reply_shape(const struct reply *r) {
+    const struct chunk *first = r->head && !r->head->blob ? r->head : NULL;
+    if (!first) return (struct reply_shape){ .rest_blocks = r->chunks, .rest_memory = r->memory };
+    return (struct reply_shape){ .first_size = first->size,
+                                 .first_bytes = first->len - r->sent,
+                                 .rest_blocks = r->chunks - 1,
+                                 .rest_memory = r->memory - first->size };
+}
+
 /* ---- Moving ---- */
 
 /* True if `from` is one text that fits behind what `r` has: then a copy saves a chunk. */
@@ -229,7 +241,8 @@ void reply_move(struct reply *r, struct reply *from) {
     r->bytes += from->bytes;
     r->total += from->bytes;
     r->memory += from->memory;
+    r->shared += from->shared;
     r->chunks += from->chunks;
     from->head = from->tail = NULL;
-    from->bytes = from->memory = from->chunks = 0;
+    from->bytes = from->memory = from->shared = from->chunks = 0;
 }

@@ -1,4 +1,4 @@
-/* chunk.h: the chain of chunks behind struct reply; for reply.c, reply_error.c and chunk.c only.
+/* chunk.h: the chain of chunks behind struct reply; for this room only.
  *
  * Three sorts of chunk, told apart by their fields:
  *   text      owns `room` bytes of space; only the last chunk of a chain grows

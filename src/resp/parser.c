@@ -1,13 +1,13 @@
 /* parser.c: bytes to commands, in one pass that can stop anywhere.
  *
- * What is kept between two calls is small: the arguments still to come, the length of the current one if its
- * line has been read, and how much of an unfinished line has been searched already. So each byte is looked at
- * once, however the command is cut. take_whole_arguments() is the path of nearly all traffic: arguments that
- * are complete in the buffer, with short length lines, read without a call. Whatever it does not like it
- * leaves untouched for the careful path behind it, which knows the rare cases and all the errors.
+ * Little is kept between two calls: the number of arguments still to come, the length of the current one if
+ * its line has been read, and how much of an unfinished line has been searched. So each byte is looked at
+ * once, however the command is cut. Nearly all traffic takes take_whole_arguments(), which reads arguments
+ * that are complete in the buffer and have short length lines, without a call. What it does not like it
+ * leaves untouched. The careful path behind it knows the rare cases and all the errors.
  *
- * As Redis does: the two bytes after an argument are skipped unread, and so is the byte after a length line's
- * CR; "*0" and "*-1" are commands of no arguments. */
+ * CR LF must follow every length and every argument: two bytes skipped unseen would let one command run on
+ * into the next. "*0" and "*-1" are commands of no arguments, as in Redis. */
 #include "trivet/resp/parser.h"
 #include "trivet/base/mem.h"
 #include "trivet/base/number.h"
@@ -26,6 +26,7 @@ static void drop_blobs(struct args *a) {
         mem_free(a->blobs);
         a->blobs = NULL;
     }
+    a->blob_memory = 0;
     blob_unref(a->big);
     a->big = NULL;
     a->big_filled = 0;
@@ -59,10 +60,28 @@ void args_release(struct args *a) {
 
 bool args_is_idle(const struct args *a) { return a->used == 0 && a->scanned == 0 && a->error == NULL; }
 
+size_t args_memory(const struct args *a) {
+    if (args_is_idle(a)) return 0;
+    size_t each = sizeof *a->argv + (a->blobs ? sizeof(struct blob *) : 0);
+    return a->room * each + a->blob_memory + (a->big ? sizeof *a->big + a->big->room : 0);
+}
+
+size_t args_text_bytes(const struct args *a) {
+    size_t sum = 0;
+    for (size_t i = 0; i < a->argc; i++) sum += a->argv[i].len;
+    return sum;
+}
+
 static enum parse broken(struct args *a, const char *why) {
     a->error = why;
     return PARSE_BROKEN;
 }
+
+static enum parse broken_line_end(struct args *a) {
+    return broken(a, "Protocol error: invalid CRLF in request");
+}
+
+static inline bool is_line_end(const char *at) { return at[0] == '\r' && at[1] == '\n'; }
 
 /* Doubles argv. The announced count is a client's claim and buys no memory: only arguments that came do. */
 static void grow_argv(struct args *a) {
@@ -84,6 +103,7 @@ static void push_blob(struct args *a, struct blob *owned) {
     push_argument(a, blob_slice(owned));
     if (!a->blobs) a->blobs = mem_alloc_zero(a->room * sizeof *a->blobs);
     a->blobs[a->argc - 1] = owned;
+    a->blob_memory += sizeof *owned + owned->room;
 }
 
 /* The old address is only a number. */
@@ -125,7 +145,7 @@ static inline size_t short_length_line(const char *line, size_t left, char mark,
         if (digit > 9) break;
         number = number * 10 + digit;
     }
-    if (at > last || line[at] != '\r') return 0;
+    if (at > last || !is_line_end(line + at)) return 0;
     if (line[1] == '0' && at > 2) return 0;
     *length = number;
     return at + 2;
@@ -136,7 +156,8 @@ static enum parse broken_mark(struct args *a, char mark, char got) {
     return broken(a, a->error_text);
 }
 
-/* Any length line. READY: *text is what follows the mark, perhaps no number, and the line is used. */
+/* Any length line. READY: *text is what follows the mark, perhaps no number, and the line is used. The byte
+ * behind its CR is looked at after the number: see ends_well. */
 static enum parse length_line(struct args *a, struct slice bytes, char mark, const char *too_big,
                               struct slice *text) {
     struct slice line;
@@ -148,6 +169,12 @@ static enum parse length_line(struct args *a, struct slice bytes, char mark, con
     a->used += line.len + 2;
     a->scanned = 0;
     return PARSE_READY;
+}
+
+/* The line that was used last. */
+static bool ends_well(const struct args *a, struct slice bytes) {
+    assert(a->used >= 2);
+    return bytes.ptr[a->used - 1] == '\n';
 }
 
 static bool unauthenticated(const struct parse_limits *limits) { return limits->args_max < INT32_MAX; }
@@ -171,6 +198,7 @@ static enum parse read_count(struct args *a, struct slice bytes, const struct pa
         return broken(a, early ? "Protocol error: unauthenticated multibulk length"
                                : "Protocol error: invalid multibulk length");
     }
+    if (UNLIKELY(!ends_well(a, bytes))) return broken_line_end(a);
     a->args_left = count > 0 ? count : 0;
     return PARSE_READY;
 }
@@ -184,6 +212,7 @@ static enum parse read_bulk_length(struct args *a, struct slice bytes, const str
     if ((uint64_t)length > limits->bulk_max)
         return broken(a, unauthenticated(limits) ? "Protocol error: unauthenticated bulk length"
                                                  : "Protocol error: invalid bulk length");
+    if (!ends_well(a, bytes)) return broken_line_end(a);
     a->bulk_length = length;
     return PARSE_READY;
 }
@@ -222,6 +251,10 @@ void parse_big_filled(struct args *a, size_t count) {
     a->bytes += count;
     if (a->big_filled < whole) return;
     struct blob *done = a->big;
+    if (!is_line_end(done->bytes + a->bulk_length)) {
+        broken_line_end(a);
+        return;
+    }
     done->len = (size_t)a->bulk_length;
     a->big = NULL;
     a->big_filled = 0;
@@ -245,6 +278,7 @@ static void take_whole_arguments(struct args *a, struct slice bytes, uint64_t bu
         size_t left = (size_t)(end - at);
         size_t line = short_length_line(at, left, '$', &length);
         if (line == 0 || left - line < (size_t)length + 2 || length > bulk_max) break;
+        if (!is_line_end(at + line + length)) break;
         out[taken] = slice_make(at + line, length);
         at += line + length + 2;
     }
@@ -262,6 +296,7 @@ static enum parse read_argument(struct args *a, struct slice bytes, const struct
     }
     size_t length = (size_t)a->bulk_length;
     if (bytes.len - a->used < length + 2) return length >= PARSE_BIG ? begin_big(a, bytes) : PARSE_MORE;
+    if (!is_line_end(bytes.ptr + a->used + length)) return broken_line_end(a);
     push_argument(a, slice_make(bytes.ptr + a->used, length));
     a->used += length + 2;
     a->bulk_length = -1;

@@ -1,8 +1,8 @@
 /* reply.c: values in RESP2 or RESP3.
  *
- * Nearly all replies are small, so the common writers ask once for room for everything they may write, then
- * write forward without further checks. A value that does not fit a chunk is cut over several by reply_raw;
- * a big blob is queued by reference. */
+ * Nearly all replies are small. So the common writers ask once for room for everything they may write, then
+ * write forward without further checks. reply_raw spreads a value that does not fit one chunk over several. A
+ * big blob is queued by reference. */
 #include "chunk.h"
 #include "trivet/base/buf.h"
 #include "trivet/base/number.h"

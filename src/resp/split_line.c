@@ -1,10 +1,10 @@
 /* split_line.c: a line of words and quotes to arguments, as inline commands and config files write them.
  *
  * Outside quotes a word is any bytes but blanks. "..." knows \n \r \t \b \a, \xHH and \ before any other
- * byte; '...' knows only \'. A closing quote must be followed by a blank or the end of the line.
+ * byte; '...' knows only \'. Quoted and bare parts that touch are one word, as in a shell.
  *
- * A word with its NUL is never longer than what it was written with, its separator included (the last one may
- * use one byte more), so the text of all words fits in one allocation made at the start. */
+ * A word with its NUL is never longer than what was written for it, separator included; the last word may
+ * take one byte more. So the text of all words fits in one allocation made at the start. */
 #include "trivet/base/mem.h"
 #include "trivet/resp/parser.h"
 
@@ -51,8 +51,7 @@ static void read_escape(struct option_words *w) {
     }
 }
 
-/* The rest of a quoted word; w->at is behind the opening quote. False if the quote is not closed, or not at a
- * word's end. */
+/* The rest of a quoted part; w->at is behind the opening quote. False if the quote is not closed. */
 static bool read_quoted(struct option_words *w, char quote) {
     while (w->at < w->end && *w->at != quote) {
         bool more = w->end - w->at >= 2;
@@ -68,10 +67,10 @@ static bool read_quoted(struct option_words *w, char quote) {
     }
     if (w->at == w->end) return false;
     w->at++;
-    return w->at == w->end || is_blank(*w->at);
+    return true;
 }
 
-/* The word at w->at, which is not a blank. A closing quote ends it. */
+/* The word at w->at, which is not a blank. Behind a closing quote, vertical tab and form feed end it too. */
 static bool read_word(struct option_words *w, struct slice *word) {
     char *start = w->out;
     while (w->at < w->end && !ends_word(*w->at)) {
@@ -81,7 +80,7 @@ static bool read_word(struct option_words *w, struct slice *word) {
             continue;
         }
         if (!read_quoted(w, c)) return false;
-        break;
+        if (w->at < w->end && is_blank(*w->at)) break;
     }
     *word = slice_between(start, w->out);
     *w->out++ = '\0';

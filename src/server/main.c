@@ -109,12 +109,12 @@ int main(int argc, char **argv) {
     if (argc > 1) LOG_NOTICE("Configuration loaded");
     log_lines(&warnings);
     process_warn_about_system();
-    process_raise_file_limit();
+    if (!process_fit_maxclients()) give_up("Can't serve clients; see the line before");
     if (!process_write_pidfile()) give_up("Can't write the pid file; see the line before");
 
     if (!setup_modules()) give_up("Can't start the background thread; see the line before");
     if (!workers_start()) give_up("Can't start the workers; see the line before");
-    signals_install();
+    if (!signals_install()) give_up("Can't wait for signals; see the line before");
     if (!listeners_open(&error)) give_up(slice_to_cstr(buf_slice(&error)));
     process_set_title(argc, argv);
     LOG_NOTICE("Server initialized");

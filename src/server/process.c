@@ -73,24 +73,32 @@ void process_remove_pidfile(void) {
         LOG_WARNING("Can't remove the pid file %s: %s", options.pidfile, strerror(errno));
 }
 
-void process_raise_file_limit(void) {
+int64_t process_files_for_clients(int64_t clients) {
     struct rlimit limit;
-    rlim_t wanted = (rlim_t)options.maxclients + RESERVED_FILES;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return;
+    rlim_t wanted = (rlim_t)clients + RESERVED_FILES;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return clients;
     struct rlimit more = { wanted, limit.rlim_max < wanted ? wanted : limit.rlim_max };
-    if (setrlimit(RLIMIT_NOFILE, &more) == 0) return;
+    if (setrlimit(RLIMIT_NOFILE, &more) == 0) return clients;
     more = (struct rlimit){ limit.rlim_max, limit.rlim_max };
-    if (limit.rlim_max <= RESERVED_FILES ||
-        (limit.rlim_cur < limit.rlim_max && setrlimit(RLIMIT_NOFILE, &more) != 0)) {
-        LOG_WARNING("The limit of open files is %llu: too low to serve clients. Raise it with 'ulimit -n'.",
-                    (unsigned long long)limit.rlim_cur);
-        exit(1);
+    rlim_t files = setrlimit(RLIMIT_NOFILE, &more) == 0 ? limit.rlim_max : limit.rlim_cur;
+    if (files >= wanted) return clients;
+    return files > RESERVED_FILES ? (int64_t)(files - RESERVED_FILES) : 0;
+}
+
+bool process_fit_maxclients(void) {
+    int64_t wanted = options.maxclients, fit = process_files_for_clients(wanted);
+    if (fit == wanted) return true;
+    if (fit == 0) {
+        LOG_WARNING("The limit of open files is too low to serve clients. Raise it with 'ulimit -n'.");
+        return false;
     }
-    options.maxclients = (int64_t)(limit.rlim_max - RESERVED_FILES);
+    options.maxclients = fit;
     LOG_WARNING(
         "maxclients is lowered to %lld, because the limit of open files is %llu. For more, raise it with "
         "'ulimit -n %llu'.",
-        (long long)options.maxclients, (unsigned long long)limit.rlim_max, (unsigned long long)wanted);
+        (long long)fit, (unsigned long long)fit + RESERVED_FILES,
+        (unsigned long long)wanted + RESERVED_FILES);
+    return true;
 }
 
 /* The first line of a small file of /proc or /sys; "" if it cannot be read. */

@@ -94,15 +94,13 @@ static void apply_keepalive(void) {
     }
 }
 
-/* CONFIG SET maxclients needs as many file descriptors: what they allow is put back by the caller if too few.
- */
+/* CONFIG SET maxclients needs as many file descriptors. */
 static bool apply_maxclients(struct buf *why) {
-    int64_t wanted = options.maxclients;
-    process_raise_file_limit();
-    if (options.maxclients >= wanted) return true;
+    int64_t fit = process_files_for_clients(options.maxclients);
+    if (fit == options.maxclients) return true;
     buf_printf(why,
                "The operating system is not able to handle the specified number of clients, try with %lld",
-               (long long)options.maxclients);
+               (long long)fit);
     return false;
 }
 

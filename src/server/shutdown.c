@@ -105,7 +105,7 @@ static void on_signal(evutil_socket_t sig, short what, void *arg) {
                     name);
 }
 
-void signals_install(void) {
+bool signals_install(void) {
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     /* A file at its size limit is a failed write, as a full disk is: answered with MISCONF, not with the end.
@@ -114,7 +114,9 @@ void signals_install(void) {
     static const int ends[] = { SIGTERM, SIGINT };
     for (size_t i = 0; i < COUNT_OF(ends); i++) {
         struct event *e = evsignal_new(worker_base(0), ends[i], on_signal, NULL);
-        assert(e);
-        event_add(e, NULL);
+        if (e && event_add(e, NULL) == 0) continue;
+        LOG_WARNING("Error registering fd event for the signals: %s", strerror(errno));
+        return false;
     }
+    return true;
 }

@@ -4,6 +4,8 @@
 #include "../harness/fixture.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define NAME_ERROR "-ERR Client names cannot contain spaces, newlines or special characters."
@@ -98,6 +100,127 @@ static void info_is_one_line_about_the_caller(void **state) {
         "tot-net-in=... tot-net-out=... tot-cmds=...\\n\"");
     (void)client_ask(c, "HELLO 3");
     assert_reply(c, "CLIENT INFO", "=\"txt:id=...\"");
+}
+
+/* One number of the line of the client with this id. */
+static int64_t number_of(struct client *watcher, int64_t id, const char *field) {
+    char mark[32];
+    struct node *n = client_ask_node(watcher, "CLIENT LIST ID %lld", (long long)id);
+    snprintf(mark, sizeof mark, " %s=", field);
+    const char *at = strstr(text_str(&n->bytes), mark);
+    if (!at) HARNESS_FAIL("no %s in '%s'", field, text_str(&n->bytes));
+    int64_t number = atoll(at + strlen(mark));
+    node_free(n);
+    return number;
+}
+
+static void assert_line(struct client *watcher, int64_t id, const char *expected) {
+    char command[64];
+    snprintf(command, sizeof command, "CLIENT LIST ID %lld", (long long)id);
+    assert_reply_soon(watcher, command, expected);
+}
+
+static void the_letters_of_flags_have_an_order(void **state) {
+    int64_t id;
+    struct client *c = fixture_client(state), *many = connect_named(server_of(state), "many", &id);
+    client_send(many, "HELLO 3");
+    node_free(client_read(many));
+    assert_reply(many, "CLIENT TRACKING ON BCAST", "+OK");
+    assert_reply(many, "CLIENT NO-EVICT ON", "+OK");
+    assert_reply(many, "CLIENT NO-TOUCH ON", "+OK");
+    assert_reply(many, "SUBSCRIBE x", ">[...");
+    assert_reply(many, "WATCH k", "+OK");
+    assert_reply(many, "MULTI", "+OK");
+    assert_reply(c, "SET k 1", "+OK");
+    assert_line(c, id, "$\"... flags=PxtBdUeT capa= ...\"");
+    client_close(many);
+}
+
+static void held_clients_are_shown_as_blocked_in_what_they_may_not_do(void **state) {
+    int64_t id;
+    struct client *c = fixture_client(state), *held = connect_named(server_of(state), "held", &id);
+    assert_reply(held, "GET k", "$-1");
+    assert_reply(c, "CLIENT PAUSE 100000 WRITE", "+OK");
+    client_send(held, "SET k v");
+    assert_line(c, id, "$\"... flags=bU ... cmd=set ... tot-cmds=3\\n\"");
+    assert_reply(c, "CLIENT UNPAUSE", "+OK");
+    assert_next(held, "+OK");
+    assert_line(c, id, "$\"... flags=U ... cmd=set ... tot-cmds=4\\n\"");
+    client_close(held);
+}
+
+static void bytes_count_when_read_and_commands_when_done(void **state) {
+    struct client *c = connect_another(state);
+    client_send_raw(c, "*2\r\n$6\r\nCLIENT\r\n$4\r\nINFO\r\n");
+    assert_next(c, "$\"... argv-mem=10 ... tot-net-in=26 tot-net-out=0 tot-cmds=0\\n\"");
+    client_send_raw(c, "*2\r\n$6\r\nCLIENT\r\n$4\r\nINFO\r\n");
+    assert_next(c, "$\"... argv-mem=10 ... tot-net-in=52 tot-net-out=... tot-cmds=1\\n\"");
+    client_close(c);
+}
+
+static void a_waiting_client_holds_its_command(void **state) {
+    int64_t id;
+    struct client *c = fixture_client(state), *waits = connect_named(server_of(state), "waits", &id);
+    int64_t before = number_of(c, id, "tot-mem");
+    client_send(waits, "BLPOP %0100d 0", 0);
+    assert_line(c, id, "$\"... flags=bU ... argv-mem=106 ... cmd=blpop ... tot-cmds=2\\n\"");
+    assert_in_range(number_of(c, id, "tot-mem"), before + 106, before + 2000);
+    client_queue(c, "LPUSH %0100d x", 0);
+    client_flush(c);
+    assert_next(c, ":1");
+    node_free(client_read(waits));
+    assert_line(c, id, "$\"... flags=U ... argv-mem=0 ... tot-cmds=3\\n\"");
+    client_close(waits);
+}
+
+static void multi_mem_is_the_bytes_of_queued_arguments(void **state) {
+    int64_t id;
+    struct client *c = fixture_client(state), *other = connect_named(server_of(state), "other", &id);
+    assert_reply(other, "WATCH a b c", "+OK");
+    assert_line(c, id, "$\"... multi=-1 watch=3 ... multi-mem=0 ...\"");
+    assert_reply(other, "MULTI", "+OK");
+    assert_reply(other, "SET key value", "+QUEUED");
+    assert_reply(other, "GET key", "+QUEUED");
+    assert_line(c, id, "$\"... multi=2 watch=3 ... multi-mem=17 ...\"");
+    assert_reply(other, "CLIENT INFO", "+QUEUED");
+    assert_reply(other, "EXEC", "*[+OK, $\"value\", $\"... cmd=exec ...\"]");
+    client_close(other);
+}
+
+static void a_big_argument_counts_as_it_grows(void **state) {
+    int64_t id;
+    struct client *c = fixture_client(state), *slow = connect_named(server_of(state), "slow", &id);
+    char *zeros = calloc(1, 2000000);
+    assert_non_null(zeros);
+    client_send_raw(slow, "*2\r\n$4\r\nECHO\r\n$3000000\r\n");
+    client_queue_raw(slow, zeros, 2000000);
+    client_flush(slow);
+    for (int tries = 0; number_of(c, id, "tot-mem") < 2000000; tries++) assert_true(tries < 100000);
+    assert_true(info_number(c, "memory", "mem_clients_normal") > 2000000);
+    assert_true(info_number(c, "memory", "used_memory_overhead") > 2000000);
+    free(zeros);
+    client_close(slow);
+}
+
+/* What a client does not read: the first block of replies, and those behind it. */
+static void replies_that_wait_are_shown_block_by_block(void **state) {
+    int64_t id;
+    struct client *c = fixture_client(state), *slow = connect_named(server_of(state), "slow", &id);
+    assert_reply(slow, "SETRANGE small 999 x", ":1000");
+    assert_int_equal(number_of(c, id, "rbs") + number_of(c, id, "obl") + number_of(c, id, "omem"), 0);
+    assert_in_range(number_of(c, id, "rbp"), 1, 16384);
+    struct text wire = { 0 };
+    for (int i = 0; i < 2000; i++) text_append_str(&wire, "GET small\r\n");
+    assert_int_equal(send(client_fd(slow), wire.ptr, wire.len, MSG_NOSIGNAL), wire.len);
+    text_release(&wire);
+    for (int tries = 0; number_of(c, id, "oll") == 0; tries++) assert_true(tries < 100000);
+    assert_in_range(number_of(c, id, "obl"), 1, 16384);
+    assert_int_equal(number_of(c, id, "rbs"), 16384);
+    assert_int_equal(number_of(c, id, "omem"), number_of(c, id, "oll") * 16384);
+    assert_true(number_of(c, id, "tot-mem") > number_of(c, id, "omem"));
+    /* Its worker counts it at the end of the turn. */
+    while (info_number(c, "clients", "client_recent_max_output_buffer") < number_of(c, id, "omem")) continue;
+    client_abandon(slow);
 }
 
 static void reply_off_and_skip_silence_and_on_answers(void **state) {
@@ -429,6 +552,13 @@ static int run_with(const char *workers) {
         FIXTURE_TEST(a_connection_has_an_id_and_can_have_names),
         FIXTURE_TEST(switches_show_in_the_flags),
         FIXTURE_TEST(info_is_one_line_about_the_caller),
+        FIXTURE_TEST(the_letters_of_flags_have_an_order),
+        FIXTURE_TEST(held_clients_are_shown_as_blocked_in_what_they_may_not_do),
+        FIXTURE_TEST(bytes_count_when_read_and_commands_when_done),
+        FIXTURE_TEST(a_waiting_client_holds_its_command),
+        FIXTURE_TEST(multi_mem_is_the_bytes_of_queued_arguments),
+        FIXTURE_TEST(a_big_argument_counts_as_it_grows),
+        FIXTURE_TEST(replies_that_wait_are_shown_block_by_block),
         FIXTURE_TEST(reply_off_and_skip_silence_and_on_answers),
         FIXTURE_TEST(skip_leaves_out_one_answer_in_a_transaction_too),
         FIXTURE_TEST(list_shows_clients_of_all_workers_oldest_first),

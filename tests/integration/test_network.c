@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define NOAUTH "-NOAUTH Authentication required."
@@ -153,6 +154,77 @@ static void port_and_bind_change_while_it_runs(void **state) {
     assert_reply(c, "CONFIG SET port 0", "+OK");
     assert_refused_soon("127.0.0.2", port);
     assert_reply(c, "PING", "+PONG"); /* who is in stays in */
+    client_close(c);
+    server_free(s);
+}
+
+/* What is set, and where it then must and must not answer: a host that begins with '!' is refused. */
+struct rebind {
+    const char *command, *reply, *bind;
+    const char *hosts[4];
+};
+
+#define BIND_FAILED \
+    "-ERR CONFIG SET failed (possibly related to argument 'bind') - Failed to bind to specified addresses."
+
+static void bind_may_keep_some_of_its_addresses(void **state) {
+    (void)state;
+    static const struct rebind rows[] = {
+        { "CONFIG SET bind 127.0.0.1", "+OK", "127.0.0.1", { "127.0.0.1", "!127.0.0.2" } },
+        { "CONFIG SET bind \"127.0.0.1 -::1\"", "+OK", "127.0.0.1 -::1", { "127.0.0.1", "::1" } },
+        { "CONFIG SET bind 127.0.0.1", "+OK", "127.0.0.1", { "127.0.0.1", "!::1" } },
+        { "CONFIG SET bind \"127.0.0.2 127.0.0.1 127.0.0.2\"", "+OK", "127.0.0.2 127.0.0.1 127.0.0.2",
+          { "127.0.0.1", "127.0.0.2" } },
+        { "CONFIG SET bind \"* -::*\"", "+OK", "* -::*", { "127.0.0.1", "127.0.0.3", "::1" } },
+        { "CONFIG SET bind 127.0.0.2", "+OK", "127.0.0.2", { "127.0.0.2", "!127.0.0.1", "!::1" } },
+        { "CONFIG SET bind \"127.0.0.2 203.0.113.9\"", BIND_FAILED, "127.0.0.2",
+          { "127.0.0.2", "!127.0.0.1" } },
+        { "CONFIG SET bind \"127.0.0.1 *\"", BIND_FAILED, "127.0.0.2", { "127.0.0.2", "!127.0.0.1" } },
+        { "CONFIG SET bind \"* 127.0.0.2\"", BIND_FAILED, "127.0.0.2", { "127.0.0.2", "!127.0.0.1" } },
+    };
+    struct server *s = LAUNCH("--bind", "127.0.0.1");
+    struct client *c = server_connect(s);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char expected[128];
+        assert_reply(c, rows[i].command, rows[i].reply);
+        snprintf(expected, sizeof expected, "*[$\"bind\", $\"%s\"]", rows[i].bind);
+        assert_reply(c, "CONFIG GET bind", expected);
+        for (size_t h = 0; h < 4 && rows[i].hosts[h]; h++) {
+            const char *host = rows[i].hosts[h];
+            if (host[0] == '!')
+                assert_refused_soon(host + 1, server_port(s));
+            else if (host[0] != ':' || has_ipv6())
+                assert_true(answers(host, server_port(s)));
+        }
+    }
+    client_close(c);
+    server_free(s);
+}
+
+static void port_and_bind_change_together_or_not_at_all(void **state) {
+    (void)state;
+    struct server *s = LAUNCH("--bind", "127.0.0.1");
+    struct client *c = server_connect(s);
+    int old_port = server_port(s), port, taken = occupy(&port);
+    char command[128], expected[64];
+    snprintf(command, sizeof command, "CONFIG SET port %d bind \"127.0.0.1 127.0.0.2\"", port);
+    assert_reply(c, command, "-ERR CONFIG SET failed (possibly related to argument 'port') - ...");
+    assert_true(answers("127.0.0.1", old_port));
+    assert_null(client_open_tcp("127.0.0.2", port));
+    close(taken);
+    assert_reply(c, command, "+OK");
+    assert_true(answers("127.0.0.1", port) && answers("127.0.0.2", port));
+    assert_refused_soon("127.0.0.1", old_port);
+    /* A later setting of the same command fails: the sockets go back too. */
+    snprintf(command, sizeof command, "CONFIG SET port %d bind 203.0.113.9", old_port);
+    assert_reply(c, command, "-ERR CONFIG SET failed ...");
+    snprintf(command, sizeof command, "CONFIG SET port %d maxclients 4000000000", old_port);
+    assert_reply(c, command, "-ERR CONFIG SET failed (possibly related to argument 'maxclients') - ...");
+    assert_true(answers("127.0.0.1", port) && answers("127.0.0.2", port));
+    assert_refused_soon("127.0.0.1", old_port);
+    snprintf(expected, sizeof expected, "*[$\"port\", $\"%d\"]", port);
+    assert_reply(c, "CONFIG GET port", expected);
+    assert_null(strstr(server_log(s), "could not be applied again"));
     client_close(c);
     server_free(s);
 }
@@ -413,123 +485,6 @@ static void tcp_keepalive_is_set_and_changes_while_it_runs(void **state) {
 
 /* ---- limits on memory ---- */
 
-/* Sends pieces until the server has had enough; at most `times` of them. */
-static void send_until_cut(struct client *c, const char *piece, size_t len, int times) {
-    for (int i = 0; i < times; i++) {
-        client_queue_raw(c, piece, len);
-        if (!client_flush(c)) return;
-    }
-    fail_msg("the server took it all");
-}
-
-static void a_command_bigger_than_the_query_limit_is_cut_off(void **state) {
-    (void)state;
-    struct server *s = server_start("--client-query-buffer-limit", "1mb", NULL);
-    static const struct {
-        const char *head, *piece;
-    } rows[] = {
-        { "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$100000000\r\n", NULL }, /* one big argument */
-        { "*1000000\r\n$3\r\nDEL\r\n", "$10\r\n0123456789\r\n" }, /* many small ones */
-        { "MULTI\r\n",
-          "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$10\r\n0123456789\r\n" }, /* many small commands, queued */
-    };
-    char zeros[10000];
-    memset(zeros, '0', sizeof zeros);
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct client *c = server_connect(s);
-        client_send_raw(c, rows[i].head);
-        send_until_cut(c, rows[i].piece ? rows[i].piece : zeros,
-                       rows[i].piece ? strlen(rows[i].piece) : sizeof zeros, 100000);
-        client_close(c);
-        server_await_log(s, "client-query-buffer-limit", i + 1);
-    }
-    struct client *c = server_connect(s);
-    assert_int_equal(info_number(c, "stats", "client_query_buffer_limit_disconnections"), 3);
-    assert_reply(c, "EXISTS k", ":0");
-    client_close(c);
-    server_free(s);
-}
-
-static void a_client_that_does_not_read_is_cut_at_the_hard_limit(void **state) {
-    (void)state;
-    struct server *s = server_start("--client-output-buffer-limit", "normal 1mb 0 0", NULL);
-    struct client *c = server_connect(s), *slow = server_connect(s);
-    assert_reply(c, "SETRANGE k 99999 x", ":100000");
-    assert_reply(slow, "CLIENT SETNAME the-slow-one", "+OK");
-    /* Not client_flush: that reads. 7 kB fit into any socket. */
-    struct text wire = { 0 };
-    for (int i = 0; i < 1000; i++) text_append_str(&wire, "GET k\r\n");
-    assert_int_equal(send(client_fd(slow), wire.ptr, wire.len, MSG_NOSIGNAL), wire.len);
-    text_release(&wire);
-    server_await_log(s, "name=the-slow-one", 1);
-    server_await_log(s, "overcoming the hard output buffer limit (client-output-buffer-limit)", 1);
-    assert_int_equal(info_number(c, "stats", "client_output_buffer_limit_disconnections"), 1);
-    client_close(slow);
-    client_close(c);
-    server_free(s);
-}
-
-/* Publishes `count` messages of 10 kB; a fast subscriber gets all, in order; a slow one reads nothing. */
-static void publish_to_fast_and_slow(struct server *s, int count) {
-    struct client *publisher = server_connect(s), *fast = server_connect(s), *slow = server_connect(s);
-    char *padding = calloc(1, 10001);
-    assert_non_null(padding);
-    memset(padding, 'p', 10000);
-    assert_reply(slow, "CLIENT SETNAME the-slow-one", "+OK");
-    assert_reply(slow, "SUBSCRIBE ch", "*[...");
-    assert_reply(fast, "SUBSCRIBE ch", "*[...");
-    for (int i = 0; i < count; i++) {
-        struct node *reply = client_ask_node(publisher, "PUBLISH ch %d-%s", i, padding);
-        assert_in_range(reply->number, 1, 2);
-        node_free(reply);
-        struct node *message = client_read(fast);
-        assert_int_equal(atoi(text_str(&message->items[2]->bytes)), i);
-        node_free(message);
-    }
-    server_await_log(s, "name=the-slow-one", 1);
-    while (info_number(publisher, "clients", "pubsub_clients") != 1) continue;
-    assert_reply(publisher, "PUBLISH ch last", ":1");
-    assert_next(fast, "*[$\"message\", $\"ch\", $\"last\"]");
-    assert_int_equal(info_number(publisher, "stats", "client_output_buffer_limit_disconnections"), 1);
-    free(padding);
-    client_close(slow);
-    client_close(fast);
-    client_close(publisher);
-}
-
-static void a_slow_subscriber_is_cut_at_the_hard_limit_and_the_fast_lose_nothing(void **state) {
-    (void)state;
-    struct server *s = server_start("--client-output-buffer-limit", "pubsub 1mb 0 0", NULL);
-    publish_to_fast_and_slow(s, 300);
-    server_await_log(s, "overcoming the hard output buffer limit (client-output-buffer-limit)", 1);
-    server_free(s);
-}
-
-static void a_slow_subscriber_is_cut_when_the_soft_limit_lasts(void **state) {
-    (void)state;
-    struct server *s = server_start("--client-output-buffer-limit", "pubsub 0 100kb 1", NULL);
-    publish_to_fast_and_slow(s, 200);
-    server_await_log(s, "overcoming the soft output buffer limit (client-output-buffer-limit)", 1);
-    server_free(s);
-}
-
-static void a_subscriber_below_its_limits_stays(void **state) {
-    (void)state;
-    struct server *s = server_start("--client-output-buffer-limit", "pubsub 64mb 32mb 1", NULL);
-    struct client *publisher = server_connect(s), *late = server_connect(s);
-    assert_reply(late, "SUBSCRIBE ch", "*[...");
-    for (int i = 0; i < 3000; i++) client_queue(publisher, "PUBLISH ch %d-%01000d", i, 0);
-    client_skip(publisher, 3000);
-    for (int i = 0; i < 3000; i++) {
-        struct node *message = client_read(late);
-        assert_int_equal(atoi(text_str(&message->items[2]->bytes)), i);
-        node_free(message);
-    }
-    client_close(late);
-    client_close(publisher);
-    server_free(s);
-}
-
 /* ---- replies switched off ---- */
 
 static void client_reply_off_and_skip_hold_replies_back(void **state) {
@@ -555,6 +510,8 @@ int main(void) {
         cmocka_unit_test(the_unix_socket_has_the_rights_asked_for_and_goes_at_the_end),
         FIXTURE_TEST(port_0_means_no_tcp),
         cmocka_unit_test(port_and_bind_change_while_it_runs),
+        cmocka_unit_test(bind_may_keep_some_of_its_addresses),
+        cmocka_unit_test(port_and_bind_change_together_or_not_at_all),
         cmocka_unit_test(protected_mode_keeps_others_out_until_there_is_a_password),
         cmocka_unit_test(with_requirepass_nothing_is_answered_before_auth),
         cmocka_unit_test(the_password_may_come_from_a_file),
@@ -563,11 +520,6 @@ int main(void) {
         cmocka_unit_test(beyond_maxclients_newcomers_are_told_and_closed),
         cmocka_unit_test(timeout_closes_the_idle_but_not_subscribers),
         cmocka_unit_test(tcp_keepalive_is_set_and_changes_while_it_runs),
-        cmocka_unit_test(a_command_bigger_than_the_query_limit_is_cut_off),
-        cmocka_unit_test(a_client_that_does_not_read_is_cut_at_the_hard_limit),
-        cmocka_unit_test(a_slow_subscriber_is_cut_at_the_hard_limit_and_the_fast_lose_nothing),
-        cmocka_unit_test(a_slow_subscriber_is_cut_when_the_soft_limit_lasts),
-        cmocka_unit_test(a_subscriber_below_its_limits_stays),
         FIXTURE_TEST(client_reply_off_and_skip_hold_replies_back),
     };
     return cmocka_run_group_tests(tests, fixture_start, fixture_stop);

@@ -64,6 +64,7 @@ static void assert_breaks(struct server *s, const struct wire *rows) {
 static void every_protocol_error_has_its_text_and_ends_the_connection(void **state) {
 #define BAD_COUNT "-ERR Protocol error: invalid multibulk length"
 #define BAD_LENGTH "-ERR Protocol error: invalid bulk length"
+#define BAD_END "-ERR Protocol error: invalid CRLF in request"
 #define BAD_QUOTES "-ERR Protocol error: unbalanced quotes in request"
     static const struct wire rows[] = {
         { "*a\r\n", BAD_COUNT },
@@ -87,8 +88,12 @@ static void every_protocol_error_has_its_text_and_ends_the_connection(void **sta
         { "*1\r\n$04\r\nPING\r\n", BAD_LENGTH },
         { "*1\r\n$+4\r\nPING\r\n", BAD_LENGTH },
         { "*1\r\n$ 4\r\nPING\r\n", BAD_LENGTH },
+        { "*1\r\n$4\r\nPINGxx", BAD_END },
+        { "*1\r\n$4\rxPING\r\n", BAD_END },
+        { "*1\rx$4\r\nPING\r\n", BAD_END },
+        { "*2\r\n$3\r\nGET\r\n$1\r\nk$1\r\nx\r\n", BAD_END },
         { "SET k \"unbalanced\r\n", BAD_QUOTES },
-        { "GET \"a\"b\r\n", BAD_QUOTES },
+        { "GET \"a\"b'\r\n", BAD_QUOTES },
         { "GET 'a\r\n", BAD_QUOTES },
         { NULL, NULL },
     };
@@ -135,10 +140,12 @@ static void odd_but_valid_bytes_are_understood(void **state) {
         { "\n\n\r\n   \r\nPING\r\n", "+PONG" },
         { "   PING   \r\n", "+PONG" },
         { "PING\n", "+PONG" },
-        { "*1\r\n$4\r\nPINGxx", "+PONG" },
         { "ECHO \"\\x41\\n b\"\r\n", "$\"A\\n b\"" },
         { "ECHO 'it\\'s \\x41'\r\n", "$\"it's \\\\x41\"" },
         { "ECHO \"\"\r\n", "$\"\"" },
+        { "ECHO \"a\"b\r\n", "$\"ab\"" },
+        { "ECHO 'a'\"b\"c\r\n", "$\"abc\"" },
+        { "ECHO x'y z'w\r\n", "$\"xy zw\"" },
         { "echo plain\r\n", "$\"plain\"" },
         { "*2\r\n$4\r\nECHO\r\n$0\r\n\r\n", "$\"\"" },
         { NULL, NULL },

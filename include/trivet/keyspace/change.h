@@ -5,7 +5,8 @@
  * hears of elements that expire; the database's weight is kept. (Strings lie in their entry and have no value
  * to close: their changes end in keyspace_moved and keyspace_replace.)
  *
- * Thread: as the doors of keyspace.h. Lifetime: between opening and closing nothing else may change the key. */
+ * Thread: as the doors of keyspace.h. Lifetime: between opening and closing nothing else may change the key.
+ */
 #ifndef TRIVET_KEYSPACE_CHANGE_H
 #define TRIVET_KEYSPACE_CHANGE_H
 

@@ -3,12 +3,14 @@
 #ifndef TRIVET_NET_CONN_H
 #define TRIVET_NET_CONN_H
 
+#include "trivet/base/compiler.h"
 #include "trivet/engine/client/client.h"
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Takes over the socket (non-blocking already) as a new client of the calling worker. */
-void conn_open(int fd, bool is_unix);
+/* Takes over the socket (non-blocking already) as a new client of the calling worker. False, and the socket
+ * is closed, if its connections have been ended: nobody would serve it. */
+MUST_CHECK bool conn_open(int fd, bool is_unix);
 /* The hooks of the engine into connections; once, at start-up. */
 void conn_fill_hooks(struct client_hooks *hooks);
 
@@ -24,8 +26,5 @@ void conns_cron(int64_t now_ms);
 void conns_end(void);
 /* tcp-keepalive changed: applies to the calling worker's connections. */
 void conns_keepalive(void);
-
-/* TCP or unix addresses of a socket as CLIENT LIST shows them: "1.2.3.4:5", "[::1]:5", "/path:0". */
-void conn_addresses(int fd, bool is_unix, char peer[64], char local[64]);
 
 #endif

@@ -12,8 +12,9 @@
 
 /* Opens what options say (port and bind, unixsocket). False with the reason in `error`. Main thread. */
 MUST_CHECK bool listeners_open(struct buf *error);
-/* CONFIG SET port or bind: opens the new sockets first; on failure the old ones stay. Gate closed. */
-bool listeners_reopen(void);
+/* CONFIG SET port or bind: keeps the sockets that stay, opens the new ones, then lets go of the others. False
+ * with the reason in the log: then nothing has changed. Gate closed. */
+MUST_CHECK bool listeners_reopen(void);
 void listeners_close(void);
 /* Accepts a slice; true if more may be waiting. Worker 0. */
 bool listeners_accept(void);

@@ -50,6 +50,7 @@ struct args {
     int64_t args_left;   /* -1: the array header has not been read */
     int64_t bulk_length; /* -1: the length line of the current argument has not been read */
     struct blob *big;    /* the big argument being filled */
+    size_t blob_memory;  /* of the blobs that arguments lie in */
     size_t big_filled;   /* its bytes so far, the final CRLF included */
     size_t scanned;      /* bytes of the current line that are known to hold no line end */
     char *inline_text;   /* the arguments of an inline command that had quotes, owned */
@@ -61,6 +62,10 @@ void args_reset(struct args *a);
 void args_release(struct args *a);
 /* True if nothing of a command has been seen: the struct holds no state worth keeping. */
 bool args_is_idle(const struct args *a);
+/* Bytes that an incomplete command, or one that waits, holds beside the caller's buffer. */
+size_t args_memory(const struct args *a);
+/* Bytes of the arguments so far. */
+size_t args_text_bytes(const struct args *a);
 /* The caller's buffer moved to `base`, where the command begins: the arguments that lie in it move along.
  * Parsing on does so by itself; this is for a complete command that waits to be run. */
 void args_rebase(struct args *a, const char *base);
@@ -80,10 +85,10 @@ struct parse_room {
 };
 struct parse_room parse_big_room(struct args *a);
 /* `count` bytes were put there. Call parse_command again: it answers PARSE_BIG_BULK while some are missing,
- * then goes on at a->used of the caller's buffer. */
+ * then goes on at a->used of the caller's buffer, or PARSE_BROKEN if the argument did not end with CR LF. */
 void parse_big_filled(struct args *a, size_t count);
 
-/* Splits a line as config files do: "double \x41\n quotes", 'single \' quotes'. The words lie in
+/* Splits a line as config files do: "double \x41\n quotes", 'single \' quotes', a"nd b"oth. The words lie in
  * `*text`, each with a NUL behind it. The caller frees `*argv` and `*text` with mem_free; both are NULL if
  * there is no word. False, and nothing to free, if quotes are unbalanced. */
 MUST_CHECK bool split_line(struct slice line, struct slice **argv, size_t *argc, char **text);

@@ -18,18 +18,21 @@
 #define REPLY_CHUNK (16 * 1024) /* usable size of a chunk, header included */
 #define REPLY_SHARE (16 * 1024) /* blobs from here on are queued by reference */
 
-struct chunk; /* src/resp/chunk_private.h */
+struct chunk; /* src/resp/chunk.h */
 
 struct reply {
     struct chunk *head, *tail;
-    size_t sent;            /* bytes of head already sent */
-    size_t bytes;           /* bytes waiting in all chunks */
-    size_t memory;          /* bytes the chain holds, shared blobs counted whole */
-    uint64_t total;         /* bytes ever queued; the dispatcher sees a reply's size by the difference */
-    uint32_t chunks;        /* length of the chain */
-    uint8_t protocol;       /* 2 or 3 */
-    bool muted;             /* CLIENT REPLY OFF or SKIP: all writes are dropped */
-    bool failed;            /* an error was written since the flag was cleared: for statistics and EXEC */
+    size_t sent;       /* bytes of head already sent */
+    size_t bytes;      /* bytes waiting in all chunks */
+    size_t memory;     /* bytes the chain holds, shared blobs counted whole */
+    size_t shared;     /* of them in shared blobs */
+    size_t memory_max; /* 0, or it takes no more once `memory` is above: see reply_set_max */
+    uint64_t total;    /* bytes ever queued; the dispatcher sees a reply's size by the difference */
+    uint32_t chunks;   /* length of the chain */
+    uint8_t protocol;  /* 2 or 3 */
+    bool muted;        /* CLIENT REPLY OFF or SKIP, or full: all writes are dropped */
+    bool full;         /* it went past memory_max: its bytes are cut off somewhere, so close the connection */
+    bool failed;       /* an error was written since the flag was cleared: for statistics and EXEC */
     char error_code[32];    /* first word of that error, NUL-terminated: "ERR", "WRONGTYPE" */
     struct buf *error_text; /* NULL, or the texts of errors are appended there too, muted or not; borrowed */
 };
@@ -46,6 +49,19 @@ void reply_blocks_reset(void); /* CONFIG RESETSTAT */
 /* Frees the chunks this thread keeps for its next replies: at the end of a thread. */
 void reply_thread_release(void);
 static inline bool reply_is_empty(const struct reply *r) { return r->bytes == 0; }
+/* What is written now is dropped: a command that only replies may stop. */
+static inline bool reply_takes_nothing(const struct reply *r) { return r->muted; }
+/* Bounds the chain's memory; 0 lifts the bound. The write that goes past it is the last one that is kept:
+ * from then on the reply is muted, and `full` tells why. */
+static inline void reply_set_max(struct reply *r, size_t max) { r->memory_max = max; }
+
+/* The chain as CLIENT LIST shows it: a first block of text, and the rest. */
+struct reply_shape {
+    size_t first_size, first_bytes; /* memory and waiting bytes of the first block; 0 if there is none */
+    uint32_t rest_blocks;
+    size_t rest_memory;
+};
+struct reply_shape reply_shape(const struct reply *r);
 
 /* Output: at most `max` vectors of what waits; then say how many bytes went out. */
 int reply_vectors(const struct reply *r, struct iovec *out, int max);

@@ -22,7 +22,7 @@ bool setup_end(void);
 void crash_install(void);
 
 /* Signals: SIGTERM and SIGINT ask for a shutdown, SIGHUP and SIGPIPE are ignored. Before workers_run. */
-void signals_install(void);
+MUST_CHECK bool signals_install(void); /* false with the reason logged */
 /* True once the workers are asked to end. */
 bool shutdown_has_begun(void);
 /* Fills the hooks of SHUTDOWN. */
@@ -49,8 +49,11 @@ void process_restart(int64_t delay_ms);
 MUST_CHECK bool process_daemonize(void);
 bool process_write_pidfile(void);
 void process_remove_pidfile(void);
-/* Raises the limit of open files for maxclients, or lowers maxclients to what the limit allows. */
-void process_raise_file_limit(void);
+/* Raises the limit of open files as far as so many clients need it and the system allows. Returns how many
+ * fit: `clients`, or fewer, or 0. */
+int64_t process_files_for_clients(int64_t clients);
+/* At start-up: lowers maxclients to how many fit. False with the reason logged if none does. */
+MUST_CHECK bool process_fit_maxclients(void);
 /* Warnings about the machine that an operator should know (overcommit, transparent huge pages, backlog). */
 void process_warn_about_system(void);
 /* Tells systemd, if it waits: "READY=1", "STOPPING=1". */

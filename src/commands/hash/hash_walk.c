@@ -164,7 +164,7 @@ static void reply_fields(struct pool *p, struct answer *a, int64_t count) {
         pool_sample(p, wanted, reply_field, a);
         return;
     }
-    for (; wanted > 0; wanted--) { /* the same may come again */
+    for (; wanted > 0 && !reply_takes_nothing(a->out); wanted--) { /* the same may come again */
         struct hash_field f;
         struct hash_scratch scratch;
         pool_random(p, &f, &scratch);

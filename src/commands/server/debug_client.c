@@ -3,6 +3,7 @@
 #include "trivet/base/buf.h"
 #include "trivet/base/number.h"
 #include "trivet/engine/client/client.h"
+#include "trivet/engine/client/client_memory.h"
 #include "trivet/engine/settings/options.h"
 
 /* ---- PROTOCOL ---- */

@@ -7,10 +7,10 @@
 #include "trivet/engine/saving/saving.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/keyspace/eviction.h"
+#include "trivet/persist/aof/aof.h"
+#include "trivet/persist/rdb/file.h"
 #include "trivet/persist/rdb/values.h"
 #include "trivet/types/list.h"
-#include "trivet/persist/rdb/file.h"
-#include "trivet/persist/aof/aof.h"
 
 static void count_drained(void *arg, struct buf *bytes) {
     *(size_t *)arg += bytes->len;

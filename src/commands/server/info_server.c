@@ -5,6 +5,7 @@
 #include "trivet/base/version.h"
 #include "trivet/engine/client/blocking.h"
 #include "trivet/engine/client/client.h"
+#include "trivet/engine/client/client_memory.h"
 #include "trivet/engine/client/pause.h"
 #include "trivet/engine/client/pubsub.h"
 #include "trivet/engine/client/tracking.h"
@@ -118,7 +119,7 @@ const struct metric_table info_server = { "Server", server_rows, sizeof(struct s
 
 struct clients_sample {
     uint64_t connected, maxclients, blocked, tracking, subscribed, watching, timeouts, watched_keys,
-        blocking_keys, blocking_keys_on_nokey, paused_ms;
+        blocking_keys, blocking_keys_on_nokey, paused_ms, recent_input, recent_output;
     const char *paused_reason, *paused;
 };
 
@@ -130,6 +131,8 @@ static bool sample_clients(int64_t now_ms, void *into) {
     *(struct clients_sample *)into = (struct clients_sample){
         .connected = client_count(),
         .maxclients = (uint64_t)options.maxclients,
+        .recent_input = clients_recent_max_input(),
+        .recent_output = clients_recent_max_output(),
         .blocked = blocking_count(),
         .tracking = atomic_load(&tracking_clients),
         .subscribed = pubsub_clients(),
@@ -152,6 +155,9 @@ static const struct metric client_rows[] = {
     { "cluster_connections", "Connections to and from other nodes.", .kind = METRIC_GAUGE,
       .source = FROM_NOTHING },
     { "maxclients", "The setting.", GAUGE(maxclients) },
+    { "client_recent_max_input_buffer", "The biggest input of a client, lately.", "bytes", GAUGE(recent_input) },
+    { "client_recent_max_output_buffer", "The biggest output of a client, lately.", "bytes",
+      GAUGE(recent_output) },
     { "blocked_clients", "Clients that wait in a blocking command.", GAUGE(blocked) },
     { "tracking_clients", "Clients that track keys.", GAUGE(tracking) },
     { "pubsub_clients", "Clients with subscriptions.", GAUGE(subscribed) },

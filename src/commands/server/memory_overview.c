@@ -1,7 +1,7 @@
 /* memory_overview.c: see memory_overview.h. */
 #include "memory_overview.h"
 #include "trivet/base/lock.h"
-#include "trivet/engine/client/client.h"
+#include "trivet/engine/client/client_memory.h"
 #include "trivet/engine/process/server_hooks.h"
 #include "trivet/engine/watch/peaks.h"
 #include "trivet/persist/aof/aof.h"
@@ -44,7 +44,11 @@ static void fill(int64_t now_ms, struct memory_overview *out) {
     out->peak = stats_memory_peak();
     out->startup = server_facts.startup_memory;
     out->aof_buffer = aof.buffer_length;
-    out->overhead = out->startup + out->clients + out->aof_buffer + out->tables;
+    out->clients = clients_memory(CLASS_NORMAL) + clients_memory(CLASS_PUBSUB);
+    size_t shared =
+        clients_memory_shared(); /* values on their way out are data, however many wait for them */
+    size_t own = out->clients > shared ? out->clients - shared : 0;
+    out->overhead = out->startup + own + out->aof_buffer + out->tables;
     out->dataset = out->used > out->overhead ? out->used - out->overhead : 0;
 }
 
@@ -55,7 +59,7 @@ static size_t table_bytes_of(size_t keys) {
 }
 
 void memory_overview_estimate(int64_t now_ms, struct memory_overview *out) {
-    *out = (struct memory_overview){ .clients = client_count() * client_hooks.bytes };
+    *out = (struct memory_overview){ .keys = 0 };
     for (uint32_t db = 0; db < keyspace_databases(); db++) {
         out->keys += keyspace_count(db);
         out->tables += table_bytes_of(keyspace_count(db));
@@ -64,9 +68,9 @@ void memory_overview_estimate(int64_t now_ms, struct memory_overview *out) {
 }
 
 void memory_overview_exact(int64_t now_ms, struct memory_overview *out) {
-    *out = (struct memory_overview){ .clients = 0 };
+    *out = (struct memory_overview){ .keys = 0 };
     for (int worker = 0; worker < thread_worker_count; worker++)
-        CLIENTS_OF(worker, client) out->clients += client_memory(client);
+        CLIENTS_OF(worker, client) client_recount(client);
     for (uint32_t db = 0; db < keyspace_databases(); db++) {
         out->keys += keyspace_count(db);
         if (keyspace_count(db) > 0) out->tables += keyspace_table_memory(db);

@@ -8,16 +8,16 @@
 struct memory_overview {
     size_t used, peak, startup, resident;
     struct mem_allocator_stats allocator;
-    size_t clients; /* connections and their buffers */
+    size_t clients; /* connections and their buffers: what tot-mem of CLIENT LIST adds up to */
     size_t aof_buffer;
     size_t tables;   /* buckets of all databases */
-    size_t overhead; /* startup, clients, AOF buffer, tables */
+    size_t overhead; /* startup, clients but for the values they share, AOF buffer, tables */
     size_t dataset;  /* the rest */
     size_t keys;
 };
 
-/* Cheap: clients and tables are estimated from their numbers, what the system says may be
- * 100 ms old. Any worker. */
+/* Cheap: tables are estimated from their numbers, clients as their workers counted them last, and what the
+ * system says may be 100 ms old. Any worker. */
 void memory_overview_estimate(int64_t now_ms, struct memory_overview *out);
 /* Visits all clients and tables. Gate closed. */
 void memory_overview_exact(int64_t now_ms, struct memory_overview *out);

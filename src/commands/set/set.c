@@ -197,7 +197,7 @@ static void randmember_with_count(struct call *c) {
     }
     if (count < 0) { /* the same may come again */
         reply_array(c->out, (size_t)-count);
-        for (; count < 0; count++) reply_bulk(c->out, set_random(v, scratch));
+        for (; count < 0 && !reply_takes_nothing(c->out); count++) reply_bulk(c->out, set_random(v, scratch));
         return;
     }
     size_t all = set_count(v), wanted = (size_t)count < all ? (size_t)count : all;

@@ -268,7 +268,8 @@ static void reply_at_rank(struct call *c, enum member_form form, struct value v,
 static void random_with_repetition(struct call *c, enum member_form form, struct value v, size_t count) {
     reply_members(c->out, form, count);
     size_t all = zset_count(v);
-    for (size_t i = 0; i < count; i++) reply_at_rank(c, form, v, (size_t)random_below(all));
+    for (size_t i = 0; i < count && !reply_takes_nothing(c->out); i++)
+        reply_at_rank(c, form, v, (size_t)random_below(all));
 }
 
 /* From many, few different ones: Floyd's choice, with the ranks chosen so far in a small hash table of open

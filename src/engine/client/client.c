@@ -3,6 +3,7 @@
 #include "trivet/base/hashing.h"
 #include "trivet/base/mem.h"
 #include "trivet/engine/client/blocking.h"
+#include "trivet/engine/client/client_memory.h"
 #include "trivet/engine/client/monitor.h"
 #include "trivet/engine/client/pubsub.h"
 #include "trivet/engine/client/tracking.h"
@@ -12,7 +13,6 @@
 #include "trivet/types/structures/table.h"
 
 struct client_hooks client_hooks;
-struct mailbox worker_mailboxes[WORKERS_MAX];
 
 /* The clients of one worker. */
 struct roster {
@@ -71,7 +71,10 @@ static void leave_everything(struct client *c) {
 
 void client_release(struct client *c) {
     leave_everything(c);
-    if (!(c->flags & CLIENT_INTERNAL)) leave_roster(c);
+    if (!(c->flags & CLIENT_INTERNAL)) {
+        client_uncount(c);
+        leave_roster(c);
+    }
     reply_release(&c->reply);
     mem_free(c->name);
     mem_free(c->lib_name);
@@ -91,35 +94,49 @@ enum client_class client_class(const struct client *c) {
     return c->flags & CLIENT_SUBSCRIBED ? CLASS_PUBSUB : CLASS_NORMAL;
 }
 
-static size_t text_memory(const char *text) { return text ? mem_size(text) : 0; }
+/* States that have a letter but no flag. */
+#define LETTER_BROADCAST (1u << 30)
+#define LETTER_WATCH_BROKEN (1u << 31)
 
-size_t client_memory(const struct client *c) {
-    return mem_size(c) + c->reply.memory + c->input_room + c->arguments_memory + transaction_memory(c) +
-           pubsub_memory(c) + text_memory(c->name) + text_memory(c->lib_name) + text_memory(c->lib_version);
+static uint32_t states_of(const struct client *c) {
+    uint32_t states = c->flags;
+    if (tracking_is_broadcast(c)) states |= LETTER_BROADCAST;
+    if (transaction_is_broken(c)) states |= LETTER_WATCH_BROKEN;
+    return states;
 }
 
+/* In the order in which they are shown. */
 static void describe_flags(const struct client *c, struct buf *out) {
     static const struct {
-        uint32_t flag;
+        uint32_t states;
         char letter;
     } letters[] = {
         { CLIENT_MONITORING, 'O' },    { CLIENT_SUBSCRIBED, 'P' },
         { CLIENT_IN_MULTI, 'x' },      { CLIENT_BLOCKED | CLIENT_POSTPONED, 'b' },
         { CLIENT_TRACKING, 't' },      { CLIENT_TRACKING_BROKEN_REDIRECT, 'R' },
+        { LETTER_BROADCAST, 'B' },     { LETTER_WATCH_BROKEN, 'd' },
         { CLIENT_CLOSE_AFTER, 'c' },   { CLIENT_CLOSING, 'A' },
         { CLIENT_UNIX_SOCKET, 'U' },   { CLIENT_READONLY_SLOT, 'r' },
         { CLIENT_NO_EVICT, 'e' },      { CLIENT_NO_TOUCH, 'T' },
         { CLIENT_IMPORT_SOURCE, 'I' },
     };
+    uint32_t states = states_of(c);
     size_t before = out->len;
     for (size_t i = 0; i < COUNT_OF(letters); i++)
-        if (c->flags & letters[i].flag) buf_append_byte(out, letters[i].letter);
-    if (tracking_is_broadcast(c)) buf_append_byte(out, 'B');
-    if (transaction_is_broken(c)) buf_append_byte(out, 'd');
+        if (states & letters[i].states) buf_append_byte(out, letters[i].letter);
     if (out->len == before) buf_append_byte(out, 'N');
 }
 
 static const char *text_or_empty(const char *text) { return text ? text : ""; }
+
+static void describe_memory(const struct client *c, struct buf *out) {
+    size_t input_free = c->input_room > c->input_pending ? c->input_room - c->input_pending : 0;
+    struct reply_shape r = reply_shape(&c->reply);
+    buf_printf(out, " qbuf=%zu qbuf-free=%zu argv-mem=%zu multi-mem=%zu", c->input_pending - c->held_input,
+               input_free, client_argument_bytes(c), client_queued_bytes(c));
+    buf_printf(out, " rbs=%zu rbp=%zu obl=%zu oll=%u omem=%zu tot-mem=%zu", r.first_size, c->reply_peak,
+               r.first_bytes, r.rest_blocks, r.rest_memory, client_memory(c));
+}
 
 void client_describe(const struct client *c, int64_t now_ms, struct buf *out) {
     struct pubsub_counts subs = pubsub_counts(c);
@@ -132,14 +149,9 @@ void client_describe(const struct client *c, int64_t now_ms, struct buf *out) {
                c->db, subs.channels, subs.patterns, subs.shard_channels);
     long long queued = c->flags & CLIENT_IN_MULTI ? (long long)transaction_length(c) : -1;
     buf_printf(out, " multi=%lld watch=%zu", queued, transaction_watched(c));
-    size_t input_free = c->input_room > c->input_pending ? c->input_room - c->input_pending : 0;
-    /* A command that is held is parsed: it counts by its arguments. */
-    buf_printf(out, " qbuf=%zu qbuf-free=%zu argv-mem=%zu multi-mem=%zu rbs=%zu rbp=0",
-               c->input_pending - c->held_input, input_free, c->arguments_memory + c->held_arguments,
-               transaction_memory(c), c->reply.memory);
-    buf_printf(out, " obl=%zu oll=%u omem=%zu tot-mem=%zu events=%s cmd=%s", c->reply.bytes,
-               c->reply.chunks > 1 ? c->reply.chunks - 1 : 0, c->reply.memory, client_memory(c),
-               c->reply.bytes ? "rw" : "r", c->last_command ? c->last_command->full_name : "NULL");
+    describe_memory(c, out);
+    buf_printf(out, " events=%s cmd=%s", c->reply.bytes ? "rw" : "r",
+               c->last_command ? c->last_command->full_name : "NULL");
     long long redirect = tracking_redirect(c);
     buf_printf(out, " user=%s redir=%lld resp=%d lib-name=%s lib-ver=%s", c->user, redirect,
                c->reply.protocol, text_or_empty(c->lib_name), text_or_empty(c->lib_version));

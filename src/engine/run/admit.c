@@ -45,28 +45,7 @@ static bool refuse(struct call *call, struct slice text) {
 
 static size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
 
-#define ATTACK_LOG_EVERY_MS 60000
-
-/* A line of HTTP: somebody's browser was made to send commands in the body of a request. It must not get
- * that far. */
-static bool refuse_browser(struct call *call) {
-    static atomic_int_fast64_t logged_ms;
-    struct client *c = call->client;
-    int64_t before = atomic_load_explicit(&logged_ms, memory_order_relaxed);
-    if (before == 0 || turn_now_ms - before > ATTACK_LOG_EVERY_MS) {
-        atomic_store_explicit(&logged_ms, turn_now_ms, memory_order_relaxed);
-        LOG_WARNING(
-            "Possible SECURITY ATTACK detected: POST or Host: came as a command, as when a web page makes "
-            "a browser talk to this server. The connection from %s is cut off.",
-            c->peer);
-    }
-    client_hooks.close(c, "it speaks HTTP");
-    return false;
-}
-
 static bool refuse_unknown(struct call *call) {
-    if (slice_equal_nocase(call->argv[0], LIT("POST")) || slice_equal_nocase(call->argv[0], LIT("host:")))
-        return refuse_browser(call);
     struct buf text = { 0 };
     const struct command *container;
     registry_resolve(call->argv, call->argc, &container);

@@ -35,13 +35,13 @@ static void run_or_queue(struct call *call) {
 
 static enum dispatched converse(struct call *call) {
     struct client *c = call->client;
+    c->last_command = call->command;
     if (!dispatch_admit(call)) return c->flags & CLIENT_CLOSING ? DISPATCH_CLOSE : DISPATCH_DONE;
     if (UNLIKELY(obstacle_is_set(OBSTACLE_PAUSE)) && !is_queueing(c, call->command) &&
         pause_holds(c, call->command, turn_now_ms)) {
         pause_postpone(call);
         return DISPATCH_POSTPONED;
     }
-    c->last_command = call->command;
     run_or_queue(call);
     if (UNLIKELY(c->flags & (CLIENT_BLOCKED | CLIENT_CLOSE_AFTER | CLIENT_CLOSING)))
         return c->flags & CLIENT_BLOCKED ? DISPATCH_BLOCKED : DISPATCH_CLOSE;

@@ -120,9 +120,11 @@ struct example {
     const char *commands;
 };
 
+#define BAD_END "!Protocol error: invalid CRLF in request"
 #define EXPECTED_MARK "!Protocol error: expected '$', got "
 
-/* Each line was compared with redis-server 7.0. */
+/* Each line was compared with redis-server 7.0, but for BAD_END and words of several parts: those are newer.
+ */
 static const struct example examples[] = {
     { LIT_INIT(""), "" },
     { LIT_INIT("*1\r\n$4\r\nPING\r\n"), "[PING]" },
@@ -133,9 +135,23 @@ static const struct example examples[] = {
     { LIT_INIT("*-1\r\nPING\r\n"), "[][PING]" },
     { LIT_INIT("*-10\r\nPING\r\n"), "[][PING]" },
     { LIT_INIT("*0\r\n*1\r\n$4\r\nPING\r\n"), "[][PING]" },
-    /* The bytes after a CR and after an argument are not looked at. */
-    { LIT_INIT("*1\rX$4\rYPINGxx"), "[PING]" },
-    { LIT_INIT("*1\r\n$4\r\nPIN\r\n\r\n*1\r\n$4\r\nPING\r\n"), "[PIN\r][][PING]" },
+    /* CR LF and nothing else, after each length and each argument. A number that is none is told first. */
+    { LIT_INIT("*1\rX$4\r\nPING\r\n"), BAD_END },
+    { LIT_INIT("*1\r\r$4\r\nPING\r\n"), BAD_END },
+    { LIT_INIT("*0\rX"), BAD_END },
+    { LIT_INIT("*-1\rX"), BAD_END },
+    { LIT_INIT("*1\r\n$4\rXPING\r\n"), BAD_END },
+    { LIT_INIT("*1\r\n$1234567890\rX"), "!Protocol error: invalid bulk length" },
+    { LIT_INIT("*1\r\n$4\r\nPINGxx"), BAD_END },
+    { LIT_INIT("*1\r\n$4\r\nPING\rx"), BAD_END },
+    { LIT_INIT("*1\r\n$4\r\nPINGx\n"), BAD_END },
+    { LIT_INIT("*1\r\n$4\r\nPING\n\r"), BAD_END },
+    { LIT_INIT("*1\r\n$4\r\nPIN\r\n\r\n*1\r\n$4\r\nPING\r\n"), BAD_END },
+    { LIT_INIT("*2\r\n$4\r\nECHO\r\n$1\r\nabc"), BAD_END },
+    { LIT_INIT("*1\n$4\r\nPING\r\n"), "!Protocol error: invalid multibulk length" },
+    { LIT_INIT("*1\r\n$4\nPING\r\n"), "!Protocol error: invalid bulk length" },
+    { LIT_INIT("*a\rX"), "!Protocol error: invalid multibulk length" },
+    { LIT_INIT("*1\r\n$a\rX"), "!Protocol error: invalid bulk length" },
     { LIT_INIT("*2147483647\r\n"), "..." },
     { LIT_INIT("*1\r\nfoo"), "..." },
     { LIT_INIT("*1\r\nfoo\r"), "..." },
@@ -180,12 +196,16 @@ static const struct example examples[] = {
     { LIT_INIT("ECHO \"a\"\v\n"), "[ECHO|a]" },
     { LIT_INIT("ECHO \xff\xfe\n"), "[ECHO|\xff\xfe]" },
     { LIT_INIT("PIN"), "..." },
-    { LIT_INIT("ECHO \"a\"b\r\n"), "!Protocol error: unbalanced quotes in request" },
+    { LIT_INIT("ECHO \"a\"b\r\n"), "[ECHO|ab]" },
+    { LIT_INIT("ECHO 'a'\"b\"c 'd\"e' f'g'\n"), "[ECHO|abc|d\"e|fg]" },
+    { LIT_INIT("ECHO x'y z'w \"\"'' \"\"a\n"), "[ECHO|xy zw||a]" },
+    { LIT_INIT("ECHO \"a\"\fb\n"), "[ECHO|a|b]" },
+    { LIT_INIT("ECHO 'a'\"b\n"), "!Protocol error: unbalanced quotes in request" },
     { LIT_INIT("ECHO \"a\r\n"), "!Protocol error: unbalanced quotes in request" },
     { LIT_INIT("ECHO \"\\\"\n"), "!Protocol error: unbalanced quotes in request" },
     { LIT_INIT("ECHO \"a\\\n"), "!Protocol error: unbalanced quotes in request" },
     { LIT_INIT("ECHO '\\'\n"), "!Protocol error: unbalanced quotes in request" },
-    { LIT_INIT("ECHO 'a'b\n"), "!Protocol error: unbalanced quotes in request" },
+    { LIT_INIT("ECHO a'\n"), "!Protocol error: unbalanced quotes in request" },
 };
 
 static void parser_reads_the_same_however_the_bytes_arrive(void **state) {
@@ -499,6 +519,20 @@ static void an_unfinished_big_argument_keeps_asking_for_its_rest(void **state) {
     mem_free(w.ptr);
 }
 
+static void a_big_argument_must_end_with_crlf_too(void **state) {
+    (void)state;
+    static const char *const ends[] = { "xx", "\rx", "x\n", "\n\r" };
+    for (size_t i = 0; i < COUNT_OF(ends); i++)
+        for (size_t step = 999; step < 3 * PARSE_BIG; step *= 4) {
+            struct big_wire w = { mem_alloc(2 * PARSE_BIG), 0 };
+            w.len = (size_t)sprintf(w.ptr, "*2\r\n");
+            add_big(&w, PARSE_BIG);
+            memcpy(w.ptr + w.len - 2, ends[i], 2);
+            expect(slice_make(w.ptr, w.len), step, &open_limits, "!Protocol error: invalid CRLF in request");
+            mem_free(w.ptr);
+        }
+}
+
 /* ---- split_line ---- */
 
 static void split_line_gives_words_with_a_nul_behind(void **state) {
@@ -536,6 +570,7 @@ int main(void) {
         cmocka_unit_test(small_arguments_after_a_big_one_stay_slices),
         cmocka_unit_test(only_a_big_argument_that_is_not_complete_gets_a_blob),
         cmocka_unit_test(an_unfinished_big_argument_keeps_asking_for_its_rest),
+        cmocka_unit_test(a_big_argument_must_end_with_crlf_too),
         cmocka_unit_test(split_line_gives_words_with_a_nul_behind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -40,10 +40,18 @@ enum client_flag {
         1 << 19, /* CLIENT UNBLOCK answered 1, its letter is on the way; set with the gate closed */
 };
 
+struct args;          /* resp/parser.h */
 struct transaction;   /* transaction.h */
 struct subscriptions; /* pubsub.h */
 struct tracking;      /* tracking.h */
 struct blocked;       /* blocking.h */
+
+/* What of a client is in its worker's sums (client_memory.h). */
+struct client_counted {
+    size_t memory, shared;
+    size_t buffers; /* of `memory`, what changes all the time: input, arguments, replies */
+    enum client_class class;
+};
 
 struct client {
     uint64_t id;
@@ -65,11 +73,13 @@ struct client {
     int fd;
     int64_t created_ms, active_ms; /* wall clock */
     uint64_t bytes_in, bytes_out, commands;
-    size_t input_pending,
-        input_room;          /* bytes of query not parsed yet; memory of the query buffer; set by net */
-    size_t arguments_memory; /* of the incomplete command being read; set by net */
-    size_t held_input,
-        held_arguments; /* of a postponed command: its part of input_pending (set by net), its arguments */
+    size_t input_pending, input_room;  /* bytes of query not parsed yet; memory of their buffer; set by net */
+    size_t arguments_memory;           /* of the incomplete or postponed command; set by net */
+    const struct args *running;        /* the command that runs now, NULL between two; set by net */
+    size_t reply_peak;                 /* most bytes that waited in the first block of replies lately */
+    size_t held_input, held_arguments; /* of a postponed command: its part of input_pending (set by net), and
+                                        * its arguments */
+    struct client_counted counted;
     int64_t soft_limit_since_ms;    /* over the soft output limit since then; 0: it is not */
     struct client *previous, *next; /* its worker's list */
 };
@@ -81,7 +91,6 @@ struct client_hooks {
                   const char *why);   /* close at the end of the turn; `why` for the log, may be NULL */
     void (*resume)(struct client *c); /* it is neither blocked nor postponed any more: go on with its input */
     void (*timer)(struct client *c, int64_t in_ms); /* call blocking_timeout(c) then; negative: never mind */
-    size_t bytes;                                   /* of a connection, without its buffers */
 };
 extern struct client_hooks client_hooks;
 
@@ -93,7 +102,6 @@ void client_release(struct client *c);
 void client_reset(struct client *c);
 
 enum client_class client_class(const struct client *c);
-size_t client_memory(const struct client *c);
 /* In the one-line form of CLIENT LIST, without the line end. */
 void client_describe(const struct client *c, int64_t now_ms, struct buf *out);
 /* True if the name is allowed: no spaces, no control characters. */

@@ -28,8 +28,8 @@ struct aof_settings {     /* copied by aof_configure */
     enum fsync_policy fsync;
     bool load_truncated;
     uint64_t corrupt_tail_max; /* aof-load-corrupt-tail-max-size, bytes */
-    bool timestamps; /* aof-timestamp-enabled */
-    bool checksums;  /* aof-checksums: each write ends with its sum */
+    bool timestamps;           /* aof-timestamp-enabled */
+    bool checksums;            /* aof-checksums: each write ends with its sum */
 };
 void aof_configure(const struct aof_settings *settings);
 void aof_set_fsync(enum fsync_policy policy); /* any time, any thread */

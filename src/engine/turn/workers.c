@@ -1,0 +1,4 @@
+/* workers.c: see workers.h. */
+#include "trivet/engine/turn/workers.h"
+
+struct mailbox worker_mailboxes[WORKERS_MAX];
