@@ -3,13 +3,11 @@
  * A list that loses its last element loses its key too, with the event "del" after the command's own. */
 #include "list.h"
 #include "trivet/base/number.h"
-#include "trivet/commands/arguments/create.h"
 #include "trivet/commands/arguments/integer.h"
 #include "trivet/commands/arguments/item.h"
 #include "trivet/commands/arguments/refuse.h"
 #include "trivet/commands/groups.h"
 #include "trivet/engine/client/blocking.h"
-#include "trivet/keyspace/eviction.h"
 
 /* ---- elements ---- */
 
@@ -41,45 +39,28 @@ struct range {
     size_t index, count;
 };
 
-/* Takes them out; a list that would be empty goes with its key (in the background if it is long): true then.
- */
-static bool cut(struct call *c, struct entry *e, struct range r) {
-    struct value v = entry_value(e);
-    if (r.count == list_count(v)) {
-        keyspace_delete(&c->view, e, true);
-        return true;
-    }
-    list_delete(&v, r.index, r.count);
-    entry_set_value(e, v);
-    return false;
-}
-
-static void tell_taken(struct call *c, struct slice key, bool emptied, const char *event,
-                       struct effect effect) {
-    changed(c, key, NOTIFY_LIST, event, effect);
-    if (emptied) notify(c->view.db, NOTIFY_GENERIC, "del", key);
+/* Takes them out; a list that would be empty goes as a whole. */
+static void cut(struct keyspace_change *list, struct range r) {
+    if (r.count == list_count(list->value))
+        list->drops = true;
+    else
+        list_delete(&list->value, r.index, r.count);
 }
 
 /* ---- pushing ---- */
 
 static void push(struct call *c, enum list_end end, bool only_if_there) {
-    struct slice key = c->argv[1];
-    struct entry *e = keyspace_write(&c->view, key);
-    if (!list_or_missing(c, e)) return;
-    if (!e && only_if_there) {
+    struct keyspace_change list;
+    if (!change_open(c, c->argv[1], TYPE_LIST, &list)) return;
+    if (!list.entry && only_if_there) {
         reply_int(c->out, 0);
         return;
     }
-    struct value v = e ? entry_value(e) : list_new();
-    list_expect(&v, c->argv + 2, c->argc - 2);
-    for (size_t i = 2; i < c->argc; i++) list_push(&v, end, c->argv[i]);
-    if (e)
-        entry_set_value(e, v);
-    else
-        create_key(c, key,
-                   entry_new_value(key, TYPE_LIST, v, NO_EXPIRY, eviction_access_new(c->view.now_ms)));
-    reply_int(c->out, (int64_t)list_count(v));
-    changed(c, key, NOTIFY_LIST, push_event(end), EFFECT_SAME(c));
+    if (!list.entry) list.value = list_new();
+    list_expect(&list.value, c->argv + 2, c->argc - 2);
+    for (size_t i = 2; i < c->argc; i++) list_push(&list.value, end, c->argv[i]);
+    reply_int(c->out, (int64_t)list_count(list.value));
+    change_close(c, &list, c->argc - 2, push_event(end), EFFECT_SAME(c));
 }
 
 /* LPUSH key element [element ...] */
@@ -96,61 +77,55 @@ static void cmd_rpushx(struct call *c) { push(c, LIST_TAIL, true); }
 
 /* LINSERT key BEFORE | AFTER pivot element */
 static void cmd_linsert(struct call *c) {
-    struct slice key = c->argv[1];
+    struct keyspace_change list;
     bool after = call_is(c, 2, "AFTER");
     if (!after && !call_is(c, 2, "BEFORE")) {
         reply_error(c->out, ERR_SYNTAX);
         return;
     }
-    struct entry *e = keyspace_write(&c->view, key);
-    if (!list_or_missing(c, e)) return;
-    if (!e) {
+    if (!change_open(c, c->argv[1], TYPE_LIST, &list)) return;
+    if (!list.entry) {
         reply_int(c->out, 0);
         return;
     }
-    struct value v = entry_value(e);
     struct list_needle pivot = list_needle(c->argv[3]);
     struct listpack_item item;
     struct list_walk w;
     size_t index = 0;
-    list_walk_begin(&w, v, 0, false);
+    list_walk_begin(&w, list.value, 0, false);
     while (list_walk_next(&w, &item) && !list_item_is(item, &pivot)) index++;
     list_walk_end(&w);
-    if (index == list_count(v)) {
+    if (index == list_count(list.value)) {
         reply_int(c->out, -1);
         return;
     }
-    list_insert(&v, index + after, c->argv[4]);
-    entry_set_value(e, v);
-    reply_int(c->out, (int64_t)list_count(v));
-    changed(c, key, NOTIFY_LIST, "linsert", EFFECT_SAME(c));
+    list_insert(&list.value, index + after, c->argv[4]);
+    reply_int(c->out, (int64_t)list_count(list.value));
+    change_close(c, &list, 1, "linsert", EFFECT_SAME(c));
 }
 
 /* ---- popping ---- */
 
-void list_pop_one(struct call *c, struct slice key, struct entry *e, enum list_end end,
-                  struct effect effect) {
-    struct value v = entry_value(e);
-    size_t index = end == LIST_HEAD ? 0 : list_count(v) - 1;
-    reply_items(c->out, v, index, 1, false);
-    bool emptied = cut(c, e, (struct range){ index, 1 });
-    tell_taken(c, key, emptied, pop_event(end), effect);
+void list_pop_one(struct call *c, struct keyspace_change *list, enum list_end end, struct effect effect) {
+    size_t index = end == LIST_HEAD ? 0 : list_count(list->value) - 1;
+    reply_items(c->out, list->value, index, 1, false);
+    cut(list, (struct range){ index, 1 });
+    change_close(c, list, 1, pop_event(end), effect);
 }
 
-void list_pop_many(struct call *c, struct slice key, struct entry *e, enum list_end end, size_t count,
+void list_pop_many(struct call *c, struct keyspace_change *list, enum list_end end, size_t count,
                    struct effect effect) {
-    struct value v = entry_value(e);
-    size_t there = list_count(v);
+    size_t there = list_count(list->value);
     if (count > there) count = there;
     reply_array(c->out, count);
     if (count == 0) return;
-    reply_items(c->out, v, end == LIST_HEAD ? 0 : there - 1, count, end == LIST_TAIL);
-    bool emptied = cut(c, e, (struct range){ end == LIST_HEAD ? 0 : there - count, count });
-    tell_taken(c, key, emptied, pop_event(end), effect);
+    reply_items(c->out, list->value, end == LIST_HEAD ? 0 : there - 1, count, end == LIST_TAIL);
+    cut(list, (struct range){ end == LIST_HEAD ? 0 : there - count, count });
+    change_close(c, list, count, pop_event(end), effect);
 }
 
 static void pop(struct call *c, enum list_end end) {
-    struct slice key = c->argv[1];
+    struct keyspace_change list;
     bool many = c->argc == 3;
     int64_t count = 1;
     if (c->argc > 3) {
@@ -161,16 +136,15 @@ static void pop(struct call *c, enum list_end end) {
         reply_error(c->out, ERR_NOT_POSITIVE);
         return;
     }
-    struct entry *e = keyspace_write(&c->view, key);
-    if (!list_or_missing(c, e)) return;
-    if (!e && many)
+    if (!change_open(c, c->argv[1], TYPE_LIST, &list)) return;
+    if (!list.entry && many)
         reply_null_array(c->out);
-    else if (!e)
+    else if (!list.entry)
         reply_null(c->out);
     else if (many)
-        list_pop_many(c, key, e, end, (size_t)count, EFFECT_SAME(c));
+        list_pop_many(c, &list, end, (size_t)count, EFFECT_SAME(c));
     else
-        list_pop_one(c, key, e, end, EFFECT_SAME(c));
+        list_pop_one(c, &list, end, EFFECT_SAME(c));
 }
 
 /* LPOP key [count] */
@@ -207,16 +181,17 @@ bool list_read_mpop(struct call *c, size_t at, struct list_mpop *out) {
 
 bool list_mpop(struct call *c, const struct list_mpop *m) {
     for (size_t i = m->first_key; i < m->first_key + m->keys; i++) {
+        struct keyspace_change list;
         struct slice key = c->argv[i];
-        struct entry *e = call_may_touch(c, i) ? keyspace_write(&c->view, key) : NULL;
-        if (!list_or_missing(c, e)) return true;
-        if (!e) continue;
-        size_t there = list_count(entry_value(e)), count = m->count < there ? m->count : there;
+        if (!call_may_touch(c, i)) continue;
+        if (!change_open(c, key, TYPE_LIST, &list)) return true;
+        if (!list.entry) continue;
+        size_t there = list_count(list.value), count = m->count < there ? m->count : there;
         char digits[INT64_TEXT_MAX];
         struct slice number = slice_make(digits, int64_format(digits, (int64_t)count));
         reply_array(c->out, 2);
         reply_bulk(c->out, key);
-        list_pop_many(c, key, e, m->end, count, EFFECT(list_pop_name(m->end), key, number));
+        list_pop_many(c, &list, m->end, count, EFFECT(list_pop_name(m->end), key, number));
         return true;
     }
     return false;
@@ -245,50 +220,45 @@ static void copy_item(struct value v, enum list_end end, struct buf *out) {
     list_walk_end(&w);
 }
 
-static void rotate(struct call *c, const struct list_move *m, struct entry *e, struct slice text) {
-    struct value v = entry_value(e);
-    list_delete(&v, m->from_end == LIST_HEAD ? 0 : list_count(v) - 1, 1);
-    list_push(&v, m->to_end, text);
-    entry_set_value(e, v);
-    changed(c, m->to, NOTIFY_LIST, push_event(m->to_end), EFFECT_NONE);
+/* Within one list. */
+static void rotate(struct call *c, const struct list_move *m, struct keyspace_change *list,
+                   struct slice text) {
+    list_delete(&list->value, m->from_end == LIST_HEAD ? 0 : list_count(list->value) - 1, 1);
+    list_push(&list->value, m->to_end, text);
+    change_close(c, list, 1, push_event(m->to_end), EFFECT_NONE);
+    notify(c->view.db, NOTIFY_LIST, pop_event(m->from_end), m->from);
 }
 
-static void push_moved(struct call *c, const struct list_move *m, struct entry *target, struct slice text) {
-    struct value v = target ? entry_value(target) : list_new();
-    list_push(&v, m->to_end, text);
-    if (target)
-        entry_set_value(target, v);
-    else
-        create_key(c, m->to,
-                   entry_new_value(m->to, TYPE_LIST, v, NO_EXPIRY, eviction_access_new(c->view.now_ms)));
-    changed(c, m->to, NOTIFY_LIST, push_event(m->to_end), EFFECT_NONE);
+/* It counts as one change, though two keys hear of it. */
+static void move_over(struct call *c, const struct list_move *m, struct keyspace_change *source,
+                      struct keyspace_change *target, struct slice text) {
+    if (!target->entry) target->value = list_new();
+    list_push(&target->value, m->to_end, text);
+    change_close_quietly(c, target, push_event(m->to_end));
+    cut(source, (struct range){ m->from_end == LIST_HEAD ? 0 : list_count(source->value) - 1, 1 });
+    change_close(c, source, 1, pop_event(m->from_end), EFFECT_NONE);
 }
 
-void list_move(struct call *c, const struct list_move *m, struct entry *source, struct effect effect) {
-    struct entry *target = keyspace_write(&c->view, m->to);
-    if (!list_or_missing(c, target)) return;
+void list_move(struct call *c, const struct list_move *m, struct keyspace_change *source,
+               struct effect effect) {
+    struct keyspace_change target;
+    if (!change_open(c, m->to, TYPE_LIST, &target)) return;
     struct buf text = { 0 };
-    struct value v = entry_value(source);
-    copy_item(v, m->from_end, &text);
+    copy_item(source->value, m->from_end, &text);
     reply_bulk(c->out, buf_slice(&text));
-    if (slice_equal(m->from, m->to)) {
+    if (slice_equal(m->from, m->to))
         rotate(c, m, source, buf_slice(&text));
-        notify(c->view.db, NOTIFY_LIST, pop_event(m->from_end), m->from);
-        journal_effect(c, effect);
-    } else {
-        push_moved(c, m, target, buf_slice(&text));
-        size_t index = m->from_end == LIST_HEAD ? 0 : list_count(v) - 1;
-        bool emptied = cut(c, source, (struct range){ index, 1 });
-        tell_taken(c, m->from, emptied, pop_event(m->from_end), effect);
-    }
+    else
+        move_over(c, m, source, &target, buf_slice(&text));
+    journal_effect(c, effect);
     buf_release(&text);
 }
 
 static void move_at_once(struct call *c, const struct list_move *m) {
-    struct entry *source = keyspace_write(&c->view, m->from);
-    if (!list_or_missing(c, source)) return;
-    if (source)
-        list_move(c, m, source, EFFECT_SAME(c));
+    struct keyspace_change source;
+    if (!change_open(c, m->from, TYPE_LIST, &source)) return;
+    if (source.entry)
+        list_move(c, m, &source, EFFECT_SAME(c));
     else
         reply_null(c->out);
 }
@@ -448,68 +418,52 @@ static void cmd_lpos(struct call *c) {
 
 /* LSET key index element */
 static void cmd_lset(struct call *c) {
-    struct slice key = c->argv[1];
-    struct entry *e = keyspace_write(&c->view, key);
-    if (!list_or_missing(c, e)) return;
+    struct keyspace_change list;
     int64_t index;
-    if (!e) {
+    if (!change_open(c, c->argv[1], TYPE_LIST, &list)) return;
+    if (!list.entry) {
         reply_error(c->out, ERR_NO_KEY);
         return;
     }
     if (!integer_argument(c, 2, &index)) return;
-    struct value v = entry_value(e);
-    index = from_start(index, list_count(v));
-    if (index < 0 || index >= (int64_t)list_count(v)) {
+    index = from_start(index, list_count(list.value));
+    if (index < 0 || index >= (int64_t)list_count(list.value)) {
         reply_error(c->out, ERR_INDEX);
         return;
     }
-    list_replace(&v, (size_t)index, c->argv[3]);
-    entry_set_value(e, v);
+    list_replace(&list.value, (size_t)index, c->argv[3]);
     reply_ok(c->out);
-    changed(c, key, NOTIFY_LIST, "lset", EFFECT_SAME(c));
+    change_close(c, &list, 1, "lset", EFFECT_SAME(c));
 }
 
 /* LREM key count element */
 static void cmd_lrem(struct call *c) {
-    struct slice key = c->argv[1];
+    struct keyspace_change list;
     int64_t count;
-    if (!integer_argument(c, 2, &count)) return;
-    struct entry *e = keyspace_write(&c->view, key);
-    if (!list_or_missing(c, e)) return;
-    size_t removed = 0;
-    bool emptied = false;
-    if (e) {
-        size_t limit = count == 0 ? SIZE_MAX : count < 0 ? (size_t)0 - (size_t)count : (size_t)count;
-        struct value v = entry_value(e);
-        removed = list_remove(&v, c->argv[3], limit, count < 0);
-        entry_set_value(e, v);
-        emptied = list_count(v) == 0;
-        if (emptied) keyspace_delete(&c->view, e, true);
-    }
+    if (!integer_argument(c, 2, &count) || !change_open(c, c->argv[1], TYPE_LIST, &list)) return;
+    size_t limit = count == 0 ? SIZE_MAX : count < 0 ? (size_t)0 - (size_t)count : (size_t)count;
+    size_t removed = list.entry ? list_remove(&list.value, c->argv[3], limit, count < 0) : 0;
     reply_int(c->out, (int64_t)removed);
-    if (removed > 0) tell_taken(c, key, emptied, "lrem", EFFECT_SAME(c));
+    change_close(c, &list, removed, "lrem", EFFECT_SAME(c));
 }
 
 /* LTRIM key start stop */
 static void cmd_ltrim(struct call *c) {
-    struct slice key = c->argv[1];
+    struct keyspace_change list;
     int64_t start, end;
-    if (!read_bounds(c, &start, &end)) return;
-    struct entry *e = keyspace_write(&c->view, key);
-    if (!list_or_missing(c, e)) return;
+    if (!read_bounds(c, &start, &end) || !change_open(c, c->argv[1], TYPE_LIST, &list)) return;
     reply_ok(c->out);
-    if (!e) return;
-    size_t count = list_count(entry_value(e));
+    if (!list.entry) return;
+    size_t count = list_count(list.value);
     struct range kept = range_of(start, end, count);
     if (kept.count == count) return;
-    bool emptied = kept.count == 0;
-    if (emptied) {
-        cut(c, e, (struct range){ 0, count });
+    if (kept.count == 0) {
+        list.drops = true;
     } else {
-        cut(c, e, (struct range){ kept.index + kept.count, count - kept.index - kept.count });
-        cut(c, e, (struct range){ 0, kept.index });
+        cut(&list, (struct range){ kept.index + kept.count, count - kept.index - kept.count });
+        cut(&list, (struct range){ 0, kept.index });
     }
-    tell_taken(c, key, emptied, "ltrim", EFFECT_SAME(c));
+    change_close(c, &list, count - kept.count, "ltrim", EFFECT_SAME(c));
 }
 
 /* ---- the table ---- */

@@ -17,10 +17,10 @@ MUST_CHECK static inline bool list_or_missing(struct call *c, const struct entry
 /* LEFT or RIGHT at argument `index`; else replies a syntax error. */
 MUST_CHECK bool list_read_end(struct call *c, size_t index, enum list_end *end);
 
-/* Replies with the element at that end, which is there, and takes it out. `e` may be gone after. */
-void list_pop_one(struct call *c, struct slice key, struct entry *e, enum list_end end, struct effect effect);
+/* Replies with the element at that end, which is there, takes it out and closes the list. */
+void list_pop_one(struct call *c, struct keyspace_change *list, enum list_end end, struct effect effect);
 /* The same for up to `count` elements, as an array. */
-void list_pop_many(struct call *c, struct slice key, struct entry *e, enum list_end end, size_t count,
+void list_pop_many(struct call *c, struct keyspace_change *list, enum list_end end, size_t count,
                    struct effect effect);
 
 /* The pop of one end as the journal knows it. */
@@ -33,8 +33,9 @@ struct list_move {
     struct slice from, to;
     enum list_end from_end, to_end;
 };
-/* Replies with it. `source` is the list of key `from`, from keyspace_write. */
-void list_move(struct call *c, const struct list_move *m, struct entry *source, struct effect effect);
+/* Replies with it. `source` is the list of key `from`, open and there. */
+void list_move(struct call *c, const struct list_move *m, struct keyspace_change *source,
+               struct effect effect);
 
 /* The arguments of LMPOP and BLMPOP, from the number of keys on. */
 struct list_mpop {

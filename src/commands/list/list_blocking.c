@@ -19,13 +19,14 @@ static void pop_or_wait(struct call *c, enum list_end end) {
     size_t keys = c->argc - 2;
     if (!read_timeout(c, c->argc - 1, &timeout_ms)) return;
     for (size_t i = 1; i <= keys; i++) {
+        struct keyspace_change list;
         struct slice key = c->argv[i];
-        struct entry *e = call_may_touch(c, i) ? keyspace_write(&c->view, key) : NULL;
-        if (!list_or_missing(c, e)) return;
-        if (!e) continue;
+        if (!call_may_touch(c, i)) continue;
+        if (!change_open(c, key, TYPE_LIST, &list)) return;
+        if (!list.entry) continue;
         reply_array(c->out, 2);
         reply_bulk(c->out, key);
-        list_pop_one(c, key, e, end, EFFECT(list_pop_name(end), key));
+        list_pop_one(c, &list, end, EFFECT(list_pop_name(end), key));
         return;
     }
     struct key_range range = { .first = 1, .count = keys, .only = TYPE_LIST };
@@ -52,11 +53,11 @@ static void cmd_blmpop(struct call *c) {
 static void move_or_wait(struct call *c, const struct list_move *m, size_t timeout, struct effect effect) {
     int64_t timeout_ms = 0;
     if (!read_timeout(c, timeout, &timeout_ms)) return;
-    struct entry *source = keyspace_write(&c->view, m->from);
-    if (!list_or_missing(c, source)) return;
+    struct keyspace_change source;
+    if (!change_open(c, m->from, TYPE_LIST, &source)) return;
     struct key_range range = { .first = 1, .count = 1, .needs_others = true, .only = TYPE_LIST };
-    if (source)
-        list_move(c, m, source, effect);
+    if (source.entry)
+        list_move(c, m, &source, effect);
     else if (c->origin->is_nested)
         reply_null(c->out); /* a null of another kind than the one after the timeout, as clients know it */
     else

@@ -84,6 +84,11 @@ bool change_open(struct call *c, struct slice key, enum value_type type, struct 
     return false;
 }
 
+void change_close_quietly(struct call *c, struct keyspace_change *change, const char *event) {
+    (void)keyspace_close(&c->view, change);
+    changed_times(c, change->key, 0, class_of_type[change->type], event, EFFECT_NONE);
+}
+
 void change_close(struct call *c, struct keyspace_change *change, size_t times, const char *event,
                   struct effect effect) {
     enum keyspace_closed closed = keyspace_close(&c->view, change);

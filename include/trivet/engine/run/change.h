@@ -26,13 +26,17 @@ struct effect {
 /* ---- collections ---- */
 
 /* Opens the collection at `key` to change it; false after replying that it is of another type. If the key is
- * not there (out->entry is NULL) the command may make a value. What is open must be closed. */
+ * not there (out->entry is NULL) the command may make a value. Then close it; if nothing was changed it may
+ * be left. */
 MUST_CHECK bool change_open(struct call *c, struct slice key, enum value_type type,
                             struct keyspace_change *out);
 /* Closes it and tells of `times` changes (0: of none) by the event of that name; a collection that lost its
  * last element tells "del" after it. */
 void change_close(struct call *c, struct keyspace_change *change, size_t times, const char *event,
                   struct effect effect);
+
+/* The same for the second key of one change (the target of a move): told of, but not counted nor journaled. */
+void change_close_quietly(struct call *c, struct keyspace_change *change, const char *event);
 
 /* The result of a command that stores one: `v`, which is taken over, goes in the place of whatever `key`
  * holds; if it is empty the key is deleted. */
