@@ -7,6 +7,7 @@
 #include "trivet/base/mem.h"
 #include "trivet/engine/client/blocking.h"
 #include "trivet/engine/client/pubsub.h"
+#include "trivet/engine/client/tracking.h"
 #include "trivet/engine/run/change.h"
 #include "trivet/engine/run/dispatch.h"
 #include "trivet/engine/settings/options.h"
@@ -15,6 +16,7 @@
 #include "trivet/engine/turn/workers.h"
 #include "trivet/keyspace/eviction.h"
 #include "trivet/keyspace/keyspace.h"
+#include "trivet/persist/journal_sink.h"
 #include "trivet/resp/parser.h"
 #include "trivet/server/setup.h"
 #include <setjmp.h>
@@ -32,10 +34,12 @@ struct loopback {
     char *postponed_text;
     int64_t due_ms; /* of its timer; 0: none */
     bool resumed;
+    enum dispatched dispatched; /* how the last command ended */
     struct text heard;
 };
 
 static struct loopback *all;
+static struct text journaled;
 
 static struct loopback *loopback_of(struct client *c) { return CONTAINER_OF(c, struct loopback, client); }
 
@@ -82,6 +86,7 @@ int loopback_stop(void **state) {
     eviction_thread_release();
     change_thread_release();
     pubsub_thread_release();
+    tracking_thread_release();
     reply_thread_release();
     bool ended = setup_end();
     mailbox_release(&worker_mailboxes[0]);
@@ -97,6 +102,35 @@ int loopback_empty(void **state) {
     assert_says(l, "FLUSHALL", "+OK");
     loopback_close(l);
     return 0;
+}
+
+/* ---- the journal ---- */
+
+void loopback_keep_journal(bool on) {
+    journal_on = on;
+    journal_restart();
+    text_release(&journaled);
+    journaled = (struct text){ 0 };
+}
+
+static void append_words(const struct node *n) {
+    for (size_t i = 0; i < n->count; i++)
+        text_printf(&journaled, "%s%s", i ? " " : "", text_str(&n->items[i]->bytes));
+}
+
+const char *loopback_journal(void) {
+    struct buf wire = { 0 };
+    journal_swap(&wire);
+    text_clear(&journaled);
+    for (size_t at = 0, used; at < wire.len; at += used) {
+        struct node *n;
+        assert_int_equal(node_parse(slice_make(wire.ptr + at, wire.len - at), &n, &used), NODE_READY);
+        if (at > 0) text_append_str(&journaled, "\n");
+        append_words(n);
+        node_free(n);
+    }
+    buf_release(&wire);
+    return text_str(&journaled);
 }
 
 /* ---- a client ---- */
@@ -132,6 +166,7 @@ struct client *loopback_client(struct loopback *l) {
     return &l->client;
 }
 bool loopback_is_closing(const struct loopback *l) { return l->client.flags & CLIENT_CLOSING; }
+enum dispatched loopback_dispatched(const struct loopback *l) { return l->dispatched; }
 
 /* Runs the command; true if it is to be run again later. */
 static bool run(struct loopback *l, struct slice *argv, size_t argc) {
@@ -139,9 +174,9 @@ static bool run(struct loopback *l, struct slice *argv, size_t argc) {
     struct prepared p = { 0 };
     dispatch_prepare(argv, argc, &p);
     dispatch_prefetch(&l->client, &p, 1);
-    enum dispatched d = dispatch_run(&l->client, &args, &p);
+    l->dispatched = dispatch_run(&l->client, &args, &p);
     prepared_release(&p);
-    return d == DISPATCH_POSTPONED;
+    return l->dispatched == DISPATCH_POSTPONED;
 }
 
 static void run_postponed(struct loopback *l) {
@@ -165,7 +200,9 @@ void loopback_turn(void) {
         l->resumed = false;
         if (l->postponed) run_postponed(l);
     }
-    mailbox_drain(&worker_mailboxes[0]);
+    tracking_turn_ends();
+    /* Letters may post letters: an invalidation that is redirected, and finds nobody, takes three. */
+    while (mailbox_drain(&worker_mailboxes[0]) > 0) tracking_turn_ends();
 }
 
 void loopback_advance(int64_t ms) {

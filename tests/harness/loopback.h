@@ -7,6 +7,7 @@
 #define TESTS_HARNESS_LOOPBACK_H
 
 #include "trivet/engine/client/client.h"
+#include "trivet/engine/run/dispatch.h"
 
 struct loopback;
 
@@ -36,5 +37,13 @@ void loopback_turn(void);
 void loopback_advance(int64_t ms);
 /* The client is to be closed at the end of the turn. */
 bool loopback_is_closing(const struct loopback *l);
+/* How the last command it was asked to run ended. */
+enum dispatched loopback_dispatched(const struct loopback *l);
+
+/* From now on, or not any more, effects go to a journal that nobody but the test reads. */
+void loopback_keep_journal(bool on);
+/* What was appended since the last look: a line for each command, in plain words. Valid until the next call.
+ */
+const char *loopback_journal(void);
 
 #endif

@@ -6,7 +6,7 @@
  * A SELECT goes before an effect whose database is not the journal's current one.
  *
  * Offsets count bytes appended since the process started. Thread: append under the locks of the keys
- * concerned; commit with no lock and no gate held. */
+ * concerned, or with the gate closed. Getting them to the disk is a sink's business (aof_commit). */
 #ifndef TRIVET_PERSIST_JOURNAL_H
 #define TRIVET_PERSIST_JOURNAL_H
 

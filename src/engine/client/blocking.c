@@ -3,6 +3,7 @@
 #include "trivet/base/mem.h"
 #include "trivet/base/number.h"
 #include "trivet/engine/client/pause.h"
+#include "trivet/engine/turn/locks.h"
 #include "trivet/engine/turn/turn.h"
 #include "waiting.h"
 #include <math.h>
@@ -24,7 +25,8 @@ static atomic_size_t blocked_clients, blocked_with_timeout;
 
 static void begin(struct call *call, int64_t timeout_ms, struct blocked b) {
     struct client *c = call->client;
-    assert(!c->blocked && call->origin->may_wait);
+    assert(!c->blocked && call->origin->may_wait && timeout_ms >= 0);
+    assert(!(c->flags & (CLIENT_BLOCKED | CLIENT_POSTPONED | CLIENT_INTERNAL)));
     b.has_timeout = timeout_ms > 0;
     b.muted = call->out->muted;
     b.request_bytes = call->request_bytes;
@@ -54,13 +56,16 @@ void blocking_has_begun(const struct call *call) {
 
 /* Out of the waiting state; what the wait was about is the caller's from now on. */
 static struct blocked leave(struct client *c) {
+    assert(c->blocked && (c->flags & CLIENT_BLOCKED));
     struct blocked b = *c->blocked;
     mem_free(c->blocked);
     c->blocked = NULL;
     c->flags &= ~(uint32_t)CLIENT_BLOCKED;
-    atomic_fetch_sub_explicit(&blocked_clients, 1, memory_order_relaxed);
+    size_t blocked = atomic_fetch_sub_explicit(&blocked_clients, 1, memory_order_relaxed);
+    assert(blocked > 0);
     if (b.has_timeout) {
-        atomic_fetch_sub_explicit(&blocked_with_timeout, 1, memory_order_relaxed);
+        size_t timed = atomic_fetch_sub_explicit(&blocked_with_timeout, 1, memory_order_relaxed);
+        assert(timed > 0);
         client_hooks.timer(c, -1);
     }
     return b;
@@ -92,7 +97,9 @@ static void finish(struct client *c, struct blocked *b, struct reply *from, uint
 }
 
 bool blocking_finish(struct client *c, enum unblock_reason reason) {
+    assert(!(c->flags & CLIENT_BLOCKED) == !c->blocked);
     if (!c->blocked) return false;
+    assert(c->worker == thread_worker_index);
     /* Somebody was faster: the reply is in a letter to this worker. */
     if (c->blocked->waiting && !waiting_withdraw(c->blocked->waiting)) return false;
     struct blocked b = leave(c);
@@ -107,11 +114,13 @@ bool blocking_finish(struct client *c, enum unblock_reason reason) {
 }
 
 bool blocking_cancel(struct client *c) {
+    assert(c->worker == thread_worker_index || exclusive_is_mine());
     return c->blocked && (!c->blocked->waiting || waiting_cancel(c->blocked->waiting));
 }
 
 void blocking_served(struct client *c, struct reply *reply, int64_t ns) {
     uint64_t bytes = reply->total;
+    assert(c->worker == thread_worker_index && c->blocked->waiting);
     waiting_withdraw(c->blocked->waiting);
     struct blocked b = leave(c);
     b.ns += ns;
@@ -188,6 +197,7 @@ bool blocking_parse_ms(struct call *c, struct slice text, int64_t *timeout_ms) {
 
 void blocking_forget(struct client *c) {
     pause_forget(c);
+    assert(!(c->flags & CLIENT_BLOCKED) == !c->blocked);
     if (!c->blocked) return;
     if (c->blocked->waiting) waiting_withdraw(c->blocked->waiting);
     struct blocked b = leave(c);

@@ -52,6 +52,7 @@ static bool waits_for_absence(const struct waiting *w) { return w->only == TYPE_
 /* ---- beginning ---- */
 
 static void link_in(struct waiting *w, struct waiting_link *l) {
+    assert(!l->on && l->of == w);
     struct interest *i = interest_make(l->shard, w->db, w->kept->argv[l->argument]);
     if (!i->first_waiting) atomic_fetch_add_explicit(&key_count, 1, memory_order_relaxed);
     l->on = i;
@@ -70,15 +71,25 @@ static void link_in(struct waiting *w, struct waiting_link *l) {
 static void link_out(struct waiting_link *l) {
     struct interest *i = l->on;
     if (!i) return;
+    assert(l->previous ? l->previous->next == l : i->first_waiting == l);
+    assert(l->next ? l->next->previous == l : i->last_waiting == l);
     if (l->previous) l->previous->next = l->next;
     if (l->next) l->next->previous = l->previous;
     if (i->first_waiting == l) i->first_waiting = l->next;
     if (i->last_waiting == l) i->last_waiting = l->previous;
     l->on = NULL;
-    if (l->of->needs_others) shards[l->shard].interests->exclusive_waiters--;
-    if (waits_for_absence(l->of) && --i->absence_waiters == 0)
-        atomic_fetch_sub_explicit(&absence_key_count, 1, memory_order_relaxed);
-    if (!i->first_waiting) atomic_fetch_sub_explicit(&key_count, 1, memory_order_relaxed);
+    if (l->of->needs_others) {
+        assert(shards[l->shard].interests->exclusive_waiters > 0);
+        shards[l->shard].interests->exclusive_waiters--;
+    }
+    if (waits_for_absence(l->of)) {
+        assert(i->absence_waiters > 0);
+        if (--i->absence_waiters == 0) atomic_fetch_sub_explicit(&absence_key_count, 1, memory_order_relaxed);
+    }
+    if (!i->first_waiting) {
+        size_t keys = atomic_fetch_sub_explicit(&key_count, 1, memory_order_relaxed);
+        assert(keys > 0);
+    }
     interest_drop(i);
 }
 
@@ -101,6 +112,7 @@ void blocking_on_keys(struct call *c, struct key_range keys, int64_t timeout_ms,
         reply_nothing(c->out, null);
         return;
     }
+    assert(keys.first > 0 && keys.count > 0 && keys.first + keys.count <= c->argc);
     struct waiting *w = mem_alloc_zero(sizeof *w + keys.count * sizeof w->links[0]);
     w->client_id = c->client->id;
     w->worker = c->client->worker;
@@ -121,11 +133,15 @@ void blocking_on_keys(struct call *c, struct key_range keys, int64_t timeout_ms,
     for (size_t i = 0; i < keys.count; i++) link_in(w, &w->links[i]);
 }
 
-void waiting_set_command(struct waiting *w, const struct kept *kept) { w->kept = kept; }
+void waiting_set_command(struct waiting *w, const struct kept *kept) {
+    assert(!w->kept);
+    w->kept = kept;
+}
 
 size_t waiting_memory(const struct waiting *w) { return sizeof *w + w->link_count * sizeof w->links[0]; }
 
 bool call_may_touch(const struct call *c, size_t index) {
+    assert(index < c->argc);
     return !c->origin->waits_already || slice_equal(c->argv[index], c->argv[c->ready_key]);
 }
 
@@ -148,7 +164,10 @@ bool waiting_cancel(struct waiting *w) {
     return atomic_compare_exchange_strong(&w->state, &state, CANCELLED) || state == CANCELLED;
 }
 
-void waiting_free(struct waiting *w) { mem_free(w); }
+void waiting_free(struct waiting *w) {
+    for (size_t i = 0; i < w->link_count; i++) assert(!w->links[i].on);
+    mem_free(w);
+}
 
 /* ---- serving ---- */
 
@@ -182,6 +201,7 @@ bool blocking_has_work(void) { return work.count > 0 || work.served; }
 void blocking_key_changed(struct shard *s, uint32_t db, struct slice key) {
     struct interest *i = interest_find(s, db, key);
     if (!i || !i->first_waiting) return;
+    assert(&shards[i->shard] == s);
     for (size_t r = work.next; r < work.count; r++)
         if (work.ready[r].db == db && slice_equal(buf_slice(&work.ready[r].key), key)) return;
     if (work.count == work.room) {
@@ -206,6 +226,7 @@ static void note_if_concerned(void *arg, struct interest *i) {
 }
 
 void blocking_databases_changed(uint32_t db, uint32_t other) {
+    assert(exclusive_is_mine());
     if (blocking_keys_count() == 0) return;
     for (uint32_t i = 0; i < SHARD_COUNT; i++) {
         struct database_change change = { &shards[i], db, other };
@@ -236,6 +257,7 @@ static bool claim(struct waiting *w) {
 /* Runs its command again. Returns the reply, or NULL if it still has none. The client itself is another
  * worker's: a stand-in has what a command may ask of it. */
 static struct served *run_again(const struct waiting *w, size_t argument, int64_t now_ms) {
+    assert(argument > 0 && argument < w->kept->argc);
     struct served *out = mem_alloc_zero(sizeof *out);
     struct client stand_in = {
         .flags = CLIENT_INTERNAL, .db = w->db, .authenticated = true, .user = w->user, .fd = -1
@@ -300,6 +322,7 @@ static void serve_key(const struct ready *r, int64_t now_ms) {
 }
 
 void blocking_serve(void) {
+    assert(work.next == 0);           /* serving does not begin while it is under way */
     int64_t now_ms = clock_wall_ms(); /* what expired since the command began serves nobody */
     /* Serving may change further keys (BLMOVE's destination), which are appended. */
     while (work.next < work.count) {
@@ -312,6 +335,7 @@ void blocking_serve(void) {
 
 static void arrive(struct letter *self) {
     struct served *s = CONTAINER_OF(self, struct served, letter);
+    assert(s->worker == worker_self());
     struct client *c = client_find_here(s->client_id);
     if (c && c->blocked) {
         if (s->journal_offset > c->journal_offset) c->journal_offset = s->journal_offset;
@@ -322,6 +346,7 @@ static void arrive(struct letter *self) {
 }
 
 void blocking_deliver(uint64_t journal_offset) {
+    assert(work.count == 0);
     while (work.served) {
         struct served *s = work.served;
         work.served = s->next;

@@ -8,6 +8,7 @@
 #include "trivet/engine/client/pubsub.h"
 #include "trivet/engine/client/tracking.h"
 #include "trivet/engine/client/transaction.h"
+#include "trivet/engine/turn/locks.h"
 #include "trivet/engine/turn/turn.h"
 #include "trivet/engine/turn/workers.h"
 #include "trivet/types/structures/table.h"
@@ -32,6 +33,7 @@ static const struct table_ops client_table_ops = { .key = client_id_key };
 static uint64_t id_hash(uint64_t id) { return hash_bytes(slice_make(&id, sizeof id)); }
 
 void client_init(struct client *c, uint32_t flags) {
+    assert(!c->transaction && !c->subscriptions && !c->tracking && !c->blocked);
     c->id = flags & CLIENT_INTERNAL ? 0 : atomic_fetch_add_explicit(&next_id, 1, memory_order_relaxed);
     c->worker = worker_self();
     c->flags = flags;
@@ -40,6 +42,7 @@ void client_init(struct client *c, uint32_t flags) {
     c->created_ms = c->active_ms = turn_now_ms;
     reply_init(&c->reply, 2);
     if (flags & CLIENT_INTERNAL) return;
+    assert(c->worker >= 0 && c->worker < thread_worker_count);
     struct roster *r = &rosters[c->worker];
     if (!r->by_id.ops) table_init(&r->by_id, &client_table_ops);
     table_insert(&r->by_id, c, id_hash(c->id));
@@ -52,21 +55,27 @@ void client_init(struct client *c, uint32_t flags) {
 
 static void leave_roster(struct client *c) {
     struct roster *r = &rosters[c->worker];
+    assert(c->previous ? c->previous->next == c : r->first == c);
     table_remove_item(&r->by_id, c, id_hash(c->id));
     if (c->previous) c->previous->next = c->next;
     if (c->next) c->next->previous = c->previous;
     if (r->first == c) r->first = c->next;
-    atomic_fetch_sub_explicit(&total, 1, memory_order_relaxed);
+    size_t clients = atomic_fetch_sub_explicit(&total, 1, memory_order_relaxed);
+    assert(clients > 0);
     if (!r->first) table_release(&r->by_id, NULL);
 }
 
 /* What a client takes part in, beyond its own conversation. */
+#define TAKES_PART                                                                                    \
+    (CLIENT_IN_MULTI | CLIENT_MULTI_BROKEN | CLIENT_MONITORING | CLIENT_SUBSCRIBED | CLIENT_BLOCKED | \
+     CLIENT_POSTPONED | CLIENT_TRACKING)
 static void leave_everything(struct client *c) {
     blocking_forget(c);
     transaction_release(c);
     pubsub_leave_all(c);
     tracking_stop(c);
     monitor_stop(c);
+    assert(!(c->flags & TAKES_PART));
 }
 
 void client_release(struct client *c) {
@@ -171,6 +180,7 @@ void client_set_text(char **field, struct slice text) {
 }
 
 struct client *client_first(int worker) {
+    assert(worker == worker_self() || exclusive_is_mine());
     return rosters[worker].first;
 }
 
@@ -184,6 +194,7 @@ struct client *client_find_here(uint64_t id) {
 }
 
 struct client *client_find_anywhere(uint64_t id) {
+    assert(exclusive_is_mine());
     for (int worker = 0; worker < thread_worker_count; worker++) {
         struct client *c = find_on(worker, id);
         if (c) return c;

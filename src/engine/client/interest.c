@@ -32,6 +32,7 @@ struct interest *interest_find(const struct shard *s, uint32_t db, struct slice 
 }
 
 struct interest *interest_make(uint32_t shard, uint32_t db, struct slice key) {
+    assert(shard < SHARD_COUNT);
     struct shard *s = &shards[shard];
     struct interest *i = interest_find(s, db, key);
     if (i) return i;
@@ -50,11 +51,13 @@ struct interest *interest_make(uint32_t shard, uint32_t db, struct slice key) {
 }
 
 void interest_drop(struct interest *i) {
+    assert(!i->first_waiting == !i->last_waiting);
     if (i->watchers || i->first_waiting) return;
     struct shard *s = &shards[i->shard];
     table_remove_item(&s->interests->keys, i, i->hash);
     mem_free(i);
     if (table_count(&s->interests->keys) > 0) return;
+    assert(s->interests->exclusive_waiters == 0);
     table_release(&s->interests->keys, NULL);
     mem_free(s->interests);
     s->interests = NULL;

@@ -21,6 +21,7 @@ static atomic_size_t total;
 
 void monitor_start(struct client *c) {
     if (c->flags & CLIENT_MONITORING) return;
+    assert(c->worker == worker_self() && !(c->flags & CLIENT_INTERNAL));
     struct watchpost *w = &watchposts[c->worker];
     size_t count = atomic_load_explicit(&w->count, memory_order_relaxed);
     if (count == w->room) {
@@ -39,7 +40,8 @@ void monitor_stop(struct client *c) {
     c->flags &= ~(uint32_t)CLIENT_MONITORING;
     struct watchpost *w = &watchposts[c->worker];
     size_t count = atomic_load_explicit(&w->count, memory_order_relaxed), i = 0;
-    while (w->at[i] != c) i++;
+    while (i < count && w->at[i] != c) i++;
+    assert(i < count);
     w->at[i] = w->at[--count];
     atomic_store_explicit(&w->count, count, memory_order_relaxed);
     if (count == 0) {
@@ -119,6 +121,7 @@ static void show_line(struct letter *self) {
 
 void monitor_feed(const struct client *c, const struct command *command, const struct slice *argv,
                   size_t argc, int64_t now_us) {
+    assert(argc > 0);
     if (command->flags & (SKIP_MONITOR | ADMIN)) return;
     struct blob *line = line_of(c, command, argv, argc, now_us);
     for (int worker = 0; worker < thread_worker_count; worker++) {

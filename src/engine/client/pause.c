@@ -3,6 +3,7 @@
 #include "trivet/base/clock.h"
 #include "trivet/base/mem.h"
 #include "trivet/engine/client/transaction.h"
+#include "trivet/engine/turn/locks.h"
 #include "trivet/engine/turn/workers.h"
 
 /* In microseconds: a pause that is counted in whole milliseconds would end up to one of them early. */
@@ -24,6 +25,7 @@ static int64_t instant_after_us(int64_t for_ms) {
 }
 
 void pause_begin(enum pause_mode wanted, int64_t for_ms) {
+    assert(exclusive_is_mine() && wanted != PAUSE_OFF && for_ms >= 0);
     enum pause_mode old = pause_mode_now(clock_wall_ms());
     int64_t until_us = instant_after_us(for_ms);
     mode = old > wanted ? old : wanted;
@@ -37,6 +39,7 @@ static void check_letter(struct letter *self) {
 }
 
 void pause_end(void) {
+    assert(exclusive_is_mine());
     mode = PAUSE_OFF;
     obstacle_set(OBSTACLE_PAUSE, false);
     for (int i = 0; i < thread_worker_count; i++) {
@@ -67,6 +70,7 @@ bool pause_holds(const struct client *c, const struct command *command, int64_t 
 
 void pause_postpone(const struct call *call) {
     struct client *c = call->client;
+    assert(!(c->flags & (CLIENT_POSTPONED | CLIENT_BLOCKED | CLIENT_INTERNAL)));
     c->flags |= CLIENT_POSTPONED;
     c->last_command = call->command;
     c->held_arguments = 0;
@@ -84,7 +88,8 @@ void pause_forget(struct client *c) {
     if (!(c->flags & CLIENT_POSTPONED)) return;
     c->flags &= ~(uint32_t)CLIENT_POSTPONED;
     c->held_input = c->held_arguments = 0;
-    atomic_fetch_sub_explicit(&postponed_total, 1, memory_order_relaxed);
+    size_t before = atomic_fetch_sub_explicit(&postponed_total, 1, memory_order_relaxed);
+    assert(before > 0);
 }
 
 void pause_check(int64_t now_ms) {

@@ -14,6 +14,7 @@
 #include "trivet/base/hashing.h"
 #include "trivet/base/lock.h"
 #include "trivet/base/mem.h"
+#include "trivet/engine/turn/locks.h"
 #include "trivet/engine/turn/workers.h"
 #include "trivet/types/structures/table.h"
 #include <stdio.h>
@@ -113,7 +114,9 @@ static struct name *name_ref(struct name *n) {
 }
 
 static void name_unref(struct name *n) {
-    if (atomic_fetch_sub_explicit(&n->references, 1, memory_order_acq_rel) == 1) mem_free(n);
+    unsigned before = atomic_fetch_sub_explicit(&n->references, 1, memory_order_acq_rel);
+    assert(before > 0);
+    if (before == 1) mem_free(n);
 }
 
 static void note_name_count(enum pubsub_kind kind) {
@@ -139,8 +142,10 @@ static struct name *name_join(enum pubsub_kind kind, struct slice text, uint64_t
 
 static void name_leave(struct name *n, int worker, bool audience_is_gone) {
     lock_take(&registry_lock);
+    assert(n->subscribers > 0 && (n->workers >> worker & 1));
     if (audience_is_gone) n->workers &= ~((uint64_t)1 << worker);
     if (--n->subscribers == 0) {
+        assert(n->workers == 0);
         table_remove_item(&registry[n->kind], n, n->hash);
         note_name_count(n->kind);
         name_unref(n);
@@ -151,6 +156,7 @@ static void name_leave(struct name *n, int worker, bool audience_is_gone) {
 /* ---- subscriptions of a client ---- */
 
 static struct subscriptions *subscriptions_of(struct client *c) {
+    assert(!(c->flags & CLIENT_SUBSCRIBED) == !c->subscriptions);
     if (c->subscriptions) return c->subscriptions;
     c->subscriptions = mem_alloc_zero(sizeof *c->subscriptions);
     for (int kind = 0; kind < PUBSUB_KINDS; kind++)
@@ -168,7 +174,8 @@ static void release_if_none(struct client *c) {
     mem_free(s);
     c->subscriptions = NULL;
     c->flags &= ~(uint32_t)CLIENT_SUBSCRIBED;
-    atomic_fetch_sub_explicit(&client_total, 1, memory_order_relaxed);
+    size_t clients = atomic_fetch_sub_explicit(&client_total, 1, memory_order_relaxed);
+    assert(clients > 0);
 }
 
 static void join(struct client *c, enum pubsub_kind kind, struct slice text, uint64_t hash) {
@@ -193,6 +200,7 @@ static void leave(struct subscription *s) {
     struct client *c = s->client;
     struct audience *a = s->audience;
     struct name *n = a->name;
+    assert(s->previous ? s->previous->next == s : a->first == s);
     table_remove_item(&c->subscriptions->of[n->kind], s, n->hash);
     if (s->previous) s->previous->next = s->next;
     if (s->next) s->next->previous = s->previous;
@@ -237,6 +245,7 @@ static void confirm(struct client *c, enum pubsub_kind kind, bool joined, const 
 }
 
 void pubsub_subscribe(struct client *c, enum pubsub_kind kind, struct slice name) {
+    assert(kind < PUBSUB_KINDS && (c->worker == worker_self() || exclusive_is_mine()));
     struct subscriptions *s = subscriptions_of(c);
     uint64_t hash = hash_bytes(name);
     if (!table_find(&s->of[kind], name, hash)) join(c, kind, name, hash);
@@ -244,6 +253,7 @@ void pubsub_subscribe(struct client *c, enum pubsub_kind kind, struct slice name
 }
 
 void pubsub_unsubscribe(struct client *c, enum pubsub_kind kind, struct slice name) {
+    assert(kind < PUBSUB_KINDS && (c->worker == worker_self() || exclusive_is_mine()));
     struct subscription *s = NULL;
     if (c->subscriptions) s = table_find(&c->subscriptions->of[kind], name, hash_bytes(name));
     if (s) {
@@ -359,6 +369,7 @@ static bool enqueue(int worker, const struct matches *m, struct blob *tail) NEED
     *d = (struct delivery){ .tail = blob_ref(tail), .number = last_number };
     for (size_t i = 0; i < m->count; i++)
         if (m->names[i]->workers >> worker & 1) d->names[d->count++] = name_ref(m->names[i]);
+    assert(d->count > 0);
     if (st->first)
         st->last->next = d;
     else
@@ -450,6 +461,7 @@ static void deliver_to(const struct audience *a, const struct delivery *d) {
 static void deliver_waiting(struct station *st, bool from_letter) {
     lock_take(&registry_lock);
     struct delivery *d = st->first;
+    assert(!st->first == !st->last);
     st->first = st->last = NULL;
     if (from_letter) st->called = false;
     lock_drop(&registry_lock);

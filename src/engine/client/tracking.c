@@ -18,6 +18,7 @@
 #include "trivet/base/random.h"
 #include "trivet/engine/command/registry.h"
 #include "trivet/engine/settings/options.h"
+#include "trivet/engine/turn/locks.h"
 #include "trivet/engine/turn/workers.h"
 #include "trivet/types/structures/table.h"
 
@@ -71,7 +72,10 @@ static const struct table_ops tracked_ops = { .key = tracked_key_text };
 
 /* ---- readers ---- */
 
-static uint64_t reader_of(const struct client *c) { return (uint64_t)c->worker << WORKER_SHIFT | c->id; }
+static uint64_t reader_of(const struct client *c) {
+    assert(c->id > 0 && c->id >> WORKER_SHIFT == 0);
+    return (uint64_t)c->worker << WORKER_SHIFT | c->id;
+}
 static int reader_worker(uint64_t reader) { return (int)(reader >> WORKER_SHIFT); }
 static uint64_t reader_id(uint64_t reader) { return reader & (((uint64_t)1 << WORKER_SHIFT) - 1); }
 
@@ -123,6 +127,7 @@ static void tracked_key_free(void *item) {
 
 /* Is it on, and in the mode that the notice was made for? */
 static bool wants(const struct client *c, bool broadcast) {
+    assert(!(c->flags & CLIENT_TRACKING) == !c->tracking);
     return (c->flags & CLIENT_TRACKING) && c->tracking->options.broadcast == broadcast;
 }
 
@@ -218,6 +223,7 @@ static void notice_free(struct notice *n) {
 
 static void open_notice(struct letter *self) {
     struct notice *n = CONTAINER_OF(self, struct notice, letter);
+    assert(n->count > 0 && reader_worker(n->readers[0]) == worker_self());
     for (size_t i = 0; i < n->count; i++) {
         struct client *c = client_find_here(reader_id(n->readers[i]));
         if (c && wants(c, n->broadcast)) tell(c, n->keys);
@@ -426,6 +432,7 @@ void tracking_thread_release(void) {
 
 static struct tracked_key *take_out(struct tracked_key *k, uint64_t hash) NEEDS(table_lock) {
     table_remove_item(tracked, k, hash);
+    assert(items >= k->readers.count);
     items -= k->readers.count;
     return k;
 }
@@ -533,6 +540,7 @@ static void open_all_invalid(struct letter *self) {
 }
 
 void tracking_invalidate_all(void) {
+    assert(exclusive_is_mine());
     lock_take(&table_lock);
     struct table *old = forget_keys();
     lock_drop(&table_lock);
@@ -594,6 +602,8 @@ static void add_prefix(struct client *c, struct slice text) {
 /* ---- on and off ---- */
 
 void tracking_start(struct client *c, const struct tracking_options *wanted) {
+    assert(exclusive_is_mine() && !(c->flags & CLIENT_INTERNAL));
+    assert(!(wanted->opt_in && wanted->opt_out) && (wanted->broadcast || wanted->prefix_count == 0));
     if (!c->tracking) {
         c->tracking = mem_alloc_zero(sizeof *c->tracking);
         atomic_fetch_add_explicit(&tracking_clients, 1, memory_order_relaxed);
@@ -611,6 +621,7 @@ void tracking_start(struct client *c, const struct tracking_options *wanted) {
 void tracking_stop(struct client *c) {
     struct tracking *t = c->tracking;
     if (!t) return;
+    assert(c->flags & CLIENT_TRACKING);
     lock_take(&table_lock);
     for (size_t i = 0; i < t->prefix_count; i++) leave_prefix(t->prefixes[i], reader_of(c));
     /* Keys stay remembered for a client that is gone until they change; with nobody left, all go now. */

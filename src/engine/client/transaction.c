@@ -33,6 +33,7 @@ static struct transaction *transaction_of(struct client *c) {
 /* ---- the queue ---- */
 
 void transaction_begin(struct client *c) {
+    assert(!(c->flags & CLIENT_IN_MULTI) && transaction_length(c) == 0);
     transaction_of(c);
     c->flags |= CLIENT_IN_MULTI;
 }
@@ -63,6 +64,8 @@ uint32_t transaction_flags(const struct client *c) { return c->transaction ? c->
 bool transaction_is_exclusive(const struct client *c) { return c->transaction && c->transaction->exclusive; }
 
 void transaction_end(struct client *c) {
+    assert((c->flags & CLIENT_IN_MULTI) || !(c->flags & CLIENT_MULTI_BROKEN));
+    assert((c->flags & CLIENT_IN_MULTI) || transaction_length(c) == 0);
     c->flags &= ~(uint32_t)(CLIENT_IN_MULTI | CLIENT_MULTI_BROKEN);
     struct transaction *t = c->transaction;
     if (!t) return;
@@ -89,6 +92,7 @@ void transaction_watch(struct call *call, struct slice key) {
     keyspace_peek(&call->view, key);
     struct interest *w = interest_make(keyspace_shard(&call->view, key), call->view.db, key);
     if (is_watching(t, w)) return;
+    assert(!(call->client->flags & (CLIENT_IN_MULTI | CLIENT_INTERNAL)));
     if (!w->watchers) atomic_fetch_add_explicit(&watched_keys, 1, memory_order_relaxed);
     struct watcher *one = mem_alloc(sizeof *one);
     *one = (struct watcher){ .client = call->client, .on = w, .next = w->watchers };
@@ -104,11 +108,15 @@ void transaction_watch(struct call *call, struct slice key) {
 
 static void watcher_free(struct watcher *one) {
     struct interest *w = one->on;
+    assert(one->previous ? one->previous->next == one : w->watchers == one);
     if (one->previous) one->previous->next = one->next;
     if (one->next) one->next->previous = one->previous;
     if (w->watchers == one) w->watchers = one->next;
     mem_free(one);
-    if (!w->watchers) atomic_fetch_sub_explicit(&watched_keys, 1, memory_order_relaxed);
+    if (!w->watchers) {
+        size_t keys = atomic_fetch_sub_explicit(&watched_keys, 1, memory_order_relaxed);
+        assert(keys > 0);
+    }
     interest_drop(w);
 }
 
@@ -127,7 +135,8 @@ void transaction_unwatch(struct client *c, const struct shard_set *locked) {
             if (lock) shard_unlock(&shards[shard]);
         }
         t->watcher_count = 0;
-        atomic_fetch_sub_explicit(&watching_clients, 1, memory_order_relaxed);
+        size_t clients = atomic_fetch_sub_explicit(&watching_clients, 1, memory_order_relaxed);
+        assert(clients > 0);
     }
     atomic_store_explicit(&c->watch_broken, false, memory_order_relaxed);
 }
@@ -142,6 +151,7 @@ bool transaction_is_broken(const struct client *c) {
 
 bool transaction_must_fail(struct call *call) {
     struct transaction *t = call->client->transaction;
+    assert(call->client->flags & CLIENT_IN_MULTI);
     for (size_t i = 0; t && i < t->watcher_count; i++) {
         /* Looking at the key lets it expire, which touches its watchers: us. */
         struct keyspace_view view = call->view;
@@ -153,6 +163,7 @@ bool transaction_must_fail(struct call *call) {
 
 void transaction_shards(const struct client *c, struct shard_set *out) {
     const struct transaction *t = c->transaction;
+    assert(t || !(c->flags & CLIENT_IN_MULTI));
     if (!t) return;
     for (size_t i = 0; i < t->watcher_count; i++) shard_set_add(out, t->watchers[i]->on->shard);
     for (size_t i = 0; i < t->count; i++) {
@@ -196,6 +207,7 @@ static void touch_if_there(void *arg, struct interest *w) {
 }
 
 void transaction_touch_database(const struct keyspace_view *view, uint32_t db, uint32_t other) {
+    assert(exclusive_is_mine());
     if (transaction_watched_keys() == 0) return;
     struct database_touch t = { *view, db, other };
     for (uint32_t i = 0; i < SHARD_COUNT; i++) interest_each(&shards[i], touch_if_there, &t);

@@ -8,6 +8,7 @@ const struct origin origin_waiter = { .waits_already = true, .has_locks = true }
 const struct origin origin_journal = { .is_replay = true };
 
 struct blob *call_take_blob(struct call *c, size_t index) {
+    assert(index < c->argc);
     if (!c->blobs || !c->blobs[index]) return NULL;
     struct blob *b = c->blobs[index];
     if (b->len != c->argv[index].len || b->room > b->len + b->len / 8 + 64) return NULL;

@@ -31,6 +31,7 @@ void command_keys_resolve(struct command_keys *keys, const struct command *comma
         make_room(keys, found.count);
         for (size_t i = 0; i < found.count; i++) {
             const struct key_position *p = &found.at[i];
+            assert(p->index > 0 && p->index < argc);
             keys->at[i] = keyref_of(argv[p->index]);
             keys->at[i].access = p->flags;
             keys->at[i].argument = (uint32_t)p->index;

@@ -14,6 +14,7 @@ static struct blob **share_blobs(const struct call *call) {
 static bool is_shared(const struct kept *k, size_t i) { return k->blobs && k->blobs[i]; }
 
 struct kept *kept_new(const struct call *call) {
+    assert(call->command && call->argc > 0);
     struct kept *k = mem_alloc_zero(sizeof *k);
     k->command = call->command;
     k->argc = call->argc;

@@ -30,6 +30,7 @@ void key_positions_release(struct key_positions *p) {
 /* Where a spec's keys begin; 0 if its keyword is not there. */
 static size_t spec_begin(const struct key_spec *k, const struct slice *argv, size_t argc) {
     if (k->begin == BEGIN_INDEX) return (size_t)k->index;
+    assert(k->index != 0 && k->keyword);
     bool backwards = k->index < 0;
     size_t at = backwards ? argc - (size_t)-k->index : (size_t)k->index;
     struct slice word = slice_of(k->keyword);
@@ -39,6 +40,7 @@ static size_t spec_begin(const struct key_spec *k, const struct slice *argv, siz
 }
 
 static bool add_range(const struct key_spec *k, size_t begin, size_t argc, struct key_positions *out) {
+    assert(k->step > 0);
     size_t end; /* one past the last possible key */
     if (k->last >= 0)
         end = begin + (size_t)k->last + 1;
@@ -53,6 +55,7 @@ static bool add_range(const struct key_spec *k, size_t begin, size_t argc, struc
 
 static bool add_counted(const struct key_spec *k, size_t begin, const struct slice *argv, size_t argc,
                         struct key_positions *out) {
+    assert(k->step > 0 && k->first_key > 0);
     size_t number_at = begin + (size_t)k->keynum_index, first = begin + (size_t)k->first_key;
     int64_t count;
     if (number_at >= argc || !int64_parse(argv[number_at], &count) || count < 0) return false;

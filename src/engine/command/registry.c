@@ -75,6 +75,8 @@ static uint32_t simple_key_of(const struct command *c) {
 
 static void complete(struct command *c, const struct command *row, const char *group,
                      const struct command *parent) {
+    assert(row->arity != 0);
+    assert(!parent || !row->subcommands);
     *c = *row;
     c->group = group;
     c->parent = parent;
@@ -95,6 +97,7 @@ static void complete(struct command *c, const struct command *row, const char *g
 static void add_children(struct command *parent, const char *group) {
     uint32_t count = 0;
     while (parent->subcommands[count].name) count++;
+    assert(count > 0);
     parent->children = mem_alloc_zero(count * sizeof *parent->children);
     parent->child_count = count;
     for (uint32_t i = 0; i < count; i++)
@@ -155,6 +158,7 @@ static void make_empty(struct command *c) {
 }
 
 static void remove_at(size_t index) {
+    assert(index < command_count);
     struct command *c = in_order[index];
     table_remove_item(&by_name, c, hash_bytes(command_key(c)));
     memmove(in_order + index, in_order + index + 1, (--command_count - index) * sizeof(struct command *));
@@ -228,5 +232,11 @@ const struct command *registry_resolve(const struct slice *argv, size_t argc,
 
 size_t registry_count(void) { return command_count; }
 uint32_t registry_ids(void) { return id_count; }
-const struct command *registry_at(size_t index) { return in_order[index]; }
-const struct command *registry_by_id(uint32_t id) { return by_id[id]; }
+const struct command *registry_at(size_t index) {
+    assert(index < command_count);
+    return in_order[index];
+}
+const struct command *registry_by_id(uint32_t id) {
+    assert(id < id_count);
+    return by_id[id];
+}

@@ -47,7 +47,10 @@ void server_facts_init(void) {
     server_facts.executable[len > 0 ? len : 0] = '\0';
 }
 
-void server_facts_ready(void) { server_facts.startup_memory = mem_used_exact(); }
+void server_facts_ready(void) {
+    assert(server_facts.started_ms > 0);
+    server_facts.startup_memory = mem_used_exact();
+}
 
 void loading_note(void *arg, uint64_t loaded, uint64_t total) {
     (void)arg;
@@ -61,6 +64,7 @@ void loading_note_keys(uint64_t loaded, uint64_t expired) {
 }
 
 void loading_begin(int64_t now_s) {
+    assert(now_s > 0);
     loading_note(NULL, 0, 0);
     atomic_store_explicit(&loading_progress.started_s, now_s, memory_order_relaxed);
 }

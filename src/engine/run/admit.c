@@ -178,6 +178,7 @@ bool command_admit(struct call *call) {
 }
 
 bool dispatch_admit(struct call *call) {
+    assert(!call->origin->is_nested && !call->origin->has_locks);
     unsigned now = obstacles_now();
     return admit_shape(call) && admit_conversation(call, now) &&
            (LIKELY(now == 0) || admit_resources(call, now));

@@ -10,6 +10,7 @@
 #include "trivet/engine/client/tracking.h"
 #include "trivet/engine/client/transaction.h"
 #include "trivet/engine/settings/options.h"
+#include "trivet/engine/turn/locks.h"
 #include "trivet/engine/turn/turn.h"
 #include "trivet/keyspace/counters.h"
 #include "trivet/keyspace/eviction.h"
@@ -31,6 +32,7 @@ static void key_changed(struct keyspace_view *view, const struct client *by, uin
 void notify(uint32_t db, enum notify_class class, const char *event, struct slice key) {
     unsigned wanted = (unsigned)options.notify_keyspace_events;
     if (LIKELY(wanted == 0) || !(wanted & class)) return;
+    assert(!(class & (NOTIFY_KEYSPACE | NOTIFY_KEYEVENT))); /* ways of telling, not what happened */
     struct buf channel = { 0 };
     if (wanted & NOTIFY_KEYSPACE) {
         buf_printf(&channel, "__keyspace@%u__:", db);
@@ -91,6 +93,7 @@ void change_close_quietly(struct call *c, struct keyspace_change *change, const 
 
 void change_close(struct call *c, struct keyspace_change *change, size_t times, const char *event,
                   struct effect effect) {
+    assert(times == 0 || event);
     enum keyspace_closed closed = keyspace_close(&c->view, change);
     if (times > 0) changed_times(c, change->key, times, class_of_type[change->type], event, effect);
     if (UNLIKELY(closed == CLOSED_DELETED)) notify(c->view.db, NOTIFY_GENERIC, "del", change->key);
@@ -114,6 +117,7 @@ void change_store_entry(struct call *c, struct slice key, struct entry *fresh, e
 
 void change_store(struct call *c, struct slice key, enum value_type type, struct value v, const char *event) {
     struct entry *fresh = NULL;
+    assert(type > TYPE_STRING && type < TYPE_COUNT);
     if (value_ops[type]->effort(v) == 0)
         value_ops[type]->free(v);
     else
@@ -126,6 +130,7 @@ void change_store(struct call *c, struct slice key, enum value_type type, struct
 void change_made(struct keyspace_view *view, struct slice key) { notify(view->db, NOTIFY_NEW, "new", key); }
 
 void changed_database(struct call *c, uint32_t db, struct effect effect) {
+    assert(exclusive_is_mine() && db < keyspace_databases());
     COUNTER_ADD(counters_mine()->dirty, 1);
     blocking_databases_changed(db, db);
     if (atomic_load_explicit(&tracking_clients, memory_order_relaxed) > 0) tracking_invalidate_all();
@@ -142,6 +147,7 @@ void change_vanished(struct keyspace_view *view, struct slice key, enum vanish_r
 
 void change_elements_vanished(struct keyspace_view *view, struct slice key, const struct gone *gone,
                               bool emptied) {
+    assert(gone->count > 0 && gone->count <= GONE_MAX);
     struct slice argv[2 + GONE_MAX] = { LIT_INIT("HDEL"), key };
     for (size_t i = 0; i < gone->count; i++) argv[2 + i] = gone->names[i];
     key_changed(view, NULL, view->db, key);
@@ -165,6 +171,7 @@ void change_flush_quietly(void) {
 }
 
 void change_thread_release(void) {
+    assert(gathered.count == 0);
     effects_release(&gathered);
     blocking_thread_release();
 }

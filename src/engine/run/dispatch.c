@@ -43,8 +43,10 @@ static enum dispatched converse(struct call *call) {
         return DISPATCH_POSTPONED;
     }
     run_or_queue(call);
-    if (UNLIKELY(c->flags & (CLIENT_BLOCKED | CLIENT_CLOSE_AFTER | CLIENT_CLOSING)))
+    if (UNLIKELY(c->flags & (CLIENT_BLOCKED | CLIENT_CLOSE_AFTER | CLIENT_CLOSING))) {
+        assert(!(c->flags & CLIENT_BLOCKED) == !c->blocked);
         return c->flags & CLIENT_BLOCKED ? DISPATCH_BLOCKED : DISPATCH_CLOSE;
+    }
     return DISPATCH_DONE;
 }
 
@@ -93,6 +95,7 @@ static void replay(struct client *c, const struct prepared *p, const struct slic
 
 bool dispatch_replay(struct client *c, const struct slice *argv, size_t argc, struct buf *error) {
     struct prepared p = { 0 };
+    assert((c->flags & CLIENT_INTERNAL) && argc > 0);
     dispatch_prepare(argv, argc, &p);
     bool known = p.command && p.command->run && command_arity_fits(p.command, argc);
     if (!p.command || !p.command->run) {

@@ -36,6 +36,7 @@ static inline void prefetch_shard(const struct keyref *ref) {
 }
 
 void dispatch_prepare(const struct slice *argv, size_t argc, struct prepared *out) {
+    assert(argc > 0);
     out->command = look_up(argv, argc);
     out->keys.count = 0;
     const struct command *command = out->command;

@@ -87,7 +87,8 @@ static void settle(struct client *c) {
     if (served) blocking_serve();
     uint64_t offset = change_flush();
     if (served) blocking_deliver(offset);
-    if (offset > c->journal_offset) c->journal_offset = offset;
+    assert(offset == 0 || offset >= c->journal_offset);
+    if (offset > 0) c->journal_offset = offset;
 }
 
 /* ---- its locks ---- */
@@ -160,7 +161,7 @@ static void run_queue(struct call *call) {
 
 void command_run(struct call *call) {
     const struct command *command = call->command;
-    assert(gate_is_mine());
+    assert(gate_is_mine() && command->run);
     if (call->origin->has_locks) {
         execute(call);
     } else if (command->flags & RUNS_QUEUE) {

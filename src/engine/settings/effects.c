@@ -132,6 +132,7 @@ static bool read_password(const char *path, struct buf *out, struct buf *why) {
 
 /* Works out options.password. An empty file is refused: it must not mean "no password". */
 static bool settle_password(struct buf *why) {
+    assert(options.requirepass && options.requirepass_file);
     bool has_text = options.requirepass[0], has_file = options.requirepass_file[0];
     if (has_text && has_file) return refuse(why, "requirepass and requirepass-file exclude each other");
     struct buf line = { 0 };
@@ -160,6 +161,7 @@ static void settle_workers(struct buf *warnings) {
                    WORKERS_MAX);
     if (n == 0) n = cores() < WORKERS_BY_DEFAULT ? cores() : WORKERS_BY_DEFAULT;
     options.io_threads = n < WORKERS_MAX ? n : WORKERS_MAX;
+    assert(options.io_threads >= 1);
 }
 
 void show_io_threads(struct buf *out) { buf_append_int(out, options.io_threads); }

@@ -110,6 +110,7 @@ static void warn_no_effect(struct loader *l, const char *name) {
 /* A second `save` line adds to the first; an empty one starts afresh. */
 static bool store_added(const struct option *o, struct slice *argv, size_t argc, struct buf *why) {
     struct buf text = { 0 };
+    assert(o->flags & OPTION_MULTI_ARG);
     option_stored(o, &text);
     for (size_t i = 0; i < argc; i++) {
         buf_append_byte(&text, ' ');
@@ -176,6 +177,7 @@ static bool load_line(struct loader *l, struct slice line, struct buf *why) {
 /* An error in an included file has been told already, with that file's own line. */
 static void tell(struct loader *l, const struct source *s, size_t number, struct slice line,
                  struct slice why) {
+    assert(why.len > 0 || l->error->len > 0); /* who refuses says why */
     if (l->error->len > 0) return;
     buf_printf(l->error, "*** FATAL CONFIG FILE ERROR (Trivet) ***\nReading %s", s->title);
     if (s->has_lines) buf_printf(l->error, ", at line %zu", number);
@@ -220,6 +222,7 @@ static bool load_included(struct loader *l, const char *path) {
 
 /* A pattern that matches no file includes nothing; a plain name must exist. */
 static bool include(struct loader *l, struct slice pattern, struct buf *why) {
+    assert(l->depth <= INCLUDE_DEPTH_MAX);
     if (l->depth == INCLUDE_DEPTH_MAX) return refuse(why, "too many nested includes");
     char *path = slice_to_cstr(pattern);
     glob_t found = { 0 };

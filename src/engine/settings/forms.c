@@ -19,6 +19,7 @@ static bool refuse(struct buf *why, const char *text) {
 /* ---- bind ---- */
 
 static void bind_clear(void) {
+    assert(options.bind.count <= OPTIONS_BIND_MAX);
     for (size_t i = 0; i < options.bind.count; i++) mem_free(options.bind.address[i]);
     options.bind = (struct bind_list){ 0 };
 }
@@ -57,6 +58,7 @@ static bool save_set(const struct slice *argv, size_t argc, struct buf *why) {
 }
 
 static void save_get(struct buf *out) {
+    assert(options.save.count <= OPTIONS_SAVE_MAX);
     for (size_t i = 0; i < options.save.count; i++)
         buf_printf(out, "%s%" PRId64 " %" PRId64, i ? " " : "", options.save.point[i].seconds,
                    options.save.point[i].changes);
@@ -150,6 +152,7 @@ static void notify_get(struct buf *out) {
         buf_append_byte(out, event_letters[i].letter);
         left &= ~bits;
     }
+    assert(left == 0); /* every event has a letter */
 }
 
 const struct option_special form_notify = { .set = notify_set, .get = notify_get };
@@ -172,6 +175,7 @@ static bool percentiles_set(const struct slice *argv, size_t argc, struct buf *w
 
 static void percentiles_get(struct buf *out) {
     const struct percentile_list *list = &options.latency_tracking_info_percentiles;
+    assert(list->count <= OPTIONS_PERCENTILES_MAX);
     for (size_t i = 0; i < list->count; i++) {
         char text[DOUBLE_TEXT_MAX];
         if (i) buf_append_byte(out, ' ');

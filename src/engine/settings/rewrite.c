@@ -130,6 +130,7 @@ static bool read_plain(const struct rewrite *r, const struct option *o, struct b
  * runs. */
 static bool read_special(const struct rewrite *r, const struct option *o, struct buf *out) {
     struct buf now = { 0 };
+    assert(o->kind == OPTION_SPECIAL && o->special != &form_dir);
     option_stored(o, &now);
     option_reset(o);
     bool stored = store_lines(r, o, o);
@@ -145,6 +146,7 @@ static bool read_dir(const struct rewrite *r, const struct option *o, struct buf
     for (size_t i = 0; i < r->line_count; i++) {
         const struct line *l = &r->lines[i];
         if (l->option != o) continue;
+        assert(l->argc > 1);
         buf_clear(&path);
         if (l->argv[1].len == 0 || l->argv[1].ptr[0] != '/') buf_printf(&path, "%s/", option_initial(o));
         buf_append(&path, l->argv[1]);
@@ -200,6 +202,7 @@ static void append_words(const struct option *o, struct slice stored, struct buf
 }
 
 static void append_setting(const struct option *o, struct buf *out) {
+    assert(out->len == 0 || out->ptr[out->len - 1] == '\n');
     struct buf stored = { 0 };
     option_stored(o, &stored);
     if (o->flags & OPTION_MULTI_ARG) {

@@ -72,11 +72,11 @@ MUST_CHECK bool options_read_file(const char *path, struct buf *out);
  * contradiction. */
 MUST_CHECK bool options_settle(struct buf *warnings, struct buf *why);
 
-/* The forms of special rows (options_special.c). */
+/* The forms of special rows (forms.c). */
 extern const struct option_special form_bind, form_save, form_output_limit, form_notify, form_percentiles,
     form_replicaof, form_dir, form_oom_values, form_rdma_bind;
 
-/* Refusals (options_apply.c). */
+/* Refusals (effects.c). */
 bool check_appendfilename(struct slice value, struct buf *why);
 bool check_appenddirname(struct slice value, struct buf *why);
 bool check_dbfilename(struct slice value, struct buf *why);
@@ -89,7 +89,7 @@ bool check_ipv4(struct slice value, struct buf *why);
 bool check_ipv6(struct slice value, struct buf *why);
 bool check_hostname(struct slice value, struct buf *why);
 
-/* Effects (options_apply.c). */
+/* Effects (effects.c). */
 bool apply_bind(struct buf *why);
 bool apply_port(struct buf *why);
 bool apply_maxclients(struct buf *why);
@@ -105,7 +105,7 @@ bool apply_appendfsync(struct buf *why);
 bool apply_tracking(struct buf *why);
 bool apply_shutdown_on_signal(struct buf *why);
 
-/* What CONFIG GET shows instead of what is stored (options_apply.c). */
+/* What CONFIG GET shows instead of what is stored (effects.c). */
 void show_io_threads(struct buf *out);
 void show_password(struct buf *out);
 

@@ -1,5 +1,4 @@
-/* rows_data.c: the settings of the data: memory, encodings, files, replication. See options_table.c.
- */
+/* rows_data.c: the settings of the data: memory, encodings, files, replication. See rows.h. */
 #include "rows.h"
 
 #include "trivet/keyspace/eviction.h"

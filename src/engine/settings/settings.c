@@ -106,6 +106,7 @@ void option_words_release(struct option_words *w) {
 }
 
 void text_replace(char **field, struct slice text) {
+    assert(!text.len || !memchr(text.ptr, '\0', text.len));
     if (*field && slice_equal(slice_of(*field), text)) return;
     char *copy = slice_to_cstr(text);
     mem_free(*field);
@@ -115,6 +116,7 @@ void text_replace(char **field, struct slice text) {
 /* ---- Text to value ---- */
 
 static bool refuse_range(const struct option *o, struct buf *why) {
+    assert(o->min < 0 || (uint64_t)o->min <= o->max);
     if (o->kind == OPTION_OCTAL)
         buf_printf(why, "argument must be between %" PRIo64 " and %" PRIo64 " inclusive", (uint64_t)o->min,
                    o->max);
@@ -224,6 +226,7 @@ static bool store_string(const struct option *o, struct slice text, struct buf *
 }
 
 bool option_store(const struct option *o, const struct slice *argv, size_t argc, struct buf *why) {
+    assert(!o->alias_of);
     if (!(o->flags & OPTION_MULTI_ARG) && argc != 1) {
         buf_append(why, LIT("wrong number of arguments"));
         return false;
@@ -269,6 +272,7 @@ static void append_choice(const struct option *o, struct buf *out) {
 }
 
 void option_stored(const struct option *o, struct buf *out) {
+    assert(!o->alias_of);
     switch (o->kind) {
     case OPTION_BOOL: buf_append(out, *o->flag ? LIT("yes") : LIT("no")); return;
     case OPTION_INT: buf_append_int(out, *o->number); return;
@@ -303,7 +307,10 @@ void option_restore(const struct option *o, struct slice stored) {
     buf_release(&why);
 }
 
-const char *option_initial(const struct option *o) { return row_states[options_row_index(o)].initial; }
+const char *option_initial(const struct option *o) {
+    assert(!o->alias_of);
+    return row_states[options_row_index(o)].initial;
+}
 
 bool option_is_initial(const struct option *o) {
     struct buf now = { 0 };
@@ -449,6 +456,7 @@ static bool find_rows(struct change *c, struct options_caller caller) {
 }
 
 static void put_back(struct change *c, size_t stored) {
+    assert(stored <= c->count);
     for (size_t i = stored; i-- > 0;) option_restore(c->row[i], buf_slice(&c->old[i]));
 }
 

@@ -26,6 +26,7 @@ bool exclusive_is_mine(void) { return exclusive_depth > 0 || !shards_are_shared;
 
 void gate_enter(void) {
     if (gate_held) return;
+    assert(thread_worker_index != THREAD_NO_WORKER && exclusive_depth == 0);
     gate_held = true;
     if (!thread_is_parallel()) return;
     if (atomic_load_explicit(&exclusive_waiting, memory_order_acquire) > 0) {
@@ -66,6 +67,7 @@ void exclusive_end(void) {
 }
 
 void shard_set_add(struct shard_set *set, uint32_t shard) {
+    assert(shard < SHARD_COUNT);
     uint32_t word = shard / 64;
     uint64_t bit = (uint64_t)1 << (shard % 64);
     if (set->count == 0) set->low = set->high = word;

@@ -67,6 +67,7 @@ static size_t gather_arguments(struct buf *bytes, const struct call *c, size_t e
 }
 
 static struct node *node_new(const struct call *c, int64_t value) {
+    assert(c->argc > 0);
     struct buf bytes = { 0 };
     size_t ends[ARGUMENTS_MAX];
     size_t count = gather_arguments(&bytes, c, ends);
@@ -98,6 +99,7 @@ static struct node *node_new(const struct call *c, int64_t value) {
 
 static void drop_oldest(struct log *l) {
     struct node *gone = l->oldest;
+    assert(gone && l->length > 0);
     l->oldest = gone->newer;
     if (l->oldest)
         l->oldest->older = NULL;
@@ -114,6 +116,7 @@ static void trim(enum commandlog_type type) {
 
 static void push(enum commandlog_type type, struct node *n) {
     struct log *l = &logs[type];
+    assert(!l->newest == !l->oldest && !l->newest == (l->length == 0));
     n->entry.id = l->next_id++;
     n->older = l->newest;
     if (l->newest)
@@ -145,12 +148,14 @@ void commandlog_note(const struct call *c, int64_t us, uint64_t reply_bytes) {
 
 void commandlog_each(enum commandlog_type type, size_t max,
                      void (*visit)(void *arg, const struct commandlog_entry *entry), void *arg) {
+    assert(type < COMMANDLOG_TYPES);
     lock_take(&log_lock);
     for (const struct node *n = logs[type].newest; n && max > 0; n = n->older, max--) visit(arg, &n->entry);
     lock_drop(&log_lock);
 }
 
 size_t commandlog_length(enum commandlog_type type) {
+    assert(type < COMMANDLOG_TYPES);
     lock_take(&log_lock);
     size_t length = logs[type].length;
     lock_drop(&log_lock);
@@ -158,6 +163,7 @@ size_t commandlog_length(enum commandlog_type type) {
 }
 
 void commandlog_reset(enum commandlog_type type) {
+    assert(type < COMMANDLOG_TYPES);
     lock_take(&log_lock);
     while (logs[type].length > 0) drop_oldest(&logs[type]);
     lock_drop(&log_lock);

@@ -32,6 +32,7 @@ static void count_error(const char *code) {
         i = error_place(code, &found);
     }
     if (!found) {
+        assert(error_kinds < ERROR_KINDS_MAX && strlen(code) < ERROR_CODE_MAX);
         memmove(&errors[i + 1], &errors[i], (error_kinds - i) * sizeof errors[0]);
         errors[i] = (struct error_kind){ .count = 0 };
         memcpy(errors[i].code, code, strlen(code) + 1);

@@ -64,6 +64,7 @@ void histogram_clear(histogram_place *at) {
 
 void histogram_set_add(struct histogram_set *set, histogram_place *at) {
     const struct histogram *h = atomic_load_explicit(at, memory_order_acquire);
+    assert(set->count >= 0 && set->count < (int)COUNT_OF(set->of));
     if (h) set->of[set->count++] = h;
 }
 
@@ -109,6 +110,7 @@ static bool search_percentile(void *arg, unsigned group, unsigned step, uint64_t
 }
 
 double histogram_percentile(const struct histogram_set *set, double percentile) {
+    assert(percentile >= 0 && percentile <= 100);
     uint64_t total = 0;
     each_place(set, add_count, &total);
     if (total == 0) return 0;
@@ -130,6 +132,7 @@ static void end_row(struct row_builder *b) {
     unsigned group, step;
     place_of(UINT64_C(1024) << b->power, &group, &step);
     b->power++;
+    assert(b->seen >= b->reported && b->count <= b->max);
     if (b->seen == b->reported || b->count == b->max) return;
     b->out[b->count++] = (struct histogram_row){ place_top(group, step) / 1000, b->seen };
     b->reported = b->seen;

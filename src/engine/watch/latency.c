@@ -34,6 +34,7 @@ static struct ring *find(struct slice name, size_t *place) {
 }
 
 static struct ring *add(const char *name, size_t place) {
+    assert(event_count <= EVENTS_MAX && place <= event_count);
     if (event_count == EVENTS_MAX) return NULL;
     memmove(&events[place + 1], &events[place], (event_count - place) * sizeof *events);
     events[place] = mem_alloc_zero(sizeof **events);
@@ -59,6 +60,7 @@ static void push(struct ring *r, int64_t now_s, int64_t ms) {
 
 void latency_note_at(const char *event, int64_t ms, int64_t now_s) {
     size_t place;
+    assert(event[0] && ms >= 0);
     lock_take(&events_lock);
     struct ring *r = find(slice_of(event), &place);
     if (!r) r = add(event, place);
@@ -69,6 +71,7 @@ void latency_note_at(const char *event, int64_t ms, int64_t now_s) {
 void latency_note(const char *event, int64_t ms) { latency_note_at(event, ms, clock_wall_ms() / 1000); }
 
 static void copy_out(const struct ring *r, struct latency_event *out) {
+    assert(r->count > 0 && r->count <= LATENCY_SAMPLES && r->next < LATENCY_SAMPLES);
     out->name = r->name;
     out->count = r->count;
     out->max_ms = r->max_ms;
@@ -139,6 +142,7 @@ static void age_label(char label[8], int64_t age_s) {
 static void graph_row(struct buf *out, const struct latency_sample *at, size_t count, int row, int64_t low,
                       int64_t high) {
     int64_t span = high > low ? high - low : 1;
+    assert(low <= high && row >= 0 && row < GRAPH_ROWS);
     for (size_t i = 0; i < count; i++) {
         int64_t height =
             (at[i].ms - low) * (GRAPH_ROWS * 2 - 1) / span - (GRAPH_ROWS - 1 - row) * 2; /* half rows */

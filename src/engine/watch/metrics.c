@@ -18,6 +18,7 @@ void metrics_release(void) { table_count = 0; }
 
 static union metric_value value_of(const struct metric *m, const void *sample) {
     union metric_value v = { .number = 0 };
+    assert(sample || m->source != FROM_SAMPLE);
     switch (m->source) {
     case FROM_SAMPLE: memcpy(&v, (const char *)sample + m->offset, sizeof v); break;
     case FROM_STATS: v.number = stats_sum(m->offset); break;

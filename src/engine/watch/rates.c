@@ -42,6 +42,7 @@ void stats_sample(int64_t steady_us) {
 }
 
 uint64_t stats_rate(enum rate which) {
+    assert(which < RATE_COUNT);
     uint64_t sum = 0;
     for (int i = 0; i < RATE_SAMPLES; i++) sum += counter_read(&rates[which].sample[i]);
     return sum / RATE_SAMPLES;

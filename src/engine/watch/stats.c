@@ -14,6 +14,7 @@
 struct stats worker_stats[WORKERS_MAX];
 
 uint64_t stats_sum(size_t offset) {
+    assert(offset % sizeof(atomic_uint_fast64_t) == 0 && offset < sizeof(struct stats));
     uint64_t sum = 0;
     for (int i = 0; i < WORKERS_MAX; i++) {
         const char *block = (const char *)&worker_stats[i];
@@ -57,6 +58,7 @@ void stats_command_rejected(const struct command *command) { COUNTER_ADD(cell_mi
 
 struct command_stats stats_command(const struct command *command) {
     struct command_stats sum = { 0 };
+    assert(command->id < cell_count);
     for (int w = 0; w < cell_workers; w++) {
         const struct command_cell *cell = &cells[w][command->id];
         sum.calls += counter_read(&cell->calls);
@@ -80,6 +82,7 @@ uint64_t stats_command_us(void) {
 
 static struct histogram_set latencies_of(const struct command *command) {
     struct histogram_set set = { .count = 0 };
+    assert(command->id < cell_count);
     for (int w = 0; w < cell_workers; w++) histogram_set_add(&set, &cells[w][command->id].latency);
     return set;
 }
@@ -103,6 +106,7 @@ static void clear_cell(struct command_cell *cell) {
 }
 
 void stats_command_reset(const struct command *command) {
+    assert(command->id < cell_count);
     for (int w = 0; w < cell_workers; w++) clear_cell(&cells[w][command->id]);
 }
 
@@ -120,6 +124,7 @@ static void fit(uint32_t command_ids) {
 
 void stats_init(uint32_t command_ids) {
     assert(cell_workers == 0);
+    assert(thread_worker_count >= 1 && thread_worker_count <= WORKERS_MAX);
     cell_workers = thread_worker_count;
     fit(command_ids);
     registry_grew = fit;

@@ -16,7 +16,8 @@ void transaction_begin(struct client *c);
 void transaction_queue(struct call *call);
 size_t transaction_length(const struct client *c);
 const struct kept *transaction_at(const struct client *c, size_t index);
-/* OR of the flags of the queued commands, and whether one of them is EXCLUSIVE. */
+/* OR of the flags of the queued commands, and whether EXEC must close the gate: one of them is EXCLUSIVE, or
+ * is LOCAL and locks shards by itself. */
 uint32_t transaction_flags(const struct client *c);
 bool transaction_is_exclusive(const struct client *c);
 /* Drops the queue and leaves MULTI; keeps the watched keys (DISCARD and EXEC call transaction_unwatch too).
@@ -33,7 +34,8 @@ void transaction_watch(struct call *call, struct slice key);
 /* Takes shard locks itself, but not those of `locked` (NULL: none) and none with the gate closed. */
 void transaction_unwatch(struct client *c, const struct shard_set *locked);
 size_t transaction_watched(const struct client *c);
-/* The shards of all keys of the queue and all watched keys. */
+/* Adds the shards of the KEYED commands' keys and of all watched keys: what EXEC locks if it does not close
+ * the gate. */
 void transaction_shards(const struct client *c, struct shard_set *out);
 
 /* A key of this shard changed: its watchers' EXEC will fail. Under the shard's lock. */

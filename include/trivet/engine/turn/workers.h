@@ -3,6 +3,7 @@
 #ifndef TRIVET_ENGINE_TURN_WORKERS_H
 #define TRIVET_ENGINE_TURN_WORKERS_H
 
+#include "trivet/base/compiler.h"
 #include "trivet/base/mailbox.h"
 #include "trivet/base/thread.h"
 
@@ -11,6 +12,7 @@ extern struct mailbox worker_mailboxes[WORKERS_MAX]; /* 0..thread_worker_count-1
 static inline int worker_self(void) { return thread_worker_index; }
 /* To the own worker without waking it: it drains its box at the end of its turn. */
 static inline void worker_post(int worker, struct letter *letter) {
+    assert(worker >= 0 && worker < thread_worker_count && letter->run);
     if (worker == worker_self())
         mailbox_post_quietly(&worker_mailboxes[worker], letter);
     else

@@ -108,7 +108,8 @@ bool aof_is_there(void);
 
 enum commit { COMMITTED, COMMIT_PENDING };
 /* Makes everything up to `offset` of the journal durable as the policy says. PENDING: the disk failed; the
- * caller keeps its replies back and asks again later. */
+ * caller keeps its replies back and asks again later. Thread: a worker, no shard locked. It waits for the
+ * disk: at the end of a turn a worker leaves its gate first; a command that asks for it (WAITAOF) cannot. */
 enum commit aof_commit(uint64_t offset);
 /* A cheap look: has `offset` been written (and synced if the policy is always)? */
 bool aof_is_committed(uint64_t offset);
