@@ -782,12 +782,15 @@ static size_t check_chain(const struct table *t, const struct bucket *first, siz
         }
         items += slots_count(used);
         *chained += b != first;
+        assert(b == first || mem_size(b) == sizeof *b);
     }
     return items;
 }
 
 void table_check(const struct table *t) {
     size_t items = 0, chained = 0;
+    for (int half = 0; half < 2; half++)
+        assert(!t->half[half] || mem_size(t->half[half]) == half_size(t, half) * sizeof(struct bucket));
     for (size_t place = 0; place < row_size(t); place++) {
         size_t here = check_chain(t, row_bucket(t, place), &chained);
         assert(place >= t->moved || here == 0);
