@@ -116,7 +116,7 @@ static void *data_copy(const struct deque_node *n) {
     return memcpy(mem_alloc(bytes), n->data, bytes);
 }
 
-static void *shared_copy(struct deque *d, struct deque_node *n) {
+static __attribute__((noinline)) void *shared_copy(struct deque *d, struct deque_node *n) {
     struct deque_node *kept = part_with_freeze(d, n);
     if (!kept) return n->data;
     leave_to_freeze(d, kept);
@@ -351,7 +351,7 @@ static void settle_ends(struct deque *d) {
 
 /* ---- elements ---- */
 
-static void push(struct deque *d, bool at_tail, struct slice text) {
+static inline __attribute__((always_inline)) void push(struct deque *d, bool at_tail, struct slice text) {
     d->count++;
     if (d->length > 0) {
         struct deque_node *end = deque_at(d, at_tail ? d->length - 1 : 0);
@@ -440,7 +440,7 @@ static void insert(struct deque *d, size_t index, struct slice text) {
     settle_ends(d);
 }
 
-static void delete_range(struct deque *d, size_t index, size_t count) {
+static inline __attribute__((always_inline)) void delete_range(struct deque *d, size_t index, size_t count) {
     if (count == 0) return;
     struct deque_place at = deque_find(d, index);
     uint32_t touched = at.node, whole = 0, length = d->length;
@@ -588,9 +588,10 @@ static size_t remove_equal(struct deque *d, struct slice text, size_t limit, boo
 
 /* ---- changes from outside ----
  *
- * Nodes are made, resized and freed in many places above. What that does to the bytes of the deque is counted
- * here, by what the thread allocates and frees meanwhile. What comes from outside or is left to a freeze is
- * counted where that happens. */
+ * Of these functions, those above that do the work for pushes and pops are inlined, as they are most of what
+ * happens to lists. Nodes are made, resized and freed in many places above. What that does to the bytes of
+ * the deque is counted here, by what the thread allocates and frees meanwhile. What comes from outside or is
+ * left to a freeze is counted where that happens. */
 
 void deque_push(struct deque *d, bool at_tail, struct slice text) {
     MEM_COUNT_IN(&d->held, push(d, at_tail, text));
@@ -617,7 +618,6 @@ size_t deque_remove(struct deque *d, struct slice text, size_t limit, bool backw
 }
 
 static unsigned char *detach_single(struct deque *d, bool half) {
-    if (d->length != 1 || is_plain(deque_at(d, 0)) || d->freeze) return NULL;
     struct deque_node *n = deque_at(d, 0);
     decompress(d, n);
     size_t bytes = listpack_bytes(n->data);
@@ -628,6 +628,7 @@ static unsigned char *detach_single(struct deque *d, bool half) {
 
 unsigned char *deque_detach_single(struct deque *d, bool half) {
     unsigned char *lp;
+    if (d->length != 1 || is_plain(deque_at(d, 0)) || d->freeze) return NULL;
     MEM_COUNT_IN(&d->held, lp = detach_single(d, half));
     if (lp) deque_free(d);
     return lp;

@@ -767,7 +767,7 @@ static void check_item(const struct table *t, const struct bucket *first, const 
 static size_t check_chain(const struct table *t, const struct bucket *first, size_t *chained) {
     size_t items = 0;
     for (const struct bucket *b = first; b; b = bucket_next(b)) {
-        assert((uintptr_t)b % CACHE_LINE == 0);
+        assert((uintptr_t)b % CACHE_LINE == 0 && (b == first || mem_size(b) == sizeof *b));
         assert((b->marks & ~(b == first ? MARK_CHAINED | MARK_WALKED : MARK_CHAINED)) == 0);
         uint64_t used = slots_used(b->head);
         if (is_chained(b))
@@ -782,7 +782,6 @@ static size_t check_chain(const struct table *t, const struct bucket *first, siz
         }
         items += slots_count(used);
         *chained += b != first;
-        assert(b == first || mem_size(b) == sizeof *b);
     }
     return items;
 }

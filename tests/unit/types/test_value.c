@@ -38,7 +38,8 @@ static void change_hash(struct value *v, size_t id, size_t dice, bool adding) {
     else if (dice % 10 == 0)
         (void)hash_set_expiry(v, name_of(id, name), (int64_t)(dice % 1000));
     else
-        (void)hash_set(v, name_of(id, name), text_of(dice, text), dice % 3 ? HASH_KEEP_EXPIRY : HASH_NO_EXPIRY);
+        (void)hash_set(v, name_of(id, name), text_of(dice, text),
+                       dice % 3 ? HASH_KEEP_EXPIRY : HASH_NO_EXPIRY);
     if (dice % 50 != 0) return;
     hash_take_due(v, (int64_t)(dice % 1000), &gone);
     for (size_t i = 0; i < gone.count; i++) mem_free(gone.items[i]);
@@ -122,12 +123,9 @@ static const struct kind {
     struct value (*make)(void);
     change_value *change;
 } kinds[] = {
-    { TYPE_HASH, hash_new, change_hash },
-    { TYPE_SET, set_new_empty, change_set },
-    { TYPE_SET, make_big_set, change_set },
-    { TYPE_ZSET, zset_new, change_zset },
-    { TYPE_LIST, list_new, change_list },
-    { TYPE_STREAM, make_stream, change_stream },
+    { TYPE_HASH, hash_new, change_hash },   { TYPE_SET, set_new_empty, change_set },
+    { TYPE_SET, make_big_set, change_set }, { TYPE_ZSET, zset_new, change_zset },
+    { TYPE_LIST, list_new, change_list },   { TYPE_STREAM, make_stream, change_stream },
 };
 
 static void expect_bytes(const struct kind *k, struct value v, size_t before, size_t beside) {
