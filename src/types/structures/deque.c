@@ -588,10 +588,9 @@ static size_t remove_equal(struct deque *d, struct slice text, size_t limit, boo
 
 /* ---- changes from outside ----
  *
- * Of these functions, those above that do the work for pushes and pops are inlined, as they are most of what
- * happens to lists. Nodes are made, resized and freed in many places above. What that does to the bytes of
- * the deque is counted here, by what the thread allocates and frees meanwhile. What comes from outside or is
- * left to a freeze is counted where that happens. */
+ * Nodes are made, resized and freed in many places above. What that does to the bytes of the deque is counted
+ * here, by what the thread allocates and frees meanwhile. What comes from outside or is left to a freeze is
+ * counted where that happens. Pushes and pops are inlined, so that counting them costs no call. */
 
 void deque_push(struct deque *d, bool at_tail, struct slice text) {
     MEM_COUNT_IN(&d->held, push(d, at_tail, text));

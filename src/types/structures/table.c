@@ -788,15 +788,13 @@ static size_t check_chain(const struct table *t, const struct bucket *first, siz
 
 void table_check(const struct table *t) {
     size_t items = 0, chained = 0;
-    for (int half = 0; half < 2; half++)
-        assert(!t->half[half] || mem_size(t->half[half]) == half_size(t, half) * sizeof(struct bucket));
     for (size_t place = 0; place < row_size(t); place++) {
         size_t here = check_chain(t, row_bucket(t, place), &chained);
         assert(place >= t->moved || here == 0);
         items += here;
     }
-    assert(items == t->count && chained == t->chained);
-    assert((t->half[0] != NULL) || (t->half[1] == NULL && t->count == 0));
-    assert(table_is_moving(t) ? t->moved < half_size(t, 0) : t->moved == 0);
-    assert(!table_is_moving(t) || t->exponent[0] != t->exponent[1]);
+    assert(items == t->count && chained == t->chained && (t->half[0] || (!t->half[1] && items == 0)));
+    size_t held = (t->half[0] ? mem_size(t->half[0]) : 0) + (t->half[1] ? mem_size(t->half[1]) : 0);
+    assert(table_memory(t) == held + chained * sizeof(struct bucket));
+    assert(table_is_moving(t) ? t->moved < half_size(t, 0) && t->exponent[0] != t->exponent[1] : !t->moved);
 }
