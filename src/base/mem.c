@@ -113,6 +113,8 @@ static inline void count(int64_t change) {
     if (UNLIKELY((uint64_t)(in_use - c->base) > c->span)) counter_slow(c);
 }
 
+size_t mem_balance(void) { return (size_t)atomic_load_explicit(&counter.in_use, memory_order_relaxed); }
+
 size_t mem_used(void) {
     int64_t total = atomic_load_explicit(&published_total, memory_order_relaxed);
     return total > 0 ? (size_t)total : 0;
@@ -171,11 +173,25 @@ void *mem_try_alloc(size_t size) {
     return ptr;
 }
 
-void *mem_alloc(size_t size) {
+/* *got is the usable size. */
+static inline void *alloc(size_t size, size_t *got) {
     size = at_least_one(size);
     void *ptr = raw_alloc(size);
     if (UNLIKELY(!ptr)) out_of_memory(size);
-    count((int64_t)raw_size_fresh(ptr, size));
+    *got = raw_size_fresh(ptr, size);
+    count((int64_t)*got);
+    return ptr;
+}
+
+void *mem_alloc(size_t size) {
+    size_t got;
+    return alloc(size, &got);
+}
+
+void *mem_alloc_in(size_t *held, size_t size) {
+    size_t got;
+    void *ptr = alloc(size, &got);
+    *held += got;
     return ptr;
 }
 
@@ -196,22 +212,43 @@ void *mem_alloc_aligned(size_t alignment, size_t size) {
     return ptr;
 }
 
-void *mem_realloc(void *ptr, size_t size) {
-    assert(size > 0);
-    if (!ptr) return mem_alloc(size);
+/* `ptr` is not NULL; *grown is by how much the usable size grew, below 0 if it shrank. */
+static inline void *resize(void *ptr, size_t size, int64_t *grown) {
     int64_t before = (int64_t)raw_size(ptr);
     void *moved = raw_realloc(ptr, size);
     if (UNLIKELY(!moved)) out_of_memory(size);
-    count((int64_t)raw_size(moved) - before);
+    *grown = (int64_t)raw_size(moved) - before;
+    count(*grown);
     return moved;
 }
 
-void mem_free(void *ptr) {
-    if (!ptr) return;
+void *mem_realloc(void *ptr, size_t size) {
+    assert(size > 0);
+    int64_t grown;
+    return ptr ? resize(ptr, size, &grown) : mem_alloc(size);
+}
+
+void *mem_realloc_in(size_t *held, void *ptr, size_t size) {
+    assert(size > 0);
+    if (!ptr) return mem_alloc_in(held, size);
+    int64_t grown;
+    void *moved = resize(ptr, size, &grown);
+    *held += (size_t)grown;
+    return moved;
+}
+
+/* Returns what its usable size was; `ptr` may be NULL. */
+static inline size_t release(void *ptr) {
+    if (!ptr) return 0;
     size_t size = raw_size(ptr);
     raw_free(ptr, size);
     count(-(int64_t)size);
+    return size;
 }
+
+void mem_free(void *ptr) { (void)release(ptr); }
+
+void mem_free_in(size_t *held, void *ptr) { *held -= release(ptr); }
 
 char *mem_strdup(const char *text) {
     size_t size = strlen(text) + 1;

@@ -283,7 +283,6 @@ size_t entry_free_effort(const struct entry *e) {
 /* Bytes from which giving memory back to the system is worth the hand-over. */
 #define LAZY_BLOB_SIZE (256 * 1024)
 #define LAZY_EFFORT 64
-#define LAZY_SAMPLES 5 /* elements measured to weigh what is handed over */
 
 /* An entry on its way, and what it weighs. */
 struct leaving {
@@ -307,16 +306,16 @@ void entry_free_lazily(struct entry *e) {
         return;
     }
     struct leaving *l = mem_alloc(sizeof *l);
-    *l = (struct leaving){ e, entry_memory(e, LAZY_SAMPLES) };
+    *l = (struct leaving){ e, entry_memory(e) };
     atomic_fetch_add_explicit(&leaving_bytes, l->bytes, memory_order_relaxed);
     background_post(free_job, l, 1);
 }
 
 size_t entry_leaving_bytes(void) { return atomic_load_explicit(&leaving_bytes, memory_order_relaxed); }
 
-size_t entry_memory(const struct entry *e, size_t samples) {
+size_t entry_memory(const struct entry *e) {
     size_t bytes = mem_size(e);
-    if (e->type != TYPE_STRING) return bytes + value_ops[e->type]->memory(entry_value(e), samples);
+    if (e->type != TYPE_STRING) return bytes + value_ops[e->type]->bytes(entry_value(e));
     if (e->encoding == ENCODING_BLOB) bytes += mem_size(entry_blob(e));
     return bytes;
 }

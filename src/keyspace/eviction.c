@@ -329,7 +329,7 @@ static size_t evict(const struct candidate *c, int64_t now_ms, void (*flush)(voi
     struct entry *e = kdb ? table_find(&kdb->table, buf_slice(&c->key), c->hash) : NULL;
     bool expired = e && entry_is_expired(e, now_ms);
     if (e && (expired || (may_go(e) && stamp_of(e) == c->stamp))) {
-        bytes = entry_memory(e, (size_t)eviction_settings.samples);
+        bytes = entry_memory(e);
         table_remove_item(&kdb->table, e, c->hash);
         keyspace_vanish(&view, kdb, e, expired ? VANISHED_EXPIRED : VANISHED_EVICTED, frees_lazily());
         if (flush) flush();

@@ -1,25 +1,18 @@
-/* elements.c: items of a table are measured, scanned and drawn by lot. */
+/* elements.c: items of a table are scanned and drawn by lot. */
 #include "elements.h"
-#include "trivet/base/mem.h"
 
-/* ---- weighing ---- */
+/* ---- checking ---- */
 
-struct weighing {
-    size_t bytes, weighed, wanted;
-};
-
-static bool weigh_item(void *arg, void *item) {
-    struct weighing *w = arg;
-    w->bytes += mem_size(item);
-    w->weighed++;
-    return w->weighed != w->wanted;
+static bool add_size(void *arg, void *item) {
+    *(size_t *)arg += mem_size(item);
+    return true;
 }
 
-size_t elements_memory(const struct table *t, size_t samples) {
-    struct weighing w = { .wanted = samples };
-    (void)table_each(t, weigh_item, &w);
-    if (w.weighed == 0) return 0;
-    return (size_t)((double)w.bytes / (double)w.weighed * (double)table_count(t));
+void elements_check(const struct elements *of) {
+    size_t bytes = 0;
+    table_check(&of->table);
+    (void)table_each(&of->table, add_size, &bytes);
+    assert(bytes == of->held);
 }
 
 /* ---- scanning ---- */

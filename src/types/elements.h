@@ -1,15 +1,39 @@
-/* elements.h: what a big hash and a big set have in common: a table whose items are one allocation
- * each, that is weighed, scanned and sampled without knowing what an item holds.
+/* elements.h: what a big hash, a big set and a big sorted set have in common: a table whose items are one
+ * allocation each, that is weighed, scanned and sampled without knowing what an item holds.
+ *
+ * Items are made and freed by the calls here, which keep count of their bytes; that an item is in the table
+ * or out of it is the caller's business.
  *
  * Thread: the owner's, as of the table. Chance comes from base/random.h. */
 #ifndef TYPES_ELEMENTS_H
 #define TYPES_ELEMENTS_H
 
+#include "trivet/base/mem.h"
 #include "trivet/base/random.h"
 #include "trivet/types/structures/table.h"
 
-/* About how many bytes all items hold: `samples` of them are measured, 0 measures all. */
-size_t elements_memory(const struct table *t, size_t samples);
+struct elements {
+    struct table table;
+    size_t held; /* bytes of the items */
+};
+
+static inline void *element_new(struct elements *of, size_t size) { return mem_alloc_in(&of->held, size); }
+/* `item` may be NULL. */
+static inline void element_free(struct elements *of, void *item) { mem_free_in(&of->held, item); }
+/* Somebody else owns the item from now on. */
+static inline void element_detach(struct elements *of, const void *item) { of->held -= mem_size(item); }
+
+/* Frees table and items. */
+static inline void elements_release(struct elements *of) {
+    table_release(&of->table, mem_free);
+    of->held = 0;
+}
+
+/* Bytes of buckets and items. */
+static inline size_t elements_bytes(const struct elements *of) { return table_memory(&of->table) + of->held; }
+
+/* Asserts the table's invariants and the count of bytes; for tests. */
+void elements_check(const struct elements *of);
 
 /* One call of SCAN: visits about `count` items and returns the next cursor, 0 at the end. */
 uint64_t elements_scan(struct table *t, uint64_t cursor, size_t count, void (*visit)(void *arg, void *item),

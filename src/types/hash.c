@@ -22,7 +22,7 @@
 
 /* The big form. */
 struct fields {
-    struct table table;
+    struct elements elements;
     size_t dated;
     int64_t due_ms; /* no field expires earlier; NEVER if dated is 0 */
     /* The search for expired fields goes round in passes; what it learns becomes due_ms at the end of one. */
@@ -31,7 +31,7 @@ struct fields {
     const void *pass_row; /* the table's array when it began */
     bool pass_is_sound;   /* the array is still the same, so nothing was missed */
 };
-static_assert(offsetof(struct fields, table) == 0, "where freeze_private.h wants it");
+static_assert(offsetof(struct fields, elements.table) == 0, "where freeze_private.h wants it");
 
 /* ---- fields ---- */
 
@@ -70,8 +70,8 @@ static void field_write_rest(char *item, char *at, struct slice value, int64_t e
     if (expiry_ms != HASH_NO_EXPIRY) memcpy(at, &expiry_ms, sizeof expiry_ms);
 }
 
-static void *field_new(struct slice name, struct slice value, int64_t expiry_ms) {
-    char *item = mem_alloc(field_size(name, value, expiry_ms));
+static void *field_new(struct elements *of, struct slice name, struct slice value, int64_t expiry_ms) {
+    char *item = element_new(of, field_size(name, value, expiry_ms));
     field_write_rest(item, packed_write(item + 1, name), value, expiry_ms);
     return item;
 }
@@ -80,15 +80,15 @@ static void *field_new(struct slice name, struct slice value, int64_t expiry_ms)
 
 static struct fields *fields_new(size_t expected) {
     struct fields *h = mem_alloc_zero(sizeof *h);
-    table_init(&h->table, &field_ops.table);
+    table_init(&h->elements.table, &field_ops.table);
     h->due_ms = h->kept_ms = NEVER;
-    if (expected) table_reserve(&h->table, expected);
+    if (expected) table_reserve(&h->elements.table, expected);
     return h;
 }
 
 static void note_date(struct fields *h, const void *item, uint64_t hash, int64_t expiry_ms) {
     if (expiry_ms == HASH_NO_EXPIRY) return;
-    table_mark(&h->table, item, hash);
+    table_mark(&h->elements.table, item, hash);
     h->dated++;
     if (expiry_ms < h->due_ms) h->due_ms = expiry_ms;
     if (expiry_ms < h->kept_ms) h->kept_ms = expiry_ms;
@@ -101,8 +101,8 @@ static void forget_date(struct fields *h, bool was_dated) {
 
 static void fields_add(struct fields *h, struct slice name, struct slice value, int64_t expiry_ms,
                        uint64_t hash) {
-    void *item = field_new(name, value, expiry_ms);
-    table_insert(&h->table, item, hash);
+    void *item = field_new(&h->elements, name, value, expiry_ms);
+    table_insert(&h->elements.table, item, hash);
     note_date(h, item, hash, expiry_ms);
 }
 
@@ -118,8 +118,8 @@ static void fields_change(struct fields *h, void **slot, struct slice value, int
     if (!is_own && mem_good_size(need) == mem_size(item)) {
         field_write_rest(item, item + (name.ptr + name.len - item), value, expiry_ms);
     } else {
-        *slot = field_new(name, value, expiry_ms);
-        mem_free(item);
+        *slot = field_new(&h->elements, name, value, expiry_ms);
+        element_free(&h->elements, item);
     }
     const void *fresh = *slot;
     forget_date(h, was_dated);
@@ -138,7 +138,7 @@ static bool add_copy(void *arg, const struct hash_field *f) {
 }
 
 static void fields_free(struct fields *h) {
-    table_release(&h->table, mem_free);
+    elements_release(&h->elements);
     mem_free(h);
 }
 
@@ -173,7 +173,7 @@ void hash_expect(struct value *v, const struct slice *pairs, size_t count) {
 
 size_t hash_count(struct value v) {
     if (v.encoding == ENCODING_LISTPACK) return listpack_count(v.ptr) / 2;
-    return table_count(&((struct fields *)v.ptr)->table);
+    return table_count(&((struct fields *)v.ptr)->elements.table);
 }
 
 static unsigned char *find_name(unsigned char *lp, struct slice name) {
@@ -195,7 +195,7 @@ bool hash_find(struct value v, struct slice name, struct hash_field *out, struct
         return true;
     }
     struct fields *h = v.ptr;
-    void *item = table_find(&h->table, name, hash_bytes(name));
+    void *item = table_find(&h->elements.table, name, hash_bytes(name));
     if (item) *out = field_read(item);
     return item != NULL;
 }
@@ -229,7 +229,7 @@ static bool set_in_listpack(struct value *v, struct slice name, struct slice val
 
 static bool set_in_table(struct fields *h, struct slice name, struct slice value, int64_t expiry_ms) {
     uint64_t hash = hash_bytes(name);
-    void **slot = table_find_slot(&h->table, name, hash);
+    void **slot = table_find_slot(&h->elements.table, name, hash);
     if (!slot) {
         fields_add(h, name, value, expiry_ms == HASH_KEEP_EXPIRY ? HASH_NO_EXPIRY : expiry_ms, hash);
         return true;
@@ -257,7 +257,7 @@ bool hash_set_expiry(struct value *v, struct slice name, int64_t expiry_ms) {
     }
     struct fields *h = v->ptr;
     uint64_t hash = hash_bytes(name);
-    void **slot = table_find_slot(&h->table, name, hash);
+    void **slot = table_find_slot(&h->elements.table, name, hash);
     if (slot) fields_change(h, slot, field_read(*slot).value, expiry_ms, hash);
     return slot != NULL;
 }
@@ -269,10 +269,10 @@ bool hash_remove(struct value *v, struct slice name) {
         return at != NULL;
     }
     struct fields *h = v->ptr;
-    void *item = table_remove(&h->table, name, hash_bytes(name));
+    void *item = table_remove(&h->elements.table, name, hash_bytes(name));
     if (!item) return false;
     forget_date(h, field_is_dated(item));
-    mem_free(item);
+    element_free(&h->elements, item);
     return true;
 }
 
@@ -291,7 +291,7 @@ static bool each_item(void *arg, void *item) {
 
 bool hash_each(struct value v, bool (*visit)(void *arg, const struct hash_field *f), void *arg) {
     if (v.encoding == ENCODING_TABLE)
-        return table_each(&((struct fields *)v.ptr)->table, each_item, &(struct each){ visit, arg });
+        return table_each(&((struct fields *)v.ptr)->elements.table, each_item, &(struct each){ visit, arg });
     struct hash_scratch scratch;
     for (unsigned char *at = listpack_first(v.ptr); at;) {
         struct hash_field f = pair_at(v.ptr, at, &scratch);
@@ -324,7 +324,7 @@ uint64_t hash_scan(struct value v, uint64_t cursor, size_t count,
                    void (*visit)(void *arg, const struct hash_field *f), void *arg) {
     struct visiting s = { .visit = visit, .arg = arg };
     if (v.encoding == ENCODING_TABLE)
-        return elements_scan(&((struct fields *)v.ptr)->table, cursor, count, visit_item, &s);
+        return elements_scan(&((struct fields *)v.ptr)->elements.table, cursor, count, visit_item, &s);
     (void)hash_each(v, visit_field, &s);
     return 0;
 }
@@ -336,7 +336,7 @@ void hash_random(struct value v, struct hash_field *out, struct hash_scratch *sc
         size_t index = (size_t)random_below(hash_count(v));
         *out = pair_at(v.ptr, listpack_at(v.ptr, (int64_t)(2 * index)), scratch);
     } else {
-        *out = field_read(table_random(&((struct fields *)v.ptr)->table, random_u64()));
+        *out = field_read(table_random(&((struct fields *)v.ptr)->elements.table, random_u64()));
     }
 }
 
@@ -350,7 +350,7 @@ void hash_sample(struct value v, size_t count, void (*visit)(void *arg, const st
                  void *arg) {
     struct visiting s = { visit, arg, choice_of(count, hash_count(v)) };
     if (v.encoding == ENCODING_TABLE && choice_is_small(&s.choice))
-        elements_by_dice(&((struct fields *)v.ptr)->table, s.choice.wanted, visit_item, &s);
+        elements_by_dice(&((struct fields *)v.ptr)->elements.table, s.choice.wanted, visit_item, &s);
     else if (s.choice.wanted > 0)
         (void)hash_each(v, visit_chosen, &s);
 }
@@ -373,23 +373,24 @@ static enum table_verdict look_at(void *arg, void *item) {
         if (f.expiry_ms < s->fields->kept_ms) s->fields->kept_ms = f.expiry_ms;
         return TABLE_KEEP;
     }
+    element_detach(&s->fields->elements, item);
     s->gone->items[s->gone->count] = item;
     s->gone->names[s->gone->count++] = f.name;
     return TABLE_REMOVE;
 }
 
-static const void *row_of(const struct fields *h) { return h->table.half[0]; }
+static const void *row_of(const struct fields *h) { return h->elements.table.half[0]; }
 
 static void begin_pass(struct fields *h) {
     h->kept_ms = NEVER;
     h->pass_row = row_of(h);
-    h->pass_is_sound = !table_is_moving(&h->table);
+    h->pass_is_sound = !table_is_moving(&h->elements.table);
 }
 
 /* A table that moved meanwhile may have carried a field past the search; then due_ms stays and the next pass
  * tells. */
 static void end_pass(struct fields *h) {
-    bool sound = h->pass_is_sound && h->pass_row == row_of(h) && !table_is_moving(&h->table);
+    bool sound = h->pass_is_sound && h->pass_row == row_of(h) && !table_is_moving(&h->elements.table);
     if (h->dated == 0)
         h->due_ms = NEVER;
     else if (sound)
@@ -400,10 +401,10 @@ void hash_take_due(struct value *v, int64_t now_ms, struct gone *out) {
     out->count = 0;
     if (hash_due_ms(*v) >= now_ms) return;
     struct fields *h = v->ptr;
-    (void)table_move_some(&h->table, SEARCH_BUCKETS);
+    (void)table_move_some(&h->elements.table, SEARCH_BUCKETS);
     if (h->cursor == 0) begin_pass(h);
     struct search s = { h, now_ms, out };
-    h->cursor = table_walk_marked(&h->table, h->cursor, SEARCH_BUCKETS, look_at, &s);
+    h->cursor = table_walk_marked(&h->elements.table, h->cursor, SEARCH_BUCKETS, look_at, &s);
     h->dated -= out->count;
     if (h->cursor == 0) end_pass(h);
     if (h->dated == 0) h->due_ms = NEVER;
@@ -418,10 +419,10 @@ static struct value copy_value(struct value v) {
     return (struct value){ h, ENCODING_TABLE };
 }
 
-static size_t value_memory(struct value v, size_t samples) {
+static size_t value_bytes(struct value v) {
     if (v.encoding == ENCODING_LISTPACK) return mem_size(v.ptr);
     struct fields *h = v.ptr;
-    return mem_size(h) + table_memory(&h->table) + elements_memory(&h->table, samples);
+    return mem_size(h) + elements_bytes(&h->elements);
 }
 
 static size_t value_effort(struct value v) { return v.encoding == ENCODING_TABLE ? hash_count(v) : 1; }
@@ -429,7 +430,7 @@ static size_t value_effort(struct value v) { return v.encoding == ENCODING_TABLE
 const struct value_ops hash_value_ops = {
     .free = free_value,
     .copy = copy_value,
-    .memory = value_memory,
+    .bytes = value_bytes,
     .effort = value_effort,
     .due_ms = hash_due_ms,
     .take_due = hash_take_due,
@@ -477,7 +478,7 @@ void hash_check(struct value v) {
     }
     struct fields *h = v.ptr;
     struct checking k = { h->due_ms, 0 };
-    table_check(&h->table);
+    elements_check(&h->elements);
     (void)hash_each(v, check_field, &k);
     assert(k.dated == h->dated && (h->dated > 0) == (h->due_ms != NEVER));
 }

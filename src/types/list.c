@@ -31,16 +31,14 @@ static struct value list_copy(struct value v) {
     return (struct value){ copy, v.encoding };
 }
 
-static size_t list_memory(struct value v, size_t samples) {
-    return is_small(v) ? mem_size(v.ptr) : deque_memory(v.ptr, samples);
-}
+static size_t list_bytes(struct value v) { return is_small(v) ? mem_size(v.ptr) : deque_bytes(v.ptr); }
 
 size_t list_node_count(struct value v) { return is_small(v) ? 1 : ((const struct deque *)v.ptr)->length; }
 
 const struct value_ops list_value_ops = {
     .free = list_free,
     .copy = list_copy,
-    .memory = list_memory,
+    .bytes = list_bytes,
     .effort = list_node_count,
 };
 
@@ -220,4 +218,13 @@ bool list_nodes(struct value v, bool (*visit)(void *arg, const struct list_node 
     }
     buf_release(&scratch);
     return go_on;
+}
+
+/* ---- tests ---- */
+
+void list_check(struct value v) {
+    if (is_small(v))
+        assert(listpack_is_valid(v.ptr, listpack_bytes(v.ptr), NULL, NULL));
+    else
+        deque_check(v.ptr);
 }

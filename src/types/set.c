@@ -21,8 +21,8 @@ static const struct element_ops member_ops = {
     .describe = member_describe,
 };
 
-static void *member_new(struct slice text) {
-    char *item = mem_alloc(packed_size(text.len));
+static void *member_new(struct elements *of, struct slice text) {
+    char *item = element_new(of, packed_size(text.len));
     packed_write(item, text);
     return item;
 }
@@ -37,11 +37,24 @@ static struct slice integer_text(const unsigned char *is, size_t index, char *sc
 
 /* ---- making and changing forms ---- */
 
-static struct table *table_new(size_t expected) {
-    struct table *t = mem_alloc(sizeof *t);
-    table_init(t, &member_ops.table);
-    if (expected) table_reserve(t, expected);
-    return t;
+static_assert(offsetof(struct elements, table) == 0, "where freeze_private.h wants it");
+
+static struct elements *elements_new(size_t expected) {
+    struct elements *of = mem_alloc_zero(sizeof *of);
+    table_init(&of->table, &member_ops.table);
+    if (expected) table_reserve(&of->table, expected);
+    return of;
+}
+
+static struct elements *elements_of(struct value v) {
+    assert(v.encoding == ENCODING_TABLE);
+    return v.ptr;
+}
+
+static struct table *table_of(struct value v) { return &elements_of(v)->table; }
+
+static void add_member(struct elements *of, struct slice member, uint64_t hash) {
+    table_insert(&of->table, member_new(of, member), hash);
 }
 
 struct value set_new_empty(void) {
@@ -56,11 +69,11 @@ struct value set_new(struct slice first, size_t expected) {
     int64_t n;
     if (expected <= encoding_limits.set_ints && is_integer(first, &n)) return set_new_empty();
     if (expected <= encoding_limits.set_entries) return (struct value){ listpack_new(), ENCODING_LISTPACK };
-    return (struct value){ table_new(expected), ENCODING_TABLE };
+    return (struct value){ elements_new(expected), ENCODING_TABLE };
 }
 
 static bool insert_member(void *arg, struct slice member) {
-    table_insert(arg, member_new(member), hash_bytes(member));
+    add_member(arg, member, hash_bytes(member));
     return true;
 }
 
@@ -68,16 +81,16 @@ static void free_value(struct value v) {
     switch (v.encoding) {
     case ENCODING_INTSET: intset_free(v.ptr); break;
     case ENCODING_LISTPACK: listpack_free(v.ptr); break;
-    default: table_release(v.ptr, mem_free); mem_free(v.ptr);
+    default: elements_release(v.ptr); mem_free(v.ptr);
     }
 }
 
 static void become_table(struct value *v, size_t expected) {
     size_t count = set_count(*v);
-    struct table *t = table_new(expected > count ? expected : count);
-    (void)set_each(*v, insert_member, t);
+    struct elements *of = elements_new(expected > count ? expected : count);
+    (void)set_each(*v, insert_member, of);
     free_value(*v);
-    *v = (struct value){ t, ENCODING_TABLE };
+    *v = (struct value){ of, ENCODING_TABLE };
 }
 
 static void become_listpack(struct value *v) {
@@ -103,7 +116,7 @@ size_t set_count(struct value v) {
     switch (v.encoding) {
     case ENCODING_INTSET: return intset_count(v.ptr);
     case ENCODING_LISTPACK: return listpack_count(v.ptr);
-    default: return table_count(v.ptr);
+    default: return table_count(table_of(v));
     }
 }
 
@@ -112,7 +125,7 @@ bool set_contains(struct value v, struct slice member) {
     switch (v.encoding) {
     case ENCODING_INTSET: return is_integer(member, &n) && intset_contains(v.ptr, n);
     case ENCODING_LISTPACK: return listpack_find(v.ptr, listpack_first(v.ptr), member, 0) != NULL;
-    default: return table_find(v.ptr, member, hash_bytes(member)) != NULL;
+    default: return table_find(table_of(v), member, hash_bytes(member)) != NULL;
     }
 }
 
@@ -120,8 +133,8 @@ bool set_contains(struct value v, struct slice member) {
 
 static bool add_to_table(struct value *v, struct slice member) {
     uint64_t hash = hash_bytes(member);
-    if (table_find(v->ptr, member, hash)) return false;
-    table_insert(v->ptr, member_new(member), hash);
+    if (table_find(table_of(*v), member, hash)) return false;
+    add_member(elements_of(*v), member, hash);
     return true;
 }
 
@@ -194,8 +207,8 @@ bool set_remove(struct value *v, struct slice member) {
         return at != NULL;
     }
     default: {
-        void *item = table_remove(v->ptr, member, hash_bytes(member));
-        mem_free(item);
+        void *item = table_remove(table_of(*v), member, hash_bytes(member));
+        element_free(elements_of(*v), item);
         return item != NULL;
     }
     }
@@ -215,7 +228,7 @@ static bool each_item(void *arg, void *item) {
 
 bool set_each(struct value v, bool (*visit)(void *arg, struct slice member), void *arg) {
     char scratch[INT64_TEXT_MAX];
-    if (v.encoding == ENCODING_TABLE) return table_each(v.ptr, each_item, &(struct each){ visit, arg });
+    if (v.encoding == ENCODING_TABLE) return table_each(table_of(v), each_item, &(struct each){ visit, arg });
     if (v.encoding == ENCODING_INTSET) {
         for (size_t i = 0; i < intset_count(v.ptr); i++)
             if (!visit(arg, integer_text(v.ptr, i, scratch))) return false;
@@ -231,6 +244,7 @@ struct visiting {
     void (*visit)(void *arg, struct slice member);
     void *arg;
     struct choice choice;
+    struct elements *from; /* taking members of a table: whose they are */
 };
 
 static void visit_item(void *arg, void *item) {
@@ -247,7 +261,7 @@ static bool visit_member(void *arg, struct slice member) {
 uint64_t set_scan(struct value v, uint64_t cursor, size_t count,
                   void (*visit)(void *arg, struct slice member), void *arg) {
     struct visiting s = { .visit = visit, .arg = arg };
-    if (v.encoding == ENCODING_TABLE) return elements_scan(v.ptr, cursor, count, visit_item, &s);
+    if (v.encoding == ENCODING_TABLE) return elements_scan(table_of(v), cursor, count, visit_item, &s);
     (void)set_each(v, visit_member, &s);
     return 0;
 }
@@ -255,7 +269,7 @@ uint64_t set_scan(struct value v, uint64_t cursor, size_t count,
 /* ---- chance ---- */
 
 struct slice set_random(struct value v, char *scratch) {
-    if (v.encoding == ENCODING_TABLE) return packed_read(table_random(v.ptr, random_u64()));
+    if (v.encoding == ENCODING_TABLE) return packed_read(table_random(table_of(v), random_u64()));
     size_t index = (size_t)random_below(set_count(v));
     if (v.encoding == ENCODING_INTSET) return integer_text(v.ptr, index, scratch);
     return listpack_text(listpack_at(v.ptr, (int64_t)index), scratch);
@@ -268,9 +282,9 @@ static bool visit_chosen(void *arg, struct slice member) {
 }
 
 void set_sample(struct value v, size_t count, void (*visit)(void *arg, struct slice member), void *arg) {
-    struct visiting s = { visit, arg, choice_of(count, set_count(v)) };
+    struct visiting s = { .visit = visit, .arg = arg, .choice = choice_of(count, set_count(v)) };
     if (v.encoding == ENCODING_TABLE && choice_is_small(&s.choice))
-        elements_by_dice(v.ptr, s.choice.wanted, visit_item, &s);
+        elements_by_dice(table_of(v), s.choice.wanted, visit_item, &s);
     else if (s.choice.wanted > 0)
         (void)set_each(v, visit_chosen, &s);
 }
@@ -299,12 +313,12 @@ static void take_from_listpack(struct value *v, struct visiting *s) {
     }
 }
 
-static void take_by_dice(struct table *t, struct visiting *s) {
+static void take_by_dice(struct elements *of, struct visiting *s) {
     for (size_t i = 0; i < s->choice.wanted; i++) {
-        void *item = table_random(t, random_u64());
+        void *item = table_random(&of->table, random_u64());
         visit_item(s, item);
-        table_remove_item(t, item, hash_bytes(packed_read(item)));
-        mem_free(item);
+        table_remove_item(&of->table, item, hash_bytes(packed_read(item)));
+        element_free(of, item);
     }
 }
 
@@ -312,20 +326,26 @@ static bool take_chosen(void *arg, void *item) {
     struct visiting *s = arg;
     if (!choose(&s->choice)) return false;
     visit_item(s, item);
-    mem_free(item);
+    element_free(s->from, item);
     return true;
 }
 
+static void take_from_table(struct elements *of, struct visiting *s) {
+    s->from = of;
+    if (choice_is_small(&s->choice))
+        take_by_dice(of, s);
+    else
+        (void)table_remove_if(&of->table, take_chosen, s);
+}
+
 void set_take(struct value *v, size_t count, void (*visit)(void *arg, struct slice member), void *arg) {
-    struct visiting s = { visit, arg, choice_of(count, set_count(*v)) };
+    struct visiting s = { .visit = visit, .arg = arg, .choice = choice_of(count, set_count(*v)) };
     if (v->encoding == ENCODING_INTSET)
         take_from_intset(v, &s);
     else if (v->encoding == ENCODING_LISTPACK)
         take_from_listpack(v, &s);
-    else if (choice_is_small(&s.choice))
-        take_by_dice(v->ptr, &s);
     else
-        (void)table_remove_if(v->ptr, take_chosen, &s);
+        take_from_table(elements_of(*v), &s);
 }
 
 /* ---- what the keyspace asks ---- */
@@ -333,20 +353,22 @@ void set_take(struct value *v, size_t count, void (*visit)(void *arg, struct sli
 static struct value copy_value(struct value v) {
     if (v.encoding == ENCODING_INTSET) return (struct value){ intset_copy(v.ptr), ENCODING_INTSET };
     if (v.encoding == ENCODING_LISTPACK) return (struct value){ listpack_copy(v.ptr), ENCODING_LISTPACK };
-    struct table *t = table_new(table_count(v.ptr));
-    (void)set_each(v, insert_member, t);
-    return (struct value){ t, ENCODING_TABLE };
+    struct elements *of = elements_new(table_count(table_of(v)));
+    (void)set_each(v, insert_member, of);
+    return (struct value){ of, ENCODING_TABLE };
 }
 
-static size_t value_memory(struct value v, size_t samples) {
+static size_t value_bytes(struct value v) {
     if (v.encoding != ENCODING_TABLE) return mem_size(v.ptr);
-    return mem_size(v.ptr) + table_memory(v.ptr) + elements_memory(v.ptr, samples);
+    return mem_size(v.ptr) + elements_bytes(v.ptr);
 }
 
-static size_t value_effort(struct value v) { return v.encoding == ENCODING_TABLE ? table_count(v.ptr) : 1; }
+static size_t value_effort(struct value v) {
+    return v.encoding == ENCODING_TABLE ? table_count(table_of(v)) : 1;
+}
 
 const struct value_ops set_value_ops = {
-    .free = free_value, .copy = copy_value, .memory = value_memory, .effort = value_effort
+    .free = free_value, .copy = copy_value, .bytes = value_bytes, .effort = value_effort
 };
 
 /* ---- payloads from outside, and tests ---- */
@@ -358,7 +380,7 @@ static bool add_once(void *arg, const unsigned char *at, size_t index) {
 }
 
 bool set_listpack_is_valid(const unsigned char *bytes, size_t len) {
-    struct value seen = { table_new(0), ENCODING_TABLE };
+    struct value seen = { elements_new(0), ENCODING_TABLE };
     bool valid = listpack_is_valid(bytes, len, add_once, &seen) && set_count(seen) > 0;
     free_value(seen);
     return valid;
@@ -366,7 +388,7 @@ bool set_listpack_is_valid(const unsigned char *bytes, size_t len) {
 
 void set_check(struct value v) {
     if (v.encoding == ENCODING_TABLE)
-        table_check(v.ptr);
+        elements_check(v.ptr);
     else if (v.encoding == ENCODING_INTSET)
         assert(intset_is_valid(v.ptr, intset_bytes(v.ptr)) && intset_count(v.ptr) <= int_limit());
     else

@@ -72,9 +72,10 @@ static uint64_t live_count(const unsigned char *lp) { return node_number(listpac
 static uint64_t deleted_count(const unsigned char *lp) { return node_number(second(lp)); }
 
 /* The node's listpack, that it may be changed where it is. */
-static unsigned char *own_node(const struct stream *s, struct id_cursor at) {
+static unsigned char *own_node(struct stream *s, struct id_cursor at) {
     unsigned char **slot = node_slot(s, at);
-    if (stream_leave_to_freeze(s, id_map_id(&s->nodes, at), *slot)) *slot = listpack_copy(*slot);
+    if (stream_leave_to_freeze(s, id_map_id(&s->nodes, at), *slot))
+        MEM_COUNT_IN(&s->held, *slot = listpack_copy(*slot));
     return *slot;
 }
 
@@ -82,9 +83,9 @@ static unsigned char *own_node(const struct stream *s, struct id_cursor at) {
 static void move_counts(struct stream *s, struct id_cursor at, uint64_t deleted) {
     unsigned char **slot = node_slot(s, at), *lp = *slot, *place = listpack_first(lp);
     uint64_t live = live_count(lp) - deleted, gone = deleted_count(lp) + deleted;
-    lp = listpack_replace_number(lp, &place, (int64_t)live);
+    MEM_COUNT_IN(&s->held, lp = listpack_replace_number(lp, &place, (int64_t)live));
     place = listpack_next(lp, place);
-    *slot = listpack_replace_number(lp, &place, (int64_t)gone);
+    MEM_COUNT_IN(&s->held, *slot = listpack_replace_number(lp, &place, (int64_t)gone));
     s->length -= deleted;
 }
 
@@ -93,7 +94,7 @@ static uint64_t remove_node(struct stream *s, struct id_cursor at) {
     unsigned char *lp = *node_slot(s, at);
     struct stream_id master = id_map_id(&s->nodes, at);
     uint64_t count = live_count(lp);
-    if (!stream_leave_to_freeze(s, master, lp)) listpack_free(lp);
+    if (!stream_leave_to_freeze(s, master, lp)) mem_free_in(&s->held, lp);
     id_map_remove(&s->nodes, master);
     s->length -= count;
     return count;
@@ -103,7 +104,7 @@ static uint64_t remove_node(struct stream *s, struct id_cursor at) {
 
 struct stream *stream_new(void) {
     struct stream *s = mem_alloc_zero(sizeof *s);
-    id_map_init(&s->nodes, sizeof(unsigned char *));
+    id_map_init(&s->nodes, sizeof(unsigned char *), &s->held);
     return s;
 }
 
@@ -119,11 +120,12 @@ void stream_free(struct stream *s) {
 struct stream *stream_copy(const struct stream *s) {
     struct stream *copy = mem_alloc(sizeof *copy);
     *copy = *s;
-    id_map_copy(&copy->nodes, &s->nodes);
+    copy->held = 0;
+    id_map_copy(&copy->nodes, &s->nodes, &copy->held);
     struct id_cursor at = id_map_first(&copy->nodes);
     for (; id_map_has(&copy->nodes, at); at = id_map_next(&copy->nodes, at)) {
         unsigned char **slot = node_slot(copy, at);
-        *slot = listpack_copy(*slot);
+        MEM_COUNT_IN(&copy->held, *slot = listpack_copy(*slot));
     }
     copy->freeze = NULL;
     copy->groups = (struct name_list){ 0 };
@@ -131,24 +133,11 @@ struct stream *stream_copy(const struct stream *s) {
     return copy;
 }
 
-static size_t nodes_memory(const struct stream *s, size_t samples) {
-    size_t bytes = 0, seen = 0;
-    struct id_cursor at = id_map_first(&s->nodes);
-    for (; id_map_has(&s->nodes, at) && (samples == 0 || seen < samples); at = id_map_next(&s->nodes, at)) {
-        bytes += mem_size(*node_slot(s, at));
-        seen++;
-    }
-    return seen ? bytes * s->nodes.count / seen : 0;
-}
-
 static void value_free(struct value v) { stream_free(stream_of(v)); }
 
 static struct value value_copy(struct value v) { return stream_value(stream_copy(stream_of(v))); }
 
-static size_t value_memory(struct value v, size_t samples) {
-    const struct stream *s = stream_of(v);
-    return mem_size(s) + id_map_memory(&s->nodes) + nodes_memory(s, samples) + stream_groups_memory(s);
-}
+static size_t value_bytes(struct value v) { return mem_size(v.ptr) + stream_of(v)->held; }
 
 static size_t value_effort(struct value v) {
     const struct stream *s = stream_of(v);
@@ -158,7 +147,7 @@ static size_t value_effort(struct value v) {
 const struct value_ops stream_value_ops = {
     .free = value_free,
     .copy = value_copy,
-    .memory = value_memory,
+    .bytes = value_bytes,
     .effort = value_effort,
 };
 
@@ -356,7 +345,7 @@ bool stream_add(struct stream *s, struct stream_id id, const struct slice *field
     unsigned char **slot = id_map_has(&s->nodes, at) ? node_slot(s, at) : NULL;
     struct stream_id master = id;
     if (slot && node_is_full(*slot, fields, pairs)) {
-        *slot = listpack_shrink(*slot);
+        MEM_COUNT_IN(&s->held, *slot = listpack_shrink(*slot));
         slot = NULL;
     }
     if (slot) {
@@ -367,9 +356,9 @@ bool stream_add(struct stream *s, struct stream_id id, const struct slice *field
         stream_tell_freeze(s, id);
         slot = id_map_put(&s->nodes, id, &fresh);
         assert(fresh);
-        *slot = new_node(fields, pairs);
+        MEM_COUNT_IN(&s->held, *slot = new_node(fields, pairs));
     }
-    *slot = append_entry(*slot, master, id, fields, pairs);
+    MEM_COUNT_IN(&s->held, *slot = append_entry(*slot, master, id, fields, pairs));
     s->length++;
     s->entries_added = stream_count_one(s->entries_added);
     s->last_id = id;
@@ -381,7 +370,7 @@ bool stream_add(struct stream *s, struct stream_id id, const struct slice *field
 
 /* A flag is a number of one byte, so it can be set in its place. The walk can go on inside the node, even if
  * that is a copy now. */
-static void mark_deleted(const struct stream *s, const struct stream_walk *w) {
+static void mark_deleted(struct stream *s, const struct stream_walk *w) {
     own_node(s, w->node)[w->flags - w->listpack] |= ENTRY_DELETED;
 }
 
@@ -492,6 +481,7 @@ bool stream_load_node(struct stream *s, struct stream_id master, unsigned char *
     bool fresh;
     unsigned char **slot = id_map_put(&s->nodes, master, &fresh);
     *slot = listpack;
+    s->held += mem_size(listpack);
     s->length += live_count(listpack);
     return true;
 }
@@ -501,12 +491,13 @@ bool stream_load_node(struct stream *s, struct stream_id master, unsigned char *
 void stream_check(const struct stream *s) {
     uint64_t length = 0, walked = 0;
     struct stream_id last = STREAM_ID_MIN;
-    id_map_check(&s->nodes);
+    size_t bytes = id_map_check(&s->nodes);
     struct id_cursor at = id_map_first(&s->nodes);
     for (; id_map_has(&s->nodes, at); at = id_map_next(&s->nodes, at)) {
         const unsigned char *lp = *node_slot(s, at);
         assert(stream_node_is_valid(lp, listpack_bytes(lp), id_map_id(&s->nodes, at)));
         length += live_count(lp);
+        bytes += mem_size(lp);
     }
     struct stream_walk w;
     stream_walk_begin(&w, s, STREAM_ID_MIN, STREAM_ID_MAX, false);
@@ -517,5 +508,6 @@ void stream_check(const struct stream *s) {
     assert(length == s->length && walked == length);
     assert(length > 0 || stream_id_equal(s->first_id, STREAM_ID_MIN));
     assert(stream_id_equal(last, stream_last_entry(s)) && stream_id_compare(last, s->last_id) <= 0);
-    stream_groups_check(s);
+    bytes += stream_groups_check(s);
+    assert(bytes == s->held && s->nodes.held == &s->held);
 }

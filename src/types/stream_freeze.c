@@ -9,7 +9,7 @@ struct stream_freeze {
     uint64_t left;               /* nodes that are not visited */
     struct stream_id next, last; /* live nodes between them are frozen and not visited, unless in `kept` */
     struct id_map kept;          /* payload: the listpack of then, owned */
-    size_t kept_bytes;
+    size_t held;                 /* bytes of `kept` and of its listpacks */
 };
 
 /* ---- what the stream tells ---- */
@@ -21,7 +21,7 @@ bool stream_freeze_takes(struct stream_freeze *f, struct stream_id master, unsig
     unsigned char **slot = id_map_put(&f->kept, master, &fresh);
     if (!fresh) return false;
     *slot = listpack;
-    f->kept_bytes += mem_size(listpack);
+    f->held += mem_size(listpack);
     return true;
 }
 
@@ -37,8 +37,7 @@ void stream_freeze_excludes(struct stream_freeze *f, struct stream_id master) {
 /* ---- the walk ---- */
 
 static void drop_kept(struct stream_freeze *f, struct stream_id master, unsigned char *listpack) {
-    f->kept_bytes -= mem_size(listpack);
-    listpack_free(listpack);
+    mem_free_in(&f->held, listpack);
     id_map_remove(&f->kept, master);
 }
 
@@ -80,17 +79,14 @@ void stream_freeze(struct stream *s, stream_node_visit *visit, void *arg) {
     assert(!s->freeze);
     struct stream_freeze *f = mem_alloc(sizeof *f);
     *f = (struct stream_freeze){ .visit = visit, .arg = arg, .left = s->nodes.count };
-    id_map_init(&f->kept, sizeof(unsigned char *));
+    id_map_init(&f->kept, sizeof(unsigned char *), &f->held);
     if (f->left > 0) f->last = id_map_id(&s->nodes, id_map_last(&s->nodes));
     s->freeze = f;
 }
 
 void *stream_frozen_for(const struct stream *s) { return s->freeze ? s->freeze->arg : NULL; }
 
-size_t stream_freeze_memory(const struct stream *s) {
-    const struct stream_freeze *f = s->freeze;
-    return mem_size(f) + id_map_memory(&f->kept) + f->kept_bytes;
-}
+size_t stream_freeze_memory(const struct stream *s) { return mem_size(s->freeze) + s->freeze->held; }
 
 void stream_thaw(struct stream *s) {
     struct stream_freeze *f = s->freeze;

@@ -15,6 +15,7 @@
 #ifndef TYPES_STREAM_FREEZE_H
 #define TYPES_STREAM_FREEZE_H
 
+#include "trivet/base/mem.h"
 #include "trivet/types/stream.h"
 
 typedef void stream_node_visit(void *arg, struct stream_id master, const unsigned char *listpack);
@@ -32,10 +33,12 @@ bool stream_freeze_takes(struct stream_freeze *f, struct stream_id master, unsig
 void stream_freeze_excludes(struct stream_freeze *f, struct stream_id master);
 
 /* A live node's listpack is about to be changed where it is, or freed. True: it belongs to the freeze from
- * now on, which frees it, but not during this change. */
-static inline bool stream_leave_to_freeze(const struct stream *s, struct stream_id master,
+ * now on, which frees it, but not during this change; the stream does not count it any more. */
+static inline bool stream_leave_to_freeze(struct stream *s, struct stream_id master,
                                           unsigned char *listpack) {
-    return UNLIKELY(s->freeze != NULL) && stream_freeze_takes(s->freeze, master, listpack);
+    if (LIKELY(!s->freeze) || !stream_freeze_takes(s->freeze, master, listpack)) return false;
+    s->held -= mem_size(listpack);
+    return true;
 }
 
 /* The stream gets a new last node. */

@@ -33,10 +33,10 @@ static struct name *name_find(const struct name_list *list, struct slice name) {
     return found ? list->items[at] : NULL;
 }
 
-static void name_insert(struct name_list *list, uint32_t at, struct name *item) {
+static void name_insert(struct name_list *list, uint32_t at, struct name *item, size_t *held) {
     if (list->count == list->room) {
         list->room = list->room ? list->room * 2 : 1;
-        list->items = mem_realloc(list->items, list->room * sizeof(struct name *));
+        list->items = mem_realloc_in(held, list->items, list->room * sizeof(struct name *));
     }
     memmove(list->items + at + 1, list->items + at, (list->count - at) * sizeof(struct name *));
     list->items[at] = item;
@@ -52,8 +52,8 @@ static void name_remove(struct name_list *list, const struct name *item) {
 }
 
 /* `bytes` of zeros that begin with the name, which stands behind them. */
-static void *named_new(size_t bytes, struct slice name) {
-    struct name *item = mem_alloc(bytes + name.len);
+static void *named_new(size_t bytes, struct slice name, size_t *held) {
+    struct name *item = mem_alloc_in(held, bytes + name.len);
     memset(item, 0, bytes);
     item->len = name.len;
     item->text = (char *)item + bytes;
@@ -71,17 +71,17 @@ struct stream_consumer *stream_consumer_create(struct stream_group *g, struct sl
     bool found;
     uint32_t at = name_place(&g->consumers, name, &found);
     if (found) return NULL;
-    struct stream_consumer *c = named_new(sizeof *c, name);
+    struct stream_consumer *c = named_new(sizeof *c, name, g->held);
     c->seen_ms = now_ms;
     c->active_ms = -1;
-    id_map_init(&c->pending, 0);
-    name_insert(&g->consumers, at, &c->name);
+    id_map_init(&c->pending, 0, g->held);
+    name_insert(&g->consumers, at, &c->name, g->held);
     return c;
 }
 
-static void consumer_free(struct stream_consumer *c) {
+static void consumer_free(struct stream_group *g, struct stream_consumer *c) {
     id_map_release(&c->pending);
-    mem_free(c);
+    mem_free_in(g->held, c);
 }
 
 void stream_consumer_delete(struct stream_group *g, struct stream_consumer *c) {
@@ -89,7 +89,7 @@ void stream_consumer_delete(struct stream_group *g, struct stream_consumer *c) {
     for (; id_map_has(&c->pending, at); at = id_map_next(&c->pending, at))
         id_map_remove(&g->pending, id_map_id(&c->pending, at));
     name_remove(&g->consumers, &c->name);
-    consumer_free(c);
+    consumer_free(g, c);
 }
 
 /* ---- pending entries ---- */
@@ -125,19 +125,20 @@ struct stream_group *stream_group_create(struct stream *s, struct slice name, st
     bool found;
     uint32_t at = name_place(&s->groups, name, &found);
     if (found) return NULL;
-    struct stream_group *g = named_new(sizeof *g, name);
+    struct stream_group *g = named_new(sizeof *g, name, &s->held);
     g->last_id = last_id;
     g->entries_read = entries_read;
-    id_map_init(&g->pending, sizeof(struct stream_pending));
-    name_insert(&s->groups, at, &g->name);
+    g->held = &s->held;
+    id_map_init(&g->pending, sizeof(struct stream_pending), g->held);
+    name_insert(&s->groups, at, &g->name, g->held);
     return g;
 }
 
 static void group_free(struct stream_group *g) {
-    for (uint32_t i = 0; i < g->consumers.count; i++) consumer_free(stream_consumer_at(g, i));
-    mem_free(g->consumers.items);
+    for (uint32_t i = 0; i < g->consumers.count; i++) consumer_free(g, stream_consumer_at(g, i));
+    mem_free_in(g->held, g->consumers.items);
     id_map_release(&g->pending);
-    mem_free(g);
+    mem_free_in(g->held, g);
 }
 
 void stream_group_delete(struct stream *s, struct stream_group *g) {
@@ -196,7 +197,7 @@ bool stream_group_lag(const struct stream *s, const struct stream_group *g, int6
 
 void stream_groups_release(struct stream *s) {
     for (uint32_t i = 0; i < s->groups.count; i++) group_free(stream_group_at(s, i));
-    mem_free(s->groups.items);
+    mem_free_in(&s->held, s->groups.items);
     s->groups = (struct name_list){ 0 };
 }
 
@@ -207,9 +208,9 @@ static void group_copy(struct stream *to, const struct stream_group *from) {
         const struct stream_consumer *c = stream_consumer_at(from, i);
         struct stream_consumer *copy = stream_consumer_create(g, name_text(&c->name), c->seen_ms);
         copy->active_ms = c->active_ms;
-        id_map_copy(&copy->pending, &c->pending);
+        id_map_copy(&copy->pending, &c->pending, g->held);
     }
-    id_map_copy(&g->pending, &from->pending);
+    id_map_copy(&g->pending, &from->pending, g->held);
     struct id_cursor at = id_map_first(&g->pending);
     for (; id_map_has(&g->pending, at); at = id_map_next(&g->pending, at)) {
         struct stream_pending *p = id_map_payload(&g->pending, at);
@@ -221,21 +222,6 @@ void stream_groups_copy(struct stream *to, const struct stream *from) {
     for (uint32_t i = 0; i < from->groups.count; i++) group_copy(to, stream_group_at(from, i));
 }
 
-static size_t list_memory(const struct name_list *list) { return list->items ? mem_size(list->items) : 0; }
-
-size_t stream_groups_memory(const struct stream *s) {
-    size_t bytes = list_memory(&s->groups);
-    for (uint32_t i = 0; i < s->groups.count; i++) {
-        const struct stream_group *g = stream_group_at(s, i);
-        bytes += mem_size(g) + id_map_memory(&g->pending) + list_memory(&g->consumers);
-        for (uint32_t k = 0; k < g->consumers.count; k++) {
-            const struct stream_consumer *c = stream_consumer_at(g, k);
-            bytes += mem_size(c) + id_map_memory(&c->pending);
-        }
-    }
-    return bytes;
-}
-
 size_t stream_groups_effort(const struct stream *s) {
     size_t effort = s->groups.count;
     for (uint32_t i = 0; i < s->groups.count; i++) {
@@ -245,19 +231,20 @@ size_t stream_groups_effort(const struct stream *s) {
     return effort;
 }
 
-static void check_names(const struct name_list *list) {
+/* The check returns the bytes of the list, here, and of the whole group, below. */
+static size_t check_names(const struct name_list *list) {
     assert(list->count <= list->room);
     for (uint32_t i = 1; i < list->count; i++)
         assert(slice_compare(name_text(list->items[i - 1]), name_text(list->items[i])) < 0);
+    return list->items ? mem_size(list->items) : 0;
 }
 
-static void group_check(const struct stream_group *g) {
+static size_t group_check(const struct stream_group *g) {
     uint64_t owned = 0;
-    check_names(&g->consumers);
-    id_map_check(&g->pending);
+    size_t bytes = mem_size(g) + check_names(&g->consumers) + id_map_check(&g->pending);
     for (uint32_t i = 0; i < g->consumers.count; i++) {
         const struct stream_consumer *c = stream_consumer_at(g, i);
-        id_map_check(&c->pending);
+        bytes += mem_size(c) + id_map_check(&c->pending);
         owned += c->pending.count;
         struct id_cursor at = id_map_first(&c->pending);
         for (; id_map_has(&c->pending, at); at = id_map_next(&c->pending, at)) {
@@ -266,9 +253,11 @@ static void group_check(const struct stream_group *g) {
         }
     }
     assert(owned == g->pending.count);
+    return bytes;
 }
 
-void stream_groups_check(const struct stream *s) {
-    check_names(&s->groups);
-    for (uint32_t i = 0; i < s->groups.count; i++) group_check(stream_group_at(s, i));
+size_t stream_groups_check(const struct stream *s) {
+    size_t bytes = check_names(&s->groups);
+    for (uint32_t i = 0; i < s->groups.count; i++) bytes += group_check(stream_group_at(s, i));
+    return bytes;
 }

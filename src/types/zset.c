@@ -1,6 +1,7 @@
 /* zset.c: see zset.h. The first half is about pairs in a listpack, the second about table and tree; the calls
  * of the header choose between them. */
 #include "trivet/types/zset.h"
+#include "elements.h"
 #include "freeze_private.h"
 #include "trivet/base/hashing.h"
 #include "trivet/base/mem.h"
@@ -89,10 +90,10 @@ static unsigned char *small_rescore(unsigned char *lp, unsigned char *at, struct
 /* ---- the big form ---- */
 
 struct zset {
-    struct table members; /* owns the items */
+    struct elements members; /* owns the items */
     struct btree order;
 };
-static_assert(offsetof(struct zset, members) == 0, "where freeze_private.h wants it");
+static_assert(offsetof(struct zset, members.table) == 0, "where freeze_private.h wants it");
 
 static struct slice item_key(const void *item) { return scored_text(item); }
 static void describe_item(const void *item, struct frozen_element *e) {
@@ -109,21 +110,22 @@ static struct zset *big_of(struct value v) {
 }
 
 static struct zset *big_new(void) {
-    struct zset *z = mem_alloc(sizeof *z);
-    table_init(&z->members, &member_ops.table);
+    struct zset *z = mem_alloc_zero(sizeof *z);
+    table_init(&z->members.table, &member_ops.table);
     btree_init(&z->order);
     return z;
 }
 
 static void big_append(struct zset *z, struct slice member, double score, uint64_t hash) {
-    struct scored *item = scored_new(member, score);
-    table_insert(&z->members, item, hash);
+    struct scored *item = element_new(&z->members, scored_size(member));
+    scored_write(item, member, score);
+    table_insert(&z->members.table, item, hash);
     btree_insert(&z->order, item);
 }
 
 /* Members that are not in it yet. */
 static void append_all(struct zset *z, struct value from) {
-    table_reserve(&z->members, table_count(&z->members) + zset_count(from));
+    table_reserve(&z->members.table, table_count(&z->members.table) + zset_count(from));
     struct zset_walk w;
     zset_walk_all(&w, from);
     while (zset_walk_next(&w)) big_append(z, w.member, w.score, hash_bytes(w.member));
@@ -148,13 +150,13 @@ static bool fits_small(const unsigned char *lp, size_t count, size_t len) {
 }
 
 static struct scored *big_find(const struct zset *z, struct slice member) {
-    return table_find(&z->members, member, hash_bytes(member));
+    return table_find(&z->members.table, member, hash_bytes(member));
 }
 
 static void forget_item(void *arg, struct scored *item) {
     struct zset *z = arg;
-    table_remove_item(&z->members, item, hash_bytes(scored_text(item)));
-    mem_free(item);
+    table_remove_item(&z->members.table, item, hash_bytes(scored_text(item)));
+    element_free(&z->members, item);
 }
 
 /* ---- making and reading ---- */
@@ -175,7 +177,7 @@ struct value zset_of_listpack(unsigned char *owned) {
 }
 
 size_t zset_count(struct value v) {
-    return is_small(v) ? listpack_count(v.ptr) / 2 : table_count(&big_of(v)->members);
+    return is_small(v) ? listpack_count(v.ptr) / 2 : table_count(&big_of(v)->members.table);
 }
 
 bool zset_score(struct value v, struct slice member, double *score) {
@@ -240,11 +242,11 @@ static enum zset_outcome small_put(struct value *v, struct slice member, double 
 
 static enum zset_outcome big_put(struct zset *z, struct slice member, double *score, unsigned conditions) {
     uint64_t hash = hash_bytes(member);
-    struct scored *item = table_find(&z->members, member, hash);
+    struct scored *item = table_find(&z->members.table, member, hash);
     if (item) {
         enum zset_outcome outcome = decide(item->score, score, conditions);
         if (outcome != ZSET_UPDATED) return outcome;
-        table_touch(&z->members, hash);
+        table_touch(&z->members.table, hash);
         btree_rescore(&z->order, item, *score);
         return outcome;
     }
@@ -267,7 +269,7 @@ void zset_add(struct value *v, struct slice member, double score) {
 void zset_reserve(struct value *v, size_t count, size_t longest) {
     bool small = count <= encoding_limits.zset_entries && longest <= encoding_limits.zset_value;
     if (is_small(*v) && !small) convert(v);
-    if (!is_small(*v)) table_reserve(&big_of(*v)->members, count);
+    if (!is_small(*v)) table_reserve(&big_of(*v)->members.table, count);
 }
 
 bool zset_remove(struct value *v, struct slice member) {
@@ -277,10 +279,10 @@ bool zset_remove(struct value *v, struct slice member) {
         return at;
     }
     struct zset *z = big_of(*v);
-    struct scored *item = table_remove(&z->members, member, hash_bytes(member));
+    struct scored *item = table_remove(&z->members.table, member, hash_bytes(member));
     if (!item) return false;
     btree_remove(&z->order, item);
-    mem_free(item);
+    element_free(&z->members, item);
     return true;
 }
 
@@ -364,7 +366,7 @@ uint64_t zset_scan(struct value v, uint64_t cursor, size_t count,
         struct scan s = { visit, arg, 0 };
         size_t buckets = 0;
         do {
-            cursor = table_scan(&big_of(v)->members, cursor, scan_item, &s);
+            cursor = table_scan(&big_of(v)->members.table, cursor, scan_item, &s);
             buckets++;
         } while (cursor != 0 && s.seen < count && buckets / SCAN_PATIENCE < count);
         return cursor;
@@ -385,7 +387,7 @@ static void zset_free(struct value v) {
         return;
     }
     struct zset *z = big_of(v);
-    table_release(&z->members, NULL);
+    table_release(&z->members.table, NULL);
     btree_release(&z->order, free_item);
     mem_free(z);
 }
@@ -397,15 +399,10 @@ static struct value zset_copy(struct value v) {
     return (struct value){ z, ENCODING_BTREE };
 }
 
-static size_t zset_memory(struct value v, size_t samples) {
+static size_t zset_bytes(struct value v) {
     if (is_small(v)) return mem_size(v.ptr);
     const struct zset *z = big_of(v);
-    size_t count = zset_count(v), bytes = 0, measured = 0;
-    struct btree_place p = btree_at(&z->order, 0);
-    for (; p.leaf && (samples == 0 || measured < samples); p = btree_next(p), measured++)
-        bytes += mem_size(btree_item(p));
-    if (measured > 0 && measured < count) bytes = (size_t)((double)bytes / (double)measured * (double)count);
-    return bytes + mem_size(z) + table_memory(&z->members) + btree_memory(&z->order);
+    return mem_size(z) + elements_bytes(&z->members) + btree_memory(&z->order);
 }
 
 static size_t zset_effort(struct value v) {
@@ -413,7 +410,7 @@ static size_t zset_effort(struct value v) {
 }
 
 const struct value_ops zset_value_ops = {
-    .free = zset_free, .copy = zset_copy, .memory = zset_memory, .effort = zset_effort
+    .free = zset_free, .copy = zset_copy, .bytes = zset_bytes, .effort = zset_effort
 };
 
 /* ---- checking ---- */
@@ -444,8 +441,8 @@ void zset_check(struct value v) {
         return;
     }
     struct zset *z = big_of(v);
-    table_check(&z->members);
+    elements_check(&z->members);
     btree_check(&z->order);
-    assert(table_count(&z->members) == z->order.count);
-    table_each(&z->members, check_item, &z->order);
+    assert(table_count(&z->members.table) == z->order.count);
+    table_each(&z->members.table, check_item, &z->order);
 }

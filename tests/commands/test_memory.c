@@ -14,6 +14,24 @@ static void usage_grows_with_key_and_value(void **state) {
     assert_true(client_ask_int(c, "MEMORY USAGE k") >= small);
 }
 
+/* Elements of very different sizes, of which a few would tell little. */
+static void usage_is_exact_however_many_samples(void **state) {
+    static const struct {
+        const char *key, *add, *between;
+    } rows[] = {
+        { "h", "HSET h f", " " }, { "s", "SADD s m", "" },     { "z", "ZADD z 1 m", "" },
+        { "l", "RPUSH l e", "" }, { "x", "XADD x * f v", "" },
+    };
+    struct client *c = fixture_client(state);
+    for (size_t k = 0; k < COUNT_OF(rows); k++) {
+        for (int i = 0; i < 600; i++)
+            client_ask(c, "%s%d%s%0*d", rows[k].add, i, rows[k].between, i % 40 == 7 ? 3000 : 1 + i % 50, 0);
+        int64_t all = client_ask_int(c, "MEMORY USAGE %s", rows[k].key);
+        assert_true(all > 15 * 3000 && all < 3 * 15 * 3000);
+        assert_int_equal(client_ask_int(c, "MEMORY USAGE %s SAMPLES 1", rows[k].key), all);
+    }
+}
+
 static void usage_checks_its_arguments(void **state) {
     static const struct exchange rows[] = {
         { "MEMORY USAGE", "-ERR wrong number of arguments for 'memory|usage' command" },
@@ -68,6 +86,7 @@ static void doctor_purge_and_malloc_stats_answer(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(usage_grows_with_key_and_value),
+        FIXTURE_TEST(usage_is_exact_however_many_samples),
         FIXTURE_TEST(usage_checks_its_arguments),
         FIXTURE_TEST(stats_add_up),
         FIXTURE_TEST(doctor_purge_and_malloc_stats_answer),

@@ -28,6 +28,23 @@ void *mem_realloc(void *ptr, size_t size) __attribute__((returns_nonnull));
 void mem_free(void *ptr);
 char *mem_strdup(const char *text) __attribute__((returns_nonnull));
 
+/* The same for a part of something that knows its own bytes: *held, its owner's, is kept the sum of
+ * mem_size() of all parts, at the cost of an addition. Whatever is allocated so is resized and freed so. */
+void *mem_alloc_in(size_t *held, size_t size) __attribute__((malloc, returns_nonnull));
+void *mem_realloc_in(size_t *held, void *ptr, size_t size) __attribute__((returns_nonnull));
+void mem_free_in(size_t *held, void *ptr);
+/* The same for parts that are resized by someone who knows no `held`, a listpack for example: runs `change`,
+ * and all that this thread allocates and frees in it is taken for parts. */
+#define MEM_COUNT_IN(held, change)                 \
+    do {                                           \
+        size_t balance_before = mem_balance();     \
+        change;                                    \
+        *(held) += mem_balance() - balance_before; \
+    } while (0)
+/* What this thread has allocated, minus what it has freed, in bytes that wrap around: only differences say
+ * something. */
+size_t mem_balance(void);
+
 /* Bytes the allocator handed out for `ptr`, at least what was asked for. */
 size_t mem_size(const void *ptr);
 /* Bytes that mem_alloc(size) would hand out. */

@@ -136,8 +136,8 @@ void entry_free_lazily(struct entry *e);
 size_t entry_leaving_bytes(void);
 /* How much work freeing it is: 1 for what is one or two allocations, else the number of its elements. */
 size_t entry_free_effort(const struct entry *e);
-/* Bytes that the entry holds, what lives apart included. `samples` elements are measured, 0 for all. */
-size_t entry_memory(const struct entry *e, size_t samples);
+/* Bytes that the entry holds, what lives apart included; exact, and at once. */
+size_t entry_memory(const struct entry *e);
 /* "string", "list", ... and what OBJECT ENCODING answers. */
 const char *entry_type_name(enum value_type type);
 const char *entry_encoding_name(const struct entry *e);

@@ -81,4 +81,7 @@ struct list_node {
 bool list_nodes(struct value v, bool (*visit)(void *arg, const struct list_node *node), void *arg);
 size_t list_node_count(struct value v);
 
+/* Asserts the form of a small one, the counts of a big one; for tests. */
+void list_check(struct value v);
+
 #endif

@@ -48,6 +48,7 @@ struct stream {
     struct stream_id max_deleted_id;    /* the greatest id that was ever deleted as such, not by trimming */
     struct name_list groups;            /* of struct stream_group */
     struct stream_freeze *freeze;       /* NULL unless frozen (freeze.h) */
+    size_t held;                        /* bytes of all that is allocated for nodes and groups */
 };
 
 extern const struct value_ops stream_value_ops;
@@ -147,6 +148,7 @@ struct stream_group {
                                  unknown */
     struct id_map pending;    /* payload: struct stream_pending */
     struct name_list consumers; /* of struct stream_consumer */
+    size_t *held;               /* the stream's count of bytes */
 };
 
 struct stream_consumer {
@@ -199,11 +201,11 @@ bool stream_group_lag(const struct stream *s, const struct stream_group *g, int6
 /* Of all groups, for stream.c. */
 void stream_groups_release(struct stream *s);
 void stream_groups_copy(struct stream *to, const struct stream *from);
-size_t stream_groups_memory(const struct stream *s);
 size_t stream_groups_effort(const struct stream *s);
 
 /* Asserts every invariant of nodes, counts and groups; for tests. */
 void stream_check(const struct stream *s);
-void stream_groups_check(const struct stream *s);
+/* That of groups; returns the bytes that they hold. */
+size_t stream_groups_check(const struct stream *s);
 
 #endif

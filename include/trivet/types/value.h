@@ -55,8 +55,11 @@ struct gone {
 struct value_ops {
     void (*free)(struct value v);
     struct value (*copy)(struct value v);
-    /* Bytes held; `samples` elements are measured and the rest estimated from them, 0 measures all. */
-    size_t (*memory)(struct value v, size_t samples);
+    /* Bytes of all allocations that the value owns, exactly; asking costs the same for every value. What a
+     * freeze (freeze.h) keeps is not the value's: neither its notes, nor what commands have changed or
+     * removed since and left to it. What was handed over and is still there, and a copy that a change has
+     * made, are. */
+    size_t (*bytes)(struct value v);
     /* About how many allocations freeing it gives back. */
     size_t (*effort)(struct value v);
     /* Of types whose elements expire by themselves, else NULL: none does before this time (INT64_MAX: never);

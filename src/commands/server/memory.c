@@ -8,12 +8,10 @@
 #include "trivet/commands/groups.h"
 #include <stdio.h>
 
-#define USAGE_SAMPLES 5 /* elements measured unless SAMPLES says otherwise */
-#define TABLE_SHARE 13  /* bytes of buckets that a key costs on average */
+#define TABLE_SHARE 13 /* bytes of buckets that a key costs on average */
 
-/* Reads [SAMPLES count]; false after replying the error. */
-static bool read_samples(struct call *c, size_t *samples) {
-    *samples = USAGE_SAMPLES;
+/* Reads [SAMPLES count]; false after replying the error. Nothing is sampled: every value knows its bytes. */
+static bool check_samples(struct call *c) {
     for (size_t i = 3; i < c->argc; i += 2) {
         int64_t n;
         if (!call_is(c, i, "SAMPLES") || i + 1 == c->argc) {
@@ -23,18 +21,16 @@ static bool read_samples(struct call *c, size_t *samples) {
         if (n < 0) {
             return refuse_syntax(c);
         }
-        *samples = (size_t)n;
     }
     return true;
 }
 
 /* MEMORY USAGE key [SAMPLES count] */
 static void cmd_memory_usage(struct call *c) {
-    size_t samples;
-    if (!read_samples(c, &samples)) return;
+    if (!check_samples(c)) return;
     struct entry *e = keyspace_peek(&c->view, c->argv[2]);
     if (e)
-        reply_int(c->out, (int64_t)(entry_memory(e, samples) + TABLE_SHARE));
+        reply_int(c->out, (int64_t)(entry_memory(e) + TABLE_SHARE));
     else
         reply_null(c->out);
 }
@@ -194,8 +190,8 @@ static void cmd_memory_help(struct call *c) {
         "STATS",
         "    Return where the memory goes.",
         "USAGE <key> [SAMPLES <count>]",
-        "    Return the bytes that a key and its value take. <count> elements of a big value",
-        "    are measured (5 unless told, 0 for all).",
+        "    Return the bytes that a key and its value take. The answer is exact, whatever",
+        "    <count> says.",
         NULL,
     };
     reply_help(c, lines);
@@ -219,7 +215,7 @@ static const struct command memory_subcommands[] = {
       .tips = MEMORY_TIPS },
     { .name = "USAGE", .run = cmd_memory_usage, .arity = -3, .kind = KEYED, .flags = READS,
       .keys = { KEY_AT(2, KEY_RO) }, .since = "4.0.0", .summary = "Returns the bytes that a key takes.",
-      .complexity = "O(N) where N is the number of samples.", .syntax = "key [SAMPLES count]" },
+      .complexity = "O(1)", .syntax = "key [SAMPLES count]" },
     { .name = NULL },
 };
 

@@ -253,7 +253,8 @@ static bool take_group(struct rdb_in *in, struct stream *s, int form, struct buf
     struct stream_group *g = stream_group_create(s, name, last_id, entries_read);
     if (!g) return false;
     struct id_map pending;
-    id_map_init(&pending, sizeof(struct stream_pending));
+    size_t held = 0;
+    id_map_init(&pending, sizeof(struct stream_pending), &held);
     bool good = take_pending(in, &pending) && take_consumers(in, g, form, scratch, &pending);
     id_map_release(&pending);
     return good;

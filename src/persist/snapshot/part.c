@@ -11,9 +11,8 @@
 #include <unistd.h>
 
 #define BIG_ELEMENTS 256              /* from here on a collection is frozen */
-#define BIG_BYTES ((size_t)64 * 1024) /* or so many bytes, by a guess from some elements */
-#define SAMPLES 5
-#define BIG_NODES 16 /* of a stream */
+#define BIG_BYTES ((size_t)64 * 1024) /* or so many bytes */
+#define BIG_NODES 16                  /* of a stream */
 /* Under one lock; nodes have some kilobytes, which may have to be compressed. */
 #define BUCKETS_AT_ONCE 32
 #define NODES_AT_ONCE 4
@@ -27,7 +26,7 @@ bool part_suits(const struct image_form *form, const struct entry *e) {
         return !form->as_commands && e->encoding == ENCODING_BLOB && entry_blob(e)->len >= BIG_BYTES;
     if (e->encoding == ENCODING_LISTPACK || !image_can_part(form, e)) return false;
     if (e->type == TYPE_STREAM) return stream_of(entry_value(e))->nodes.count >= BIG_NODES;
-    return entry_free_effort(e) >= BIG_ELEMENTS || entry_memory(e, SAMPLES) >= BIG_BYTES;
+    return entry_free_effort(e) >= BIG_ELEMENTS || entry_memory(e) >= BIG_BYTES;
 }
 
 static void note(struct part *p, size_t waiting) {

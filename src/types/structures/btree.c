@@ -44,12 +44,16 @@ struct path {
     } level[DEPTH_MAX];
 };
 
-struct scored *scored_new(struct slice text, double score) {
+void scored_write(struct scored *s, struct slice text, double score) {
     assert(text.len <= UINT32_MAX);
-    struct scored *s = mem_alloc(offsetof(struct scored, text) + text.len);
     s->score = score;
     s->len = (uint32_t)text.len;
     if (text.len) memcpy(s->text, text.ptr, text.len);
+}
+
+struct scored *scored_new(struct slice text, double score) {
+    struct scored *s = mem_alloc(scored_size(text));
+    scored_write(s, text, score);
     return s;
 }
 
@@ -268,11 +272,16 @@ static uint32_t inner_below(const struct inner *n) {
     return sum;
 }
 
+static struct inner *inner_new(struct btree *t) {
+    struct inner *n = mem_alloc_in(&t->held, sizeof *n);
+    n->count = 0;
+    return n;
+}
+
 /* The root was split: a level more. */
 static void grow_root(struct btree *t, struct scored *first, const struct newcomer *right) {
     assert(t->depth < DEPTH_MAX);
-    struct inner *root = mem_alloc(sizeof *root);
-    root->count = 0;
+    struct inner *root = inner_new(t);
     inner_put(root, 0, &(struct newcomer){ t->root, first, (uint32_t)t->count - right->below });
     inner_put(root, 1, right);
     t->root = root;
@@ -290,8 +299,7 @@ static void add_child(struct btree *t, const struct path *path, uint32_t level, 
             inner_put(n, at, &child);
             return;
         }
-        struct inner *right = mem_alloc(sizeof *right);
-        right->count = 0;
+        struct inner *right = inner_new(t);
         if (at < n->count) inner_give(right, n, n->count / 2);
         if (at <= n->count && right->count > 0)
             inner_put(n, at, &child);
@@ -302,8 +310,8 @@ static void add_child(struct btree *t, const struct path *path, uint32_t level, 
     grow_root(t, t->first->items[0], &child);
 }
 
-static struct btree_leaf *leaf_new(struct btree_leaf *previous, struct btree_leaf *next) {
-    struct btree_leaf *leaf = mem_alloc(sizeof *leaf);
+static struct btree_leaf *leaf_new(struct btree *t, struct btree_leaf *previous, struct btree_leaf *next) {
+    struct btree_leaf *leaf = mem_alloc_in(&t->held, sizeof *leaf);
     leaf->count = 0;
     leaf->previous = previous;
     leaf->next = next;
@@ -328,7 +336,7 @@ static uint32_t split_point(const struct btree *t, const struct btree_leaf *leaf
 
 static void split_and_put(struct btree *t, const struct path *path, struct btree_leaf *leaf, uint32_t at,
                           struct scored *item) {
-    struct btree_leaf *right = leaf_new(leaf, leaf->next);
+    struct btree_leaf *right = leaf_new(t, leaf, leaf->next);
     leaf_give(right, leaf, split_point(t, leaf, at));
     if (right->next)
         right->next->previous = right;
@@ -344,7 +352,7 @@ static void split_and_put(struct btree *t, const struct path *path, struct btree
 }
 
 static void insert_first(struct btree *t, struct scored *item) {
-    struct btree_leaf *leaf = leaf_new(NULL, NULL);
+    struct btree_leaf *leaf = leaf_new(t, NULL, NULL);
     leaf_put(leaf, 0, item);
     t->root = t->first = t->last = leaf;
     t->count = 1;
@@ -377,6 +385,8 @@ static bool should_merge(uint32_t count, uint32_t neighbour, uint32_t max) {
     return count <= max / 4 && count + neighbour <= max / 4 * 3;
 }
 
+static void node_free(struct btree *t, void *node) { mem_free_in(&t->held, node); }
+
 static void leaf_unlink(struct btree *t, struct btree_leaf *leaf) {
     if (leaf->previous)
         leaf->previous->next = leaf->next;
@@ -386,7 +396,7 @@ static void leaf_unlink(struct btree *t, struct btree_leaf *leaf) {
         leaf->next->previous = leaf->previous;
     else
         t->last = leaf->previous;
-    mem_free(leaf);
+    node_free(t, leaf);
 }
 
 /* Takes child `at` out of the parent, whose own place is path level `level`; the child's items are gone or
@@ -399,7 +409,7 @@ static void remove_child(struct btree *t, const struct path *path, uint32_t leve
         struct inner *parent = path->level[level + 1].node;
         uint32_t place = path->level[level + 1].at;
         if (n->count == 0) {
-            mem_free(n);
+            node_free(t, n);
             at = place;
             continue;
         }
@@ -414,7 +424,7 @@ static void remove_child(struct btree *t, const struct path *path, uint32_t leve
         else
             return;
         inner_give(parent->children[left], parent->children[left + 1], 0);
-        mem_free(parent->children[left + 1]);
+        node_free(t, parent->children[left + 1]);
         parent->below[left] += parent->below[left + 1];
         at = left + 1;
     }
@@ -426,7 +436,7 @@ static void shrink_root(struct btree *t) {
         struct inner *root = t->root;
         t->root = root->count == 1 ? root->children[0] : NULL;
         t->depth = t->root ? t->depth - 1 : 0;
-        mem_free(root);
+        node_free(t, root);
     }
 }
 
@@ -523,44 +533,23 @@ void btree_remove_range(struct btree *t, size_t rank, size_t count,
 
 void btree_init(struct btree *t) { *t = (struct btree){ .root = NULL }; }
 
-static void free_inner(void *node, unsigned depth) {
+static void free_inner(struct btree *t, void *node, unsigned depth) {
     if (depth == 0) return;
     struct inner *n = node;
-    for (uint32_t i = 0; i < n->count; i++) free_inner(n->children[i], depth - 1);
-    mem_free(n);
+    for (uint32_t i = 0; i < n->count; i++) free_inner(t, n->children[i], depth - 1);
+    node_free(t, n);
 }
 
 void btree_release(struct btree *t, void (*free_item)(struct scored *item)) {
-    free_inner(t->root, t->depth);
+    free_inner(t, t->root, t->depth);
     for (struct btree_leaf *leaf = t->first, *next; leaf; leaf = next) {
         next = leaf->next;
         if (free_item)
             for (uint32_t i = 0; i < leaf->count; i++) free_item(leaf->items[i]);
-        mem_free(leaf);
+        node_free(t, leaf);
     }
+    assert(t->held == 0);
     btree_init(t);
-}
-
-static size_t inner_memory(const void *node, unsigned depth, size_t *leaves) {
-    if (depth == 0) {
-        ++*leaves;
-        return 0;
-    }
-    const struct inner *n = node;
-    size_t bytes = mem_size(n);
-    /* The lowest level knows the number of leaves without visiting them. */
-    if (depth == 1) {
-        *leaves += n->count;
-        return bytes;
-    }
-    for (uint32_t i = 0; i < n->count; i++) bytes += inner_memory(n->children[i], depth - 1, leaves);
-    return bytes;
-}
-
-size_t btree_memory(const struct btree *t) {
-    if (!t->root) return 0;
-    size_t leaves = 0, bytes = inner_memory(t->root, t->depth, &leaves);
-    return bytes + leaves * mem_size(t->first);
 }
 
 size_t btree_nodes(const struct btree *t) { return t->count / (LEAF_MAX / 2) + 1; }
@@ -597,14 +586,22 @@ static size_t check_node(const struct btree *t, const void *node, unsigned depth
     return sum;
 }
 
+static size_t walked_bytes(const void *node, unsigned depth) {
+    size_t bytes = mem_size(node);
+    const struct inner *n = node;
+    for (uint32_t i = 0; depth > 0 && i < n->count; i++) bytes += walked_bytes(n->children[i], depth - 1);
+    return bytes;
+}
+
 void btree_check(const struct btree *t) {
     const struct btree_leaf *leaf = t->first;
     if (t->count == 0) {
-        assert(!t->root && !t->first && !t->last && t->depth == 0);
+        assert(!t->root && !t->first && !t->last && t->depth == 0 && t->held == 0);
         return;
     }
     struct scored *first;
     assert(!leaf->previous && (t->depth == 0 || ((const struct inner *)t->root)->count > 1));
     size_t count = check_node(t, t->root, t->depth, &leaf, &first);
     assert(count == t->count && !leaf);
+    assert(walked_bytes(t->root, t->depth) == t->held);
 }

@@ -89,16 +89,18 @@ static struct deque_node *part_with_freeze(struct deque *d, struct deque_node *n
     return &d->freeze->nodes[place - 1];
 }
 
-static void leave_to_freeze(struct deque_freeze *f, struct deque_node *kept) {
+static void leave_to_freeze(struct deque *d, struct deque_node *kept) {
+    size_t bytes = mem_size(kept->data);
     kept->shared = 0;
-    f->left_bytes += mem_size(kept->data);
+    d->freeze->left_bytes += bytes;
+    d->held -= bytes;
 }
 
 /* Frees a node's data, or leaves it to a freeze. The node has no data after. */
 static void drop_data(struct deque *d, struct deque_node *n) {
     struct deque_node *kept = UNLIKELY(d->freeze) ? part_with_freeze(d, n) : NULL;
     if (kept)
-        leave_to_freeze(d->freeze, kept);
+        leave_to_freeze(d, kept);
     else
         mem_free(n->data);
 }
@@ -114,10 +116,10 @@ static void *data_copy(const struct deque_node *n) {
     return memcpy(mem_alloc(bytes), n->data, bytes);
 }
 
-static void *shared_copy(struct deque *d, struct deque_node *n) {
+static __attribute__((noinline)) void *shared_copy(struct deque *d, struct deque_node *n) {
     struct deque_node *kept = part_with_freeze(d, n);
     if (!kept) return n->data;
-    leave_to_freeze(d->freeze, kept);
+    leave_to_freeze(d, kept);
     return data_copy(n);
 }
 
@@ -208,7 +210,7 @@ static struct deque_node node_split(struct deque *d, struct deque_node *n, uint3
 struct deque *deque_new(void) {
     struct deque *d = mem_alloc_zero(sizeof *d);
     d->room = ROOM_MIN;
-    d->ring = mem_alloc(ROOM_MIN * sizeof *d->ring);
+    d->ring = mem_alloc_in(&d->held, ROOM_MIN * sizeof *d->ring);
     return d;
 }
 
@@ -272,17 +274,23 @@ struct deque *deque_copy(const struct deque *d) {
     *copy = *d;
     copy->first = 0;
     copy->freeze = NULL;
-    copy->ring = mem_alloc(d->room * sizeof *copy->ring);
-    for (uint32_t i = 0; i < d->length; i++) copy->ring[i] = node_copy(deque_at(d, i));
+    copy->held = 0;
+    copy->ring = mem_alloc_in(&copy->held, d->room * sizeof *copy->ring);
+    for (uint32_t i = 0; i < d->length; i++)
+        MEM_COUNT_IN(&copy->held, copy->ring[i] = node_copy(deque_at(d, i)));
     return copy;
 }
 
-size_t deque_memory(const struct deque *d, size_t samples) {
-    uint32_t looked = samples && samples < d->length ? (uint32_t)samples : d->length;
-    size_t bytes = 0;
-    for (uint32_t i = 0; i < looked; i++) bytes += mem_size(deque_at(d, i)->data);
-    if (looked) bytes = (size_t)((double)bytes * d->length / looked);
-    return mem_size(d) + mem_size(d->ring) + bytes;
+size_t deque_bytes(const struct deque *d) { return mem_size(d) + d->held; }
+
+void deque_check(const struct deque *d) {
+    size_t bytes = mem_size(d->ring), count = 0;
+    assert(d->length <= d->room);
+    for (uint32_t i = 0; i < d->length; i++) {
+        bytes += mem_size(deque_at(d, i)->data);
+        count += deque_at(d, i)->count;
+    }
+    assert(bytes == d->held && count == d->count);
 }
 
 struct deque_place deque_find(const struct deque *d, size_t index) {
@@ -343,7 +351,7 @@ static void settle_ends(struct deque *d) {
 
 /* ---- elements ---- */
 
-void deque_push(struct deque *d, bool at_tail, struct slice text) {
+static inline __attribute__((always_inline)) void push(struct deque *d, bool at_tail, struct slice text) {
     d->count++;
     if (d->length > 0) {
         struct deque_node *end = deque_at(d, at_tail ? d->length - 1 : 0);
@@ -359,9 +367,10 @@ void deque_push(struct deque *d, bool at_tail, struct slice text) {
     settle_ends(d);
 }
 
-void deque_adopt(struct deque *d, unsigned char *lp) {
+static void adopt(struct deque *d, unsigned char *lp) {
     struct deque_node n = packed_node(lp);
     assert(n.count > 0);
+    d->held += mem_size(lp);
     ring_insert(d, d->length, n);
     d->count += n.count;
     settle_ends(d);
@@ -412,9 +421,9 @@ static void insert_beside(struct deque *d, struct deque_place at, struct slice t
     if (at.node > 0) try_join(d, at.node - 1);
 }
 
-void deque_insert(struct deque *d, size_t index, struct slice text) {
+static void insert(struct deque *d, size_t index, struct slice text) {
     if (index == 0 || index == d->count) {
-        deque_push(d, index > 0, text);
+        push(d, index > 0, text);
         return;
     }
     struct deque_place at = deque_find(d, index);
@@ -431,28 +440,7 @@ void deque_insert(struct deque *d, size_t index, struct slice text) {
     settle_ends(d);
 }
 
-void deque_replace(struct deque *d, size_t index, struct slice text) {
-    struct deque_place at = deque_find(d, index);
-    struct deque_node *n = deque_at(d, at.node);
-    decompress(d, n);
-    if (n->kind == NODE_PACKED && (n->count == 1 ? !deque_is_big(text.len) : has_room(n, text))) {
-        before_change(d, n);
-        unsigned char *element = listpack_at(n->data, at.offset);
-        n->data = listpack_replace(n->data, &element, text);
-        settle_node(d, at.node);
-        return;
-    }
-    if (n->count == 1) {
-        drop_data(d, n);
-        *n = single_node(text);
-        settle_node(d, at.node);
-        return;
-    }
-    deque_insert(d, index, text);
-    deque_delete(d, index + 1, 1);
-}
-
-void deque_delete(struct deque *d, size_t index, size_t count) {
+static inline __attribute__((always_inline)) void delete_range(struct deque *d, size_t index, size_t count) {
     if (count == 0) return;
     struct deque_place at = deque_find(d, index);
     uint32_t touched = at.node, whole = 0, length = d->length;
@@ -479,6 +467,27 @@ void deque_delete(struct deque *d, size_t index, size_t count) {
         join_around(d, touched); /* at the ends it would be done at each pop */
     for (uint32_t k = touched > 0 ? touched - 1 : 0; k <= touched + 1; k++) settle_node(d, k);
     if (length != d->length) settle_ends(d);
+}
+
+static void replace(struct deque *d, size_t index, struct slice text) {
+    struct deque_place at = deque_find(d, index);
+    struct deque_node *n = deque_at(d, at.node);
+    decompress(d, n);
+    if (n->kind == NODE_PACKED && (n->count == 1 ? !deque_is_big(text.len) : has_room(n, text))) {
+        before_change(d, n);
+        unsigned char *element = listpack_at(n->data, at.offset);
+        n->data = listpack_replace(n->data, &element, text);
+        settle_node(d, at.node);
+        return;
+    }
+    if (n->count == 1) {
+        drop_data(d, n);
+        *n = single_node(text);
+        settle_node(d, at.node);
+        return;
+    }
+    insert(d, index, text);
+    delete_range(d, index + 1, 1);
 }
 
 /* ---- removing what equals a text ---- */
@@ -565,7 +574,7 @@ static void join_all(struct deque *d) {
     ring_shrink(d);
 }
 
-size_t deque_remove(struct deque *d, struct slice text, size_t limit, bool backward) {
+static size_t remove_equal(struct deque *d, struct slice text, size_t limit, bool backward) {
     size_t removed = 0;
     for (uint32_t k = 0; k < d->length && removed < limit; k++)
         removed += remove_in(d, backward ? d->length - 1 - k : k, text, limit - removed, backward);
@@ -577,15 +586,50 @@ size_t deque_remove(struct deque *d, struct slice text, size_t limit, bool backw
     return removed;
 }
 
-unsigned char *deque_detach_single(struct deque *d, bool half) {
-    if (d->length != 1 || is_plain(deque_at(d, 0)) || d->freeze) return NULL;
+/* ---- changes from outside ----
+ *
+ * Nodes are made, resized and freed in many places above. What that does to the bytes of the deque is counted
+ * here, by what the thread allocates and frees meanwhile. What comes from outside or is left to a freeze is
+ * counted where that happens. Pushes and pops are inlined, so that counting them costs no call. */
+
+void deque_push(struct deque *d, bool at_tail, struct slice text) {
+    MEM_COUNT_IN(&d->held, push(d, at_tail, text));
+}
+
+void deque_adopt(struct deque *d, unsigned char *lp) { MEM_COUNT_IN(&d->held, adopt(d, lp)); }
+
+void deque_insert(struct deque *d, size_t index, struct slice text) {
+    MEM_COUNT_IN(&d->held, insert(d, index, text));
+}
+
+void deque_replace(struct deque *d, size_t index, struct slice text) {
+    MEM_COUNT_IN(&d->held, replace(d, index, text));
+}
+
+void deque_delete(struct deque *d, size_t index, size_t count) {
+    MEM_COUNT_IN(&d->held, delete_range(d, index, count));
+}
+
+size_t deque_remove(struct deque *d, struct slice text, size_t limit, bool backward) {
+    size_t removed;
+    MEM_COUNT_IN(&d->held, removed = remove_equal(d, text, limit, backward));
+    return removed;
+}
+
+static unsigned char *detach_single(struct deque *d, bool half) {
     struct deque_node *n = deque_at(d, 0);
     decompress(d, n);
     size_t bytes = listpack_bytes(n->data);
     if (half ? !is_half(bytes, n->count) : !deque_node_fits(bytes, n->count)) return NULL;
-    unsigned char *lp = n->data;
     d->length = 0;
-    deque_free(d);
+    return n->data;
+}
+
+unsigned char *deque_detach_single(struct deque *d, bool half) {
+    unsigned char *lp;
+    if (d->length != 1 || is_plain(deque_at(d, 0)) || d->freeze) return NULL;
+    MEM_COUNT_IN(&d->held, lp = detach_single(d, half));
+    if (lp) deque_free(d);
     return lp;
 }
 
@@ -625,7 +669,8 @@ bool deque_freeze_walk(struct deque *d, size_t nodes) {
 
 size_t deque_freeze_memory(const struct deque *d) {
     const struct deque_freeze *f = d->freeze;
-    return mem_size(f) + f->length * sizeof *f->nodes + f->left_bytes + f->scratch.room;
+    size_t slots = f->nodes ? mem_size(f->nodes) : 0;
+    return mem_size(f) + slots + f->left_bytes + f->scratch.room;
 }
 
 void deque_thaw(struct deque *d) {

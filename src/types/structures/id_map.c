@@ -138,7 +138,7 @@ static void directory_insert(struct id_map *m, uint32_t page, struct id_director
             m->front = 0;
         } else {
             m->room = m->room ? m->room * 2 : 1;
-            m->directory = mem_realloc(m->directory, m->room * sizeof entry);
+            m->directory = mem_realloc_in(m->held, m->directory, m->room * sizeof entry);
         }
     }
     memmove(directory_at(m, page + 1), directory_at(m, page), (m->pages - page) * sizeof entry);
@@ -147,11 +147,11 @@ static void directory_insert(struct id_map *m, uint32_t page, struct id_director
 }
 
 static void directory_remove(struct id_map *m, uint32_t page) {
-    mem_free(page_at(m, page));
+    mem_free_in(m->held, page_at(m, page));
     m->pages--;
     if (m->pages == 0) {
-        mem_free(m->directory);
-        *m = (struct id_map){ .payload = m->payload };
+        mem_free_in(m->held, m->directory);
+        id_map_init(m, m->payload, m->held);
     } else if (page == 0) {
         m->front++;
     } else {
@@ -160,7 +160,7 @@ static void directory_remove(struct id_map *m, uint32_t page) {
 }
 
 static struct id_page *page_new(const struct id_map *m, uint32_t room) {
-    struct id_page *p = mem_alloc(page_bytes(m, room));
+    struct id_page *p = mem_alloc_in(m->held, page_bytes(m, room));
     p->count = 0;
     p->room = room;
     return p;
@@ -169,7 +169,7 @@ static struct id_page *page_new(const struct id_map *m, uint32_t room) {
 static struct id_page *page_make_room(struct id_map *m, uint32_t page) {
     struct id_page *p = page_at(m, page);
     uint32_t most = page_room_max(m), room = p->room * 2 < most ? p->room * 2 : most;
-    p = mem_realloc(p, page_bytes(m, room));
+    p = mem_realloc_in(m->held, p, page_bytes(m, room));
     p->room = room;
     directory_at(m, page)->page = p;
     return p;
@@ -248,32 +248,28 @@ bool id_map_remove(struct id_map *m, struct stream_id id) {
 /* ---- as a whole ---- */
 
 void id_map_release(struct id_map *m) {
-    for (uint32_t i = 0; i < m->pages; i++) mem_free(page_at(m, i));
-    mem_free(m->directory);
-    id_map_init(m, m->payload);
+    for (uint32_t i = 0; i < m->pages; i++) mem_free_in(m->held, page_at(m, i));
+    mem_free_in(m->held, m->directory);
+    id_map_init(m, m->payload, m->held);
 }
 
-void id_map_copy(struct id_map *to, const struct id_map *from) {
+void id_map_copy(struct id_map *to, const struct id_map *from, size_t *held) {
     *to = *from;
+    to->held = held;
     to->front = 0;
     to->room = from->pages;
-    to->directory = from->pages ? mem_alloc(from->pages * sizeof *to->directory) : NULL;
+    to->directory = from->pages ? mem_alloc_in(held, from->pages * sizeof *to->directory) : NULL;
     for (uint32_t i = 0; i < from->pages; i++) {
-        struct id_page *p = page_at(from, i), *copy = page_new(from, p->room);
+        struct id_page *p = page_at(from, i), *copy = page_new(to, p->room);
         memcpy(copy->records, p->records, p->count * stride(from));
         copy->count = p->count;
         to->directory[i] = (struct id_directory){ directory_at(from, i)->bound, copy };
     }
 }
 
-size_t id_map_memory(const struct id_map *m) {
-    size_t bytes = m->directory ? mem_size(m->directory) : 0;
-    for (uint32_t i = 0; i < m->pages; i++) bytes += mem_size(page_at(m, i));
-    return bytes;
-}
-
-void id_map_check(const struct id_map *m) {
+size_t id_map_check(const struct id_map *m) {
     uint64_t count = 0;
+    size_t bytes = m->directory ? mem_size(m->directory) : 0;
     struct stream_id previous = STREAM_ID_MIN;
     assert(m->front + m->pages <= m->room);
     assert((m->count == 0) == (m->pages == 0));
@@ -289,6 +285,8 @@ void id_map_check(const struct id_map *m) {
             previous = id;
             count++;
         }
+        bytes += mem_size(p);
     }
     assert(count == m->count);
+    return bytes;
 }

@@ -767,7 +767,7 @@ static void check_item(const struct table *t, const struct bucket *first, const 
 static size_t check_chain(const struct table *t, const struct bucket *first, size_t *chained) {
     size_t items = 0;
     for (const struct bucket *b = first; b; b = bucket_next(b)) {
-        assert((uintptr_t)b % CACHE_LINE == 0);
+        assert((uintptr_t)b % CACHE_LINE == 0 && (b == first || mem_size(b) == sizeof *b));
         assert((b->marks & ~(b == first ? MARK_CHAINED | MARK_WALKED : MARK_CHAINED)) == 0);
         uint64_t used = slots_used(b->head);
         if (is_chained(b))
@@ -793,8 +793,8 @@ void table_check(const struct table *t) {
         assert(place >= t->moved || here == 0);
         items += here;
     }
-    assert(items == t->count && chained == t->chained);
-    assert((t->half[0] != NULL) || (t->half[1] == NULL && t->count == 0));
-    assert(table_is_moving(t) ? t->moved < half_size(t, 0) : t->moved == 0);
-    assert(!table_is_moving(t) || t->exponent[0] != t->exponent[1]);
+    assert(items == t->count && chained == t->chained && (t->half[0] || (!t->half[1] && items == 0)));
+    size_t held = (t->half[0] ? mem_size(t->half[0]) : 0) + (t->half[1] ? mem_size(t->half[1]) : 0);
+    assert(table_memory(t) == held + chained * sizeof(struct bucket));
+    assert(table_is_moving(t) ? t->moved < half_size(t, 0) && t->exponent[0] != t->exponent[1] : !t->moved);
 }

@@ -208,11 +208,31 @@ static void the_allocator_tells_about_itself(void **state) {
     mem_purge();
 }
 
+static void the_owner_of_parts_knows_their_sum(void **state) {
+    (void)state;
+    size_t before = mem_used_exact(), held = 0;
+    void *a = mem_alloc_in(&held, 0), *b = mem_realloc_in(&held, NULL, 3000), *other = NULL;
+    assert_int_equal(held, mem_size(a) + mem_size(b));
+    b = mem_realloc_in(&held, b, 100000);
+    a = mem_realloc_in(&held, a, 20);
+    assert_int_equal(held, mem_size(a) + mem_size(b));
+    MEM_COUNT_IN(&held, other = mem_alloc(500));
+    MEM_COUNT_IN(&held, a = mem_realloc(a, 5000));
+    assert_int_equal(held, mem_used_exact() - before);
+    MEM_COUNT_IN(&held, mem_free(other));
+    mem_free_in(&held, NULL);
+    mem_free_in(&held, b);
+    assert_int_equal(held, mem_size(a));
+    mem_free_in(&held, a);
+    assert_int_equal(held, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_way_to_allocate_is_counted),
         cmocka_unit_test(memory_has_the_size_and_alignment_asked_for),
         cmocka_unit_test(growing_and_shrinking_keeps_the_bytes_and_the_count),
+        cmocka_unit_test(the_owner_of_parts_knows_their_sum),
         cmocka_unit_test(the_counters_of_all_threads_sum_to_what_is_held),
         cmocka_unit_test(mem_used_follows_within_a_step),
         cmocka_unit_test(what_a_dying_thread_frees_is_counted),

@@ -49,7 +49,7 @@ static void assert_same(const struct entry *e, const struct model *m) {
     assert_int_equal(entry_expiry_ms(e), m->expiry_ms);
     assert_string_equal(entry_encoding_name(e), model_encoding(m));
     assert_int_equal(e->type, TYPE_STRING);
-    assert_true(entry_memory(e, 0) >= m->key_len + (e->encoding == ENCODING_INT ? 8 : m->text_len));
+    assert_true(entry_memory(e) >= m->key_len + (e->encoding == ENCODING_INT ? 8 : m->text_len));
 }
 
 static struct entry *build(const struct model *m) {

@@ -428,6 +428,7 @@ static void check_list(struct list_scene *s, bool backward) {
     struct list_walk w;
     struct listpack_item item;
     size_t seen = 0;
+    list_check(s->value);
     assert_int_equal(list_count(s->value), s->count);
     list_walk_begin(&w, s->value, backward && s->count > 0 ? s->count - 1 : 0, backward);
     while (s->count > 0 && list_walk_next(&w, &item)) {
@@ -485,6 +486,7 @@ static void list_round(struct list_scene *s, size_t steps, size_t adding) {
     bool more = true, whole = chance_below(4) > 0;
     for (size_t step = 0; step < steps; step++) {
         change_list(s, adding);
+        if (step % 16 == 0) list_check(s->value);
         if (step % pace == 0) more = frozen_walk(f, 1 + chance_below(3));
         if (chance_below(steps) == 0) set_limits(chance_below(10));
     }

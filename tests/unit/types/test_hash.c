@@ -163,7 +163,7 @@ static void a_hash_does_what_an_array_does(void **state) {
             check_equal(v, &m);
             struct value copy = hash_value_ops.copy(v);
             assert_int_equal(copy.encoding, v.encoding);
-            assert_true(hash_value_ops.memory(v, 0) > 0 && hash_value_ops.effort(v) > 0);
+            assert_true(hash_value_ops.bytes(v) > 0 && hash_value_ops.effort(v) > 0);
             hash_value_ops.free(v);
             check_equal(copy, &m);
             take_due(&copy, &m, INT64_MAX);

@@ -105,20 +105,14 @@ static void check_node(const struct deque *d, uint32_t i) {
 }
 
 static void check_shape(struct value v) {
+    list_check(v);
     if (v.encoding == ENCODING_LISTPACK) {
-        assert_true(listpack_is_valid(v.ptr, listpack_bytes(v.ptr), NULL, NULL));
         assert_true(deque_node_fits(listpack_bytes(v.ptr), listpack_count(v.ptr)));
         return;
     }
     const struct deque *d = v.ptr;
-    size_t count = 0;
     assert_int_equal(d->room & (d->room - 1), 0);
-    assert_true(d->length <= d->room);
-    for (uint32_t i = 0; i < d->length; i++) {
-        check_node(d, i);
-        count += deque_at(d, i)->count;
-    }
-    assert_int_equal(count, d->count);
+    for (uint32_t i = 0; i < d->length; i++) check_node(d, i);
 }
 
 static void check_list(struct value v, const struct model *m) {
@@ -299,7 +293,7 @@ static void inner_nodes_are_compressed_if_that_saves_memory(void **state) {
     push_many(&raw, 1000, 500);
     encoding_limits.list_compress_depth = 1;
     push_many(&packed, 1000, 500);
-    assert_true(list_value_ops.memory(packed, 0) * 10 < list_value_ops.memory(raw, 0));
+    assert_true(list_value_ops.bytes(packed) * 10 < list_value_ops.bytes(raw));
     assert_int_equal(list_value_ops.effort(packed), list_value_ops.effort(raw));
     list_value_ops.free(raw);
     list_value_ops.free(packed);

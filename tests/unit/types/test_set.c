@@ -89,7 +89,7 @@ static void a_set_does_what_an_array_of_flags_does(void **state) {
             check_equal(v, flags, (enum kind)kind);
             struct value copy = set_value_ops.copy(v);
             assert_int_equal(copy.encoding, v.encoding);
-            assert_true(set_value_ops.memory(v, 0) > 0 && set_value_ops.effort(v) > 0);
+            assert_true(set_value_ops.bytes(v) > 0 && set_value_ops.effort(v) > 0);
             set_value_ops.free(v);
             check_equal(copy, flags, (enum kind)kind);
             set_value_ops.free(copy);

@@ -263,9 +263,9 @@ static void memory_is_what_was_allocated_and_all_comes_back(void **unused) {
         char name[32];
         zset_add(&v, slice_make(name, (size_t)snprintf(name, sizeof name, "member:%zu", i)),
                  (double)(i * 7919 % 3000));
-        if (i == 50 || i == 2999) assert_int_equal(zset_value_ops.memory(v, 0), mem_used_exact() - before);
+        if (i == 50 || i == 2999) assert_int_equal(zset_value_ops.bytes(v), mem_used_exact() - before);
     }
-    assert_true(zset_value_ops.memory(v, 5) > 3000 * 40);
+    assert_true(zset_value_ops.bytes(v) > 3000 * 40);
     assert_true(zset_value_ops.effort(v) >= 3000);
     zset_value_ops.free(v);
     assert_int_equal(mem_used_exact(), before);

@@ -15,7 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A member and its score. Made with scored_new, freed with mem_free. */
+/* A member and its score. Made with scored_new and freed with mem_free, or written by scored_write into
+ * scored_size bytes of the caller's. */
 struct scored {
     double score; /* never NaN; once in a tree, changed by btree_rescore only */
     uint32_t len;
@@ -23,6 +24,8 @@ struct scored {
 };
 
 struct scored *scored_new(struct slice text, double score);
+static inline size_t scored_size(struct slice text) { return offsetof(struct scored, text) + text.len; }
+void scored_write(struct scored *s, struct slice text, double score);
 
 static inline struct slice scored_text(const struct scored *s) { return (struct slice){ s->text, s->len }; }
 
@@ -36,6 +39,7 @@ struct btree {
     struct btree_leaf *first, *last;
     size_t count;
     unsigned depth; /* levels of inner nodes */
+    size_t held;    /* bytes of all nodes */
 };
 
 /* Item number `at` of a leaf; leaf NULL: beyond the end. */
@@ -75,7 +79,7 @@ struct btree_place btree_next(struct btree_place p);
 struct btree_place btree_previous(struct btree_place p);
 
 /* Bytes of the nodes, without the items. */
-size_t btree_memory(const struct btree *t);
+static inline size_t btree_memory(const struct btree *t) { return t->held; }
 /* About how many nodes there are. */
 size_t btree_nodes(const struct btree *t);
 /* Asserts every invariant; for tests. */

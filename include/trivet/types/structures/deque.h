@@ -58,6 +58,7 @@ struct deque {
     uint32_t length;             /* nodes */
     size_t count;                /* elements */
     struct deque_freeze *freeze; /* NULL unless frozen */
+    size_t held;                 /* bytes of the ring and of what its nodes hold */
 };
 
 /* What a node holds, readable: uncompressed, if need be, into the caller's scratch. */
@@ -75,7 +76,7 @@ struct deque_place {
 struct deque *deque_new(void);
 void deque_free(struct deque *d);
 struct deque *deque_copy(const struct deque *d);
-size_t deque_memory(const struct deque *d, size_t samples);
+size_t deque_bytes(const struct deque *d);
 
 static inline struct deque_node *deque_at(const struct deque *d, uint32_t i) {
     return &d->ring[(d->first + i) & (d->room - 1)];
@@ -112,6 +113,9 @@ bool deque_freeze_walk(struct deque *d, size_t nodes);
 /* Bytes of the slots, and of the nodes that only the freeze has still. */
 size_t deque_freeze_memory(const struct deque *d);
 void deque_thaw(struct deque *d);
+
+/* Asserts the counts; for tests. */
+void deque_check(const struct deque *d);
 
 /* May a node have so many bytes and elements? And is one element so big that it stands alone? */
 bool deque_node_fits(size_t bytes, size_t count);

@@ -7,8 +7,8 @@
  * one.
  *
  * Payloads are zero when fresh; the map does not know what they mean and frees nothing they point to. A
- * pointer to a payload and a cursor are valid until the next call that changes the map. Thread: the owner's.
- */
+ * pointer to a payload and a cursor are valid until the next call that changes the map. What a map allocates
+ * is added to a count of its owner's, which may be that of several maps. Thread: the owner's. */
 #ifndef TRIVET_TYPES_STRUCTURES_ID_MAP_H
 #define TRIVET_TYPES_STRUCTURES_ID_MAP_H
 
@@ -45,6 +45,7 @@ struct id_map {
     uint32_t room;    /* places of the directory */
     uint32_t payload; /* bytes, a multiple of 8 */
     uint64_t count;
+    size_t *held; /* the owner's count of bytes */
 };
 
 /* A place in the map: of a record, or beyond the end (or before the beginning). */
@@ -52,13 +53,12 @@ struct id_cursor {
     uint32_t page, slot;
 };
 
-static inline void id_map_init(struct id_map *m, size_t payload) {
-    *m = (struct id_map){ .payload = (uint32_t)payload };
+static inline void id_map_init(struct id_map *m, size_t payload, size_t *held) {
+    *m = (struct id_map){ .payload = (uint32_t)payload, .held = held };
 }
 void id_map_release(struct id_map *m);
 /* `to` is uninitialised. Payloads are copied byte by byte. */
-void id_map_copy(struct id_map *to, const struct id_map *from);
-size_t id_map_memory(const struct id_map *m);
+void id_map_copy(struct id_map *to, const struct id_map *from, size_t *held);
 static inline size_t id_map_pages(const struct id_map *m) { return m->pages; }
 
 /* The payload, or NULL. */
@@ -78,7 +78,7 @@ void *id_map_payload(const struct id_map *m, struct id_cursor at);
 struct id_cursor id_map_next(const struct id_map *m, struct id_cursor at);
 struct id_cursor id_map_previous(const struct id_map *m, struct id_cursor at);
 
-/* Asserts order, bounds and counts; for tests. */
-void id_map_check(const struct id_map *m);
+/* Asserts order, bounds and counts, and returns what the map has to have added to *held; for tests. */
+size_t id_map_check(const struct id_map *m);
 
 #endif

@@ -168,13 +168,11 @@ static inline void describe(const struct entry *e, struct buf *out) {
 
 static inline void check_entry(const struct entry *e) {
     switch (e->type) {
+    case TYPE_LIST: list_check(entry_value(e)); break;
     case TYPE_SET: set_check(entry_value(e)); break;
     case TYPE_ZSET: zset_check(entry_value(e)); break;
     case TYPE_HASH: hash_check(entry_value(e)); break;
-    case TYPE_STREAM:
-        stream_check(stream_of(entry_value(e)));
-        stream_groups_check(stream_of(entry_value(e)));
-        break;
+    case TYPE_STREAM: stream_check(stream_of(entry_value(e))); break;
     default: break;
     }
 }
