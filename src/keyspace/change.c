@@ -14,7 +14,7 @@ bool keyspace_open(struct keyspace_view *view, struct slice key, enum value_type
 
 /* An empty stream is a stream still: it remembers its last id. */
 static bool is_emptied(const struct keyspace_change *change) {
-    return change->type != TYPE_STREAM && value_ops[change->type]->effort(change->value) == 0;
+    return change->type != TYPE_STREAM && value_ops[change->type]->count(change->value) == 0;
 }
 
 static enum keyspace_closed close_missing(struct keyspace_view *view, struct keyspace_change *change) {

@@ -171,7 +171,7 @@ bool keyspace_reclaim(struct keyspace_view *view, struct keydb *kdb, struct entr
     save_image(view->db, e);
     ops->take_due(&v, view->now_ms, &gone);
     entry_set_value(e, v);
-    bool emptied = ops->effort(v) == 0;
+    bool emptied = ops->count(v) == 0;
     if (gone.count > 0 && keyspace_hooks.elements_vanished)
         keyspace_hooks.elements_vanished(view, entry_key(e), &gone, emptied);
     for (size_t i = 0; i < gone.count; i++) mem_free(gone.items[i]);

@@ -432,6 +432,7 @@ const struct value_ops hash_value_ops = {
     .copy = copy_value,
     .bytes = value_bytes,
     .effort = value_effort,
+    .count = hash_count,
     .due_ms = hash_due_ms,
     .take_due = hash_take_due,
 };

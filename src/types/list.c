@@ -40,6 +40,7 @@ const struct value_ops list_value_ops = {
     .copy = list_copy,
     .bytes = list_bytes,
     .effort = list_node_count,
+    .count = list_count,
 };
 
 /* ---- small and big ---- */

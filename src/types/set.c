@@ -368,7 +368,7 @@ static size_t value_effort(struct value v) {
 }
 
 const struct value_ops set_value_ops = {
-    .free = free_value, .copy = copy_value, .bytes = value_bytes, .effort = value_effort
+    .free = free_value, .copy = copy_value, .bytes = value_bytes, .effort = value_effort, .count = set_count
 };
 
 /* ---- payloads from outside, and tests ---- */

@@ -139,6 +139,8 @@ static struct value value_copy(struct value v) { return stream_value(stream_copy
 
 static size_t value_bytes(struct value v) { return mem_size(v.ptr) + stream_of(v)->held; }
 
+static size_t value_count(struct value v) { return stream_of(v)->length; }
+
 static size_t value_effort(struct value v) {
     const struct stream *s = stream_of(v);
     return s->nodes.count + id_map_pages(&s->nodes) + stream_groups_effort(s);
@@ -149,6 +151,7 @@ const struct value_ops stream_value_ops = {
     .copy = value_copy,
     .bytes = value_bytes,
     .effort = value_effort,
+    .count = value_count,
 };
 
 /* ---- walking ---- */

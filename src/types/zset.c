@@ -410,7 +410,7 @@ static size_t zset_effort(struct value v) {
 }
 
 const struct value_ops zset_value_ops = {
-    .free = zset_free, .copy = zset_copy, .bytes = zset_bytes, .effort = zset_effort
+    .free = zset_free, .copy = zset_copy, .bytes = zset_bytes, .effort = zset_effort, .count = zset_count
 };
 
 /* ---- checking ---- */

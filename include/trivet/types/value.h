@@ -62,6 +62,8 @@ struct value_ops {
     size_t (*bytes)(struct value v);
     /* About how many allocations freeing it gives back. */
     size_t (*effort)(struct value v);
+    /* Its elements: 0 is a collection whose key goes (but for a stream, which remembers its last id). */
+    size_t (*count)(struct value v);
     /* Of types whose elements expire by themselves, else NULL: none does before this time (INT64_MAX: never);
      * and some that have expired are taken out, few enough to be quick, none if there are none. */
     int64_t (*due_ms)(struct value v);

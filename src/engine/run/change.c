@@ -118,7 +118,7 @@ void change_store_entry(struct call *c, struct slice key, struct entry *fresh, e
 void change_store(struct call *c, struct slice key, enum value_type type, struct value v, const char *event) {
     struct entry *fresh = NULL;
     assert(type > TYPE_STRING && type < TYPE_COUNT);
-    if (value_ops[type]->effort(v) == 0)
+    if (value_ops[type]->count(v) == 0)
         value_ops[type]->free(v);
     else
         fresh = entry_new_value(key, type, v, NO_EXPIRY, eviction_access_new(c->view.now_ms));
