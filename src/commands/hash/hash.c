@@ -1,13 +1,11 @@
 /* hash.c: commands on single fields of a hash: setting, getting, counting, deleting.
  *
- * hash_begin and hash_end bracket every change; the other hash files use them too. */
+ * What the other hash files use too stands first. */
 #include "hash.h"
 #include "trivet/base/mem.h"
-#include "trivet/commands/arguments/create.h"
 #include "trivet/commands/arguments/integer.h"
 #include "trivet/commands/groups.h"
 #include "trivet/keyspace/counters.h"
-#include "trivet/keyspace/eviction.h"
 #include <math.h>
 
 /* ---- reading ---- */
@@ -43,15 +41,6 @@ void hash_reply_value(struct call *c, const struct value *v, struct slice name) 
 
 /* ---- changing ---- */
 
-bool hash_begin(struct call *c, struct hash_change *h) {
-    h->call = c;
-    h->key = c->argv[1];
-    h->entry = keyspace_write(&c->view, h->key);
-    if (!is_type_or_missing(c, h->entry, TYPE_HASH)) return false;
-    h->v = h->entry ? entry_value(h->entry) : hash_new();
-    return true;
-}
-
 /* They are out of the hash. Where they were only hidden nobody is told but the journal. */
 static void tell_settled(struct call *c, struct slice key, struct effect hdel) {
     if (c->view.expiry == EXPIRY_HIDES) {
@@ -59,12 +48,11 @@ static void tell_settled(struct call *c, struct slice key, struct effect hdel) {
         return;
     }
     COUNTER_ADD(counters_mine()->expired_fields, hdel.argc - 2);
-    changed(c, key, NOTIFY_HASH, "hexpired", hdel);
+    changed_times(c, key, hdel.argc - 2, NOTIFY_HASH, "hexpired", hdel);
 }
 
-void hash_settle(struct hash_change *h, struct field_names names, bool will_set) {
-    struct call *c = h->call;
-    if (LIKELY(!hash_may_hide(c, h->v))) return;
+void hash_settle(struct call *c, struct keyspace_change *h, struct field_names names, bool will_set) {
+    if (LIKELY(!hash_may_hide(c, h->value))) return;
     if (c->view.expiry == EXPIRY_HIDES && !will_set) return;
     struct slice *argv = mem_alloc((2 + names.count) * sizeof *argv);
     size_t argc = 2;
@@ -72,8 +60,8 @@ void hash_settle(struct hash_change *h, struct field_names names, bool will_set)
         struct hash_field f;
         struct hash_scratch scratch;
         struct slice name = names.first[i * names.step];
-        if (!hash_find(h->v, name, &f, &scratch) || !hash_field_is_expired(&f, hash_now(c))) continue;
-        (void)hash_remove(&h->v, name);
+        if (!hash_find(h->value, name, &f, &scratch) || !hash_field_is_expired(&f, hash_now(c))) continue;
+        (void)hash_remove(&h->value, name);
         argv[argc++] = name;
     }
     if (argc > 2) {
@@ -84,26 +72,6 @@ void hash_settle(struct hash_change *h, struct field_names names, bool will_set)
     mem_free(argv);
 }
 
-void hash_end(struct hash_change *h, const char *event, struct effect effect) {
-    struct call *c = h->call;
-    bool empty = hash_count(h->v) == 0, gone = false;
-    if (h->entry) {
-        entry_set_value(h->entry, h->v);
-        gone = empty;
-        if (gone)
-            keyspace_delete(&c->view, h->entry, false);
-        else if (keyspace_was_dated(h->entry) || hash_dated(h->v) > 0)
-            keyspace_note_elements(&c->view, h->entry);
-    } else if (empty) {
-        hash_value_ops.free(h->v);
-    } else {
-        uint32_t access = eviction_access_new(c->view.now_ms);
-        create_key(c, h->key, entry_new_value(h->key, TYPE_HASH, h->v, NO_EXPIRY, access));
-    }
-    if (event) changed(c, h->key, NOTIFY_HASH, event, effect);
-    if (gone) notify(c->view.db, NOTIFY_GENERIC, "del", h->key);
-}
-
 /* ---- setting ---- */
 
 /* Sets all pairs; false after replying why not. */
@@ -112,15 +80,15 @@ static bool set_pairs(struct call *c, int64_t *added) {
         reply_error_printf(c->out, "ERR wrong number of arguments for '%s' command", c->command->full_name);
         return false;
     }
-    struct hash_change h;
+    struct keyspace_change h;
     size_t count = (c->argc - 2) / 2;
-    if (!hash_begin(c, &h)) return false;
-    hash_settle(&h, (struct field_names){ c->argv + 2, count, 2 }, true);
-    hash_expect(&h.v, c->argv + 2, count);
+    if (!hash_open(c, &h)) return false;
+    hash_settle(c, &h, (struct field_names){ c->argv + 2, count, 2 }, true);
+    hash_expect(&h.value, c->argv + 2, count);
     *added = 0;
     for (size_t i = 2; i < c->argc; i += 2)
-        *added += hash_set(&h.v, c->argv[i], c->argv[i + 1], HASH_NO_EXPIRY);
-    hash_end(&h, "hset", EFFECT_SAME(c));
+        *added += hash_set(&h.value, c->argv[i], c->argv[i + 1], HASH_NO_EXPIRY);
+    change_close(c, &h, count, "hset", EFFECT_SAME(c));
     return true;
 }
 
@@ -138,18 +106,18 @@ static void cmd_hmset(struct call *c) {
 
 /* HSETNX key field value */
 static void cmd_hsetnx(struct call *c) {
-    struct hash_change h;
+    struct keyspace_change h;
     struct hash_field f;
     struct hash_scratch scratch;
-    if (!hash_begin(c, &h)) return;
-    hash_settle(&h, (struct field_names){ &c->argv[2], 1, 1 }, true);
-    bool is_free = !hash_find(h.v, c->argv[2], &f, &scratch);
+    if (!hash_open(c, &h)) return;
+    hash_settle(c, &h, (struct field_names){ &c->argv[2], 1, 1 }, true);
+    bool is_free = !hash_find(h.value, c->argv[2], &f, &scratch);
     reply_int(c->out, is_free);
     if (is_free) {
-        hash_expect(&h.v, &c->argv[2], 1);
-        (void)hash_set(&h.v, c->argv[2], c->argv[3], HASH_NO_EXPIRY);
+        hash_expect(&h.value, &c->argv[2], 1);
+        (void)hash_set(&h.value, c->argv[2], c->argv[3], HASH_NO_EXPIRY);
     }
-    hash_end(&h, is_free ? "hset" : NULL, EFFECT_SAME(c));
+    change_close(c, &h, is_free, "hset", EFFECT_SAME(c));
 }
 
 /* ---- counting ---- */
@@ -166,22 +134,22 @@ static bool integer_value(struct call *c, struct value v, int64_t *n) {
 
 /* HINCRBY key field increment */
 static void cmd_hincrby(struct call *c) {
-    struct hash_change h;
+    struct keyspace_change h;
     int64_t n, step;
     if (!integer_argument(c, 3, &step)) return;
-    if (!hash_begin(c, &h)) return;
-    hash_settle(&h, (struct field_names){ &c->argv[2], 1, 1 }, true);
-    bool ok = integer_value(c, h.v, &n);
+    if (!hash_open(c, &h)) return;
+    hash_settle(c, &h, (struct field_names){ &c->argv[2], 1, 1 }, true);
+    bool ok = integer_value(c, h.value, &n);
     if (ok && __builtin_add_overflow(n, step, &n)) {
         reply_error(c->out, ERR_OVERFLOW);
         ok = false;
     }
     if (ok) {
         char digits[INT64_TEXT_MAX];
-        (void)hash_set(&h.v, c->argv[2], slice_make(digits, int64_format(digits, n)), HASH_KEEP_EXPIRY);
+        (void)hash_set(&h.value, c->argv[2], slice_make(digits, int64_format(digits, n)), HASH_KEEP_EXPIRY);
         reply_int(c->out, n);
     }
-    hash_end(&h, ok ? "hincrby" : NULL, EFFECT_SAME(c));
+    change_close(c, &h, ok, "hincrby", EFFECT_SAME(c));
 }
 
 static bool fraction_value(struct call *c, struct value v, long double *n, bool *is_dated) {
@@ -210,47 +178,47 @@ static bool read_fraction(struct call *c, long double *step) {
 /* HINCRBYFLOAT key field increment. The journal gets the result: sums of fractions need not come out the same
  * elsewhere. */
 static void cmd_hincrbyfloat(struct call *c) {
-    struct hash_change h;
+    struct keyspace_change h;
     struct slice key = c->argv[1], name = c->argv[2];
     long double n, step;
     bool is_dated;
-    if (!read_fraction(c, &step) || !hash_begin(c, &h)) return;
-    hash_settle(&h, (struct field_names){ &c->argv[2], 1, 1 }, true);
-    bool ok = fraction_value(c, h.v, &n, &is_dated);
+    if (!read_fraction(c, &step) || !hash_open(c, &h)) return;
+    hash_settle(c, &h, (struct field_names){ &c->argv[2], 1, 1 }, true);
+    bool ok = fraction_value(c, h.value, &n, &is_dated);
     n += step;
     if (ok && !isfinite(n)) {
         reply_error(c->out, ERR_NAN);
         ok = false;
     }
     if (!ok) {
-        hash_end(&h, NULL, EFFECT_NONE);
+        change_close(c, &h, 0, NULL, EFFECT_NONE);
         return;
     }
     char digits[LONG_DOUBLE_TEXT_MAX];
     struct slice text = slice_make(digits, long_double_format(digits, n));
-    (void)hash_set(&h.v, name, text, HASH_KEEP_EXPIRY);
+    (void)hash_set(&h.value, name, text, HASH_KEEP_EXPIRY);
     reply_bulk(c->out, text);
     if (is_dated)
-        hash_end(&h, "hincrbyfloat",
-                 EFFECT(LIT("HSETEX"), key, LIT("KEEPTTL"), LIT("FIELDS"), LIT("1"), name, text));
+        change_close(c, &h, 1, "hincrbyfloat",
+                     EFFECT(LIT("HSETEX"), key, LIT("KEEPTTL"), LIT("FIELDS"), LIT("1"), name, text));
     else
-        hash_end(&h, "hincrbyfloat", EFFECT(LIT("HSET"), key, name, text));
+        change_close(c, &h, 1, "hincrbyfloat", EFFECT(LIT("HSET"), key, name, text));
 }
 
 /* ---- deleting ---- */
 
 /* HDEL key field [field ...] */
 static void cmd_hdel(struct call *c) {
-    struct hash_change h;
+    struct keyspace_change h;
     int64_t removed = 0;
-    if (!hash_begin(c, &h)) return;
+    if (!hash_open(c, &h)) return;
     if (h.entry) {
-        hash_settle(&h, (struct field_names){ &c->argv[2], c->argc - 2, 1 }, false);
-        for (size_t i = 2; i < c->argc && hash_count(h.v) > 0; i++)
-            removed += hash_remove_live(c, &h.v, c->argv[i]);
+        hash_settle(c, &h, (struct field_names){ &c->argv[2], c->argc - 2, 1 }, false);
+        for (size_t i = 2; i < c->argc && hash_count(h.value) > 0; i++)
+            removed += hash_remove_live(c, &h.value, c->argv[i]);
     }
     reply_int(c->out, removed);
-    hash_end(&h, removed > 0 ? "hdel" : NULL, EFFECT_SAME(c));
+    change_close(c, &h, (size_t)removed, "hdel", EFFECT_SAME(c));
 }
 
 /* ---- getting ---- */

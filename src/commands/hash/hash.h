@@ -34,22 +34,16 @@ struct field_names {
     size_t count, step;
 };
 
-/* A hash about to be changed: begin, change `v`, end. */
-struct hash_change {
-    struct call *call;
-    struct slice key;
-    struct entry *entry; /* NULL: the key is missing, and v is an empty hash */
-    struct value v;
-};
-
-/* The hash at argument 1, to change. False after replying that it is none. */
-MUST_CHECK bool hash_begin(struct call *c, struct hash_change *h);
+/* The hash at argument 1, open to be changed; of a missing key it is an empty one. False after replying that
+ * it is none. Whoever got one closes it with change_close. */
+MUST_CHECK static inline bool hash_open(struct call *c, struct keyspace_change *h) {
+    if (!change_open(c, c->argv[1], TYPE_HASH, h)) return false;
+    if (!h->entry) h->value = hash_new();
+    return true;
+}
 /* These fields are about to change: takes those that are over out for good, with an HDEL of theirs in the
  * journal, so that what follows does the same when it is replayed. Where what is over is only hidden, they
  * stay unless they are about to be set (`will_set`). */
-void hash_settle(struct hash_change *h, struct field_names names, bool will_set);
-/* Stores the value: makes the key, or deletes it if nothing is left. If `event` is not NULL the change is
- * told. */
-void hash_end(struct hash_change *h, const char *event, struct effect effect);
+void hash_settle(struct call *c, struct keyspace_change *h, struct field_names names, bool will_set);
 
 #endif

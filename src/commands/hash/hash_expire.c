@@ -4,7 +4,6 @@
  * is past; only the fields that changed are named there. */
 #include "hash.h"
 #include "trivet/base/mem.h"
-#include "trivet/commands/arguments/create.h"
 #include "trivet/commands/arguments/expire_condition.h"
 #include "trivet/commands/arguments/expiry_option.h"
 #include "trivet/commands/arguments/integer.h"
@@ -107,7 +106,8 @@ static struct effect effect_hpersist(struct effect_builder *b, struct slice key)
 /* ---- one change of several fields ---- */
 
 struct field_change {
-    struct hash_change h;
+    struct call *call;
+    struct keyspace_change h;
     struct field_list list;
     struct effect_builder effect; /* names the fields that did change */
     /* Of commands that set a time. */
@@ -118,7 +118,7 @@ struct field_change {
 
 /* Those that have expired go first. */
 static void settle(struct field_change *w, bool will_set) {
-    hash_settle(&w->h, (struct field_names){ w->h.call->argv + w->list.first, w->list.count, w->list.step },
+    hash_settle(w->call, &w->h, (struct field_names){ w->call->argv + w->list.first, w->list.count, w->list.step },
                 will_set);
 }
 
@@ -127,19 +127,15 @@ static void change_fields(struct field_change *w, bool (*change)(struct field_ch
     settle(w, false);
     effect_begin(&w->effect, &w->list);
     for (size_t i = 0; i < w->list.count; i++) {
-        struct slice name = field_at(w->h.call, &w->list, i);
+        struct slice name = field_at(w->call, &w->list, i);
         if (change(w, name)) effect_add(&w->effect, name);
     }
 }
 
 static size_t fields_changed(const struct field_change *w) { return w->effect.argc - w->effect.head; }
 
-/* Event and effect are told only if a field did change. */
 static void end_change(struct field_change *w, const char *event, struct effect effect) {
-    if (fields_changed(w) > 0)
-        hash_end(&w->h, event, effect);
-    else
-        hash_end(&w->h, NULL, EFFECT_NONE);
+    change_close(w->call, &w->h, fields_changed(w), event, effect);
     mem_free(w->effect.argv);
 }
 
@@ -160,30 +156,30 @@ static bool read_instant(struct call *c, struct slice text, struct expire_unit u
 
 /* Gives one field the time, or removes it if that is past. The condition is judged first. */
 static int expire_field(struct field_change *w, struct slice name) {
-    struct hash_change *h = &w->h;
+    struct keyspace_change *h = &w->h;
     struct hash_field f;
     struct hash_scratch scratch;
-    if (!hash_find_live(h->call, h->v, name, &f, &scratch)) return FIELD_MISSING;
+    if (!hash_find_live(w->call, h->value, name, &f, &scratch)) return FIELD_MISSING;
     int64_t old_ms = f.expiry_ms == HASH_NO_EXPIRY ? NO_EXPIRY : f.expiry_ms;
     if (!expire_conditions_hold(w->conditions, old_ms, w->at_ms)) return FIELD_REFUSED;
-    if (is_past(h->call, w->at_ms)) {
-        (void)hash_remove(&h->v, name);
+    if (is_past(w->call, w->at_ms)) {
+        (void)hash_remove(&h->value, name);
         return FIELD_EXPIRED;
     }
-    (void)hash_set_expiry(&h->v, name, w->at_ms);
+    (void)hash_set_expiry(&h->value, name, w->at_ms);
     return FIELD_DONE;
 }
 
 static bool expire_and_reply(struct field_change *w, struct slice name) {
     int result = expire_field(w, name);
-    reply_int(w->h.call->out, result);
+    reply_int(w->call->out, result);
     return result > FIELD_REFUSED;
 }
 
 static void count_expired(size_t fields) { COUNTER_ADD(counters_mine()->expired_fields, fields); }
 
 static void end_expiring(struct field_change *w) {
-    if (!is_past(w->h.call, w->at_ms)) {
+    if (!is_past(w->call, w->at_ms)) {
         end_change(w, "hexpire", effect_hpexpireat(&w->effect, w->h.key, w->at_ms));
         return;
     }
@@ -192,10 +188,10 @@ static void end_expiring(struct field_change *w) {
 }
 
 static void hash_expire(struct call *c, struct expire_unit unit) {
-    struct field_change w = { .at_ms = NO_EXPIRY };
+    struct field_change w = { .call = c, .at_ms = NO_EXPIRY };
     if (!find_fields(c, 3, 1, &w.list) || !expire_conditions_read(c, 3, w.list.word, &w.conditions)) return;
     if (!count_fields(c, &w.list) || !read_instant(c, c->argv[2], unit, &w.at_ms)) return;
-    if (!hash_begin(c, &w.h)) return;
+    if (!hash_open(c, &w.h)) return;
     reply_array(c->out, w.list.count);
     change_fields(&w, expire_and_reply);
     end_expiring(&w);
@@ -215,18 +211,18 @@ static void cmd_hpexpireat(struct call *c) { hash_expire(c, (struct expire_unit)
 
 /* Takes one field's time away. */
 static int persist_field(struct field_change *w, struct slice name) {
-    struct hash_change *h = &w->h;
+    struct keyspace_change *h = &w->h;
     struct hash_field f;
     struct hash_scratch scratch;
-    if (!hash_find_live(h->call, h->v, name, &f, &scratch)) return FIELD_MISSING;
+    if (!hash_find_live(w->call, h->value, name, &f, &scratch)) return FIELD_MISSING;
     if (f.expiry_ms == HASH_NO_EXPIRY) return FIELD_NO_EXPIRY;
-    (void)hash_set_expiry(&h->v, name, HASH_NO_EXPIRY);
+    (void)hash_set_expiry(&h->value, name, HASH_NO_EXPIRY);
     return FIELD_DONE;
 }
 
 static bool persist_and_reply(struct field_change *w, struct slice name) {
     int result = persist_field(w, name);
-    reply_int(w->h.call->out, result);
+    reply_int(w->call->out, result);
     return result == FIELD_DONE;
 }
 
@@ -236,8 +232,8 @@ static void end_persisting(struct field_change *w) {
 
 /* HPERSIST key FIELDS count field [field ...] */
 static void cmd_hpersist(struct call *c) {
-    struct field_change w;
-    if (!read_plain_fields(c, &w.list) || !hash_begin(c, &w.h)) return;
+    struct field_change w = { .call = c };
+    if (!read_plain_fields(c, &w.list) || !hash_open(c, &w.h)) return;
     reply_array(c->out, w.list.count);
     change_fields(&w, persist_and_reply);
     end_persisting(&w);
@@ -293,32 +289,32 @@ static bool option_instant(struct call *c, struct expiry_option *o) {
 }
 
 static bool remove_field(struct field_change *w, struct slice name) {
-    return hash_remove_live(w->h.call, &w->h.v, name);
+    return hash_remove_live(w->call, &w->h.value, name);
 }
 
 static bool reply_and_remove(struct field_change *w, struct slice name) {
-    hash_reply_value(w->h.call, &w->h.v, name);
+    hash_reply_value(w->call, &w->h.value, name);
     return remove_field(w, name);
 }
 
 /* HGETDEL key FIELDS count field [field ...] */
 static void cmd_hgetdel(struct call *c) {
-    struct field_change w;
-    if (!read_plain_fields(c, &w.list) || !hash_begin(c, &w.h)) return;
+    struct field_change w = { .call = c };
+    if (!read_plain_fields(c, &w.list) || !hash_open(c, &w.h)) return;
     reply_array(c->out, w.list.count);
     change_fields(&w, reply_and_remove);
     end_change(&w, "hdel", effect_hdel(&w.effect, w.h.key));
 }
 
 static bool reply_and_set_time(struct field_change *w, struct slice name) {
-    hash_reply_value(w->h.call, &w->h.v, name);
+    hash_reply_value(w->call, &w->h.value, name);
     if (w->persist) return persist_field(w, name) == FIELD_DONE;
     return w->at_ms != NO_EXPIRY && expire_field(w, name) > FIELD_REFUSED;
 }
 
 /* HGETEX key [EX s | PX ms | EXAT s | PXAT ms | PERSIST] FIELDS count field [field ...] */
 static void cmd_hgetex(struct call *c) {
-    struct field_change w = { .at_ms = NO_EXPIRY };
+    struct field_change w = { .call = c, .at_ms = NO_EXPIRY };
     struct expiry_option expiry = { .word = EXPIRY_NONE };
     if (!find_fields(c, 2, 1, &w.list)) return;
     for (size_t at = 2; at < w.list.word;) {
@@ -326,9 +322,9 @@ static void cmd_hgetex(struct call *c) {
         reply_error(c->out, ERR_SYNTAX);
         return;
     }
-    if (!count_fields(c, &w.list) || !hash_begin(c, &w.h)) return;
+    if (!count_fields(c, &w.list) || !hash_open(c, &w.h)) return;
     if (!option_instant(c, &expiry)) {
-        hash_end(&w.h, NULL, EFFECT_NONE);
+        change_close(c, &w.h, 0, NULL, EFFECT_NONE);
         return;
     }
     w.at_ms = expiry.at_ms;
@@ -370,14 +366,15 @@ static bool read_hsetex_options(struct call *c, struct hsetex_plan *plan) {
 }
 
 static bool hsetex_may_go_on(const struct hsetex_plan *plan) {
-    const struct hash_change *h = &plan->change.h;
+    const struct call *c = plan->change.call;
+    const struct keyspace_change *h = &plan->change.h;
     const struct field_list *list = &plan->change.list;
     if ((plan->key_missing && h->entry) || (plan->key_present && !h->entry)) return false;
     if (!plan->fields_missing && !plan->fields_present) return true;
     for (size_t i = 0; i < list->count; i++) {
         struct hash_field f;
         struct hash_scratch scratch;
-        bool found = hash_find_live(h->call, h->v, field_at(h->call, list, i), &f, &scratch);
+        bool found = hash_find_live(c, h->value, field_at(c, list, i), &f, &scratch);
         if (found ? plan->fields_missing : plan->fields_present) return false;
     }
     return true;
@@ -386,7 +383,7 @@ static bool hsetex_may_go_on(const struct hsetex_plan *plan) {
 /* The time is past. Listeners are told as if the fields had lived for an instant; those that were there
  * go. */
 static void hsetex_expire(struct field_change *w) {
-    struct call *c = w->h.call;
+    struct call *c = w->call;
     bool was_missing = !w->h.entry;
     change_fields(w, remove_field);
     notify(c->view.db, NOTIFY_HASH, "hset", w->h.key);
@@ -416,42 +413,43 @@ static struct effect hsetex_effect(struct effect_builder *b, const struct hsetex
 }
 
 static void hsetex_set(struct hsetex_plan *plan) {
-    struct hash_change *h = &plan->change.h;
-    const struct slice *pairs = h->call->argv + plan->change.list.first;
+    struct keyspace_change *h = &plan->change.h;
+    struct call *c = plan->change.call;
+    const struct slice *pairs = c->argv + plan->change.list.first;
     size_t count = plan->change.list.count;
     int64_t expiry_ms = plan->expiry.at_ms;
     if (plan->expiry.word == EXPIRY_KEEPTTL) expiry_ms = HASH_KEEP_EXPIRY;
     if (plan->expiry.word == EXPIRY_NONE) expiry_ms = HASH_NO_EXPIRY;
     settle(&plan->change, true);
-    hash_expect(&h->v, pairs, count);
+    hash_expect(&h->value, pairs, count);
     struct effect_builder b;
     b.argv = mem_alloc((HEAD_MAX + 1 + 2 * count) * sizeof *b.argv);
     b.head = b.argc = HEAD_MAX + 1;
     for (size_t i = 0; i < 2 * count; i += 2) {
-        (void)hash_set(&h->v, pairs[i], pairs[i + 1], expiry_ms);
+        (void)hash_set(&h->value, pairs[i], pairs[i + 1], expiry_ms);
         effect_add(&b, pairs[i]);
         effect_add(&b, pairs[i + 1]);
     }
-    hash_end(h, "hset", hsetex_effect(&b, plan));
-    if (expiry_option_has_time(&plan->expiry)) notify(h->call->view.db, NOTIFY_HASH, "hexpire", h->key);
+    change_close(c, h, count, "hset", hsetex_effect(&b, plan));
+    if (expiry_option_has_time(&plan->expiry)) notify(c->view.db, NOTIFY_HASH, "hexpire", h->key);
     mem_free(b.argv);
 }
 
 /* HSETEX key [NX | XX] [FNX | FXX] [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL] FIELDS count field value ...
  */
 static void cmd_hsetex(struct call *c) {
-    struct hsetex_plan plan = { .expiry = { .word = EXPIRY_NONE } };
+    struct hsetex_plan plan = { .change = { .call = c }, .expiry = { .word = EXPIRY_NONE } };
     struct field_change *w = &plan.change;
     if (!find_fields(c, 2, 2, &w->list)) return;
     if (!read_hsetex_options(c, &plan)) {
         reply_error(c->out, ERR_SYNTAX);
         return;
     }
-    if (!count_fields(c, &w->list) || !hash_begin(c, &w->h)) return;
+    if (!count_fields(c, &w->list) || !hash_open(c, &w->h)) return;
     bool ok = option_instant(c, &plan.expiry);
     if (!ok || !hsetex_may_go_on(&plan)) {
         if (ok) reply_int(c->out, 0);
-        hash_end(&w->h, NULL, EFFECT_NONE);
+        change_close(c, &w->h, 0, NULL, EFFECT_NONE);
         return;
     }
     if (expiry_option_has_time(&plan.expiry) && is_past(c, plan.expiry.at_ms))
