@@ -1,14 +1,17 @@
 /* change.c: see change.h. */
 #include "trivet/keyspace/change.h"
+#include "keyspace_private.h"
 #include "trivet/base/compiler.h"
-#include "trivet/keyspace/eviction.h"
 
 bool keyspace_open(struct keyspace_view *view, struct slice key, enum value_type type,
                    struct keyspace_change *out) {
     struct entry *e = keyspace_write(view, key);
     if (UNLIKELY(e && e->type != type)) return false;
     *out = (struct keyspace_change){ .key = key, .type = type, .entry = e };
-    if (e) out->value = entry_value(e);
+    if (e) {
+        out->value = entry_value(e);
+        out->weight = entry_memory(e);
+    }
     return true;
 }
 
@@ -23,8 +26,7 @@ static enum keyspace_closed close_missing(struct keyspace_view *view, struct key
         value_ops[change->type]->free(change->value);
         return CLOSED_NOTHING;
     }
-    uint32_t access = eviction_access_new(view->now_ms);
-    keyspace_insert(view, entry_new_value(change->key, change->type, change->value, NO_EXPIRY, access));
+    keyspace_insert(view, entry_new_value(change->key, change->type, change->value, NO_EXPIRY));
     return CLOSED_MADE;
 }
 
@@ -33,6 +35,7 @@ enum keyspace_closed keyspace_close(struct keyspace_view *view, struct keyspace_
     if (!e) return close_missing(view, change);
     assert(e->type == change->type && change->value.ptr);
     entry_set_value(e, change->value);
+    keyspace_weigh(view->db, change->weight, entry_memory(e));
     if (UNLIKELY(change->drops || is_emptied(change))) {
         keyspace_delete(view, e, true);
         return CLOSED_DELETED;

@@ -27,11 +27,12 @@ size_t counters_sum_database(size_t offset, uint32_t db) {
 
 /* ---- what is kept by database ---- */
 
-#define BY_DATABASE 5
+#define BY_DATABASE 6
 
 static void list_arrays(struct keyspace_counters *c, atomic_int_fast64_t **out[BY_DATABASE]) {
-    atomic_int_fast64_t **all[BY_DATABASE] = { &c->keys, &c->expires, &c->dated, &c->average_ttl_ms,
-                                               &c->ttl_weight };
+    atomic_int_fast64_t **all[BY_DATABASE] = {
+        &c->keys, &c->expires, &c->bytes, &c->dated, &c->average_ttl_ms, &c->ttl_weight,
+    };
     memcpy(out, all, sizeof all);
 }
 

@@ -39,11 +39,11 @@ static size_t overhead(size_t key_len, bool has_expiry) {
 
 /* Allocates an entry for this key with room for `value_size` bytes of value, and fills in all but the
  * value. */
-static struct entry *entry_shape(struct slice key, int64_t expiry_ms, uint32_t access, size_t value_size) {
+static struct entry *entry_shape(struct slice key, int64_t expiry_ms, size_t value_size) {
     bool has_expiry = expiry_ms != NO_EXPIRY;
     assert(key.len <= UINT32_MAX);
     struct entry *e = mem_alloc(overhead(key.len, has_expiry) + value_size);
-    e->access = access & 0xfffffff;
+    e->access = ENTRY_NOT_STAMPED;
     e->type = TYPE_STRING;
     e->encoding = ENCODING_EMBEDDED;
     e->epoch = keyspace_epoch;
@@ -67,25 +67,24 @@ static struct entry *entry_shape(struct slice key, int64_t expiry_ms, uint32_t a
 
 static void set_pointer(struct entry *e, void *p) { memcpy(entry_value_at(e), &p, sizeof p); }
 
-struct entry *entry_new_int(struct slice key, int64_t n, int64_t expiry_ms, uint32_t access) {
-    struct entry *e = entry_shape(key, expiry_ms, access, sizeof n);
+struct entry *entry_new_int(struct slice key, int64_t n, int64_t expiry_ms) {
+    struct entry *e = entry_shape(key, expiry_ms, sizeof n);
     e->encoding = ENCODING_INT;
     entry_set_int(e, n);
     return e;
 }
 
-struct entry *entry_new_blob(struct slice key, struct blob *big, int64_t expiry_ms, uint32_t access) {
+struct entry *entry_new_blob(struct slice key, struct blob *big, int64_t expiry_ms) {
     assert(big->len > STRING_EMBED_MAX);
-    struct entry *e = entry_shape(key, expiry_ms, access, sizeof big);
+    struct entry *e = entry_shape(key, expiry_ms, sizeof big);
     e->encoding = ENCODING_BLOB;
     set_pointer(e, big);
     return e;
 }
 
-struct entry *entry_new_value(struct slice key, enum value_type type, struct value v, int64_t expiry_ms,
-                              uint32_t access) {
+struct entry *entry_new_value(struct slice key, enum value_type type, struct value v, int64_t expiry_ms) {
     assert(type != TYPE_STRING && value_ops[type]);
-    struct entry *e = entry_shape(key, expiry_ms, access, sizeof v.ptr);
+    struct entry *e = entry_shape(key, expiry_ms, sizeof v.ptr);
     e->type = type;
     entry_set_value(e, v);
     return e;
@@ -101,11 +100,11 @@ static bool is_number(struct slice text, int64_t *n) {
     return text.len > 0 && text.len < INT64_TEXT_MAX && int64_parse(text, n);
 }
 
-struct entry *entry_new_string(struct slice key, struct slice text, int64_t expiry_ms, uint32_t access) {
+struct entry *entry_new_string(struct slice key, struct slice text, int64_t expiry_ms) {
     int64_t n;
-    if (is_number(text, &n)) return entry_new_int(key, n, expiry_ms, access);
-    if (text.len > STRING_EMBED_MAX) return entry_new_blob(key, blob_of(text), expiry_ms, access);
-    struct entry *e = entry_shape(key, expiry_ms, access, length_size(text.len) + text.len);
+    if (is_number(text, &n)) return entry_new_int(key, n, expiry_ms);
+    if (text.len > STRING_EMBED_MAX) return entry_new_blob(key, blob_of(text), expiry_ms);
+    struct entry *e = entry_shape(key, expiry_ms, length_size(text.len) + text.len);
     char *at = write_length(entry_value_at(e), text.len);
     if (text.len) memcpy(at, text.ptr, text.len);
     return e;
@@ -172,7 +171,8 @@ static char *make_blob_writable(struct entry **entry, struct slice old, size_t l
     }
     struct blob *b = blob_new(len, room);
     memcpy(b->bytes, old.ptr, old.len);
-    struct entry *fresh = entry_new_blob(entry_key(e), b, entry_expiry_ms(e), e->access);
+    struct entry *fresh = entry_new_blob(entry_key(e), b, entry_expiry_ms(e));
+    fresh->access = e->access;
     fresh->epoch = e->epoch;
     mem_free(e);
     *entry = fresh;
@@ -191,7 +191,8 @@ static char *make_embedded_writable(struct entry **entry, struct slice old, size
         *entry = e;
         return at;
     }
-    struct entry *fresh = entry_shape(entry_key(e), entry_expiry_ms(e), e->access, need - before);
+    struct entry *fresh = entry_shape(entry_key(e), entry_expiry_ms(e), need - before);
+    fresh->access = e->access;
     fresh->epoch = e->epoch;
     char *at = write_length(entry_value_at(fresh), len);
     memcpy(at, old.ptr, old.len < len ? old.len : len);
@@ -224,7 +225,8 @@ static size_t value_size(const struct entry *e) {
 /* A twin with another key or expiry; the value's bytes are copied as they are, a pointer too. */
 static struct entry *reshape(const struct entry *e, struct slice key, int64_t expiry_ms) {
     size_t size = value_size(e);
-    struct entry *fresh = entry_shape(key, expiry_ms, e->access, size);
+    struct entry *fresh = entry_shape(key, expiry_ms, size);
+    fresh->access = e->access;
     fresh->type = e->type;
     fresh->encoding = e->encoding;
     fresh->raw_or_dated = e->raw_or_dated;
@@ -250,9 +252,8 @@ struct entry *entry_renamed(struct entry *e, struct slice key) {
     return fresh;
 }
 
-struct entry *entry_copy(const struct entry *e, struct slice key, int64_t expiry_ms, uint32_t access) {
+struct entry *entry_copy(const struct entry *e, struct slice key, int64_t expiry_ms) {
     struct entry *fresh = reshape(e, key, expiry_ms);
-    fresh->access = access & 0xfffffff;
     fresh->epoch = keyspace_epoch;
     if (e->type != TYPE_STRING) {
         fresh->raw_or_dated = false;

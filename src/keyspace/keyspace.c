@@ -65,6 +65,10 @@ static uint64_t hash_of(const struct keyspace_view *view, const struct entry *e)
 
 #define SHARD_IS_MINE(hash) shard_is_mine(&shards[SHARD_OF(hash)])
 
+void keyspace_weigh(uint32_t db, size_t before, size_t after) {
+    COUNTER_ADD(counters_mine()->bytes[db], (int_fast64_t)(after - before));
+}
+
 static void count_expires(uint32_t db, struct keydb *kdb, int sign) {
     assert(sign > 0 || kdb->expires > 0);
     COUNTER_ADD(counters_mine()->expires[db], sign);
@@ -80,6 +84,7 @@ static void count_dated(uint32_t db, struct entry *e, bool dated) {
 
 /* It is out of its table. */
 static void uncount(uint32_t db, struct keydb *kdb, struct entry *e) {
+    keyspace_weigh(db, entry_memory(e), 0);
     COUNTER_ADD(counters_mine()->keys[db], -1);
     if (e->has_expiry) count_expires(db, kdb, -1);
     if (e->type != TYPE_STRING) count_dated(db, e, false);
@@ -114,6 +119,7 @@ static void insert_at(uint32_t db, struct keydb *kdb, struct entry *e, uint64_t 
     table_insert(&kdb->table, e, hash);
     mark_if_expiring(db, kdb, e, hash);
     COUNTER_ADD(counters_mine()->keys[db], +1);
+    keyspace_weigh(db, 0, entry_memory(e));
     if (e->has_expiry) count_expires(db, kdb, +1);
     if (UNLIKELY(keyspace_saver != NULL) && e->type != TYPE_STRING) keyspace_saver->placed(e, SHARD_OF(hash));
 }
@@ -169,8 +175,10 @@ bool keyspace_reclaim(struct keyspace_view *view, struct keydb *kdb, struct entr
     struct gone gone;
     if (ops->due_ms(v) >= view->now_ms) return false;
     save_image(view->db, e);
+    size_t before = entry_memory(e);
     ops->take_due(&v, view->now_ms, &gone);
     entry_set_value(e, v);
+    keyspace_weigh(view->db, before, entry_memory(e));
     bool emptied = ops->count(v) == 0;
     if (gone.count > 0 && keyspace_hooks.elements_vanished)
         keyspace_hooks.elements_vanished(view, entry_key(e), &gone, emptied);
@@ -236,10 +244,15 @@ static void make_place(struct keyspace_view *view, struct keydb *kdb, const stru
     keyspace_vanish(view, kdb, hidden, VANISHED_OVERWRITTEN, true);
 }
 
+static inline void stamp(const struct keyspace_view *view, struct entry *e) {
+    if (LIKELY(e->access == ENTRY_NOT_STAMPED)) e->access = eviction_access_new(view->now_ms) & 0xfffffff;
+}
+
 void keyspace_insert(struct keyspace_view *view, struct entry *e) {
     uint64_t hash = hash_of(view, e);
     struct keydb *kdb = db_of(view, hash);
     if (UNLIKELY(view->expiry == EXPIRY_HIDES)) make_place(view, kdb, e, hash);
+    stamp(view, e);
     insert_at(view->db, kdb, e, hash);
     if (keyspace_hooks.made) keyspace_hooks.made(view, entry_key(e));
 }
@@ -249,19 +262,25 @@ void keyspace_load(struct keyspace_view *view, struct entry *e) {
     insert_at(view->db, db_of(view, hash), e, hash);
 }
 
-void keyspace_moved(struct keyspace_view *view, const void *old, bool had_expiry, struct entry *fresh) {
+static void swap_in(struct keyspace_view *view, struct keyspace_before before, struct entry *fresh) {
     uint64_t hash = hash_of(view, fresh);
     struct keydb *kdb = db_of(view, hash);
-    if (old != fresh) {
-        void **slot = table_slot_of(&kdb->table, old, hash);
+    if (before.address != fresh) {
+        void **slot = table_slot_of(&kdb->table, before.address, hash);
         *slot = fresh;
     }
-    expiry_changed(view->db, kdb, fresh, hash, had_expiry);
+    keyspace_weigh(view->db, before.bytes, entry_memory(fresh));
+    expiry_changed(view->db, kdb, fresh, hash, before.had_expiry);
+}
+
+void keyspace_moved(struct keyspace_view *view, struct keyspace_before before, struct entry *fresh) {
+    swap_in(view, before, fresh);
 }
 
 void keyspace_replace(struct keyspace_view *view, struct entry *old, struct entry *fresh) {
     if (old->type != TYPE_STRING) count_dated(view->db, old, false);
-    keyspace_moved(view, old, old->has_expiry, fresh);
+    if (LIKELY(fresh->access == ENTRY_NOT_STAMPED)) fresh->access = old->access;
+    swap_in(view, keyspace_before(old), fresh);
     if (UNLIKELY(keyspace_saver != NULL) && fresh->type != TYPE_STRING)
         keyspace_saver->placed(fresh, SHARD_OF(hash_of(view, fresh)));
     discard(old, true);
@@ -271,6 +290,7 @@ void keyspace_put(struct keyspace_view *view, struct entry *fresh) {
     uint64_t hash = hash_of(view, fresh);
     struct keydb *kdb = db_of(view, hash);
     struct entry *old = table_find(&kdb->table, entry_key(fresh), hash);
+    stamp(view, fresh);
     if (!old) {
         insert_at(view->db, kdb, fresh, hash);
         return;
@@ -290,9 +310,9 @@ void keyspace_delete(struct keyspace_view *view, struct entry *e, bool lazily) {
 }
 
 struct entry *keyspace_set_expiry(struct keyspace_view *view, struct entry *e, int64_t expiry_ms) {
-    bool had = e->has_expiry;
+    struct keyspace_before before = keyspace_before(e);
     struct entry *fresh = entry_with_expiry(e, expiry_ms);
-    keyspace_moved(view, e, had, fresh);
+    keyspace_moved(view, before, fresh);
     return fresh;
 }
 
@@ -334,6 +354,7 @@ size_t keyspace_flush(uint32_t db, bool lazily) {
     }
     COUNTER_ADD(counters_mine()->keys[db], -(int_fast64_t)count);
     COUNTER_ADD(counters_mine()->dated[db], -(int_fast64_t)keyspace_dated(db));
+    keyspace_weigh(db, keyspace_bytes(db), 0);
     for (int i = 0; i < thread_worker_count; i++)
         atomic_store_explicit(&keyspace_counters[i].ttl_weight[db], 0, memory_order_relaxed);
     if (keyspace_saver)
@@ -360,8 +381,20 @@ void keyspace_swap(uint32_t a, uint32_t b) {
 }
 
 size_t keyspace_count(uint32_t db) { return COUNTER_SUM_DATABASE(keys, db); }
+size_t keyspace_bytes(uint32_t db) { return COUNTER_SUM_DATABASE(bytes, db); }
 size_t keyspace_expires(uint32_t db) { return COUNTER_SUM_DATABASE(expires, db); }
 size_t keyspace_dated(uint32_t db) { return COUNTER_SUM_DATABASE(dated, db); }
+
+static bool weigh_entry(void *arg, struct entry *e) {
+    *(size_t *)arg += entry_memory(e);
+    return true;
+}
+
+size_t keyspace_bytes_walked(uint32_t db) {
+    size_t bytes = 0;
+    (void)keyspace_each(db, weigh_entry, &bytes);
+    return bytes;
+}
 
 /* ---- a random key, and sizes ---- */
 

@@ -15,6 +15,8 @@ void keyspace_vanish(struct keyspace_view *view, struct keydb *kdb, struct entry
 /* Takes some elements that have expired out of the entry's value, and the entry out of the table if none is
  * left. True if more of them are due. */
 bool keyspace_reclaim(struct keyspace_view *view, struct keydb *kdb, struct entry *e);
+/* Entries of a database weigh so much more, or less, now. */
+void keyspace_weigh(uint32_t db, size_t before, size_t after);
 /* How many tables are marked as dated, in all databases. */
 extern atomic_size_t keyspace_dated_tables;
 

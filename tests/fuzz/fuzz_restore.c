@@ -44,7 +44,7 @@ static void check_round_trip(const struct entry *e, int version) {
     struct rdb_in in = { (unsigned char *)first.bytes.ptr,
                          (unsigned char *)first.bytes.ptr + first.bytes.len };
     bool empty;
-    struct entry *again = rdb_take_value(&in, rdb_type_of(e, version), LIT("key"), NO_EXPIRY, 0, &empty);
+    struct entry *again = rdb_take_value(&in, rdb_type_of(e, version), LIT("key"), NO_EXPIRY, &empty);
     if (!again || rdb_left(&in) != 0) abort();
     check(again);
     if (again->type != e->type) abort();
@@ -61,7 +61,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size < 1) return 0;
     struct rdb_in in = { data + 1, data + size };
     bool empty;
-    struct entry *e = rdb_take_value(&in, data[0], LIT("key"), NO_EXPIRY, 0, &empty);
+    struct entry *e = rdb_take_value(&in, data[0], LIT("key"), NO_EXPIRY, &empty);
     if (!e) return 0;
     if (empty) abort();
     check(e);

@@ -17,6 +17,7 @@ struct keyspace_change {
     enum value_type type;
     struct entry *entry; /* NULL: the key is not there */
     struct value value;  /* the entry's, or what the command makes of a missing one; NULL ptr: nothing yet */
+    size_t weight;       /* the entry's bytes at opening */
     bool drops;          /* all of it goes, whatever the value holds: quicker than to take it apart */
 };
 
@@ -30,6 +31,11 @@ enum keyspace_closed {
 /* Opens the key for a change; false if it holds another type (then nothing is open). */
 MUST_CHECK bool keyspace_open(struct keyspace_view *view, struct slice key, enum value_type type,
                               struct keyspace_change *out);
+/* Another change of the same key, open at the same time, was closed meanwhile. */
+static inline void keyspace_reopen(struct keyspace_change *change) {
+    change->value = entry_value(change->entry);
+    change->weight = entry_memory(change->entry);
+}
 /* Takes over the value. */
 enum keyspace_closed keyspace_close(struct keyspace_view *view, struct keyspace_change *change);
 

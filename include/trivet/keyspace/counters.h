@@ -20,6 +20,7 @@ struct keyspace_counters {
     atomic_uint_fast64_t dirty;              /* changes since the start, for save points */
     atomic_int_fast64_t *keys;               /* by database; may be negative in one block, never in the sum */
     atomic_int_fast64_t *expires;
+    atomic_int_fast64_t *bytes; /* of entries and their values */
     atomic_int_fast64_t *dated; /* keys whose elements expire by themselves */
     /* By database: the average of what expiry saw lately, and how much that weighs, in thousandths of an
      * entry. */

@@ -30,6 +30,7 @@
 #define STRING_EMBED_MAX ((size_t)(16 * 1024))
 #define EMBSTR_MAX 44 /* up to here OBJECT ENCODING says "embstr", above "raw", as clients know it */
 #define NO_EXPIRY ((int64_t)-1)
+#define ENTRY_NOT_STAMPED 0 /* in `access`, until the keyspace takes the entry */
 
 struct entry {
     uint32_t access : 28; /* LRU: tenths of a second; LFU: 16 bits of minutes, 8 of counter. See eviction.h */
@@ -87,16 +88,15 @@ static inline void *entry_pointer(const struct entry *e) {
     return p;
 }
 
-/* A string entry; text that is the canonical form of an int64 is kept as one. `access` is the eviction
- * field's start. */
-struct entry *entry_new_string(struct slice key, struct slice text, int64_t expiry_ms, uint32_t access);
+/* A string entry; text that is the canonical form of an int64 is kept as one. Entries
+ * are made without a stamp of their last use: the keyspace gives it when it takes them. */
+struct entry *entry_new_string(struct slice key, struct slice text, int64_t expiry_ms);
 /* Takes over one reference of `big` (of more than STRING_EMBED_MAX bytes). */
-struct entry *entry_new_blob(struct slice key, struct blob *big, int64_t expiry_ms, uint32_t access);
-struct entry *entry_new_int(struct slice key, int64_t n, int64_t expiry_ms, uint32_t access);
+struct entry *entry_new_blob(struct slice key, struct blob *big, int64_t expiry_ms);
+struct entry *entry_new_int(struct slice key, int64_t n, int64_t expiry_ms);
 
 /* An entry of another type, which owns the value from now on. */
-struct entry *entry_new_value(struct slice key, enum value_type type, struct value v, int64_t expiry_ms,
-                              uint32_t access);
+struct entry *entry_new_value(struct slice key, enum value_type type, struct value v, int64_t expiry_ms);
 /* The value of an entry that is not a string, and storing it back after it changed. */
 static inline struct value entry_value(const struct entry *e) {
     return (struct value){ entry_pointer(e), (enum encoding)e->encoding };
@@ -127,7 +127,7 @@ struct entry *entry_with_expiry(struct entry *e, int64_t expiry_ms);
 /* The same value under another key: a new entry, `e` is used up. Keeps the expiry. */
 struct entry *entry_renamed(struct entry *e, struct slice key);
 /* A deep copy under `key` with the expiry given. */
-struct entry *entry_copy(const struct entry *e, struct slice key, int64_t expiry_ms, uint32_t access);
+struct entry *entry_copy(const struct entry *e, struct slice key, int64_t expiry_ms);
 
 void entry_free(struct entry *e);
 /* Freed on the background thread if that would take long, else at once. */

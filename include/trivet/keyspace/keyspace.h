@@ -105,16 +105,25 @@ struct entry *keyspace_peek(struct keyspace_view *view, struct slice key);
 /* The door for changing. NULL if the view does not see it. */
 struct entry *keyspace_write(struct keyspace_view *view, struct slice key);
 
-/* Adds an entry whose key the view does not see; the keyspace owns it from now on. Tells `made`. */
+/* Adds an entry whose key the view does not see; the keyspace owns it from now on, and stamps it as used now
+ * unless it is stamped already (RENAME, RESTORE). Tells `made`. */
 void keyspace_insert(struct keyspace_view *view, struct entry *e);
 /* The same for a loader: nobody is told. */
 void keyspace_load(struct keyspace_view *view, struct entry *e);
-/* `fresh` takes the place of `old`, which came from keyspace_write and has the same key. `old` is freed
- * (on the background thread if big), or not if it already is gone because an entry_* function moved it:
- * then pass its old address in keyspace_moved, with what changed. */
+/* `fresh` takes the place of `old`, which came from keyspace_write and has the same key, and of its stamp if
+ * it has none of its own. `old` is freed, on the background thread if big. */
 void keyspace_replace(struct keyspace_view *view, struct entry *old, struct entry *fresh);
-/* An entry_* function returned `fresh` for what had been `old`; `had_expiry` is what old had. */
-void keyspace_moved(struct keyspace_view *view, const void *old, bool had_expiry, struct entry *fresh);
+/* An entry_* function may move an entry, or make it another size. What has to be known of it before: */
+struct keyspace_before {
+    const void *address;
+    bool had_expiry;
+    size_t bytes;
+};
+static inline struct keyspace_before keyspace_before(const struct entry *e) {
+    return (struct keyspace_before){ e, e->has_expiry, entry_memory(e) };
+}
+/* It is `fresh` now. */
+void keyspace_moved(struct keyspace_view *view, struct keyspace_before before, struct entry *fresh);
 /* Inserts or replaces, whatever is there. */
 void keyspace_put(struct keyspace_view *view, struct entry *fresh);
 /* Takes the entry (from keyspace_write) out and frees it; `lazily`: on the background thread if big. */
@@ -141,6 +150,10 @@ void keyspace_swap(uint32_t a, uint32_t b);
 /* Counts over all shards, any thread, no lock: sums of the workers' counters. */
 size_t keyspace_count(uint32_t db);
 size_t keyspace_expires(uint32_t db);
+/* The exact bytes of its entries, keys and values; while none of them is open (change.h). */
+size_t keyspace_bytes(uint32_t db);
+/* The same, by walking over all of them: for checks. Gate closed. */
+size_t keyspace_bytes_walked(uint32_t db);
 size_t keyspace_dated(uint32_t db); /* keys whose elements expire by themselves */
 
 /* A key of the database, about evenly chosen, copied to `out`; false if it is empty. Takes shard locks

@@ -118,8 +118,8 @@ struct field_change {
 
 /* Those that have expired go first. */
 static void settle(struct field_change *w, bool will_set) {
-    hash_settle(w->call, &w->h, (struct field_names){ w->call->argv + w->list.first, w->list.count, w->list.step },
-                will_set);
+    hash_settle(w->call, &w->h,
+                (struct field_names){ w->call->argv + w->list.first, w->list.count, w->list.step }, will_set);
 }
 
 /* Changes field by field; `change` says with true that this one did. */

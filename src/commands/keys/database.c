@@ -2,7 +2,6 @@
 #include "trivet/commands/arguments/database_argument.h"
 #include "trivet/commands/arguments/refuse.h"
 #include "trivet/commands/groups.h"
-#include "trivet/engine/client/transaction.h"
 #include "trivet/engine/run/change.h"
 #include "trivet/engine/saving/saving.h"
 #include "trivet/engine/settings/options.h"
@@ -25,9 +24,9 @@ static bool read_flush_mode(struct call *c, bool *lazily) {
 static void cmd_flushdb(struct call *c) {
     bool lazily;
     if (!read_flush_mode(c, &lazily)) return;
-    transaction_touch_database(&c->view, c->view.db, c->view.db);
+    changing_databases(c, c->view.db, c->view.db);
     keyspace_flush(c->view.db, lazily);
-    changed_database(c, c->view.db, EFFECT_SAME(c));
+    changed_database(c, c->view.db, 1, EFFECT_SAME(c));
     reply_ok(c->out);
 }
 
@@ -37,13 +36,13 @@ static void cmd_flushall(struct call *c) {
     if (!read_flush_mode(c, &lazily)) return;
     for (uint32_t db = 0; db < keyspace_databases(); db++) {
         if (db == c->view.db || keyspace_count(db) == 0) continue;
-        transaction_touch_database(&c->view, db, db);
+        changing_databases(c, db, db);
         keyspace_flush(db, lazily);
-        changed_database(c, db, EFFECT_NONE);
+        changed_database(c, db, 1, EFFECT_NONE);
     }
-    transaction_touch_database(&c->view, c->view.db, c->view.db);
+    changing_databases(c, c->view.db, c->view.db);
     keyspace_flush(c->view.db, lazily);
-    changed_database(c, c->view.db, EFFECT_SAME(c));
+    changed_database(c, c->view.db, 1, EFFECT_SAME(c));
     if (!c->origin->is_replay) saving_all_flushed();
     reply_ok(c->out);
 }
@@ -62,10 +61,10 @@ static void cmd_swapdb(struct call *c) {
     }
     if (!database_check(c, first, &a) || !database_check(c, second, &b)) return;
     if (a != b) {
-        transaction_touch_database(&c->view, a, b);
+        changing_databases(c, a, b);
         keyspace_swap(a, b);
-        changed_database(c, a, EFFECT_SAME(c));
-        changed_database(c, b, EFFECT_NONE);
+        changed_database(c, a, 1, EFFECT_SAME(c));
+        changed_database(c, b, 0, EFFECT_NONE);
     }
     reply_ok(c->out);
 }

@@ -6,10 +6,10 @@
 #include "dump.h"
 #include "trivet/base/buf.h"
 #include "trivet/base/crc.h"
-#include "trivet/commands/arguments/create.h"
 #include "trivet/commands/arguments/integer.h"
 #include "trivet/commands/arguments/refuse.h"
 #include "trivet/commands/groups.h"
+#include "trivet/engine/run/change.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/keyspace/eviction.h"
 #include "trivet/persist/rdb/file.h"
@@ -115,9 +115,11 @@ static struct entry *read_body(struct call *c, struct slice body, const struct r
                                int64_t expiry_ms) {
     struct rdb_in in = { (const unsigned char *)body.ptr + 1, (const unsigned char *)body.ptr + body.len };
     bool empty;
-    struct entry *e =
-        rdb_take_value(&in, (unsigned char)body.ptr[0], c->argv[1], expiry_ms, access_of(c, plan), &empty);
-    if (e && rdb_left(&in) == 0) return e;
+    struct entry *e = rdb_take_value(&in, (unsigned char)body.ptr[0], c->argv[1], expiry_ms, &empty);
+    if (e && rdb_left(&in) == 0) {
+        e->access = access_of(c, plan) & 0xfffffff;
+        return e;
+    }
     if (e) entry_free(e);
     reply_error_text(c->out, LIT("ERR Bad data format"));
     return NULL;
@@ -137,7 +139,7 @@ static void restore(struct call *c, struct entry *old, struct entry *fresh, int6
     if (old)
         keyspace_replace(&c->view, old, fresh);
     else
-        create_key(c, key, fresh);
+        keyspace_insert(&c->view, fresh);
     reply_ok(c->out);
     char digits[INT64_TEXT_MAX];
     struct slice at = slice_make(digits, int64_format(digits, expiry_ms == NO_EXPIRY ? 0 : expiry_ms));

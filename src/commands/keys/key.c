@@ -4,11 +4,11 @@
  * they have: through a second view with the same hashes. */
 #include "trivet/base/buf.h"
 #include "trivet/base/glob.h"
-#include "trivet/commands/arguments/create.h"
 #include "trivet/commands/arguments/database_argument.h"
 #include "trivet/commands/arguments/help.h"
 #include "trivet/commands/arguments/refuse.h"
 #include "trivet/commands/groups.h"
+#include "trivet/engine/run/change.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/keyspace/eviction.h"
 #include "trivet/keyspace/scan.h"
@@ -58,8 +58,8 @@ static void rename_key(struct call *c, struct entry *e, struct entry *in_the_way
     struct slice from = c->argv[1], to = c->argv[2];
     if (in_the_way) keyspace_delete(&c->view, in_the_way, options.lazyfree_lazy_server_del);
     keyspace_detach(&c->view, e);
-    create_key(c, to, entry_renamed(e, to));
-    changed(c, from, NOTIFY_GENERIC, "rename_from", EFFECT_NONE);
+    keyspace_insert(&c->view, entry_renamed(e, to));
+    changed_times(c, from, 0, NOTIFY_GENERIC, "rename_from", EFFECT_NONE);
     changed(c, to, NOTIFY_GENERIC, "rename_to", EFFECT(LIT("RENAME"), from, to));
 }
 
@@ -101,9 +101,9 @@ static void cmd_move(struct call *c) {
         return;
     }
     keyspace_detach(&c->view, e);
-    insert_into(&there, key, e);
+    keyspace_insert(&there, e);
     changed(c, key, NOTIFY_GENERIC, "move_from", EFFECT_SAME(c));
-    changed_in(c, there.db, key, NOTIFY_GENERIC, "move_to", EFFECT_NONE);
+    changed_in(c, there.db, key, 0, NOTIFY_GENERIC, "move_to");
     reply_int(c->out, 1);
 }
 
@@ -142,8 +142,8 @@ static void cmd_copy(struct call *c) {
         return;
     }
     if (in_the_way) keyspace_delete(&there, in_the_way, options.lazyfree_lazy_server_del);
-    insert_into(&there, to, entry_copy(e, to, entry_expiry_ms(e), e->access));
-    changed_in(c, there.db, to, NOTIFY_GENERIC, "copy_to", EFFECT_NONE);
+    keyspace_insert(&there, entry_copy(e, to, entry_expiry_ms(e)));
+    changed_in(c, there.db, to, 1, NOTIFY_GENERIC, "copy_to");
     journal_effect(c, EFFECT_SAME(c));
     reply_int(c->out, 1);
 }

@@ -5,13 +5,12 @@
  * behind "->" stands a field of the hash there. Such keys are not among the arguments, so the command runs
  * alone. All texts are copied into one buffer, and what is sorted are small records that point into it. */
 #include "trivet/base/mem.h"
-#include "trivet/commands/arguments/create.h"
 #include "trivet/commands/arguments/integer.h"
 #include "trivet/commands/arguments/refuse.h"
 #include "trivet/commands/groups.h"
 #include "trivet/engine/command/registry.h"
+#include "trivet/engine/run/change.h"
 #include "trivet/engine/settings/options.h"
-#include "trivet/keyspace/eviction.h"
 #include "trivet/types/hash.h"
 #include "trivet/types/list.h"
 #include "trivet/types/set.h"
@@ -287,16 +286,7 @@ static void store_results(struct sort *s) {
     size_t count = result_count(s);
     struct value v = list_new();
     each_result(s, push_result, &v);
-    struct entry *old = keyspace_write(&c->view, s->store);
-    if (old) keyspace_delete(&c->view, old, options.lazyfree_lazy_server_del);
-    if (count > 0) {
-        uint32_t access = eviction_access_new(c->view.now_ms);
-        create_key(c, s->store, entry_new_value(s->store, TYPE_LIST, v, NO_EXPIRY, access));
-        changed(c, s->store, NOTIFY_LIST, "sortstore", EFFECT_SAME(c));
-    } else {
-        list_value_ops.free(v);
-        if (old) changed(c, s->store, NOTIFY_GENERIC, "del", EFFECT(LIT("DEL"), s->store));
-    }
+    change_store(c, s->store, TYPE_LIST, v, count, "sortstore");
     reply_int(c->out, (int64_t)count);
 }
 

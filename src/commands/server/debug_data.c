@@ -2,8 +2,8 @@
 #include "debug.h"
 #include "trivet/base/buf.h"
 #include "trivet/base/number.h"
-#include "trivet/commands/arguments/create.h"
 #include "trivet/engine/process/server_hooks.h"
+#include "trivet/engine/run/change.h"
 #include "trivet/engine/saving/saving.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/keyspace/eviction.h"
@@ -82,6 +82,18 @@ static void debug_aof_flush_sleep(struct call *c) {
     }
     aof_set_write_delay(us);
     reply_ok(c->out);
+}
+
+/* DEBUG DATABASE-BYTES db: what is counted, and what a walk over all entries finds. */
+static void debug_database_bytes(struct call *c) {
+    int64_t db;
+    if (!int64_parse(c->argv[2], &db) || db < 0 || db >= (int64_t)keyspace_databases()) {
+        reply_error(c->out, ERR_DB_RANGE);
+        return;
+    }
+    reply_array(c->out, 2);
+    reply_int(c->out, (int64_t)keyspace_bytes((uint32_t)db));
+    reply_int(c->out, (int64_t)keyspace_bytes_walked((uint32_t)db));
 }
 
 /* DEBUG LOADAOF */
@@ -176,7 +188,7 @@ static void populate_one(struct call *c, struct slice prefix, int64_t i, struct 
     buf_printf(key, "%.*s:%lld", SLICE_ARG(prefix), (long long)i);
     struct slice name = buf_slice(key), text = buf_slice(value);
     if (keyspace_peek(&c->view, name)) return;
-    create_key(c, name, entry_new_string(name, text, NO_EXPIRY, eviction_access_new(c->view.now_ms)));
+    keyspace_insert(&c->view, entry_new_string(name, text, NO_EXPIRY));
     changed(c, name, NOTIFY_STRING, NULL, EFFECT(LIT("SET"), name, text));
 }
 
@@ -206,6 +218,8 @@ static void debug_populate(struct call *c) {
 const struct debug_subcommand debug_data_rows[] = {
     { "AOF-FLUSH-SLEEP", 3, 3, debug_aof_flush_sleep, "<microseconds>",
       "Wait so long before each write to the append only file." },
+    { "DATABASE-BYTES", 3, 3, debug_database_bytes, "<db>",
+      "Return the bytes of a database's keys and values as they are counted, and as a walk finds them." },
     { "DIGEST", 2, 2, debug_digest, "", "Return a fingerprint of all data." },
     { "DIGEST-VALUE", 2, SIZE_MAX, debug_digest_value, "<key> [<key> ...]",
       "Return a fingerprint of the value of each key." },

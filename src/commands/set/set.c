@@ -3,91 +3,61 @@
  * What chance chose is journaled as what it did: SPOP leaves SREM or DEL. */
 #include "trivet/types/set.h"
 #include "trivet/base/buf.h"
-#include "trivet/commands/arguments/create.h"
 #include "trivet/commands/arguments/integer.h"
 #include "trivet/commands/arguments/scan_option.h"
 #include "trivet/commands/arguments/typed.h"
 #include "trivet/commands/groups.h"
-#include "trivet/engine/settings/options.h"
-#include "trivet/keyspace/eviction.h"
+#include "trivet/engine/run/change.h"
 
 /* ---- adding and removing ---- */
 
-static void create_set(struct call *c, struct slice key, struct value v) {
-    create_key(c, key, entry_new_value(key, TYPE_SET, v, NO_EXPIRY, eviction_access_new(c->view.now_ms)));
-}
-
-/* Deletes the key of a set that lost its last member; the notification is the caller's, behind its own. */
-static bool drop_if_empty(struct call *c, struct entry *e) {
-    if (set_count(entry_value(e)) > 0) return false;
-    keyspace_delete(&c->view, e, false);
-    return true;
-}
-
 /* SADD key member [member ...] */
 static void cmd_sadd(struct call *c) {
-    struct slice key = c->argv[1];
-    struct entry *e = keyspace_write(&c->view, key);
-    if (!is_type_or_missing(c, e, TYPE_SET)) return;
-    struct value v = e ? entry_value(e) : set_new(c->argv[2], c->argc - 2);
-    if (e) set_expect(&v, c->argc - 2);
-    int64_t added = 0;
-    for (size_t i = 2; i < c->argc; i++) added += set_add(&v, c->argv[i]);
-    if (e)
-        entry_set_value(e, v);
+    struct keyspace_change set;
+    if (!change_open(c, c->argv[1], TYPE_SET, &set)) return;
+    if (set.entry)
+        set_expect(&set.value, c->argc - 2);
     else
-        create_set(c, key, v);
-    reply_int(c->out, added);
-    if (added > 0) changed(c, key, NOTIFY_SET, "sadd", EFFECT_SAME(c));
+        set.value = set_new(c->argv[2], c->argc - 2);
+    size_t added = 0;
+    for (size_t i = 2; i < c->argc; i++) added += set_add(&set.value, c->argv[i]);
+    reply_int(c->out, (int64_t)added);
+    change_close(c, &set, added, "sadd", EFFECT_SAME(c));
 }
 
 /* SREM key member [member ...] */
 static void cmd_srem(struct call *c) {
-    struct slice key = c->argv[1];
-    struct entry *e = keyspace_write(&c->view, key);
-    if (!is_type_or_missing(c, e, TYPE_SET)) return;
-    int64_t removed = 0;
-    if (e) {
-        struct value v = entry_value(e);
-        for (size_t i = 2; i < c->argc && set_count(v) > 0; i++) removed += set_remove(&v, c->argv[i]);
-        entry_set_value(e, v);
-    }
-    reply_int(c->out, removed);
-    if (removed == 0) return;
-    bool gone = drop_if_empty(c, e);
-    changed(c, key, NOTIFY_SET, "srem", EFFECT_SAME(c));
-    if (gone) notify(c->view.db, NOTIFY_GENERIC, "del", key);
+    struct keyspace_change set;
+    if (!change_open(c, c->argv[1], TYPE_SET, &set)) return;
+    size_t removed = 0;
+    for (size_t i = 2; set.entry && i < c->argc && set_count(set.value) > 0; i++)
+        removed += set_remove(&set.value, c->argv[i]);
+    reply_int(c->out, (int64_t)removed);
+    change_close(c, &set, removed, "srem", EFFECT_SAME(c));
 }
 
 /* Moves a member that is in `from` to the other key. */
-static void move_member(struct call *c, struct entry *from, struct entry *to) {
+static void move_member(struct call *c, struct keyspace_change *from, struct keyspace_change *to) {
     struct slice member = c->argv[3];
-    struct value v = entry_value(from);
-    (void)set_remove(&v, member);
-    entry_set_value(from, v);
-    v = to ? entry_value(to) : set_new(member, 1);
-    bool added = set_add(&v, member);
-    if (to) entry_set_value(to, v);
-
-    bool gone = drop_if_empty(c, from);
-    changed(c, c->argv[1], NOTIFY_SET, "srem", EFFECT_SAME(c));
-    if (gone) notify(c->view.db, NOTIFY_GENERIC, "del", c->argv[1]);
-    if (!to) create_set(c, c->argv[2], v);
-    if (added) changed(c, c->argv[2], NOTIFY_SET, "sadd", EFFECT_NONE);
+    (void)set_remove(&from->value, member);
+    change_close(c, from, 1, "srem", EFFECT_SAME(c));
+    if (!to->entry) to->value = set_new(member, 1);
+    bool added = set_add(&to->value, member);
+    change_close(c, to, added, "sadd", EFFECT_NONE);
 }
 
 /* SMOVE source destination member */
 static void cmd_smove(struct call *c) {
-    struct entry *from = keyspace_write(&c->view, c->argv[1]);
-    if (!from) {
+    struct keyspace_change from, to;
+    if (!change_open(c, c->argv[1], TYPE_SET, &from)) return;
+    if (!from.entry) {
         reply_int(c->out, 0);
         return;
     }
-    struct entry *to = keyspace_write(&c->view, c->argv[2]);
-    if (!is_type_or_missing(c, from, TYPE_SET) || !is_type_or_missing(c, to, TYPE_SET)) return;
-    bool has = set_contains(entry_value(from), c->argv[3]);
+    if (!change_open(c, c->argv[2], TYPE_SET, &to)) return;
+    bool has = set_contains(from.value, c->argv[3]);
     reply_int(c->out, has);
-    if (has && from != to) move_member(c, from, to);
+    if (has && from.entry != to.entry) move_member(c, &from, &to);
 }
 
 /* ---- asking ---- */
@@ -247,61 +217,48 @@ static void pop_member(void *arg, struct slice member) {
     if (p->count == BATCH) journal_batch(p);
 }
 
-static void pop_all(struct call *c, struct entry *e) {
-    struct slice key = c->argv[1];
-    struct value v = entry_value(e);
-    reply_set(c->out, set_count(v));
-    (void)set_each(v, reply_each, c->out);
-    keyspace_delete(&c->view, e, options.lazyfree_lazy_server_del);
-    changed(c, key, NOTIFY_SET, "spop", EFFECT(LIT("DEL"), key));
-    notify(c->view.db, NOTIFY_GENERIC, "del", key);
-}
-
 /* SPOP with count; a set of that many members or fewer goes as a whole. */
 static void pop_count(struct call *c) {
+    struct keyspace_change set;
     int64_t count;
     if (!int64_parse(c->argv[2], &count) || count < 0) {
         reply_error(c->out, ERR_NOT_POSITIVE);
         return;
     }
-    struct entry *e = keyspace_write(&c->view, c->argv[1]);
-    if (!is_type_or_missing(c, e, TYPE_SET)) return;
-    if (!e || count == 0) {
+    if (!change_open(c, c->argv[1], TYPE_SET, &set)) return;
+    if (!set.entry || count == 0) {
         reply_set(c->out, 0);
         return;
     }
-    struct value v = entry_value(e);
-    if ((size_t)count >= set_count(v)) {
-        pop_all(c, e);
+    size_t there = set_count(set.value);
+    if ((size_t)count >= there) {
+        reply_set(c->out, there);
+        (void)set_each(set.value, reply_each, c->out);
+        set.drops = true;
+        change_close(c, &set, there, "spop", EFFECT(LIT("DEL"), set.key));
         return;
     }
     struct popping p = { .call = c };
     reply_set(c->out, (size_t)count);
-    set_take(&v, (size_t)count, pop_member, &p);
-    entry_set_value(e, v);
+    set_take(&set.value, (size_t)count, pop_member, &p);
     journal_batch(&p);
     buf_release(&p.texts);
-    changed(c, c->argv[1], NOTIFY_SET, "spop", EFFECT_NONE);
+    change_close(c, &set, (size_t)count, "spop", EFFECT_NONE);
 }
 
 static void pop_one(struct call *c) {
-    struct slice key = c->argv[1];
-    struct entry *e = keyspace_write(&c->view, key);
-    if (!is_type_or_missing(c, e, TYPE_SET)) return;
-    if (!e) {
+    struct keyspace_change set;
+    if (!change_open(c, c->argv[1], TYPE_SET, &set)) return;
+    if (!set.entry) {
         reply_null(c->out);
         return;
     }
     char scratch[INT64_TEXT_MAX];
-    struct value v = entry_value(e);
-    struct slice member = set_random(v, scratch);
+    struct slice member = set_random(set.value, scratch);
     reply_bulk(c->out, member);
-    journal_effect(c, EFFECT(LIT("SREM"), key, member));
-    (void)set_remove(&v, member);
-    entry_set_value(e, v);
-    bool gone = drop_if_empty(c, e);
-    changed(c, key, NOTIFY_SET, "spop", EFFECT_NONE);
-    if (gone) notify(c->view.db, NOTIFY_GENERIC, "del", key);
+    journal_effect(c, EFFECT(LIT("SREM"), set.key, member));
+    (void)set_remove(&set.value, member);
+    change_close(c, &set, 1, "spop", EFFECT_NONE);
 }
 
 /* SPOP key [count] */

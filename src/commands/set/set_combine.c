@@ -3,12 +3,10 @@
  * What is to be stored is built as a new value first, so the destination may be one of the sources. Its form
  * follows from how it is built: from an empty intset on, member by member. */
 #include "trivet/base/mem.h"
-#include "trivet/commands/arguments/create.h"
 #include "trivet/commands/arguments/refuse.h"
 #include "trivet/commands/arguments/typed.h"
 #include "trivet/commands/groups.h"
-#include "trivet/engine/settings/options.h"
-#include "trivet/keyspace/eviction.h"
+#include "trivet/engine/run/change.h"
 #include "trivet/types/set.h"
 #include <stdlib.h>
 
@@ -223,36 +221,10 @@ static void cmd_sintercard(struct call *c) {
 
 /* ---- storing ---- */
 
-/* Puts a result that is not empty at the destination, whatever was there. */
-static void store_set(struct call *c, struct value v, const char *event) {
-    struct slice key = c->argv[1];
-    set_shrink(&v);
-    reply_int(c->out, (int64_t)set_count(v));
-    struct entry *fresh = entry_new_value(key, TYPE_SET, v, NO_EXPIRY, eviction_access_new(c->view.now_ms));
-    struct entry *old = keyspace_write(&c->view, key);
-    if (old)
-        keyspace_replace(&c->view, old, fresh);
-    else
-        create_key(c, key, fresh);
-    changed(c, key, NOTIFY_SET, event, EFFECT_SAME(c));
-}
-
-static void store_nothing(struct call *c) {
-    struct slice key = c->argv[1];
-    struct entry *old = keyspace_write(&c->view, key);
-    reply_int(c->out, 0);
-    if (!old) return;
-    keyspace_delete(&c->view, old, options.lazyfree_lazy_server_del);
-    changed(c, key, NOTIFY_GENERIC, "del", EFFECT(LIT("DEL"), key));
-}
-
 static void store(struct call *c, struct value result, const char *event) {
-    if (set_count(result) > 0) {
-        store_set(c, result, event);
-    } else {
-        free_built(result);
-        store_nothing(c);
-    }
+    reply_int(c->out, (int64_t)set_count(result));
+    if (set_count(result) > 0) set_shrink(&result);
+    change_store(c, c->argv[1], TYPE_SET, result, 1, event);
 }
 
 /* SINTERSTORE destination key [key ...] */

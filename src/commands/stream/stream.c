@@ -4,11 +4,9 @@
  * depend on the clock or on how entries lie in nodes. */
 #include "stream.h"
 #include "trivet/base/mem.h"
-#include "trivet/commands/arguments/create.h"
 #include "trivet/commands/arguments/integer.h"
 #include "trivet/commands/arguments/refuse.h"
 #include "trivet/commands/groups.h"
-#include "trivet/keyspace/eviction.h"
 
 /* ---- XADD and XTRIM ---- */
 
@@ -133,8 +131,8 @@ static bool choose_id(struct call *c, const struct stream *s, struct add_plan *p
 #define EFFECT_INSIDE 32
 
 /* XADD key [MAXLEN = length] id field value ...: as it turned out. */
-static void xadd_changed(struct call *c, const struct add_plan *plan, const struct stream *s,
-                         uint64_t trimmed) {
+static void close_added(struct call *c, const struct add_plan *plan, struct keyspace_change *change,
+                        uint64_t trimmed) {
     struct slice inside[EFFECT_INSIDE], *argv = inside;
     size_t count = 0, fields = c->argc - plan->fields;
     if (fields + 6 > EFFECT_INSIDE) argv = mem_alloc((fields + 6) * sizeof *argv);
@@ -145,19 +143,12 @@ static void xadd_changed(struct call *c, const struct add_plan *plan, const stru
     if (trimmed > 0) {
         argv[count++] = LIT("MAXLEN");
         argv[count++] = LIT("=");
-        argv[count++] = slice_make(length, uint64_format(length, s->length));
+        argv[count++] = slice_make(length, uint64_format(length, stream_of(change->value)->length));
     }
     argv[count++] = stream_id_text(&id, plan->id);
     memcpy(argv + count, c->argv + plan->fields, fields * sizeof *argv);
-    changed(c, c->argv[1], NOTIFY_STREAM, "xadd", (struct effect){ argv, count + fields });
+    change_close(c, change, 1, "xadd", (struct effect){ argv, count + fields });
     if (argv != inside) mem_free(argv);
-}
-
-static void add_to(struct call *c, struct stream *s, const struct add_plan *plan) {
-    reply_stream_id(c->out, plan->id);
-    uint64_t trimmed = plan->trims ? stream_trim(s, &plan->trim) : 0;
-    xadd_changed(c, plan, s, trimmed);
-    if (trimmed > 0) notify(c->view.db, NOTIFY_STREAM, "xtrim", c->argv[1]);
 }
 
 static const struct slice *fields_of(const struct call *c, const struct add_plan *plan, size_t *pairs) {
@@ -165,20 +156,21 @@ static const struct slice *fields_of(const struct call *c, const struct add_plan
     return c->argv + plan->fields;
 }
 
-static void add_first(struct call *c, struct add_plan *plan) {
+/* The change owns the stream then, or nobody if it was to be a new one and the entry is too big. */
+static void add_entry(struct call *c, struct stream *s, const struct add_plan *plan,
+                      struct keyspace_change *change) {
     size_t pairs;
     const struct slice *fields = fields_of(c, plan, &pairs);
-    struct stream *s = stream_new();
     if (!stream_add(s, plan->id, fields, pairs)) {
-        stream_free(s);
+        if (!change->entry) stream_free(s);
         refuse_text(c, "ERR Elements are too large to be stored");
         return;
     }
-    struct slice key = c->argv[1];
-    create_key(
-        c, key,
-        entry_new_value(key, TYPE_STREAM, stream_value(s), NO_EXPIRY, eviction_access_new(c->view.now_ms)));
-    add_to(c, s, plan);
+    change->value = stream_value(s);
+    reply_stream_id(c->out, plan->id);
+    uint64_t trimmed = plan->trims ? stream_trim(s, &plan->trim) : 0;
+    close_added(c, plan, change, trimmed);
+    if (trimmed > 0) notify(c->view.db, NOTIFY_STREAM, "xtrim", c->argv[1]);
 }
 
 static bool xadd_is_well_formed(struct call *c, const struct add_plan *plan) {
@@ -195,57 +187,52 @@ static bool xadd_is_well_formed(struct call *c, const struct add_plan *plan) {
 static void cmd_xadd(struct call *c) {
     struct add_plan plan = { .trims = false };
     if (!read_plan(c, true, &plan) || !xadd_is_well_formed(c, &plan)) return;
+    struct keyspace_change change;
     struct stream *s;
-    if (!stream_in_entry(c, keyspace_write(&c->view, c->argv[1]), &s)) return;
+    if (!stream_open(c, c->argv[1], &change, &s)) return;
     if (!s && plan.no_create) {
         reply_null(c->out);
         return;
     }
     if (!choose_id(c, s, &plan)) return;
-    if (!s) {
-        add_first(c, &plan);
-        return;
-    }
-    size_t pairs;
-    const struct slice *fields = fields_of(c, &plan, &pairs);
-    if (stream_add(s, plan.id, fields, pairs))
-        add_to(c, s, &plan);
-    else
-        refuse_text(c, "ERR Elements are too large to be stored");
+    if (!s) s = stream_new();
+    add_entry(c, s, &plan, &change);
 }
 
 /* XTRIM key MAXLEN | MINID [= | ~] threshold [LIMIT count] */
 static void cmd_xtrim(struct call *c) {
     struct add_plan plan = { .trims = false };
     if (!read_plan(c, false, &plan)) return;
+    struct keyspace_change change;
     struct stream *s;
-    if (!stream_in_entry(c, keyspace_write(&c->view, c->argv[1]), &s)) return;
+    if (!stream_open(c, c->argv[1], &change, &s)) return;
     uint64_t trimmed = s ? stream_trim(s, &plan.trim) : 0;
     reply_int(c->out, (int64_t)trimmed);
     if (trimmed == 0) return;
     char length[INT64_TEXT_MAX];
     struct slice left = slice_make(length, uint64_format(length, s->length));
-    changed(c, c->argv[1], NOTIFY_STREAM, "xtrim",
-            EFFECT(LIT("XTRIM"), c->argv[1], LIT("MAXLEN"), LIT("="), left));
+    change_close(c, &change, trimmed, "xtrim",
+                 EFFECT(LIT("XTRIM"), c->argv[1], LIT("MAXLEN"), LIT("="), left));
 }
 
 /* ---- single entries, the numbers of a stream ---- */
 
 /* XDEL key id [id ...] */
 static void cmd_xdel(struct call *c) {
+    struct keyspace_change change;
     struct stream *s;
     struct stream_id *ids;
-    if (!stream_in_entry(c, keyspace_write(&c->view, c->argv[1]), &s)) return;
+    if (!stream_open(c, c->argv[1], &change, &s)) return;
     if (!s) {
         reply_int(c->out, 0);
         return;
     }
     if (!stream_id_arguments(c, 2, &ids)) return;
-    int64_t deleted = 0;
+    size_t deleted = 0;
     for (size_t i = 0; i + 2 < c->argc; i++) deleted += stream_delete(s, ids[i]);
     mem_free(ids);
-    reply_int(c->out, deleted);
-    if (deleted > 0) changed(c, c->argv[1], NOTIFY_STREAM, "xdel", EFFECT_SAME(c));
+    reply_int(c->out, (int64_t)deleted);
+    change_close(c, &change, deleted, "xdel", EFFECT_SAME(c));
 }
 
 /* XLEN key */
@@ -294,9 +281,9 @@ static bool setid_fits(struct call *c, const struct stream *s, const struct seti
 /* XSETID key last-id [ENTRIESADDED entries-added] [MAXDELETEDID max-deleted-id] */
 static void cmd_xsetid(struct call *c) {
     struct setid_plan plan = { .added = -1 };
+    struct keyspace_change change;
     struct stream *s;
-    if (!read_setid(c, &plan)) return;
-    if (!stream_in_entry(c, keyspace_write(&c->view, c->argv[1]), &s)) return;
+    if (!read_setid(c, &plan) || !stream_open(c, c->argv[1], &change, &s)) return;
     if (!s) {
         reply_error(c->out, ERR_NO_KEY);
         return;
@@ -306,7 +293,7 @@ static void cmd_xsetid(struct call *c) {
     if (plan.added != -1) s->entries_added = (uint64_t)plan.added;
     if (!stream_id_equal(plan.max_deleted, STREAM_ID_MIN)) s->max_deleted_id = plan.max_deleted;
     reply_ok(c->out);
-    changed(c, c->argv[1], NOTIFY_STREAM, "xsetid", EFFECT_SAME(c));
+    change_close(c, &change, 1, "xsetid", EFFECT_SAME(c));
 }
 
 /* ---- ranges ---- */

@@ -9,6 +9,18 @@
 /* The stream of an entry (NULL for none). False after replying WRONGTYPE. */
 MUST_CHECK bool stream_in_entry(struct call *c, const struct entry *e, struct stream **s);
 
+/* The stream at `key`, open to be changed (NULL if the key is not there). False after replying WRONGTYPE. */
+MUST_CHECK static inline bool stream_open(struct call *c, struct slice key, struct keyspace_change *change,
+                                          struct stream **s) {
+    if (!change_open(c, key, TYPE_STREAM, change)) return false;
+    *s = change->entry ? stream_of(change->value) : NULL;
+    return true;
+}
+/* Closes it after changes that were told of by themselves, as those of groups are. */
+static inline void stream_close(struct call *c, struct keyspace_change *change) {
+    change_close(c, change, 0, NULL, EFFECT_NONE);
+}
+
 /* ---- ids as arguments; false after replying the error ---- */
 
 /* "<ms>" or "<ms>-<seq>". */
@@ -47,16 +59,17 @@ static inline int64_t stream_idle_ms(const struct call *c, int64_t since_ms) {
 
 /* ---- changes of groups (stream_group.c) ----
  *
- * They count as changes and are journaled, but neither watchers nor waiting clients hear of them: the
+ * They count as `times` changes and are journaled, but neither watchers nor waiting clients hear of them: the
  * stream's entries are the same. `event` may be NULL. */
-void stream_group_changed(struct call *c, struct slice key, const char *event, struct effect effect);
+void stream_group_changed(struct call *c, struct slice key, size_t times, const char *event,
+                          struct effect effect);
 /* The consumer, made and journaled if need be; it was seen now. */
 struct stream_consumer *stream_consumer_of(struct call *c, struct slice key, struct stream_group *g,
                                            struct slice name);
-/* Journals a pending entry as it is now. */
+/* Journals a pending entry as it is now; it is no change of its own. */
 void stream_pending_changed(struct call *c, struct slice key, const struct stream_group *g,
                             struct stream_id id, const struct stream_pending *p);
-/* Journals how far the group has got. */
+/* Journals how far the group has got; likewise. */
 void stream_group_moved(struct call *c, struct slice key, const struct stream_group *g);
 /* "-NOGROUP No such key 'k' or consumer group 'g'" and what is to follow. */
 void reply_no_group(struct call *c, struct slice key, struct slice group, const char *rest);

@@ -8,9 +8,10 @@
 #include "trivet/commands/arguments/refuse.h"
 #include "trivet/commands/groups.h"
 
-/* The stream and the group of arguments 1 and 2; false after the error. */
-static bool find_group(struct call *c, struct stream **s, struct stream_group **g) {
-    if (!stream_in_entry(c, keyspace_write(&c->view, c->argv[1]), s)) return false;
+/* The stream, open, and the group of arguments 1 and 2; false after the error. */
+static bool find_group(struct call *c, struct keyspace_change *change, struct stream **s,
+                       struct stream_group **g) {
+    if (!stream_open(c, c->argv[1], change, s)) return false;
     *g = *s ? stream_group_find(*s, c->argv[2]) : NULL;
     if (*g) return true;
     reply_no_group(c, c->argv[1], c->argv[2], "");
@@ -21,7 +22,7 @@ static bool find_group(struct call *c, struct stream **s, struct stream_group **
 static void drop_pending(struct call *c, struct stream_group *g, struct stream_id id) {
     struct id_text text;
     stream_pending_remove(g, id);
-    stream_group_changed(c, c->argv[1], NULL,
+    stream_group_changed(c, c->argv[1], 1, NULL,
                          EFFECT(LIT("XACK"), c->argv[1], c->argv[2], stream_id_text(&text, id)));
 }
 
@@ -112,6 +113,7 @@ static void claim_one(struct call *c, struct claim *claim, struct stream_id id) 
     else
         reply_stream_entry_of(c->out, claim->stream, id);
     stream_pending_changed(c, c->argv[1], g, id, p);
+    stream_group_changed(c, c->argv[1], 1, NULL, EFFECT_NONE);
 }
 
 static void run_claim(struct call *c, struct claim *claim) {
@@ -129,10 +131,12 @@ static void run_claim(struct call *c, struct claim *claim) {
  * [JUSTID] [LASTID id] */
 static void cmd_xclaim(struct call *c) {
     struct claim claim = { .delivered_ms = -1, .deliveries = -1 };
-    if (!find_group(c, &claim.stream, &claim.group)) return;
+    struct keyspace_change change;
+    if (!find_group(c, &change, &claim.stream, &claim.group)) return;
     if (!read_min_idle(c, "ERR Invalid min-idle-time argument for XCLAIM", &claim.min_idle_ms)) return;
     claim.ids = mem_alloc((c->argc - 5) * sizeof *claim.ids);
     if (read_claim(c, &claim)) run_claim(c, &claim);
+    stream_close(c, &change);
     mem_free(claim.ids);
 }
 
@@ -202,6 +206,7 @@ static void take_over(struct call *c, struct autoclaim *a, struct stream_consume
         if (!a->just_id) p->deliveries = stream_count_one(p->deliveries);
         consumer->active_ms = c->view.now_ms;
         stream_pending_changed(c, c->argv[1], g, id, p);
+        stream_group_changed(c, c->argv[1], 1, NULL, EFFECT_NONE);
         id_list_add(&a->claimed, id);
         left--;
     }
@@ -211,8 +216,10 @@ static void take_over(struct call *c, struct autoclaim *a, struct stream_consume
 /* XAUTOCLAIM key group consumer min-idle-time start [COUNT count] [JUSTID] */
 static void cmd_xautoclaim(struct call *c) {
     struct autoclaim a = { .count = 100 };
-    if (!read_autoclaim(c, &a) || !find_group(c, &a.stream, &a.group)) return;
+    struct keyspace_change change;
+    if (!read_autoclaim(c, &a) || !find_group(c, &change, &a.stream, &a.group)) return;
     take_over(c, &a, stream_consumer_of(c, c->argv[1], a.group, c->argv[3]));
+    stream_close(c, &change);
     reply_array(c->out, 3);
     reply_stream_id(c->out, a.next);
     reply_array(c->out, a.claimed.count);

@@ -1,26 +1,25 @@
 /* stream_group.c: groups of consumers: making and deleting them, what is pending, acknowledging it. */
 #include "stream.h"
 #include "trivet/base/mem.h"
-#include "trivet/commands/arguments/create.h"
 #include "trivet/commands/arguments/help.h"
 #include "trivet/commands/arguments/integer.h"
 #include "trivet/commands/arguments/refuse.h"
 #include "trivet/commands/groups.h"
 #include "trivet/engine/client/blocking.h"
 #include "trivet/keyspace/counters.h"
-#include "trivet/keyspace/eviction.h"
 
 /* ---- changes of groups: see stream_private.h ---- */
 
-void stream_group_changed(struct call *c, struct slice key, const char *event, struct effect effect) {
-    COUNTER_ADD(counters_mine()->dirty, 1);
+void stream_group_changed(struct call *c, struct slice key, size_t times, const char *event,
+                          struct effect effect) {
+    COUNTER_ADD(counters_mine()->dirty, times);
     if (event) notify(c->view.db, NOTIFY_STREAM, event, key);
     journal_effect(c, effect);
 }
 
 static void consumer_created(struct call *c, struct slice key, const struct stream_group *g,
                              struct slice name) {
-    stream_group_changed(c, key, "xgroup-createconsumer",
+    stream_group_changed(c, key, 1, "xgroup-createconsumer",
                          EFFECT(LIT("XGROUP"), LIT("CREATECONSUMER"), key, name_text(&g->name), name));
 }
 
@@ -39,7 +38,7 @@ void stream_pending_changed(struct call *c, struct slice key, const struct strea
                             struct stream_id id, const struct stream_pending *p) {
     char when[INT64_TEXT_MAX], often[INT64_TEXT_MAX];
     struct id_text entry, last;
-    stream_group_changed(c, key, NULL,
+    stream_group_changed(c, key, 0, NULL,
                          EFFECT(LIT("XCLAIM"), key, name_text(&g->name), name_text(&p->owner->name), LIT("0"),
                                 stream_id_text(&entry, id), LIT("TIME"),
                                 slice_make(when, int64_format(when, p->delivered_ms)), LIT("RETRYCOUNT"),
@@ -50,7 +49,7 @@ void stream_pending_changed(struct call *c, struct slice key, const struct strea
 void stream_group_moved(struct call *c, struct slice key, const struct stream_group *g) {
     char read[INT64_TEXT_MAX];
     struct id_text last;
-    stream_group_changed(c, key, NULL,
+    stream_group_changed(c, key, 0, NULL,
                          EFFECT(LIT("XGROUP"), LIT("SETID"), key, name_text(&g->name),
                                 stream_id_text(&last, g->last_id), LIT("ENTRIESREAD"),
                                 slice_make(read, int64_format(read, g->entries_read))));
@@ -92,8 +91,9 @@ static bool read_group_options(struct call *c, bool creates, struct group_plan *
 }
 
 /* The stream of argument 2; false if it is no stream, or is missing and must not be. */
-static bool group_stream(struct call *c, bool may_be_missing, struct stream **s) {
-    if (!stream_in_entry(c, keyspace_write(&c->view, c->argv[2]), s)) return false;
+static bool group_stream(struct call *c, bool may_be_missing, struct keyspace_change *change,
+                         struct stream **s) {
+    if (!stream_open(c, c->argv[2], change, s)) return false;
     if (*s || may_be_missing) return true;
     reply_error_text(c->out,
                      LIT("ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may "
@@ -101,9 +101,10 @@ static bool group_stream(struct call *c, bool may_be_missing, struct stream **s)
     return false;
 }
 
-/* The group of argument 3, or NULL after the error. */
-static struct stream_group *existing_group(struct call *c, struct stream **s) {
-    if (!group_stream(c, false, s)) return NULL;
+/* The group of argument 3, its stream open; or NULL after the error. */
+static struct stream_group *existing_group(struct call *c, struct keyspace_change *change,
+                                           struct stream **s) {
+    if (!group_stream(c, false, change, s)) return NULL;
     struct stream_group *g = stream_group_find(*s, c->argv[3]);
     if (!g)
         reply_error_printf(c->out, "NOGROUP No such consumer group '%.*s' for key name '%.*s'",
@@ -111,43 +112,38 @@ static struct stream_group *existing_group(struct call *c, struct stream **s) {
     return g;
 }
 
-/* An empty stream for MKSTREAM. */
-static struct stream *make_stream(struct call *c) {
-    struct stream *s = stream_new();
-    struct slice key = c->argv[2];
-    create_key(
-        c, key,
-        entry_new_value(key, TYPE_STREAM, stream_value(s), NO_EXPIRY, eviction_access_new(c->view.now_ms)));
-    changed(c, key, NOTIFY_STREAM, NULL, EFFECT_NONE);
-    return s;
-}
-
 /* XGROUP CREATE key group id | $ [MKSTREAM] [ENTRIESREAD entries-read] */
 static void cmd_xgroup_create(struct call *c) {
     struct group_plan plan = { .make_stream = false };
+    struct keyspace_change change;
     struct stream *s;
     struct stream_id id = STREAM_ID_MIN;
-    if (!read_group_options(c, true, &plan) || !group_stream(c, plan.make_stream, &s)) return;
+    if (!read_group_options(c, true, &plan) || !group_stream(c, plan.make_stream, &change, &s)) return;
     if (!slice_equal(c->argv[4], LIT("$"))) {
         if (!stream_id_argument(c, c->argv[4], 0, &id)) return;
     } else if (s) {
         id = s->last_id;
     }
-    if (!s) s = make_stream(c);
+    bool is_new = !s;
+    if (is_new) s = stream_new();
+    change.value = stream_value(s);
     if (!stream_group_create(s, c->argv[3], id, plan.entries_read)) {
         reply_error_text(c->out, LIT("BUSYGROUP Consumer Group name already exists"));
         return;
     }
     reply_ok(c->out);
-    stream_group_changed(c, c->argv[2], "xgroup-create", EFFECT_SAME(c));
+    stream_close(c, &change);
+    if (is_new) changed_times(c, c->argv[2], 0, NOTIFY_STREAM, NULL, EFFECT_NONE);
+    stream_group_changed(c, c->argv[2], 1, "xgroup-create", EFFECT_SAME(c));
 }
 
 /* XGROUP SETID key group id | $ [ENTRIESREAD entries-read] */
 static void cmd_xgroup_setid(struct call *c) {
     struct group_plan plan = { .make_stream = false };
+    struct keyspace_change change;
     struct stream *s;
     if (!read_group_options(c, false, &plan)) return;
-    struct stream_group *g = existing_group(c, &s);
+    struct stream_group *g = existing_group(c, &change, &s);
     if (!g) return;
     struct stream_id id = s->last_id;
     bool dollar = slice_equal(c->argv[4], LIT("$"));
@@ -155,19 +151,22 @@ static void cmd_xgroup_setid(struct call *c) {
     g->last_id = id;
     g->entries_read = plan.entries_read;
     reply_ok(c->out);
-    stream_group_changed(c, c->argv[2], "xgroup-setid", EFFECT_SAME(c));
+    stream_close(c, &change);
+    stream_group_changed(c, c->argv[2], 1, "xgroup-setid", EFFECT_SAME(c));
 }
 
 /* XGROUP DESTROY key group */
 static void cmd_xgroup_destroy(struct call *c) {
+    struct keyspace_change change;
     struct stream *s;
     struct slice key = c->argv[2];
-    if (!group_stream(c, false, &s)) return;
+    if (!group_stream(c, false, &change, &s)) return;
     struct stream_group *g = stream_group_find(s, c->argv[3]);
     reply_int(c->out, g != NULL);
     if (!g) return;
     stream_group_delete(s, g);
-    stream_group_changed(c, key, "xgroup-destroy", EFFECT_SAME(c));
+    stream_close(c, &change);
+    stream_group_changed(c, key, 1, "xgroup-destroy", EFFECT_SAME(c));
     /* Who waits for it learns that it is gone. */
     struct shard *shard = &shards[keyspace_shard(&c->view, key)];
     if (shard->interests) blocking_key_changed(shard, c->view.db, key);
@@ -175,24 +174,28 @@ static void cmd_xgroup_destroy(struct call *c) {
 
 /* XGROUP CREATECONSUMER key group consumer */
 static void cmd_xgroup_createconsumer(struct call *c) {
+    struct keyspace_change change;
     struct stream *s;
-    struct stream_group *g = existing_group(c, &s);
+    struct stream_group *g = existing_group(c, &change, &s);
     if (!g) return;
     bool created = stream_consumer_create(g, c->argv[4], c->view.now_ms) != NULL;
     reply_int(c->out, created);
+    stream_close(c, &change);
     if (created) consumer_created(c, c->argv[2], g, c->argv[4]);
 }
 
 /* XGROUP DELCONSUMER key group consumer */
 static void cmd_xgroup_delconsumer(struct call *c) {
+    struct keyspace_change change;
     struct stream *s;
-    struct stream_group *g = existing_group(c, &s);
+    struct stream_group *g = existing_group(c, &change, &s);
     if (!g) return;
     struct stream_consumer *consumer = stream_consumer_find(g, c->argv[4]);
     reply_int(c->out, consumer ? (int64_t)consumer->pending.count : 0);
     if (!consumer) return;
     stream_consumer_delete(g, consumer);
-    stream_group_changed(c, c->argv[2], "xgroup-delconsumer", EFFECT_SAME(c));
+    stream_close(c, &change);
+    stream_group_changed(c, c->argv[2], 1, "xgroup-delconsumer", EFFECT_SAME(c));
 }
 
 /* XGROUP HELP */
@@ -221,20 +224,22 @@ static void cmd_xgroup_help(struct call *c) {
 
 /* XACK key group id [id ...] */
 static void cmd_xack(struct call *c) {
+    struct keyspace_change change;
     struct stream *s;
     struct stream_id *ids;
-    if (!stream_in_entry(c, keyspace_write(&c->view, c->argv[1]), &s)) return;
+    if (!stream_open(c, c->argv[1], &change, &s)) return;
     struct stream_group *g = s ? stream_group_find(s, c->argv[2]) : NULL;
     if (!g) {
         reply_int(c->out, 0);
         return;
     }
     if (!stream_id_arguments(c, 3, &ids)) return;
-    int64_t acknowledged = 0;
+    size_t acknowledged = 0;
     for (size_t i = 0; i + 3 < c->argc; i++) acknowledged += stream_pending_remove(g, ids[i]);
     mem_free(ids);
-    reply_int(c->out, acknowledged);
-    if (acknowledged > 0) stream_group_changed(c, c->argv[1], NULL, EFFECT_SAME(c));
+    reply_int(c->out, (int64_t)acknowledged);
+    stream_close(c, &change);
+    if (acknowledged > 0) stream_group_changed(c, c->argv[1], acknowledged, NULL, EFFECT_SAME(c));
 }
 
 /* ---- XPENDING ---- */

@@ -106,8 +106,9 @@ static bool read_options(struct call *c, struct read_plan *plan, int64_t *count,
 /* ---- what each stream is asked for ---- */
 
 struct asked {
-    struct stream *stream;      /* NULL: there is none, or it must not be touched now */
-    struct stream_group *group; /* XREADGROUP */
+    struct keyspace_change change; /* of a group: the stream is open */
+    struct stream *stream;         /* NULL: there is none, or it must not be touched now */
+    struct stream_group *group;    /* XREADGROUP */
     struct stream_id after;
     bool newest; /* XREADGROUP's ">" */
 };
@@ -151,8 +152,10 @@ static bool read_id(struct call *c, const struct reading *r, struct slice text, 
     return dollar || plus || newest || stream_id_argument(c, text, 0, &a->after);
 }
 
-static struct entry *entry_of(struct call *c, const struct read_plan *plan, size_t key) {
-    return plan->for_group ? keyspace_write(&c->view, c->argv[key]) : keyspace_read(&c->view, c->argv[key]);
+/* A group's reading changes the stream's groups. */
+static bool open_stream(struct call *c, const struct read_plan *plan, struct slice key, struct asked *a) {
+    if (plan->for_group) return stream_open(c, key, &a->change, &a->stream);
+    return stream_in_entry(c, keyspace_read(&c->view, key), &a->stream);
 }
 
 /* Stream number `i`; false after an error. */
@@ -160,8 +163,7 @@ static bool look_up(struct call *c, const struct reading *r, size_t i, struct as
     const struct read_plan *plan = &r->plan;
     size_t key = plan->first + i;
     if (!call_may_touch(c, key)) return true;
-    const struct entry *e = entry_of(c, plan, key);
-    if (!stream_in_entry(c, e, &a->stream)) return false;
+    if (!open_stream(c, plan, c->argv[key], a)) return false;
     if (plan->for_group) {
         a->group = a->stream ? stream_group_find(a->stream, c->argv[plan->group_at]) : NULL;
         if (!a->group) {
@@ -221,12 +223,13 @@ static void deliver(void *arg, struct stream_id id) {
     stream_pending_changed(d->call, d->key, g, id, p);
 }
 
-/* The consumer's own pending entries after a->after; those that were deleted meanwhile without fields. */
-static void reply_history(struct call *c, const struct reading *r, const struct asked *a, struct slice key,
-                          const struct stream_consumer *consumer) {
+/* The consumer's own pending entries after a->after; those that were deleted meanwhile without fields.
+ * Returns how many were delivered once more. */
+static size_t reply_history(struct call *c, const struct reading *r, const struct asked *a, struct slice key,
+                            const struct stream_consumer *consumer) {
     struct chunk *later = reply_later(c->out);
     struct stream_id start = a->after;
-    size_t found = 0;
+    size_t found = 0, delivered = 0;
     const struct id_map *pending = &consumer->pending;
     bool any = stream_id_increment(&start);
     struct id_cursor at = id_map_seek(pending, start);
@@ -238,6 +241,7 @@ static void reply_history(struct call *c, const struct reading *r, const struct 
             p->delivered_ms = c->view.now_ms;
             p->deliveries = stream_count_one(p->deliveries);
             stream_pending_changed(c, key, a->group, id, p);
+            delivered++;
         } else {
             reply_array(c->out, 2);
             reply_stream_id(c->out, id);
@@ -245,6 +249,7 @@ static void reply_history(struct call *c, const struct reading *r, const struct 
         }
     }
     reply_later_array(c->out, later, found);
+    return delivered;
 }
 
 /* Is there something to reply for this stream? A group's consumer is always answered about its history. */
@@ -258,11 +263,12 @@ static bool has_reply(struct asked *a) {
 static void serve_group(struct call *c, const struct reading *r, struct asked *a, struct slice key,
                         struct stream_consumer *consumer) {
     if (!a->newest) {
-        reply_history(c, r, a, key, consumer);
+        if (reply_history(c, r, a, key, consumer) > 0) stream_group_changed(c, key, 1, NULL, EFFECT_NONE);
         return;
     }
     struct delivery d = { .call = c, .key = key, .asked = a, .consumer = consumer, .no_ack = r->plan.no_ack };
     reply_entries(c, r, a, deliver, &d);
+    stream_group_changed(c, key, 1, NULL, EFFECT_NONE);
     if (d.moved) stream_group_moved(c, key, a->group);
 }
 
@@ -275,15 +281,21 @@ static bool serve(struct call *c, const struct reading *r) {
         struct asked *a = &r->asked[i];
         struct slice key = c->argv[plan->first + i];
         struct stream_consumer *consumer = NULL;
+        if (a->group) keyspace_reopen(&a->change); /* the same stream may have been named before */
         if (a->group) consumer = stream_consumer_of(c, key, a->group, c->argv[plan->group_at + 1]);
-        if (!has_reply(a)) continue;
+        if (!has_reply(a)) {
+            if (a->group) stream_close(c, &a->change);
+            continue;
+        }
         if (served++ == 0) later = reply_later(c->out);
         if (c->out->protocol == 2) reply_array(c->out, 2);
         reply_bulk(c->out, key);
-        if (a->group)
-            serve_group(c, r, a, key, consumer);
-        else
+        if (!a->group) {
             reply_entries(c, r, a, NULL, NULL);
+            continue;
+        }
+        serve_group(c, r, a, key, consumer);
+        stream_close(c, &a->change);
     }
     if (served == 0) return false;
     if (c->out->protocol == 2)

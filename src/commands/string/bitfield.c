@@ -202,21 +202,20 @@ static void run_all(struct call *c, const struct fields *fields) {
     size_t needed = (size_t)((fields->end + 7) / 8), old_len = e ? entry_text_len(e) : 0;
     size_t len = old_len > needed ? old_len : needed;
     char *bytes = string_writable_or_new(c, key, e, len);
-    bool grown = len > old_len, any_change = false;
+    bool grown = len > old_len;
+    size_t changes = 0;
     reply_array(c->out, fields->count);
     for (size_t i = 0; i < fields->count; i++) {
         const struct field *f = &fields->at[i];
         if (f->verb == FIELD_GET)
             reply_int(c->out, as_number(f, read_bits(slice_make(bytes, len), f->offset, f->width)));
         else
-            any_change |= run_write(c, f, bytes, len, grown);
+            changes += run_write(c, f, bytes, len, grown);
     }
-    if (any_change)
-        changed(c, key, NOTIFY_STRING, "setbit", EFFECT_SAME(c));
-    else if (grown)
-        journal_effect(
-            c, EFFECT_SAME(
-                   c)); /* all writes were refused, but the string is longer: nobody is told, as in Redis */
+    if (changes > 0)
+        changed_times(c, key, changes, NOTIFY_STRING, "setbit", EFFECT_SAME(c));
+    else if (grown) /* all writes were refused, but the string is longer: nobody is told, as in Redis */
+        journal_effect(c, EFFECT_SAME(c));
 }
 
 static void bitfield(struct call *c, bool only_get) {

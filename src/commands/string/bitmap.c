@@ -2,13 +2,11 @@
 #include "bit_argument.h"
 #include "string_value.h"
 #include "trivet/base/number.h"
-#include "trivet/commands/arguments/create.h"
 #include "trivet/commands/arguments/integer.h"
 #include "trivet/commands/arguments/refuse.h"
 #include "trivet/commands/groups.h"
 #include "trivet/engine/run/change.h"
 #include "trivet/engine/settings/options.h"
-#include "trivet/keyspace/eviction.h"
 
 bool bit_offset_parse(struct call *c, struct slice text, unsigned width, uint64_t *offset) {
     int64_t n;
@@ -232,8 +230,7 @@ static bool longest_source(struct call *c, size_t *len) {
  */
 static struct entry *operate(struct call *c, enum bit_operation op, size_t len) {
     char scratch[INT64_TEXT_MAX];
-    struct entry *result =
-        entry_new_string(c->argv[2], LIT(""), NO_EXPIRY, eviction_access_new(c->view.now_ms));
+    struct entry *result = entry_new_string(c->argv[2], LIT(""), NO_EXPIRY);
     unsigned char *to = (unsigned char *)entry_make_writable(&result, len, len);
     for (size_t i = 3; i < c->argc; i++) {
         struct entry *e = keyspace_peek(&c->view, c->argv[i]);
@@ -250,18 +247,8 @@ static void cmd_bitop(struct call *c) {
     if (!read_operation(c, &op) || !longest_source(c, &len)) return;
     struct slice destination = c->argv[2];
     struct entry *fresh = len > 0 ? operate(c, op, len) : NULL;
-    struct entry *old = keyspace_write(&c->view, destination);
     reply_int(c->out, (int64_t)len);
-    if (fresh) {
-        if (old)
-            keyspace_replace(&c->view, old, fresh);
-        else
-            create_key(c, destination, fresh);
-        changed(c, destination, NOTIFY_STRING, "set", EFFECT_SAME(c));
-    } else if (old) {
-        keyspace_delete(&c->view, old, options.lazyfree_lazy_server_del);
-        changed(c, destination, NOTIFY_GENERIC, "del", EFFECT(LIT("DEL"), destination));
-    }
+    change_store_entry(c, destination, fresh, 1, NOTIFY_STRING, "set");
 }
 
 const struct command bitmap_commands[] = {

@@ -7,8 +7,8 @@
 #include "string_value.h"
 #include "trivet/base/mem.h"
 #include "trivet/base/random.h"
-#include "trivet/commands/arguments/create.h"
 #include "trivet/commands/groups.h"
+#include "trivet/engine/run/change.h"
 #include "trivet/keyspace/eviction.h"
 #include <math.h>
 
@@ -46,40 +46,43 @@ static void copy_value(const struct entry *e, struct buf *out) {
 
 /* ---- PFADD ---- */
 
-static enum hll_outcome add_to_dense(struct call *c, struct entry *e) {
+/* Both count in *changes the elements that changed the value. HLL_BROKEN: nothing was changed. */
+static enum hll_outcome add_to_dense(struct call *c, struct entry *e, size_t *changes) {
     char *bytes = string_writable(c, e, HLL_DENSE_BYTES);
-    enum hll_outcome outcome = HLL_SAME;
-    for (size_t i = 2; i < c->argc; i++)
-        if (hll_add_dense(bytes, c->argv[i]) == HLL_CHANGED) outcome = HLL_CHANGED;
-    return outcome;
+    for (size_t i = 2; i < c->argc; i++) *changes += hll_add_dense(bytes, c->argv[i]) == HLL_CHANGED;
+    return *changes > 0 ? HLL_CHANGED : HLL_SAME;
 }
 
-static enum hll_outcome add_to_copy(struct call *c, struct entry *e) {
+static enum hll_outcome add_to_copy(struct call *c, struct entry *e, size_t *changes) {
     struct buf b = { 0 };
     copy_value(e, &b);
-    enum hll_outcome outcome = e ? HLL_SAME : HLL_CHANGED;
-    for (size_t i = 2; i < c->argc && outcome != HLL_BROKEN; i++) {
-        enum hll_outcome one = hll_add(&b, c->argv[i]);
-        if (one != HLL_SAME) outcome = one;
+    *changes = !e; /* a new key is a change, even without elements */
+    enum hll_outcome one = HLL_SAME;
+    for (size_t i = 2; i < c->argc && one != HLL_BROKEN; i++) {
+        one = hll_add(&b, c->argv[i]);
+        *changes += one == HLL_CHANGED;
     }
-    if (outcome == HLL_CHANGED) hll_forget_count(b.ptr);
-    if (outcome != HLL_BROKEN) write_back(c, c->argv[1], e, &b);
+    if (*changes > 0) hll_forget_count(b.ptr);
+    if (one != HLL_BROKEN) write_back(c, c->argv[1], e, &b);
     buf_release(&b);
-    return outcome;
+    if (one == HLL_BROKEN) return HLL_BROKEN;
+    return *changes > 0 ? HLL_CHANGED : HLL_SAME;
 }
 
 /* PFADD key [element ...] */
 static void cmd_pfadd(struct call *c) {
     struct slice key = c->argv[1];
+    size_t changes = 0;
     struct entry *e = keyspace_write(&c->view, key);
     if (!is_hll_or_missing(c, e)) return;
-    enum hll_outcome outcome = e && hll_is_dense(hll_text(e)) ? add_to_dense(c, e) : add_to_copy(c, e);
+    enum hll_outcome outcome =
+        e && hll_is_dense(hll_text(e)) ? add_to_dense(c, e, &changes) : add_to_copy(c, e, &changes);
     if (outcome == HLL_BROKEN) {
         reply_broken(c);
         return;
     }
     reply_int(c->out, outcome == HLL_CHANGED);
-    if (outcome == HLL_CHANGED) changed(c, key, NOTIFY_STRING, "pfadd", EFFECT_SAME(c));
+    if (changes > 0) changed_times(c, key, changes, NOTIFY_STRING, "pfadd", EFFECT_SAME(c));
 }
 
 /* ---- PFCOUNT ---- */

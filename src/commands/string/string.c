@@ -4,14 +4,12 @@
  * there is an expiry, so that a replay depends neither on its time nor on what was there before. */
 #include "string_value.h"
 #include "trivet/base/number.h"
-#include "trivet/commands/arguments/create.h"
 #include "trivet/commands/arguments/expiry_option.h"
 #include "trivet/commands/arguments/integer.h"
 #include "trivet/commands/groups.h"
 #include "trivet/engine/command/registry.h"
 #include "trivet/engine/run/change.h"
 #include "trivet/engine/settings/options.h"
-#include "trivet/keyspace/eviction.h"
 
 /* ---- SET and its kin ---- */
 
@@ -317,8 +315,8 @@ static void cmd_setrange(struct call *c) {
     }
     if (!length_is_allowed(c, (uint64_t)offset, text.len)) return;
     if (!e) {
-        e = entry_new_string(key, LIT(""), NO_EXPIRY, eviction_access_new(c->view.now_ms));
-        create_key(c, key, e);
+        e = entry_new_string(key, LIT(""), NO_EXPIRY);
+        keyspace_insert(&c->view, e);
     }
     reply_int(c->out, (int64_t)write_at(c, e, (size_t)offset, text));
     changed(c, key, NOTIFY_STRING, "setrange", EFFECT_SAME(c));

@@ -4,9 +4,8 @@
  * journal, not itself, because sums of fractions need not come out the same on another machine. */
 #include "string_value.h"
 #include "trivet/base/number.h"
-#include "trivet/commands/arguments/create.h"
 #include "trivet/commands/groups.h"
-#include "trivet/keyspace/eviction.h"
+#include "trivet/engine/run/change.h"
 #include <math.h>
 
 /* The number at the key, 0 if there is none; false after replying that it is no number. */
@@ -27,11 +26,11 @@ static bool counter_value(struct call *c, const struct entry *e, int64_t *out) {
 static void store_number(struct call *c, struct slice key, struct entry *old, int64_t n) {
     struct keyspace_view *view = &c->view;
     if (!old)
-        create_key(c, key, entry_new_int(key, n, NO_EXPIRY, eviction_access_new(view->now_ms)));
+        keyspace_insert(view, entry_new_int(key, n, NO_EXPIRY));
     else if (LIKELY(old->encoding == ENCODING_INT))
         entry_set_int(old, n);
     else
-        keyspace_replace(view, old, entry_new_int(key, n, entry_expiry_ms(old), old->access));
+        keyspace_replace(view, old, entry_new_int(key, n, entry_expiry_ms(old)));
 }
 
 static void add_to_counter(struct call *c, int64_t step) {
@@ -83,12 +82,11 @@ static struct entry *write_digits(struct entry *e, struct slice digits) {
 
 static void store_digits(struct call *c, struct slice key, struct entry *old, struct slice digits) {
     if (!old) {
-        struct entry *e = entry_new_string(key, LIT(""), NO_EXPIRY, eviction_access_new(c->view.now_ms));
-        create_key(c, key, write_digits(e, digits));
+        struct entry *e = entry_new_string(key, LIT(""), NO_EXPIRY);
+        keyspace_insert(&c->view, write_digits(e, digits));
     } else {
-        bool had_expiry = old->has_expiry;
-        struct entry *e = write_digits(old, digits);
-        keyspace_moved(&c->view, old, had_expiry, e);
+        struct keyspace_before before = keyspace_before(old);
+        keyspace_moved(&c->view, before, write_digits(old, digits));
     }
 }
 

@@ -1,7 +1,5 @@
 /* string_value.c: see string_value_private.h. */
 #include "string_value.h"
-#include "trivet/commands/arguments/create.h"
-#include "trivet/keyspace/eviction.h"
 
 void string_reply(struct reply *out, const struct entry *e) {
     if (!e) {
@@ -23,23 +21,22 @@ static struct blob *share_argument(struct call *c, size_t index) {
     return b;
 }
 
-static struct entry *new_entry(struct call *c, struct slice key, size_t value, int64_t expiry_ms,
-                               uint32_t access) {
+static struct entry *new_entry(struct call *c, struct slice key, size_t value, int64_t expiry_ms) {
     struct slice text = c->argv[value];
     if (UNLIKELY(text.len > STRING_EMBED_MAX)) {
         struct blob *big = share_argument(c, value);
-        if (big) return entry_new_blob(key, big, expiry_ms, access);
+        if (big) return entry_new_blob(key, big, expiry_ms);
     }
-    return entry_new_string(key, text, expiry_ms, access);
+    return entry_new_string(key, text, expiry_ms);
 }
 
 void string_store(struct call *c, struct slice key, size_t value, struct entry *old, int64_t expiry_ms) {
     if (!old) {
-        create_key(c, key, new_entry(c, key, value, expiry_ms, eviction_access_new(c->view.now_ms)));
+        keyspace_insert(&c->view, new_entry(c, key, value, expiry_ms));
         return;
     }
     if (entry_overwrite(old, c->argv[value], expiry_ms)) return;
-    keyspace_replace(&c->view, old, new_entry(c, key, value, expiry_ms, old->access));
+    keyspace_replace(&c->view, old, new_entry(c, key, value, expiry_ms));
 }
 
 /* Room for a string that just grew to `len` bytes and is likely to grow again. */
@@ -49,16 +46,15 @@ static size_t room_to_grow(size_t len) {
 }
 
 char *string_writable(struct call *c, struct entry *e, size_t len) {
-    bool had_expiry = e->has_expiry;
-    const struct entry *old = e;
+    struct keyspace_before before = keyspace_before(e);
     char *bytes = entry_make_writable(&e, len, room_to_grow(len));
-    keyspace_moved(&c->view, old, had_expiry, e);
+    keyspace_moved(&c->view, before, e);
     return bytes;
 }
 
 char *string_writable_or_new(struct call *c, struct slice key, struct entry *e, size_t len) {
     if (e) return string_writable(c, e, len);
-    e = entry_new_string(key, LIT(""), NO_EXPIRY, eviction_access_new(c->view.now_ms));
-    create_key(c, key, e);
+    e = entry_new_string(key, LIT(""), NO_EXPIRY);
+    keyspace_insert(&c->view, e);
     return string_writable(c, e, len);
 }

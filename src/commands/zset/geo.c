@@ -110,24 +110,19 @@ static void put_points(struct call *c, const struct add_plan *plan, struct value
 
 /* GEOADD key [NX | XX] [CH] longitude latitude member [longitude latitude member ...] */
 static void cmd_geoadd(struct call *c) {
-    struct slice key = c->argv[1];
+    struct keyspace_change zset;
     struct add_plan plan;
     if (!read_add_plan(c, &plan) || !points_are_valid(c, plan.first)) return;
-    struct entry *e = keyspace_write(&c->view, key);
-    if (!is_type_or_missing(c, e, TYPE_ZSET)) return;
-    if (!e && (plan.conditions & ZSET_IF_PRESENT)) {
+    if (!change_open(c, c->argv[1], TYPE_ZSET, &zset)) return;
+    if (!zset.entry && (plan.conditions & ZSET_IF_PRESENT)) {
         reply_int(c->out, 0);
         return;
     }
     size_t added = 0, updated = 0;
-    struct value v = e ? entry_value(e) : zset_new();
-    put_points(c, &plan, &v, &added, &updated);
-    if (e)
-        entry_set_value(e, v);
-    else
-        zset_create(c, key, v);
+    if (!zset.entry) zset.value = zset_new();
+    put_points(c, &plan, &zset.value, &added, &updated);
     reply_int(c->out, (int64_t)(plan.count_changed ? added + updated : added));
-    if (added + updated > 0) changed(c, key, NOTIFY_ZSET, "zadd", EFFECT_SAME(c));
+    change_close(c, &zset, added + updated, "zadd", EFFECT_SAME(c));
 }
 
 /* ---- asking about members ---- */

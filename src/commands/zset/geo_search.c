@@ -352,7 +352,8 @@ static void store_found(struct search *s) {
         const struct found *f = &s->found[i];
         zset_add(&v, found_text(s, f), s->store_distances ? f->distance / s->unit : f->score);
     }
-    zset_store(s->call, s->store, v, s->spelling == BY_OPTIONS_STORE ? "geosearchstore" : "georadiusstore");
+    zset_store(s->call, s->store, v, s->found_count,
+               s->spelling == BY_OPTIONS_STORE ? "geosearchstore" : "georadiusstore");
 }
 
 static void search(struct call *c, enum spelling spelling, bool may_store) {

@@ -94,35 +94,31 @@ static void reply_added(struct call *c, const struct add_plan *plan, const struc
         reply_double(c->out, a->last_score);
 }
 
-static void tell_added(struct call *c, const struct add_plan *plan, const struct added *a) {
-    struct slice key = c->argv[1];
+static void close_added(struct call *c, const struct add_plan *plan, const struct added *a,
+                        struct keyspace_change *zset) {
     if (!(plan->conditions & ZSET_ADD_TO)) {
-        changed(c, key, NOTIFY_ZSET, "zadd", EFFECT_SAME(c));
+        change_close(c, zset, a->added + a->updated, "zadd", EFFECT_SAME(c));
         return;
     }
     char digits[DOUBLE_TEXT_MAX];
     struct slice score = slice_make(digits, double_format(digits, a->last_score));
-    changed(c, key, NOTIFY_ZSET, "zincr", EFFECT(LIT("ZADD"), key, score, c->argv[plan->first + 1]));
+    change_close(c, zset, a->added + a->updated, "zincr",
+                 EFFECT(LIT("ZADD"), zset->key, score, c->argv[plan->first + 1]));
 }
 
 /* All scores are numbers: adds the pairs. */
 static void add_pairs(struct call *c, const struct add_plan *plan, const double *scores) {
-    struct slice key = c->argv[1];
-    struct entry *e = keyspace_write(&c->view, key);
-    if (!is_type_or_missing(c, e, TYPE_ZSET)) return;
+    struct keyspace_change zset;
     struct added a = { .last = ZSET_REFUSED };
-    if (!e && (plan->conditions & ZSET_IF_PRESENT)) {
+    if (!change_open(c, c->argv[1], TYPE_ZSET, &zset)) return;
+    if (!zset.entry && (plan->conditions & ZSET_IF_PRESENT)) {
         reply_added(c, plan, &a);
         return;
     }
-    struct value v = e ? entry_value(e) : zset_new();
-    put_pairs(c, plan, scores, &v, &a);
-    if (e)
-        entry_set_value(e, v);
-    else
-        zset_create(c, key, v);
+    if (!zset.entry) zset.value = zset_new();
+    put_pairs(c, plan, scores, &zset.value, &a);
     reply_added(c, plan, &a);
-    if (a.added + a.updated > 0) tell_added(c, plan, &a);
+    close_added(c, plan, &a, &zset);
 }
 
 static bool read_scores(struct call *c, const struct add_plan *plan, double *scores) {
@@ -156,16 +152,12 @@ static void cmd_zincrby(struct call *c) {
 
 /* ZREM key member [member ...] */
 static void cmd_zrem(struct call *c) {
-    struct slice key = c->argv[1];
-    struct entry *e = keyspace_write(&c->view, key);
-    if (!is_type_or_missing(c, e, TYPE_ZSET)) return;
-    int64_t removed = 0;
-    if (e) {
-        struct value v = entry_value(e);
-        for (size_t i = 2; i < c->argc; i++) removed += zset_remove(&v, c->argv[i]);
-        if (removed > 0) zset_taken_from(c, key, e, v, "zrem", EFFECT_SAME(c));
-    }
-    reply_int(c->out, removed);
+    struct keyspace_change zset;
+    if (!change_open(c, c->argv[1], TYPE_ZSET, &zset)) return;
+    size_t removed = 0;
+    for (size_t i = 2; zset.entry && i < c->argc; i++) removed += zset_remove(&zset.value, c->argv[i]);
+    change_close(c, &zset, removed, "zrem", EFFECT_SAME(c));
+    reply_int(c->out, (int64_t)removed);
 }
 
 /* ---- asking ---- */

@@ -302,7 +302,7 @@ static void store_items(struct call *c, const struct items *items, const char *e
     zset_reserve(&v, items->count, longest);
     for (size_t i = 0; i < items->count; i++)
         zset_add(&v, scored_text(items->list[i]), items->list[i]->score);
-    zset_store(c, c->argv[1], v, event);
+    zset_store(c, c->argv[1], v, 1, event);
 }
 
 static void reply_items(struct call *c, const struct items *items, bool with_scores) {

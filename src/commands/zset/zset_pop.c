@@ -8,22 +8,20 @@
 #include "trivet/engine/client/blocking.h"
 #include "zset_value.h"
 
-/* Takes `count` members (at most all) from the entry's set, and replies with them. */
-static void pop(struct call *c, size_t index, struct entry *e, bool highest, size_t count,
+/* Takes `count` members (at most all) from the open set, replies with them and closes it. */
+static void pop(struct call *c, struct keyspace_change *zset, bool highest, size_t count,
                 enum member_form form) {
-    struct value v = entry_value(e);
-    size_t all = zset_count(v);
+    size_t all = zset_count(zset->value);
     if (count > all) count = all;
     struct zset_walk w;
-    zset_walk_begin(&w, v, highest ? all - 1 : 0, count, highest);
+    zset_walk_begin(&w, zset->value, highest ? all - 1 : 0, count, highest);
     while (zset_walk_next(&w)) reply_member(c->out, form, w.member, w.score);
-    zset_remove_range(&v, highest ? all - count : 0, count);
+    zset_remove_range(&zset->value, highest ? all - count : 0, count);
 
     char digits[INT64_TEXT_MAX];
     struct slice number = slice_make(digits, int64_format(digits, (int64_t)count));
     struct slice name = highest ? LIT("ZPOPMAX") : LIT("ZPOPMIN");
-    zset_taken_from(c, c->argv[index], e, v, highest ? "zpopmax" : "zpopmin",
-                    EFFECT(name, c->argv[index], number));
+    change_close(c, zset, count, highest ? "zpopmax" : "zpopmin", EFFECT(name, zset->key, number));
 }
 
 static bool positive_argument(struct call *c, size_t index, int64_t *n) {
@@ -39,16 +37,16 @@ static void pop_from_one(struct call *c, bool highest) {
         return;
     }
     if (c->argc == 3 && !positive_argument(c, 2, &count)) return;
-    struct entry *e = keyspace_write(&c->view, c->argv[1]);
-    if (!is_type_or_missing(c, e, TYPE_ZSET)) return;
-    if (!e || count == 0) {
+    struct keyspace_change zset;
+    if (!change_open(c, c->argv[1], TYPE_ZSET, &zset)) return;
+    if (!zset.entry || count == 0) {
         reply_array(c->out, 0);
         return;
     }
-    size_t all = zset_count(entry_value(e)), taken = (size_t)count < all ? (size_t)count : all;
+    size_t all = zset_count(zset.value), taken = (size_t)count < all ? (size_t)count : all;
     enum member_form form = c->argc == 3 ? member_form(c, true) : MEMBER_FLAT;
     reply_members(c->out, form, taken);
-    pop(c, 1, e, highest, taken, form);
+    pop(c, &zset, highest, taken, form);
 }
 
 /* ZPOPMIN key [count] */
@@ -61,33 +59,28 @@ static void cmd_zpopmax(struct call *c) { pop_from_one(c, true); }
 
 enum found { FOUND_NONE, FOUND_ONE, FOUND_WRONG };
 
-/* The first of the keys that is there, in *e and *index. One of another type is an error, which is replied.
- */
-static enum found find_first(struct call *c, size_t first, size_t count, struct entry **e, size_t *index) {
+/* Opens the first of the keys that is there. One of another type is an error, which is replied. */
+static enum found find_first(struct call *c, size_t first, size_t count, struct keyspace_change *zset) {
     for (size_t i = first; i < first + count; i++) {
         if (!call_may_touch(c, i)) continue;
-        *e = keyspace_write(&c->view, c->argv[i]);
-        *index = i;
-        if (!*e) continue;
-        if ((*e)->type == TYPE_ZSET) return FOUND_ONE;
-        reply_error(c->out, ERR_WRONGTYPE);
-        return FOUND_WRONG;
+        if (!change_open(c, c->argv[i], TYPE_ZSET, zset)) return FOUND_WRONG;
+        if (zset->entry) return FOUND_ONE;
     }
     return FOUND_NONE;
 }
 
 static void pop_or_wait(struct call *c, bool highest) {
     int64_t timeout_ms;
-    struct entry *e;
-    size_t index, keys = c->argc - 2;
+    struct keyspace_change zset;
+    size_t keys = c->argc - 2;
     if (!blocking_parse_seconds(c, c->argv[c->argc - 1], &timeout_ms)) return;
-    enum found found = find_first(c, 1, keys, &e, &index);
+    enum found found = find_first(c, 1, keys, &zset);
     if (found == FOUND_NONE)
         blocking_on_keys(c, (struct key_range){ 1, keys, false, TYPE_ZSET }, timeout_ms, BLOCKED_NULL_ARRAY);
     if (found != FOUND_ONE) return;
     reply_array(c->out, 3);
-    reply_bulk(c->out, c->argv[index]);
-    pop(c, index, e, highest, 1, MEMBER_FLAT);
+    reply_bulk(c->out, zset.key);
+    pop(c, &zset, highest, 1, MEMBER_FLAT);
 }
 
 /* BZPOPMIN key [key ...] timeout */
@@ -132,15 +125,14 @@ static bool read_mpop(struct call *c, size_t at, struct mpop_plan *plan) {
 }
 
 static enum found mpop(struct call *c, const struct mpop_plan *plan) {
-    struct entry *e;
-    size_t index;
-    enum found found = find_first(c, plan->first, plan->keys, &e, &index);
+    struct keyspace_change zset;
+    enum found found = find_first(c, plan->first, plan->keys, &zset);
     if (found != FOUND_ONE) return found;
-    size_t all = zset_count(entry_value(e)), taken = plan->count < all ? plan->count : all;
+    size_t all = zset_count(zset.value), taken = plan->count < all ? plan->count : all;
     reply_array(c->out, 2);
-    reply_bulk(c->out, c->argv[index]);
+    reply_bulk(c->out, zset.key);
     reply_members(c->out, MEMBER_NESTED, taken);
-    pop(c, index, e, plan->highest, taken, MEMBER_NESTED);
+    pop(c, &zset, plan->highest, taken, MEMBER_NESTED);
     return found;
 }
 

@@ -175,12 +175,12 @@ static void store_span(struct call *c, struct value from, struct span s) {
     walk_span(&w, from, s, false);
     zset_reserve(&result, s.count, 0);
     while (zset_walk_next(&w)) zset_add(&result, w.member, w.score);
-    zset_store(c, c->argv[1], result, "zrangestore");
+    zset_store(c, c->argv[1], result, 1, "zrangestore");
 }
 
 static void reply_missing_range(struct call *c, const struct range_plan *plan) {
     if (plan->store)
-        zset_store(c, c->argv[1], zset_new(), "zrangestore");
+        zset_store(c, c->argv[1], zset_new(), 1, "zrangestore");
     else
         reply_array(c->out, 0);
 }
@@ -252,16 +252,14 @@ static void cmd_zlexcount(struct call *c) { count_range(c, BY_LEX); }
 
 static void remove_range(struct call *c, enum range_by by, const char *event) {
     struct range r;
-    if (!read_range(c, by, 2, 3, &r)) return;
-    struct entry *e = keyspace_write(&c->view, c->argv[1]);
-    if (!is_type_or_missing(c, e, TYPE_ZSET)) return;
     struct span s = { 0, 0 };
-    if (e) {
-        struct value v = entry_value(e);
-        s = span_of(v, &r, false);
-        zset_remove_range(&v, s.first, s.count);
-        if (s.count > 0) zset_taken_from(c, c->argv[1], e, v, event, EFFECT_SAME(c));
+    struct keyspace_change zset;
+    if (!read_range(c, by, 2, 3, &r) || !change_open(c, c->argv[1], TYPE_ZSET, &zset)) return;
+    if (zset.entry) {
+        s = span_of(zset.value, &r, false);
+        zset_remove_range(&zset.value, s.first, s.count);
     }
+    change_close(c, &zset, s.count, event, EFFECT_SAME(c));
     reply_int(c->out, (int64_t)s.count);
 }
 

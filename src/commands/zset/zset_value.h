@@ -36,14 +36,8 @@ void reply_zero(struct call *c);
 void reply_nothing(struct call *c); /* null */
 void reply_empty_array(struct call *c);
 
-/* Stores `v` back into the entry, from which members were taken, or deletes the key if none is left; tells
- * `event`. */
-void zset_taken_from(struct call *c, struct slice key, struct entry *e, struct value v, const char *event,
-                     struct effect effect);
-/* Makes a new key of `v`, which the keyspace owns from now on. The event is the caller's. */
-void zset_create(struct call *c, struct slice key, struct value v);
 /* The result of a command that stores: takes over `v`, puts it in the place of whatever the key has (an empty
- * one: deletes the key), tells `event`, and replies with the number of members. */
-void zset_store(struct call *c, struct slice key, struct value v, const char *event);
+ * one: deletes the key), tells `event` of `times` changes, and replies with the number of members. */
+void zset_store(struct call *c, struct slice key, struct value v, size_t times, const char *event);
 
 #endif

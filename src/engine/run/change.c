@@ -13,7 +13,6 @@
 #include "trivet/engine/turn/locks.h"
 #include "trivet/engine/turn/turn.h"
 #include "trivet/keyspace/counters.h"
-#include "trivet/keyspace/eviction.h"
 #include "trivet/persist/journal.h"
 
 static _Thread_local struct effects gathered;
@@ -55,17 +54,17 @@ void journal_effect(struct call *c, struct effect effect) {
     if (!c->origin->is_replay) gather(c->view.db, effect);
 }
 
-void changed_in(struct call *c, uint32_t db, struct slice key, enum notify_class class, const char *event,
-                struct effect effect) {
+void changed_in(struct call *c, uint32_t db, struct slice key, size_t times, enum notify_class class,
+                const char *event) {
+    COUNTER_ADD(counters_mine()->dirty, times);
     key_changed(&c->view, c->client, db, key);
     if (event) notify(db, class, event, key);
-    if (!c->origin->is_replay) gather(db, effect);
 }
 
 void changed_times(struct call *c, struct slice key, size_t times, enum notify_class class, const char *event,
                    struct effect effect) {
-    COUNTER_ADD(counters_mine()->dirty, times);
-    changed_in(c, c->view.db, key, class, event, effect);
+    changed_in(c, c->view.db, key, times, class, event);
+    journal_effect(c, effect);
 }
 
 void changed(struct call *c, struct slice key, enum notify_class class, const char *event,
@@ -99,8 +98,8 @@ void change_close(struct call *c, struct keyspace_change *change, size_t times, 
     if (UNLIKELY(closed == CLOSED_DELETED)) notify(c->view.db, NOTIFY_GENERIC, "del", change->key);
 }
 
-void change_store_entry(struct call *c, struct slice key, struct entry *fresh, enum notify_class class,
-                        const char *event) {
+void change_store_entry(struct call *c, struct slice key, struct entry *fresh, size_t times,
+                        enum notify_class class, const char *event) {
     struct entry *old = keyspace_write(&c->view, key);
     if (!fresh) {
         if (!old) return;
@@ -112,26 +111,30 @@ void change_store_entry(struct call *c, struct slice key, struct entry *fresh, e
         keyspace_replace(&c->view, old, fresh);
     else
         keyspace_insert(&c->view, fresh);
-    changed(c, key, class, event, EFFECT_SAME(c));
+    changed_times(c, key, times, class, event, EFFECT_SAME(c));
 }
 
-void change_store(struct call *c, struct slice key, enum value_type type, struct value v, const char *event) {
+void change_store(struct call *c, struct slice key, enum value_type type, struct value v, size_t times,
+                  const char *event) {
     struct entry *fresh = NULL;
-    assert(type > TYPE_STRING && type < TYPE_COUNT);
     if (value_ops[type]->count(v) == 0)
         value_ops[type]->free(v);
     else
-        fresh = entry_new_value(key, type, v, NO_EXPIRY, eviction_access_new(c->view.now_ms));
-    change_store_entry(c, key, fresh, class_of_type[type], event);
+        fresh = entry_new_value(key, type, v, NO_EXPIRY);
+    change_store_entry(c, key, fresh, times, class_of_type[type], event);
 }
 
 /* ---- what nobody's command did ---- */
 
 void change_made(struct keyspace_view *view, struct slice key) { notify(view->db, NOTIFY_NEW, "new", key); }
 
-void changed_database(struct call *c, uint32_t db, struct effect effect) {
+void changing_databases(struct call *c, uint32_t db, uint32_t other) {
+    transaction_touch_database(&c->view, db, other);
+}
+
+void changed_database(struct call *c, uint32_t db, size_t times, struct effect effect) {
     assert(exclusive_is_mine() && db < keyspace_databases());
-    COUNTER_ADD(counters_mine()->dirty, 1);
+    COUNTER_ADD(counters_mine()->dirty, times);
     blocking_databases_changed(db, db);
     if (atomic_load_explicit(&tracking_clients, memory_order_relaxed) > 0) tracking_invalidate_all();
     journal_effect(c, effect);

@@ -345,14 +345,14 @@ static enum value_type value_type_of(unsigned type) {
 }
 
 struct entry *rdb_take_value(struct rdb_in *in, unsigned type, struct slice key, int64_t expiry_ms,
-                             uint32_t access, bool *empty) {
+                             bool *empty) {
     struct taking t = { .in = in };
     struct entry *e = NULL;
     struct slice text;
     if (type == RDB_STRING) {
-        if (take_first(&t, &text)) e = entry_new_string(key, text, expiry_ms, access);
+        if (take_first(&t, &text)) e = entry_new_string(key, text, expiry_ms);
     } else if (take_collection(&t, type)) {
-        e = entry_new_value(key, value_type_of(type), t.value, expiry_ms, access);
+        e = entry_new_value(key, value_type_of(type), t.value, expiry_ms);
     } else if (t.value.ptr) {
         value_ops[value_type_of(type)]->free(t.value);
     }

@@ -114,8 +114,7 @@ static inline struct keyspace_view view_at(uint32_t db, int64_t now_ms) {
 /* Puts key -> text the way a command would. */
 static inline void put(uint32_t db, int64_t now_ms, struct slice key, struct slice text, int64_t expiry_ms) {
     struct keyspace_view view = view_at(db, now_ms);
-    uint32_t access = eviction_access_new(now_ms);
-    keyspace_put(&view, entry_new_string(key, text, expiry_ms, access));
+    keyspace_put(&view, entry_new_string(key, text, expiry_ms));
 }
 
 static inline struct slice key_text(char *room, const char *prefix, size_t n) {

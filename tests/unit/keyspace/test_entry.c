@@ -53,7 +53,10 @@ static void assert_same(const struct entry *e, const struct model *m) {
 }
 
 static struct entry *build(const struct model *m) {
-    return entry_new_string(model_key(m), model_text(m), m->expiry_ms, 0x1234567);
+    struct entry *e = entry_new_string(model_key(m), model_text(m), m->expiry_ms);
+    assert_int_equal(e->access, ENTRY_NOT_STAMPED);
+    e->access = 0x1234567;
+    return e;
 }
 
 static void every_builder_keeps_key_text_and_expiry(void **state) {
@@ -84,7 +87,7 @@ static void texts_are_kept_as_numbers_only_if_they_read_back_the_same(void **sta
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         char scratch[INT64_TEXT_MAX];
-        struct entry *e = entry_new_string(LIT("k"), slice_of(cases[i].text), NO_EXPIRY, 0);
+        struct entry *e = entry_new_string(LIT("k"), slice_of(cases[i].text), NO_EXPIRY);
         assert_int_equal(e->encoding, cases[i].encoding);
         assert_true(slice_equal(entry_text(e, scratch), slice_of(cases[i].text)));
         entry_free(e);
@@ -95,7 +98,7 @@ static void a_number_is_read_and_set_in_place(void **state) {
     (void)state;
     static const int64_t numbers[] = { 0, -1, 1, INT64_MAX, INT64_MIN, 1234567890123 };
     for (size_t i = 0; i < COUNT_OF(numbers); i++) {
-        struct entry *e = entry_new_int(LIT("counter"), 5, 77, 0);
+        struct entry *e = entry_new_int(LIT("counter"), 5, 77);
         entry_set_int(e, numbers[i]);
         assert_int_equal(entry_int(e), numbers[i]);
         assert_int_equal(entry_expiry_ms(e), 77);
@@ -106,7 +109,7 @@ static void a_number_is_read_and_set_in_place(void **state) {
 
 static void expired_means_strictly_later_than_its_time(void **state) {
     (void)state;
-    struct entry *e = entry_new_string(LIT("k"), LIT("v"), 1000, 0);
+    struct entry *e = entry_new_string(LIT("k"), LIT("v"), 1000);
     assert_false(entry_is_expired(e, 999));
     assert_false(entry_is_expired(e, 1000));
     assert_true(entry_is_expired(e, 1001));
@@ -155,7 +158,7 @@ static void overwriting_takes_a_part_of_the_old_text(void **state) {
     (void)state;
     char text[300], expected[300];
     fill(text, sizeof text, 4);
-    struct entry *e = entry_new_string(LIT("k"), slice_make(text, 262), NO_EXPIRY, 0);
+    struct entry *e = entry_new_string(LIT("k"), slice_make(text, 262), NO_EXPIRY);
     char scratch[INT64_TEXT_MAX];
     struct slice part = { entry_text(e, scratch).ptr + 1, 261 };
     memcpy(expected, part.ptr, part.len);
@@ -208,7 +211,7 @@ static void a_string_is_writable_at_every_length(void **state) {
 static void a_number_becomes_writable_digits(void **state) {
     (void)state;
     char scratch[INT64_TEXT_MAX];
-    struct entry *e = entry_new_int(LIT("k"), -1234, NO_EXPIRY, 0);
+    struct entry *e = entry_new_int(LIT("k"), -1234, NO_EXPIRY);
     char *at = entry_make_writable(&e, 8, 8);
     memcpy(at + 5, "abc", 3);
     assert_true(slice_equal(entry_text(e, scratch), LIT("-1234abc")));
@@ -246,8 +249,8 @@ static struct entry *random_change(struct entry *e, struct model *m) {
         m->key_len = key_len;
         return e;
     case 2: {
-        struct entry *twin = entry_copy(e, model_key(m), m->expiry_ms, 9);
-        assert_int_equal(twin->access, 9);
+        struct entry *twin = entry_copy(e, model_key(m), m->expiry_ms);
+        assert_int_equal(twin->access, e->access);
         assert_same(e, m);
         entry_free(e);
         return twin;
@@ -277,7 +280,8 @@ static void any_row_of_changes_matches_the_model(void **state) {
 
 static void a_moved_entry_keeps_its_epoch_and_access(void **state) {
     (void)state;
-    struct entry *e = entry_new_string(LIT("k"), LIT("v"), NO_EXPIRY, 0xabcdef0);
+    struct entry *e = entry_new_string(LIT("k"), LIT("v"), NO_EXPIRY);
+    e->access = 0xabcdef0;
     keyspace_epoch = !keyspace_epoch;
     e = entry_with_expiry(e, 5);
     e = entry_renamed(e, LIT("a longer key than before"));
@@ -285,7 +289,7 @@ static void a_moved_entry_keeps_its_epoch_and_access(void **state) {
     entry_make_writable(&e, 30000, 0);
     assert_int_not_equal(e->epoch, keyspace_epoch);
     assert_int_equal(e->access, 0xabcdef0);
-    struct entry *twin = entry_copy(e, LIT("t"), NO_EXPIRY, 1);
+    struct entry *twin = entry_copy(e, LIT("t"), NO_EXPIRY);
     assert_int_equal(twin->epoch, keyspace_epoch);
     entry_free(e);
     entry_free_lazily(twin);

@@ -37,7 +37,7 @@ static struct entry *fresh_entry(struct slice key, struct expected *x) {
     char text[KEY_ROOM];
     *x = (struct expected){ true, (int64_t)random_below(1000), random_expiry() };
     struct slice value = key_text(text, "v", (size_t)x->n);
-    return entry_new_string(key, value, x->expiry_ms, eviction_access_new(now_ms));
+    return entry_new_string(key, value, x->expiry_ms);
 }
 
 /* One random command on key i, as a command would do it. */
@@ -207,7 +207,7 @@ static void an_insert_takes_the_place_of_what_is_hidden(void **state) {
     put(0, NOW_MS, LIT("k"), LIT("old"), NOW_MS - 10);
     keyspace_walk_begin(&note_saver);
     assert_null(keyspace_write(&view, LIT("k")));
-    keyspace_insert(&view, entry_new_string(LIT("k"), LIT("new"), NO_EXPIRY, 0));
+    keyspace_insert(&view, entry_new_string(LIT("k"), LIT("new"), NO_EXPIRY));
     assert_int_equal(notes.overwritten, 1);
     assert_int_equal(notes.saved, 1);
     assert_int_equal(notes.expired + COUNTER_SUM(expired) + COUNTER_SUM(evicted), 0);
@@ -220,7 +220,7 @@ static struct entry *new_hash(struct slice key, int64_t expiry_ms) {
     struct value v = hash_new();
     (void)hash_set(&v, LIT("f"), LIT("v"), expiry_ms);
     (void)hash_set(&v, LIT("g"), LIT("v"), HASH_NO_EXPIRY);
-    return entry_new_value(key, TYPE_HASH, v, NO_EXPIRY, 0);
+    return entry_new_value(key, TYPE_HASH, v, NO_EXPIRY);
 }
 
 /* Gives the field f of the hash in `e` another time. */
@@ -243,7 +243,7 @@ static void keys_with_elements_that_expire_are_counted_wherever_they_are(void **
     assert_int_equal(keyspace_dated(0), 1);
     e = keyspace_set_expiry(&view, e, NOW_MS + 1000); /* it moves */
     assert_int_equal(keyspace_dated(0), 1);
-    keyspace_insert(&other, entry_copy(e, key, NO_EXPIRY, 0));
+    keyspace_insert(&other, entry_copy(e, key, NO_EXPIRY));
     date_field(&view, e, HASH_NO_EXPIRY);
     check_counts();
     assert_int_equal(keyspace_dated(0), 0);

@@ -58,7 +58,7 @@ static void put_set(uint32_t db, const char *key) {
     struct keyspace_view view = view_at(db, NOW_MS);
     struct value v = set_new_empty();
     set_add(&v, LIT("member"));
-    keyspace_put(&view, entry_new_value(slice_of(key), TYPE_SET, v, NO_EXPIRY, 0));
+    keyspace_put(&view, entry_new_value(slice_of(key), TYPE_SET, v, NO_EXPIRY));
 }
 
 static void new_entries_are_none_of_its_business(void **state) {
@@ -98,7 +98,7 @@ static void what_would_be_freed_can_be_taken_over(void **state) {
     keyspace_delete(&view, keyspace_write(&view, LIT("string")), true); /* strings are not offered */
     assert_null(told.adopted);
     struct entry *e = keyspace_write(&view, LIT("taken"));
-    keyspace_put(&view, entry_new_string(LIT("taken"), LIT("over"), NO_EXPIRY, 0));
+    keyspace_put(&view, entry_new_string(LIT("taken"), LIT("over"), NO_EXPIRY));
     assert_ptr_equal(told.adopted, e);
     entry_free(e);
 }

@@ -35,15 +35,17 @@ MUST_CHECK bool change_open(struct call *c, struct slice key, enum value_type ty
 void change_close(struct call *c, struct keyspace_change *change, size_t times, const char *event,
                   struct effect effect);
 
-/* The same for the second key of one change (the target of a move): told of, but not counted nor journaled. */
+/* The same for the second key of one change (the target of a move): told of, but not counted nor journaled.
+ */
 void change_close_quietly(struct call *c, struct keyspace_change *change, const char *event);
 
 /* The result of a command that stores one: `v`, which is taken over, goes in the place of whatever `key`
  * holds; if it is empty the key is deleted. */
-void change_store(struct call *c, struct slice key, enum value_type type, struct value v, const char *event);
+void change_store(struct call *c, struct slice key, enum value_type type, struct value v, size_t times,
+                  const char *event);
 /* The same for an entry that is made already; NULL deletes the key. */
-void change_store_entry(struct call *c, struct slice key, struct entry *fresh, enum notify_class class,
-                        const char *event);
+void change_store_entry(struct call *c, struct slice key, struct entry *fresh, size_t times,
+                        enum notify_class class, const char *event);
 
 /* ---- keys ---- */
 
@@ -54,11 +56,14 @@ void changed(struct call *c, struct slice key, enum notify_class class, const ch
  * added, removed or set. 0: the key is no change of its own, but of another key that is told of too. */
 void changed_times(struct call *c, struct slice key, size_t times, enum notify_class class, const char *event,
                    struct effect effect);
-/* The same for another database than the call's (MOVE, COPY DB). */
-void changed_in(struct call *c, uint32_t db, struct slice key, enum notify_class class, const char *event,
-                struct effect effect);
-/* A whole database went (FLUSHDB, SWAPDB): watchers of its keys, tracking clients. The gate is closed. */
-void changed_database(struct call *c, uint32_t db, struct effect effect);
+/* A key of another database than the call's changed (MOVE, COPY DB); journal_effect tells the journal. */
+void changed_in(struct call *c, uint32_t db, struct slice key, size_t times, enum notify_class class,
+                const char *event);
+/* Whole databases (FLUSHDB: the same twice; SWAPDB). The gate is closed. Before: their keys' watchers hear.
+ */
+void changing_databases(struct call *c, uint32_t db, uint32_t other);
+/* After, for each: the tracking clients and those that wait for keys hear. Counts as `times` changes. */
+void changed_database(struct call *c, uint32_t db, size_t times, struct effect effect);
 /* Only an effect, or only a notification: what changed() is made of. */
 void journal_effect(struct call *c, struct effect effect);
 void notify(uint32_t db, enum notify_class class, const char *event, struct slice key);

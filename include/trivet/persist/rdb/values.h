@@ -49,6 +49,6 @@ void rdb_put_list_node(struct rdb_out *out, struct slice bytes, bool plain);
 /* A new entry, or NULL if the bytes are no such value, or a collection without elements (*empty says so). The
  * input is behind the value then. */
 MUST_CHECK struct entry *rdb_take_value(struct rdb_in *in, unsigned type, struct slice key, int64_t expiry_ms,
-                                        uint32_t access, bool *empty);
+                                        bool *empty);
 
 #endif

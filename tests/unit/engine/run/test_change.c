@@ -48,7 +48,8 @@ static void the_journal_gets_the_effect_in_its_database(void **state) {
     assert_true(change_flush() > before);
     assert_int_equal(change_flush(), 0);
     assert_string_equal(loopback_journal(), "SELECT 0\nSET k v");
-    changed_in(&s.call, 3, LIT("k"), NOTIFY_GENERIC, "del", EFFECT(LIT("DEL"), LIT("k")));
+    s.call.view.db = 3;
+    journal_effect(&s.call, EFFECT(LIT("DEL"), LIT("k")));
     change_flush();
     assert_string_equal(loopback_journal(), "SELECT 3\nDEL k");
     end(&s);
@@ -74,7 +75,7 @@ static void a_replayed_write_is_told_to_clients_but_not_to_the_journal(void **st
     assert_says(s.listener, "WATCH k", "+OK");
     changed(&s.call, LIT("k"), NOTIFY_STRING, "set", EFFECT_SAME(&s.call));
     journal_effect(&s.call, EFFECT_SAME(&s.call));
-    changed_database(&s.call, 0, EFFECT(LIT("FLUSHDB")));
+    changed_database(&s.call, 0, 1, EFFECT(LIT("FLUSHDB")));
     assert_int_equal(change_flush(), 0);
     assert_true(transaction_is_broken(loopback_client(s.listener)));
     end(&s);
@@ -102,7 +103,7 @@ static void watchers_of_the_key_in_its_database_are_broken(void **state) {
         struct scene s = begin(&origin_connection);
         assert_says(s.listener, "WATCH k", "+OK");
         assert_says(s.writer, "WATCH k", "+OK"); /* the writer itself is no exception */
-        changed_in(&s.call, rows[i].db, slice_of(rows[i].key), NOTIFY_GENERIC, NULL, EFFECT_NONE);
+        changed_in(&s.call, rows[i].db, slice_of(rows[i].key), 1, NOTIFY_GENERIC, NULL);
         assert_int_equal(transaction_is_broken(loopback_client(s.listener)), rows[i].broken);
         assert_int_equal(transaction_is_broken(loopback_client(s.writer)), rows[i].broken);
         end(&s);
@@ -147,7 +148,7 @@ static void changes_are_counted_as_often_as_the_command_says(void **state) {
     changed_times(&s.call, LIT("k"), 5, NOTIFY_SET, NULL, EFFECT_NONE);
     changed_times(&s.call, LIT("k"), 0, NOTIFY_SET, NULL, EFFECT_NONE); /* another key's change told of */
     assert_int_equal((uint64_t)COUNTER_SUM(dirty) - before, 6);
-    changed_database(&s.call, 0, EFFECT_NONE);
+    changed_database(&s.call, 0, 1, EFFECT_NONE);
     assert_int_equal((uint64_t)COUNTER_SUM(dirty) - before, 7);
     end(&s);
 }
@@ -172,8 +173,8 @@ static void subscribers_hear_what_the_setting_lets_through(void **state) {
         struct scene s = begin(&origin_connection);
         loopback_ask(s.writer, "CONFIG SET notify-keyspace-events '%s'", rows[i][0]);
         loopback_ask(s.listener, "PSUBSCRIBE *");
-        changed_in(&s.call, 3, LIT("k"), NOTIFY_STRING, "set", EFFECT_NONE);
-        changed_in(&s.call, 3, LIT("k"), NOTIFY_STRING, NULL, EFFECT_NONE); /* no event, no word */
+        changed_in(&s.call, 3, LIT("k"), 1, NOTIFY_STRING, "set");
+        changed_in(&s.call, 3, LIT("k"), 1, NOTIFY_STRING, NULL); /* no event, no word */
         loopback_turn();
         assert_hears(s.listener, rows[i][1]);
         loopback_ask(s.writer, "CONFIG SET notify-keyspace-events ''");
@@ -245,9 +246,9 @@ static void a_flushed_database_is_told_to_all_who_wait_or_track(void **state) {
     loopback_ask(s.listener, "HELLO 3");
     assert_says(s.listener, "CLIENT TRACKING ON", "+OK");
     assert_says(s.listener, "BLPOP k 0", "");
-    changed_database(&s.call, 3, EFFECT(LIT("FLUSHDB")));
+    changed_database(&s.call, 3, 1, EFFECT(LIT("FLUSHDB")));
     assert_false(blocking_has_work()); /* it waits in another database */
-    changed_database(&s.call, 0, EFFECT(LIT("FLUSHDB")));
+    changed_database(&s.call, 0, 1, EFFECT(LIT("FLUSHDB")));
     assert_true(blocking_has_work());
     change_flush_quietly();
     loopback_turn();

@@ -1,6 +1,6 @@
 /* When the data set is written as a whole, and what is known of it afterwards. */
-#include "trivet/engine/saving/saving.h"
 #include "../../../harness/loopback.h"
+#include "trivet/engine/saving/saving.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/engine/turn/turn.h"
 #include "trivet/engine/turn/workers.h"
@@ -90,7 +90,7 @@ static void a_save_point_is_reached_by_changes_and_time(void **state) {
         int64_t quiet_s; /* since the last save */
         bool begins;
     } rows[] = {
-        { 0, 1000, false }, { 1, 59, false }, { 1, 60, false }, { 1, 61, true },
+        { 0, 1000, false }, { 1, 59, false },  { 1, 60, false }, { 1, 61, true },
         { 9, 11, false },   { 10, 10, false }, { 10, 11, true }, { 11, 1000, true },
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {

@@ -201,7 +201,7 @@ static inline struct entry *entry_of(struct slice payload, bool *empty) {
     assert_true(payload.len > 0);
     struct rdb_in in = { (const unsigned char *)payload.ptr + 1,
                          (const unsigned char *)payload.ptr + payload.len };
-    struct entry *e = rdb_take_value(&in, (unsigned char)payload.ptr[0], LIT("key"), NO_EXPIRY, 0, empty);
+    struct entry *e = rdb_take_value(&in, (unsigned char)payload.ptr[0], LIT("key"), NO_EXPIRY, empty);
     if (!e || rdb_left(&in) == 0) return e;
     entry_free(e);
     return NULL;
@@ -221,11 +221,11 @@ static inline struct buf noise(size_t len) {
 }
 
 static inline struct entry *string_of(struct slice text) {
-    return entry_new_string(LIT("key"), text, NO_EXPIRY, 0);
+    return entry_new_string(LIT("key"), text, NO_EXPIRY);
 }
 
 static inline struct entry *entry_with(enum value_type type, struct value v) {
-    return entry_new_value(LIT("key"), type, v, NO_EXPIRY, 0);
+    return entry_new_value(LIT("key"), type, v, NO_EXPIRY);
 }
 
 static inline struct entry *sample_small_number(void) { return string_of(LIT("-42")); }

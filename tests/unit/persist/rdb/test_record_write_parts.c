@@ -127,8 +127,8 @@ static void a_streams_record_in_parts_is_that_of_the_whole(void **state) {
     for (size_t round = 0; round < 60; round++) {
         struct scene s = { .stream = stream_new() };
         s.form = (struct image_form){ .version = versions[round % COUNT_OF(versions)], .now_ms = 1 };
-        s.entry = entry_new_value(LIT("key"), TYPE_STREAM, stream_value(s.stream),
-                                  round % 2 ? NO_EXPIRY : FAR_MS, 0);
+        s.entry =
+            entry_new_value(LIT("key"), TYPE_STREAM, stream_value(s.stream), round % 2 ? NO_EXPIRY : FAR_MS);
         for (size_t i = 0; i < 10; i++) {
             change(s.stream, chance_below(2000));
             write_in_parts(&s, chance_below(100));
@@ -142,7 +142,7 @@ static void a_streams_record_in_parts_is_that_of_the_whole(void **state) {
 static void a_stream_as_commands_is_not_written_in_parts(void **state) {
     (void)state;
     struct stream *s = stream_new();
-    struct entry *e = entry_new_value(LIT("key"), TYPE_STREAM, stream_value(s), NO_EXPIRY, 0);
+    struct entry *e = entry_new_value(LIT("key"), TYPE_STREAM, stream_value(s), NO_EXPIRY);
     assert_false(image_can_part(&(struct image_form){ .as_commands = true, .version = 11 }, e));
     assert_true(image_can_part(&(struct image_form){ .version = 11 }, e));
     entry_free(e);

@@ -20,7 +20,7 @@ static bool loses_its_dates(const struct entry *e, int version) {
 
 /* The same without the times of its fields. */
 static struct entry *without_dates(const struct entry *e) {
-    struct entry *copy = entry_copy(e, LIT("key"), NO_EXPIRY, 0);
+    struct entry *copy = entry_copy(e, LIT("key"), NO_EXPIRY);
     struct value v = entry_value(copy);
     char room[40];
     for (size_t i = 0; i < hash_count(entry_value(e)); i++)
@@ -66,11 +66,11 @@ static void the_key_and_its_expiry_are_the_callers(void **state) {
     struct buf payload = payload_of(e, 11, false);
     struct rdb_in in = { (unsigned char *)payload.ptr + 1, (unsigned char *)payload.ptr + payload.len };
     bool empty;
-    struct entry *back = rdb_take_value(&in, RDB_HASH_LISTPACK, LIT("another"), 12345, 77, &empty);
+    struct entry *back = rdb_take_value(&in, RDB_HASH_LISTPACK, LIT("another"), 12345, &empty);
     assert_non_null(back);
     assert_true(slice_equal(entry_key(back), LIT("another")));
     assert_int_equal(entry_expiry_ms(back), 12345);
-    assert_int_equal(back->access, 77);
+    assert_int_equal(back->access, ENTRY_NOT_STAMPED);
     entry_free(back);
     entry_free(e);
     buf_release(&payload);
@@ -86,7 +86,7 @@ static void input_ends_right_behind_the_value(void **state) {
         struct rdb_in in = { (unsigned char *)payload.ptr + 1, (unsigned char *)payload.ptr + payload.len };
         bool empty;
         struct entry *back =
-            rdb_take_value(&in, (unsigned char)payload.ptr[0], LIT("key"), NO_EXPIRY, 0, &empty);
+            rdb_take_value(&in, (unsigned char)payload.ptr[0], LIT("key"), NO_EXPIRY, &empty);
         assert_non_null(back);
         assert_int_equal((size_t)(in.at - (unsigned char *)payload.ptr), len);
         entry_free(back);
