@@ -2,17 +2,23 @@
 #include "trivet/keyspace/change.h"
 #include "keyspace_private.h"
 #include "trivet/base/compiler.h"
+#include "trivet/base/mem.h"
 
 bool keyspace_open(struct keyspace_view *view, struct slice key, enum value_type type,
                    struct keyspace_change *out) {
     struct entry *e = keyspace_write(view, key);
     if (UNLIKELY(e && e->type != type)) return false;
     *out = (struct keyspace_change){ .key = key, .type = type, .entry = e };
-    if (e) {
-        out->value = entry_value(e);
-        out->weight = entry_memory(e);
-    }
+    if (e) keyspace_reopen(out);
     return true;
+}
+
+/* The cheap answer for a small collection, which is one block: a small block never changes its size in place.
+ */
+static bool is_as_heavy(const struct keyspace_change *change) {
+    bool is_one_block =
+        change->value.encoding == ENCODING_LISTPACK || change->value.encoding == ENCODING_INTSET;
+    return is_one_block && change->value.ptr == change->address && change->weight <= MEM_SMALL_MAX;
 }
 
 /* An empty stream is a stream still: it remembers its last id. */
@@ -35,7 +41,8 @@ enum keyspace_closed keyspace_close(struct keyspace_view *view, struct keyspace_
     if (!e) return close_missing(view, change);
     assert(e->type == change->type && change->value.ptr);
     entry_set_value(e, change->value);
-    keyspace_weigh(view->db, change->weight, entry_memory(e));
+    if (!is_as_heavy(change))
+        keyspace_weigh(view->db, change->weight, value_ops[change->type]->bytes(change->value));
     if (UNLIKELY(change->drops || is_emptied(change))) {
         keyspace_delete(view, e, true);
         return CLOSED_DELETED;

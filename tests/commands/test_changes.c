@@ -1,6 +1,6 @@
-/* test_changes.c: how many changes a command counts as (rdb_changes_since_last_save), which save points are made
- * of: each element that is added, set or removed is one, and so is a move. And: the bytes of a database's keys
- * and values are known exactly after any of them. */
+/* test_changes.c: how many changes a command counts as (rdb_changes_since_last_save), which save points are
+ * made of: each element that is added, set or removed is one, and so is a move. And: the bytes of a
+ * database's keys and values are known exactly after any of them. */
 #include "../harness/fixture.h"
 #include <stdio.h>
 #include <string.h>

@@ -49,6 +49,9 @@ size_t mem_balance(void);
 size_t mem_size(const void *ptr);
 /* Bytes that mem_alloc(size) would hand out. */
 size_t mem_good_size(size_t size);
+/* Up to this size a block that mem_realloc makes bigger or smaller moves: jemalloc keeps such blocks in
+ * classes of one size each, and the allocators of the sanitizers always move. */
+#define MEM_SMALL_MAX ((size_t)14336)
 
 /* Bytes in use now, give or take MEM_PUBLISH_STEP a thread; one read of a shared line. */
 size_t mem_used(void);

@@ -17,7 +17,8 @@ struct keyspace_change {
     enum value_type type;
     struct entry *entry; /* NULL: the key is not there */
     struct value value;  /* the entry's, or what the command makes of a missing one; NULL ptr: nothing yet */
-    size_t weight;       /* the entry's bytes at opening */
+    const void *address; /* where the value was at opening, */
+    size_t weight;       /* and its bytes then */
     bool drops;          /* all of it goes, whatever the value holds: quicker than to take it apart */
 };
 
@@ -34,7 +35,8 @@ MUST_CHECK bool keyspace_open(struct keyspace_view *view, struct slice key, enum
 /* Another change of the same key, open at the same time, was closed meanwhile. */
 static inline void keyspace_reopen(struct keyspace_change *change) {
     change->value = entry_value(change->entry);
-    change->weight = entry_memory(change->entry);
+    change->address = change->value.ptr;
+    change->weight = value_ops[change->type]->bytes(change->value);
 }
 /* Takes over the value. */
 enum keyspace_closed keyspace_close(struct keyspace_view *view, struct keyspace_change *change);

@@ -33,7 +33,7 @@ static void run_or_queue(struct call *call) {
     if (UNLIKELY(c->flags & CLIENT_TRACKING)) tracking_command_done(c);
 }
 
-static enum dispatched converse(struct call *call) {
+static inline enum dispatched converse(struct call *call) {
     struct client *c = call->client;
     c->last_command = call->command;
     if (!dispatch_admit(call)) return c->flags & CLIENT_CLOSING ? DISPATCH_CLOSE : DISPATCH_DONE;

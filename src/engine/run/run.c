@@ -26,20 +26,11 @@ void call_set_kept(struct call *call, const struct kept *k) {
 
 /* ---- the handler, and what follows every command ---- */
 
-/* What each worker is inside of. */
+/* What each worker is inside of, for the report of a crash. */
 static struct { _Atomic(const struct command *) command; } CACHE_ALIGNED running[WORKERS_MAX];
 
 const struct command *command_running(int worker) {
     return atomic_load_explicit(&running[worker].command, memory_order_relaxed);
-}
-
-/* The handler alone, remembered for the report of a crash. EXEC is around what it runs. */
-static inline void run_handler(struct call *call) {
-    int worker = thread_worker_index < 0 ? 0 : thread_worker_index;
-    const struct command *around = command_running(worker);
-    atomic_store_explicit(&running[worker].command, call->command, memory_order_relaxed);
-    call->command->run(call);
-    atomic_store_explicit(&running[worker].command, around, memory_order_relaxed);
 }
 
 static inline void done(const struct call *call) {
@@ -58,13 +49,20 @@ static inline void done(const struct call *call) {
 
 void command_done(const struct call *call) { done(call); }
 
+static inline void note_running(const struct command *command) {
+    int worker = thread_worker_index < 0 ? 0 : thread_worker_index;
+    atomic_store_explicit(&running[worker].command, command, memory_order_relaxed);
+}
+
 static inline void execute(struct call *call) {
     struct client *c = call->client;
     struct reply *out = call->out;
     uint64_t reply_before = out->total;
     out->failed = false;
     int64_t start = clock_ticks_ns();
-    run_handler(call);
+    note_running(call->command);
+    call->command->run(call);
+    note_running(NULL);
     call->ns += clock_ticks_ns() - start;
     call->reply_bytes += out->total - reply_before;
     if (UNLIKELY(call->origin->waits_already)) return; /* it is done when its client has the reply */

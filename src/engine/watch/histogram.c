@@ -4,54 +4,22 @@
 #include "trivet/base/mem.h"
 #include <string.h>
 
-#define STEP_BITS 7
-#define STEPS (1 << STEP_BITS)
-#define VALUE_MAX_NS (INT64_C(1) << 40)
-#define GROUPS (40 - STEP_BITS + 2)
-
-typedef atomic_uint_fast64_t atomic_count; /* C has no other name for an array of atomics */
-struct histogram {
-    _Atomic(atomic_count *) group[GROUPS]; /* each STEPS counters, NULL until hit; made by its owner only */
-};
-
-/* Group 0 holds 0..127 one by one, group g > 0 what is from 128 << (g - 1) up, in steps of 1 << (g - 1). */
-static void place_of(uint64_t ns, unsigned *group, unsigned *step) {
-    if (ns < STEPS) {
-        *group = 0;
-        *step = (unsigned)ns;
-        return;
-    }
-    unsigned shift = 63u - (unsigned)__builtin_clzll(ns) - STEP_BITS;
-    *group = shift + 1;
-    *step = (unsigned)(ns >> shift) & (STEPS - 1);
-}
-
 /* The highest value that lands in this place. */
 static uint64_t place_top(unsigned group, unsigned step) {
     if (group == 0) return step;
     return ((uint64_t)(STEPS + step + 1) << (group - 1)) - 1;
 }
 
-static struct histogram *make_histogram(histogram_place *at) {
+struct histogram *histogram_make(histogram_place *at) {
     struct histogram *made = mem_alloc_zero(sizeof *made);
     atomic_store_explicit(at, made, memory_order_release);
     return made;
 }
 
-static atomic_count *make_group(struct histogram *h, unsigned group) {
+atomic_count *histogram_make_group(struct histogram *h, unsigned group) {
     atomic_count *made = mem_alloc_zero(STEPS * sizeof *made);
     atomic_store_explicit(&h->group[group], made, memory_order_release);
     return made;
-}
-
-void histogram_add(histogram_place *at, int64_t ns) {
-    unsigned group, step;
-    place_of(ns < 0 ? 0 : (uint64_t)(ns < VALUE_MAX_NS ? ns : VALUE_MAX_NS), &group, &step);
-    struct histogram *h = atomic_load_explicit(at, memory_order_relaxed);
-    if (UNLIKELY(!h)) h = make_histogram(at);
-    atomic_count *counts = atomic_load_explicit(&h->group[group], memory_order_relaxed);
-    if (UNLIKELY(!counts)) counts = make_group(h, group);
-    COUNTER_ADD(counts[step], 1);
 }
 
 void histogram_clear(histogram_place *at) {
@@ -130,7 +98,7 @@ struct row_builder {
 /* Ends the row of the present limit, if it would say something new. */
 static void end_row(struct row_builder *b) {
     unsigned group, step;
-    place_of(UINT64_C(1024) << b->power, &group, &step);
+    histogram_place_of(UINT64_C(1024) << b->power, &group, &step);
     b->power++;
     assert(b->seen >= b->reported && b->count <= b->max);
     if (b->seen == b->reported || b->count == b->max) return;
@@ -142,7 +110,7 @@ static bool build_rows(void *arg, unsigned group, unsigned step, uint64_t count)
     struct row_builder *b = arg;
     while (place_top(group, step) > (UINT64_C(1024) << b->power) && b->power < 40) {
         unsigned limit_group, limit_step;
-        place_of(UINT64_C(1024) << b->power, &limit_group, &limit_step);
+        histogram_place_of(UINT64_C(1024) << b->power, &limit_group, &limit_step);
         if (group == limit_group && step == limit_step) break;
         end_row(b);
     }

@@ -9,7 +9,7 @@
 #include "trivet/engine/command/command.h"
 #include "trivet/keyspace/keyspace.h"
 
-#define KEYS_INSIDE 4
+#define KEYS_INSIDE 1 /* most commands have one; more would spread a batch over more cache lines */
 
 struct command_keys {
     struct keyref *at; /* `inside`, or an allocation; in the order of the key specs */
