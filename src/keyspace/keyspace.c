@@ -473,7 +473,7 @@ size_t keyspace_moving_memory(void) {
     size_t bytes = 0;
     for (uint32_t i = 0; i < SHARD_COUNT; i++) {
         struct shard *s = &shards[i];
-        shard_lock(s);
+        if (!shard_try_lock(s)) continue;
         for (uint32_t db = 0; db <= shard_last_db(s); db++) {
             const struct keydb *kdb = shard_db(s, db);
             if (kdb) bytes += table_moving_memory(&kdb->table);

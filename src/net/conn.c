@@ -702,12 +702,12 @@ static void conn_close(struct conn *conn) {
     event_del(&conn->readable);
     event_del(&conn->writable);
     event_del(&conn->timer);
+    listeners_count_client(worker_self(), -1); /* before INFO tells that one is gone: its place is free then */
     client_release(&conn->client);
     close(conn->client.fd);
     buf_release(&conn->in);
     args_release(&conn->args);
     mem_free(conn);
-    listeners_count_client(worker_self(), -1);
     listeners_resume();
 }
 

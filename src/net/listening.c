@@ -192,13 +192,17 @@ static bool open_all(const struct listener_list *old, struct listener_list *out,
     for (size_t i = 0; i < options.bind.count; i++)
         if (!open_word(old, out, options.bind.address[i], error)) return false;
     if (options.bind.count == 0 || out->count > 0) return true;
-    buf_printf(error, "None of the addresses in 'bind' could be listened on, port %d", (int)options.port);
+    buf_append(error, LIT("None of the addresses in 'bind' could be listened on"));
     return false;
 }
 
 bool listening_open_tcp(const struct listener_list *old, struct listener_list *out, struct buf *error) {
+    struct buf why = { 0 };
     assert(out->count == 0);
-    if (open_all(old, out, error)) return true;
+    if (open_all(old, out, &why)) return true;
+    buf_printf(error, "Failed listening on port %d (tcp): %.*s", (int)options.port,
+               SLICE_ARG(buf_slice(&why)));
+    buf_release(&why);
     for (size_t i = 0; i < out->count; i++)
         if (!listening_has(old, out->at[i].fd)) close(out->at[i].fd);
     out->count = 0;

@@ -87,7 +87,7 @@ static void drain_and_resume(struct worker *w) {
 
 static void end_turn(struct worker *w) {
     bool has_letters = mailbox_has_letters(&worker_mailboxes[w->index]);
-    if (!w->in_turn && !has_letters && !(accept_wanted && w->index == 0)) return;
+    if (!w->in_turn && !has_letters && !(w->index == 0 && accept_wanted)) return;
     worker_begin_turn();
     drain_and_resume(w);
     tracking_turn_ends();

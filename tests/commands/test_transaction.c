@@ -264,6 +264,19 @@ static void commands_on_everything_run_inside_too(void **state) {
     assert_exchanges(fixture_client(state), rows);
 }
 
+/* INFO looks at all shards while the transaction holds some of them. */
+static void reports_on_everything_run_inside_too(void **state) {
+    static const char *const reports[] = { "INFO memory", "INFO everything", "MEMORY DOCTOR",
+                                           "MEMORY STATS" };
+    struct client *c = fixture_client(state);
+    for (size_t i = 0; i < COUNT_OF(reports); i++) {
+        assert_reply(c, "MULTI", "+OK");
+        assert_reply(c, "SET k v", "+QUEUED");
+        assert_reply(c, reports[i], "+QUEUED");
+        assert_reply(c, "EXEC", "*[+OK, ...");
+    }
+}
+
 static void hello_inside_changes_the_protocol_of_what_follows(void **state) {
     struct client *c = fixture_client(state);
     assert_reply(c, "MULTI", "+OK");
@@ -392,6 +405,7 @@ static int run_with(const char *workers) {
         FIXTURE_TEST(a_watched_key_that_expires_breaks_the_watch),
         FIXTURE_TEST(select_inside_changes_the_database_of_what_follows),
         FIXTURE_TEST(commands_on_everything_run_inside_too),
+        FIXTURE_TEST(reports_on_everything_run_inside_too),
         FIXTURE_TEST(hello_inside_changes_the_protocol_of_what_follows),
         FIXTURE_TEST(many_keys_and_big_values_survive_the_queue),
         FIXTURE_TEST(client_info_shows_the_queue),

@@ -259,7 +259,7 @@ static void maxmemory_clients_closes_the_biggest_first_and_spares_no_evict(void 
     assert_ended(big);
     assert_int_equal(info_number(c, "stats", "evicted_clients"), 1);
     server_await_log(s, "Evicting client: ", 1);
-    assert_reply_soon(c, "CONFIG SET maxmemory-clients 3500000", "+OK");
+    assert_reply_soon(c, "CONFIG SET maxmemory-clients 2900000", "+OK");
     assert_ended(small);
     assert_int_equal(info_number(c, "stats", "evicted_clients"), 2);
     assert_reply(c, "CONFIG SET maxmemory-clients 0", "+OK");

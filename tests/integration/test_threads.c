@@ -288,6 +288,37 @@ static void swapdb_comes_between_commands_only(void **state) {
     run_game(state, swapped_reader, NULL);
 }
 
+/* Every step of this needs all workers to stand still, as the pause does. */
+static void count_alone(struct player *p) {
+    while (!atomic_load(&p->game->over)) {
+        client_queue_line(p->client, "MULTI");
+        client_queue_line(p->client, "SWAPDB 6 7");
+        client_queue_line(p->client, "INCR n");
+        client_queue_line(p->client, "EXEC");
+        client_queue_line(p->client, "FLUSHDB");
+        client_flush(p->client);
+        client_skip(p->client, 5);
+    }
+}
+static void *exclusive_writer(void *arg) { return play(arg, count_alone); }
+
+/* What waits its turn to run alone while a pause begins waits on: after the pause's OK nothing is written. */
+static void a_pause_holds_what_waits_to_run_alone(void **state) {
+    struct game game = { .server = ((struct fixture *)*state)->server };
+    struct client *c = fixture_client(state);
+    pthread_t writers[TEAM];
+    for (int i = 0; i < TEAM; i++) pthread_create(&writers[i], NULL, exclusive_writer, &game);
+    for (int i = 0; i < ROUNDS / 25; i++) {
+        assert_reply(c, "CLIENT PAUSE 100000 WRITE", "+OK");
+        int64_t changes = info_number(c, "persistence", "rdb_changes_since_last_save");
+        while (info_number(c, "clients", "blocked_clients") < TEAM) continue;
+        assert_int_equal(info_number(c, "persistence", "rdb_changes_since_last_save"), changes);
+        assert_reply(c, "CLIENT UNPAUSE", "+OK");
+    }
+    atomic_store(&game.over, true);
+    for (int i = 0; i < TEAM; i++) pthread_join(writers[i], NULL);
+}
+
 /* The names of clients are set by themselves and read by everybody with CLIENT LIST. */
 static void list_each_other(struct player *p) {
     for (int i = 0; i < ROUNDS / 10; i++) {
@@ -314,6 +345,7 @@ int main(void) {
         FIXTURE_TEST(watched_increments_add_up),
         FIXTURE_TEST(swapdb_comes_between_commands_only),
         FIXTURE_TEST(client_list_is_whole_at_any_time),
+        FIXTURE_TEST(a_pause_holds_what_waits_to_run_alone),
     };
     return cmocka_run_group_tests(tests, fixture_start, fixture_stop);
 }

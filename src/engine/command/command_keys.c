@@ -27,17 +27,17 @@ void command_keys_resolve(struct command_keys *keys, const struct command *comma
         return;
     }
     struct key_positions found = { 0 };
-    if (command_key_positions(command, argv, argc, &found)) {
-        make_room(keys, found.count);
-        for (size_t i = 0; i < found.count; i++) {
-            const struct key_position *p = &found.at[i];
-            assert(p->index > 0 && p->index < argc);
-            keys->at[i] = keyref_of(argv[p->index]);
-            keys->at[i].access = p->flags;
-            keys->at[i].argument = (uint32_t)p->index;
-        }
-        keys->count = found.count;
+    /* Where a spec finds none the others count all the same: PFMERGE needs no source. */
+    (void)command_key_positions(command, argv, argc, &found);
+    make_room(keys, found.count);
+    for (size_t i = 0; i < found.count; i++) {
+        const struct key_position *p = &found.at[i];
+        assert(p->index > 0 && p->index < argc);
+        keys->at[i] = keyref_of(argv[p->index]);
+        keys->at[i].access = p->flags;
+        keys->at[i].argument = (uint32_t)p->index;
     }
+    keys->count = found.count;
     key_positions_release(&found);
 }
 

@@ -69,6 +69,7 @@ static bool add_counted(const struct key_spec *k, size_t begin, const struct sli
 bool command_key_positions(const struct command *command, const struct slice *argv, size_t argc,
                            struct key_positions *out) {
     if (command->find_keys) return command->find_keys(argv, argc, out);
+    bool all_fit = true;
     for (size_t s = 0; s < KEY_SPECS_MAX && command->keys[s].begin != BEGIN_NONE; s++) {
         const struct key_spec *k = &command->keys[s];
         if (k->begin == BEGIN_UNKNOWN || k->find == FIND_UNKNOWN) continue;
@@ -76,7 +77,7 @@ bool command_key_positions(const struct command *command, const struct slice *ar
         if (begin == 0) continue;
         bool fits =
             k->find == FIND_RANGE ? add_range(k, begin, argc, out) : add_counted(k, begin, argv, argc, out);
-        if (!fits) return false;
+        all_fit &= fits;
     }
-    return true;
+    return all_fit;
 }

@@ -30,7 +30,12 @@ static void run_or_queue(struct call *call) {
         return;
     }
     command_run(call);
-    if (UNLIKELY(c->flags & CLIENT_TRACKING)) tracking_command_done(c);
+    if (UNLIKELY(c->flags & CLIENT_TRACKING) && !call->held) tracking_command_done(c);
+}
+
+static enum dispatched postpone(const struct call *call) {
+    pause_postpone(call);
+    return DISPATCH_POSTPONED;
 }
 
 static inline enum dispatched converse(struct call *call) {
@@ -38,11 +43,10 @@ static inline enum dispatched converse(struct call *call) {
     c->last_command = call->command;
     if (!dispatch_admit(call)) return c->flags & CLIENT_CLOSING ? DISPATCH_CLOSE : DISPATCH_DONE;
     if (UNLIKELY(obstacle_is_set(OBSTACLE_PAUSE)) && !is_queueing(c, call->command) &&
-        pause_holds(c, call->command, turn_now_ms)) {
-        pause_postpone(call);
-        return DISPATCH_POSTPONED;
-    }
+        pause_holds(c, call->command, turn_now_ms))
+        return postpone(call);
     run_or_queue(call);
+    if (UNLIKELY(call->held)) return postpone(call);
     if (UNLIKELY(c->flags & (CLIENT_BLOCKED | CLIENT_CLOSE_AFTER | CLIENT_CLOSING))) {
         assert(!(c->flags & CLIENT_BLOCKED) == !c->blocked);
         return c->flags & CLIENT_BLOCKED ? DISPATCH_BLOCKED : DISPATCH_CLOSE;

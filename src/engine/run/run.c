@@ -5,6 +5,7 @@
 #include "trivet/base/clock.h"
 #include "trivet/engine/client/blocking.h"
 #include "trivet/engine/client/monitor.h"
+#include "trivet/engine/client/pause.h"
 #include "trivet/engine/client/tracking.h"
 #include "trivet/engine/client/transaction.h"
 #include "trivet/engine/run/change.h"
@@ -91,11 +92,20 @@ static void settle(struct client *c) {
 
 /* ---- its locks ---- */
 
+/* What came first while it waited for the gate: CLIENT KILL, or CLIENT PAUSE, whose OK promised that the data
+ * stands still. */
+static bool may_run_still(struct call *call) {
+    const struct client *c = call->client;
+    if (UNLIKELY(c->flags & CLIENT_CLOSING)) return false;
+    call->held = UNLIKELY(obstacle_is_set(OBSTACLE_PAUSE)) && pause_holds(c, call->command, turn_now_ms);
+    return !call->held;
+}
+
 static void run_exclusive(struct call *call) {
     exclusive_begin();
     call->locked = NULL;
     call->view.expiry = expiry_of_call(call->client, call->origin); /* a pause may have begun meanwhile */
-    if (LIKELY(!(call->client->flags & CLIENT_CLOSING))) {          /* CLIENT KILL may have come first */
+    if (LIKELY(may_run_still(call))) {
         execute(call);
         settle(call->client);
     }

@@ -42,6 +42,7 @@ struct call {
     /* What command_run found out. */
     int64_t ns;           /* time spent in the handler, before it waited and after */
     uint64_t reply_bytes; /* added to `out` */
+    bool held;            /* it has not run: a pause began while it waited for the gate */
 };
 
 /* Detaches the blob of a big argument, to be stored without a copy; NULL if the argument is not one, or its

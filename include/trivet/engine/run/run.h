@@ -35,6 +35,7 @@ static inline void call_init(struct call *call, struct client *c, const struct o
     call->request_bytes = 0;
     call->reply_bytes = 0;
     call->ns = 0;
+    call->held = false;
 }
 /* The command of the call: one that somebody keeps. */
 void call_set_kept(struct call *call, const struct kept *k);
@@ -44,8 +45,9 @@ void call_set_kept(struct call *call, const struct kept *k);
  * locked, unless by the call's origin. */
 bool command_admit(struct call *call);
 
-/* Runs it under the locks that its kind asks for, unless its origin has them. Before the locks go, waiting
- * clients are served and the journal takes the effects. The calling worker holds its gate. */
+/* Runs it under the locks that its kind asks for, unless its origin has them; or sets call->held. Before the
+ * locks go, waiting clients are served and the journal takes the effects. The calling worker holds its gate.
+ */
 void command_run(struct call *call);
 
 /* A command is done: statistics, slow log, latency. command_run does this itself; whoever ends the wait of a

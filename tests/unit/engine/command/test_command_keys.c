@@ -20,6 +20,7 @@ static const struct command rows[] = {
     { .name = "ONE", .arity = 2, .kind = KEYED, .keys = { KEY(KEY_RO | KEY_ACCESS) } },
     { .name = "FROMTO", .arity = 3, .kind = KEYED, .keys = { KEY(KEY_RO), KEY_AT(2, KEY_OW | KEY_UPDATE) } },
     { .name = "MANY", .arity = -2, .kind = KEYED, .keys = { KEYS(KEY_RM, -1, 1) } },
+    { .name = "REST", .arity = -2, .kind = KEYED, .keys = { KEY(KEY_RW), KEYS_FROM(2, KEY_RO, -1, 1) } },
     { .name = "COUNTED", .arity = -3, .kind = KEYED, .keys = { KEYNUM_AT(1, KEY_RO) } },
     { .name = "SECOND", .arity = 3, .kind = KEYED, .find_keys = find_second },
     { .name = "EXCLUSIVE", .arity = 2, .kind = EXCLUSIVE, .keys = { KEY(KEY_RW) } },
@@ -54,6 +55,8 @@ static void keys_have_hash_shard_place_and_access(void **state) {
         { { "one", "k", "x" }, 3, { 0 }, { 0 } },
         { { "fromto", "a", "b" }, 3, { 1, 2 }, { KEY_RO, KEY_OW | KEY_UPDATE } },
         { { "many", "a", "b", "a" }, 4, { 1, 2, 3 }, { KEY_RM, KEY_RM, KEY_RM } }, /* twice is twice */
+        { { "rest", "a", "b" }, 3, { 1, 2 }, { KEY_RW, KEY_RO } },
+        { { "rest", "a" }, 2, { 1 }, { KEY_RW } }, /* a range without keys takes none from the others */
         { { "counted", "2", "a", "b", "x" }, 5, { 2, 3 }, { KEY_RO, KEY_RO } },
         { { "counted", "9", "a" }, 3, { 0 }, { 0 } },
         { { "second", "x", "k" }, 3, { 2 }, { KEY_OW } },
