@@ -209,9 +209,9 @@ void listeners_resume(void) {
     worker_post(0, l);
 }
 
-static void refuse(int fd, const char *text) {
+static void refuse_connection(int fd, const char *text) {
     COUNTER_ADD(stats_mine()->rejected, 1);
-    struct iovec v = { (char *)(uintptr_t)text, strlen(text) };
+    struct iovec v = { unconst(text), strlen(text) };
     ssize_t sent = socket_write_vectors(fd, &v, 1);
     if (sent < 0) LOG_DEBUG("A refused connection did not take its error: %s", strerror(errno));
     close(fd);
@@ -297,9 +297,9 @@ static bool accept_one(struct listener *l) {
         return errno == EINTR || errno == ECONNABORTED;
     }
     if (clients_now() >= options.maxclients)
-        refuse(fd, "-ERR max number of clients reached\r\n");
+        refuse_connection(fd, "-ERR max number of clients reached\r\n");
     else if (options.protected_mode && !options.password[0] && !l->is_unix && !is_loopback(&peer))
-        refuse(fd, protected_text);
+        refuse_connection(fd, protected_text);
     else
         hand_out(fd, l->is_unix);
     return true;

@@ -5,6 +5,7 @@
  *
  * A word with its NUL is never longer than what was written for it, separator included; the last word may
  * take one byte more. So the text of all words fits in one allocation made at the start. */
+#include "trivet/base/grow.h"
 #include "trivet/base/mem.h"
 #include "trivet/resp/parser.h"
 
@@ -88,10 +89,7 @@ static bool read_word(struct option_words *w, struct slice *word) {
 }
 
 static void push_word(struct slice **argv, size_t *argc, size_t *room, struct slice word) {
-    if (*argc == *room) {
-        *room = *room ? *room * 2 : 16;
-        *argv = mem_realloc(*argv, *room * sizeof **argv);
-    }
+    GROW(*argv, *argc, room, 16);
     (*argv)[(*argc)++] = word;
 }
 

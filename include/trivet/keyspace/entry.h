@@ -64,7 +64,7 @@ static inline struct slice entry_key(const struct entry *e) {
 }
 
 static inline char *entry_value_at(const struct entry *e) {
-    return (char *)(uintptr_t)(entry_key_at(e) + entry_key_len(e));
+    return unconst(entry_key_at(e) + entry_key_len(e));
 }
 
 static inline int64_t entry_expiry_ms(const struct entry *e) {

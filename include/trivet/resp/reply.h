@@ -10,6 +10,7 @@
 #define TRIVET_RESP_REPLY_H
 
 #include "trivet/base/blob.h"
+#include "trivet/base/chain.h"
 #include "trivet/base/compiler.h"
 #include "trivet/base/slice.h"
 #include <stdint.h>
@@ -21,18 +22,18 @@
 struct chunk; /* src/resp/chunk.h */
 
 struct reply {
-    struct chunk *head, *tail;
-    size_t sent;       /* bytes of head already sent */
-    size_t bytes;      /* bytes waiting in all chunks */
-    size_t memory;     /* bytes the chain holds, shared blobs counted whole */
-    size_t shared;     /* of them in shared blobs */
-    size_t memory_max; /* 0, or it takes no more once `memory` is above: see reply_set_max */
-    uint64_t total;    /* bytes ever queued; the dispatcher sees a reply's size by the difference */
-    uint32_t chunks;   /* length of the chain */
-    uint8_t protocol;  /* 2 or 3 */
-    bool muted;        /* CLIENT REPLY OFF or SKIP, or full: all writes are dropped */
-    bool full;         /* it went past memory_max: its bytes are cut off somewhere, so close the connection */
-    bool failed;       /* an error was written since the flag was cleared: for statistics and EXEC */
+    struct chain chain; /* of struct chunk */
+    size_t sent;        /* bytes of the first chunk that are sent already */
+    size_t bytes;       /* bytes waiting in all chunks */
+    size_t memory;      /* bytes the chain holds, shared blobs counted whole */
+    size_t shared;      /* of them in shared blobs */
+    size_t memory_max;  /* 0, or it takes no more once `memory` is above: see reply_set_max */
+    uint64_t total;     /* bytes ever queued; the dispatcher sees a reply's size by the difference */
+    uint32_t chunks;    /* length of the chain */
+    uint8_t protocol;   /* 2 or 3 */
+    bool muted;         /* CLIENT REPLY OFF or SKIP, or full: all writes are dropped */
+    bool full;   /* it went past memory_max: its bytes are cut off somewhere, so close the connection */
+    bool failed; /* an error was written since the flag was cleared: for statistics and EXEC */
     char error_code[32];    /* first word of that error, NUL-terminated: "ERR", "WRONGTYPE" */
     struct buf *error_text; /* NULL, or the texts of errors are appended there too, muted or not; borrowed */
 };

@@ -10,6 +10,7 @@
  * On the wire a message is a head ("*3 message" or "*4 pmessage <pattern>", '>' instead of '*' in RESP3) and
  * the tail. */
 #include "trivet/engine/client/pubsub.h"
+#include "trivet/base/chain.h"
 #include "trivet/base/glob.h"
 #include "trivet/base/hashing.h"
 #include "trivet/base/lock.h"
@@ -36,7 +37,7 @@ _Static_assert(WORKERS_MAX <= 64, "a name's workers are the bits of one word");
 
 struct audience {
     struct name *name;
-    struct subscription *first;
+    struct chain subscriptions; /* newest first */
 };
 
 /* Owned by the client's worker; in the table of its client and the list of its audience. */
@@ -44,7 +45,7 @@ struct subscription {
     struct client *client;
     struct audience *audience;
     uint64_t since; /* the number of the last message it does not get */
-    struct subscription *previous, *next;
+    struct chain_link in_audience;
 };
 
 struct subscriptions {
@@ -178,7 +179,7 @@ static void release_if_none(struct client *c) {
     assert(clients > 0);
 }
 
-static void join(struct client *c, enum pubsub_kind kind, struct slice text, uint64_t hash) {
+static void join_audience(struct client *c, enum pubsub_kind kind, struct slice text, uint64_t hash) {
     struct table *audiences = &stations[c->worker].audiences[kind];
     struct subscription *s = mem_alloc(sizeof *s);
     *s = (struct subscription){ .client = c };
@@ -190,23 +191,18 @@ static void join(struct client *c, enum pubsub_kind kind, struct slice text, uin
         insert_first_time(audiences, &audience_ops, a, hash);
     }
     s->audience = a;
-    s->next = a->first;
-    if (a->first) a->first->previous = s;
-    a->first = s;
+    chain_insert_first(&a->subscriptions, &s->in_audience);
     table_insert(&c->subscriptions->of[kind], s, hash);
 }
 
-static void leave(struct subscription *s) {
+static void leave_audience(struct subscription *s) {
     struct client *c = s->client;
     struct audience *a = s->audience;
     struct name *n = a->name;
-    assert(s->previous ? s->previous->next == s : a->first == s);
     table_remove_item(&c->subscriptions->of[n->kind], s, n->hash);
-    if (s->previous) s->previous->next = s->next;
-    if (s->next) s->next->previous = s->previous;
-    if (a->first == s) a->first = s->next;
+    chain_remove(&a->subscriptions, &s->in_audience);
     mem_free(s);
-    bool gone = !a->first;
+    bool gone = chain_is_empty(&a->subscriptions);
     if (gone) {
         table_remove_item(&stations[c->worker].audiences[n->kind], a, n->hash);
         mem_free(a);
@@ -248,7 +244,7 @@ void pubsub_subscribe(struct client *c, enum pubsub_kind kind, struct slice name
     assert(kind < PUBSUB_KINDS && (c->worker == worker_self() || exclusive_is_mine()));
     struct subscriptions *s = subscriptions_of(c);
     uint64_t hash = hash_bytes(name);
-    if (!table_find(&s->of[kind], name, hash)) join(c, kind, name, hash);
+    if (!table_find(&s->of[kind], name, hash)) join_audience(c, kind, name, hash);
     confirm(c, kind, true, &name);
 }
 
@@ -257,7 +253,7 @@ void pubsub_unsubscribe(struct client *c, enum pubsub_kind kind, struct slice na
     struct subscription *s = NULL;
     if (c->subscriptions) s = table_find(&c->subscriptions->of[kind], name, hash_bytes(name));
     if (s) {
-        leave(s);
+        leave_audience(s);
         release_if_none(c);
     }
     confirm(c, kind, false, &name);
@@ -268,7 +264,7 @@ struct gathering {
     size_t count;
 };
 
-static bool gather(void *arg, void *item) {
+static bool gather_subscription(void *arg, void *item) {
     struct gathering *g = arg;
     g->at[g->count++] = item;
     return true;
@@ -279,11 +275,11 @@ static size_t leave_kind(struct client *c, enum pubsub_kind kind, bool aloud) {
     size_t count = count_of(c, kind);
     if (count == 0) return 0;
     struct gathering g = { mem_alloc(count * sizeof(struct subscription *)), 0 };
-    table_each(&c->subscriptions->of[kind], gather, &g);
+    table_each(&c->subscriptions->of[kind], gather_subscription, &g);
     for (size_t i = 0; i < g.count; i++) {
         struct name *n = name_ref(g.at[i]->audience->name);
         struct slice text = name_text(n);
-        leave(g.at[i]);
+        leave_audience(g.at[i]);
         if (aloud) confirm(c, kind, false, &text);
         name_unref(n);
     }
@@ -451,8 +447,8 @@ static void deliver_to(const struct audience *a, const struct delivery *d) {
         buf_append(&scratch, blob_slice(tail));
         tail = NULL;
     }
-    for (const struct subscription *s = a->first; s; s = s->next) {
-        if (s->next) __builtin_prefetch(s->next->client);
+    CHAIN_EACH(&a->subscriptions, struct subscription, in_audience, s) {
+        if (s_next) __builtin_prefetch(s_next->client);
         if (s->since < d->number) write_message(s->client, &scratch, tail);
     }
 }

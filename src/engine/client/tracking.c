@@ -12,6 +12,7 @@
  * changed in it is one message. Both are out before the replies of that turn leave. */
 #include "trivet/engine/client/tracking.h"
 #include "trivet/base/background.h"
+#include "trivet/base/grow.h"
 #include "trivet/base/hashing.h"
 #include "trivet/base/lock.h"
 #include "trivet/base/mem.h"
@@ -100,10 +101,7 @@ static bool readers_have(const struct readers *r, size_t place, uint64_t reader)
 static bool readers_add(struct readers *r, uint64_t reader) {
     size_t place = readers_place(r, reader);
     if (readers_have(r, place, reader)) return false;
-    if (r->count == r->room) {
-        r->room = r->room ? r->room * 2 : 1;
-        r->at = mem_realloc(r->at, r->room * sizeof *r->at);
-    }
+    GROW(r->at, r->count, &r->room, 1);
     memmove(r->at + place + 1, r->at + place, (r->count - place) * sizeof *r->at);
     r->at[place] = reader;
     r->count++;
@@ -315,10 +313,7 @@ static _Thread_local size_t gathered_count, gathered_room;
 static struct gathered *gathered_of(uint64_t serial) {
     for (size_t i = 0; i < gathered_count; i++)
         if (gathered[i].serial == serial) return &gathered[i];
-    if (gathered_count == gathered_room) {
-        gathered_room = gathered_room ? gathered_room * 2 : 4;
-        gathered = mem_realloc(gathered, gathered_room * sizeof *gathered);
-    }
+    GROW(gathered, gathered_count, &gathered_room, 4);
     struct gathered *g = &gathered[gathered_count++];
     g->serial = serial;
     table_init(&g->keys, &changed_ops);
@@ -446,8 +441,8 @@ static bool is_over_limit(void) NEEDS(table_lock) {
     return max > 0 && tracked && table_count(tracked) > (size_t)max;
 }
 
-/* Drops up to `most` keys over the limit, any ones: their readers are told that they are invalid. */
-static void trim(size_t most) {
+/* Drops up to `most` random keys over the limit and tells their readers that the keys are invalid. */
+static void trim_keys(size_t most) {
     while (most-- > 0) {
         struct tracked_key *k = NULL;
         lock_take(&table_lock);
@@ -462,7 +457,7 @@ static void trim(size_t most) {
     }
 }
 
-void tracking_trim(void) { trim(TRIM_PER_CALL); }
+void tracking_trim(void) { trim_keys(TRIM_PER_CALL); }
 
 static void remember_key(const struct keyref *ref, uint64_t reader) {
     struct slice key = ref->key;
@@ -482,7 +477,7 @@ static void remember_key(const struct keyref *ref, uint64_t reader) {
     items += readers_add(&k->readers, reader);
     bool over = is_over_limit();
     lock_drop(&table_lock);
-    if (UNLIKELY(over)) trim(2);
+    if (UNLIKELY(over)) trim_keys(2);
 }
 
 void tracking_remember(struct call *call) {
@@ -629,7 +624,7 @@ void tracking_stop(struct client *c) {
     struct table *old = last ? forget_keys() : NULL;
     lock_drop(&table_lock);
     discard(old);
-    for (size_t i = 0; i < t->prefix_count; i++) mem_free((char *)(uintptr_t)t->prefixes[i].ptr);
+    for (size_t i = 0; i < t->prefix_count; i++) mem_free(unconst(t->prefixes[i].ptr));
     mem_free(t->prefixes);
     mem_free(t);
     c->tracking = NULL;

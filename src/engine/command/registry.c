@@ -2,6 +2,7 @@
  * into a table; subcommands hang on their container's copy. */
 #include "trivet/engine/command/registry.h"
 #include "trivet/base/buf.h"
+#include "trivet/base/grow.h"
 #include "trivet/base/hashing.h"
 #include "trivet/base/mem.h"
 #include "trivet/engine/command/call.h"
@@ -87,10 +88,7 @@ static void complete(struct command *c, const struct command *row, const char *g
     c->simple_key = simple_key_of(c);
     c->names_keys = c->kind != LOCAL && (c->keys[0].begin != BEGIN_NONE || c->find_keys);
     c->id = id_count;
-    if (id_count == id_room) {
-        id_room = id_room ? id_room * 2 : 256;
-        by_id = mem_realloc(by_id, id_room * sizeof *by_id);
-    }
+    GROW(by_id, id_count, &id_room, 256);
     by_id[id_count++] = c;
 }
 
@@ -116,10 +114,7 @@ static void add(const char *group, const struct command *row) {
     if (c->subcommands) add_children(c, group);
     struct slice key = command_key(c);
     table_insert(&by_name, c, hash_bytes(key));
-    if (command_count == command_room) {
-        command_room = command_room ? command_room * 2 : 256;
-        in_order = mem_realloc(in_order, command_room * sizeof *in_order);
-    }
+    GROW(in_order, command_count, &command_room, 256);
     in_order[command_count++] = c;
 }
 
@@ -180,9 +175,9 @@ size_t registry_remove(const void *owner) {
 /* ---- the end ---- */
 
 static void release_one(struct command *c) {
-    for (uint32_t i = 0; i < c->child_count; i++) mem_free((char *)(uintptr_t)c->children[i].full_name);
+    for (uint32_t i = 0; i < c->child_count; i++) mem_free(unconst(c->children[i].full_name));
     mem_free(c->children);
-    mem_free((char *)(uintptr_t)c->full_name);
+    mem_free(unconst(c->full_name));
     mem_free(c);
 }
 

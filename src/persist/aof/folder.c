@@ -9,6 +9,7 @@
  * Source of the format: Valkey's public description of multi-part AOF. */
 #include "aof_private.h"
 #include "trivet/base/clock.h"
+#include "trivet/base/grow.h"
 #include "trivet/base/lock.h"
 #include "trivet/base/mem.h"
 #include "trivet/base/number.h"
@@ -32,7 +33,7 @@ static struct lock settings_lock = LOCK_INIT(LOCK_RANK_LEAF);
 static void replace_text(const char **text, const char *with) {
     if (*text && strcmp(*text, with) == 0) return;
     char *copy = mem_strdup(with);
-    mem_free((void *)(uintptr_t)*text);
+    mem_free(unconst(*text));
     *text = copy;
 }
 
@@ -54,7 +55,7 @@ void aof_configure(const struct aof_settings *settings) {
 
 /* ---- paths ---- */
 
-static const char *join(struct buf *out, const char *b, const char *c) {
+static const char *join_path(struct buf *out, const char *b, const char *c) {
     buf_clear(out);
     lock_take(&settings_lock);
     buf_printf(out, c ? "%s/%s/%s" : "%s/%s", aof_settings.dir, b, c);
@@ -63,12 +64,12 @@ static const char *join(struct buf *out, const char *b, const char *c) {
 }
 
 const char *aof_path_in_folder(struct buf *out, const char *name) {
-    return join(out, aof_settings.dirname, name);
+    return join_path(out, aof_settings.dirname, name);
 }
 
-const char *aof_path_of_folder(struct buf *out) { return join(out, aof_settings.dirname, NULL); }
+const char *aof_path_of_folder(struct buf *out) { return join_path(out, aof_settings.dirname, NULL); }
 
-const char *aof_path_of_old_file(struct buf *out) { return join(out, aof_settings.filename, NULL); }
+const char *aof_path_of_old_file(struct buf *out) { return join_path(out, aof_settings.filename, NULL); }
 
 static const char *path_of_manifest(struct buf *out, const char *prefix) {
     struct buf name = { 0 };
@@ -125,10 +126,7 @@ void aof_manifest_release(struct aof_manifest *m) {
 }
 
 void aof_manifest_add(struct aof_manifest *m, struct slice name, uint64_t seq, enum aof_file_type type) {
-    if (m->count == m->room) {
-        m->room = m->room ? m->room * 2 : 4;
-        m->files = mem_realloc(m->files, m->room * sizeof *m->files);
-    }
+    GROW(m->files, m->count, &m->room, 4);
     m->files[m->count++] = (struct aof_file){ .name = slice_to_cstr(name), .seq = seq, .type = type };
 }
 
@@ -256,7 +254,7 @@ static const char *add_line(struct aof_manifest *m, struct slice text) {
     return wrong;
 }
 
-static bool broken(struct aof_manifest *m, struct buf *error, size_t line, const char *why) {
+static bool broken_manifest(struct aof_manifest *m, struct buf *error, size_t line, const char *why) {
     aof_manifest_release(m);
     buf_printf(error, "Invalid AOF manifest file format: line %zu of the manifest: %s", line, why);
     return false;
@@ -279,14 +277,14 @@ bool aof_manifest_parse(struct slice text, struct aof_manifest *m, struct buf *e
     while (at < end) {
         number++;
         const char *stop = memchr(at, '\n', (size_t)(end - at));
-        if (!stop) return broken(m, error, number, "the line does not end");
+        if (!stop) return broken_manifest(m, error, number, "the line does not end");
         struct slice line = slice_between(at, stop);
         at = stop + 1;
         if (slice_starts_with(line, LIT("#"))) continue;
         const char *wrong = line.len == 0 ? "an empty line" : add_line(m, line);
-        if (wrong) return broken(m, error, number, wrong);
+        if (wrong) return broken_manifest(m, error, number, wrong);
     }
-    if (m->count == 0) return broken(m, error, number, "Found an empty AOF manifest");
+    if (m->count == 0) return broken_manifest(m, error, number, "Found an empty AOF manifest");
     base_first(m);
     return true;
 }

@@ -66,7 +66,7 @@ static void drop_behind(struct rdb_reader *r) {
     r->dropped = (const unsigned char *)last;
 }
 
-static bool broken(struct rdb_reader *r, const char *doing, const char *what) {
+static bool broken_file(struct rdb_reader *r, const char *doing, const char *what) {
     rdb_error_set(&r->error, rdb_reader_offset(r), doing, "%s", what);
     return false;
 }
@@ -78,7 +78,7 @@ static bool widen(struct rdb_reader *r) {
     size_t more = held > WINDOW ? held : WINDOW;
     if (more > left) more = left;
     if (!ask_for(s->in.end, s->in.end + more))
-        return broken(r, "read-file", "the system cannot read the file here");
+        return broken_file(r, "read-file", "the system cannot read the file here");
     s->in.end += more;
     if (r->is_mapped) drop_behind(r);
     return true;
@@ -142,7 +142,7 @@ struct rdb_reader *rdb_reader_open(const char *path, struct rdb_rules rules, str
 
 void rdb_reader_close(struct rdb_reader *r) {
     if (!r) return;
-    if (r->is_mapped) munmap((void *)(uintptr_t)r->begin, rdb_reader_size(r));
+    if (r->is_mapped) munmap(unconst(r->begin), rdb_reader_size(r));
     buf_release(&r->name);
     buf_release(&r->value);
     rdb_error_release(&r->error);
@@ -180,7 +180,7 @@ static enum look read_header(struct rdb_reader *r) {
     struct slice head;
     if (!rdb_scan_bytes(&r->scan, RDB_HEADER_BYTES)) {
         if (!r->scan.bad) return LOOK_AGAIN;
-        broken(r, "start", "Unexpected EOF reading RDB file");
+        broken_file(r, "start", "Unexpected EOF reading RDB file");
         return LOOK_BROKEN;
     }
     head = slice_make(r->scan.in.at - RDB_HEADER_BYTES, RDB_HEADER_BYTES);
@@ -188,7 +188,7 @@ static enum look read_header(struct rdb_reader *r) {
     size_t magic = r->is_valkey ? RDB_MAGIC_VALKEY.len : RDB_MAGIC_REDIS.len;
     if ((!r->is_valkey && !slice_starts_with(head, RDB_MAGIC_REDIS)) ||
         !read_version(r, slice_make(head.ptr + magic, head.len - magic))) {
-        broken(r, "start", "Wrong signature trying to load DB from file");
+        broken_file(r, "start", "Wrong signature trying to load DB from file");
         return LOOK_BROKEN;
     }
     if (!version_is_known(r)) {
@@ -412,7 +412,7 @@ static bool read_opcode(struct rdb_reader *r, unsigned opcode, struct rdb_item *
         return take_text(s, &r->value, &item->value);
     case RDB_OP_FUNCTION_PRE_GA:
         *doing = "read-functions";
-        broken(r, *doing, "Pre-release function format not supported");
+        broken_file(r, *doing, "Pre-release function format not supported");
         s->bad = true;
         return false;
     case RDB_OP_MODULE_AUX:

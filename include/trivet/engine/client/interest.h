@@ -5,18 +5,16 @@
  */
 #ifndef TRIVET_ENGINE_CLIENT_INTEREST_H
 #define TRIVET_ENGINE_CLIENT_INTEREST_H
+#include "trivet/base/chain.h"
 
 #include "trivet/base/slice.h"
 #include "trivet/keyspace/shard.h"
 
-struct watcher;      /* transaction.c */
-struct waiting_link; /* blocking_keys.c */
-
-/* One key of one database. It goes when both lists are empty (interest_drop). */
+/* One key of one database. Freed when both lists are empty (interest_drop). */
 struct interest {
-    struct watcher *watchers;
-    struct waiting_link *first_waiting, *last_waiting; /* in order of arrival */
-    uint32_t absence_waiters; /* those of them that must hear when the key goes (XREADGROUP) */
+    struct chain watchers;    /* of struct watcher (transaction.c) */
+    struct chain waiting;     /* of struct waiting_link (blocking_keys.c), in order of arrival */
+    uint32_t absence_waiters; /* the waiting ones that must be told when the key is deleted (XREADGROUP) */
     uint64_t hash;            /* of id */
     uint32_t shard;
     uint32_t id_len;
