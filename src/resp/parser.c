@@ -72,13 +72,13 @@ size_t args_text_bytes(const struct args *a) {
     return sum;
 }
 
-static enum parse broken(struct args *a, const char *why) {
+static enum parse broken_request(struct args *a, const char *why) {
     a->error = why;
     return PARSE_BROKEN;
 }
 
 static enum parse broken_line_end(struct args *a) {
-    return broken(a, "Protocol error: invalid CRLF in request");
+    return broken_request(a, "Protocol error: invalid CRLF in request");
 }
 
 static inline bool is_line_end(const char *at) { return at[0] == '\r' && at[1] == '\n'; }
@@ -123,7 +123,7 @@ static enum parse find_line(struct args *a, struct slice bytes, char end, const 
     size_t reach = left <= PARSE_LINE_MAX ? left : PARSE_LINE_MAX + 1;
     const char *found = memchr(start + a->scanned, end, reach - a->scanned);
     size_t length = found ? (size_t)(found - start) : reach;
-    if (length > PARSE_LINE_MAX) return broken(a, too_big);
+    if (length > PARSE_LINE_MAX) return broken_request(a, too_big);
     a->scanned = length;
     if (!found) return PARSE_MORE;
     *line = slice_make(start, length);
@@ -153,7 +153,7 @@ static inline size_t short_length_line(const char *line, size_t left, char mark,
 
 static enum parse broken_mark(struct args *a, char mark, char got) {
     snprintf(a->error_text, sizeof a->error_text, "Protocol error: expected '%c', got '%c'", mark, got);
-    return broken(a, a->error_text);
+    return broken_request(a, a->error_text);
 }
 
 /* Any length line. READY: *text is what follows the mark, perhaps no number, and the line is used. The byte
@@ -191,12 +191,12 @@ static enum parse read_count(struct args *a, struct slice bytes, const struct pa
         struct slice text;
         enum parse found = length_line(a, bytes, '*', "Protocol error: too big mbulk count string", &text);
         if (found != PARSE_READY) return found;
-        if (!int64_parse(text, &count)) return broken(a, "Protocol error: invalid multibulk length");
+        if (!int64_parse(text, &count)) return broken_request(a, "Protocol error: invalid multibulk length");
     }
     if (UNLIKELY(count > limits->args_max)) {
         bool early = unauthenticated(limits) && count <= INT32_MAX;
-        return broken(a, early ? "Protocol error: unauthenticated multibulk length"
-                               : "Protocol error: invalid multibulk length");
+        return broken_request(a, early ? "Protocol error: unauthenticated multibulk length"
+                                       : "Protocol error: invalid multibulk length");
     }
     if (UNLIKELY(!ends_well(a, bytes))) return broken_line_end(a);
     a->args_left = count > 0 ? count : 0;
@@ -208,10 +208,11 @@ static enum parse read_bulk_length(struct args *a, struct slice bytes, const str
     enum parse found = length_line(a, bytes, '$', "Protocol error: too big bulk count string", &text);
     if (found != PARSE_READY) return found;
     int64_t length;
-    if (!int64_parse(text, &length) || length < 0) return broken(a, "Protocol error: invalid bulk length");
+    if (!int64_parse(text, &length) || length < 0)
+        return broken_request(a, "Protocol error: invalid bulk length");
     if ((uint64_t)length > limits->bulk_max)
-        return broken(a, unauthenticated(limits) ? "Protocol error: unauthenticated bulk length"
-                                                 : "Protocol error: invalid bulk length");
+        return broken_request(a, unauthenticated(limits) ? "Protocol error: unauthenticated bulk length"
+                                                         : "Protocol error: invalid bulk length");
     if (!ends_well(a, bytes)) return broken_line_end(a);
     a->bulk_length = length;
     return PARSE_READY;
@@ -336,7 +337,7 @@ static enum parse split_quoted(struct args *a, struct slice line) {
     struct slice *argv;
     size_t argc;
     if (!split_line(line, &argv, &argc, &a->inline_text))
-        return broken(a, "Protocol error: unbalanced quotes in request");
+        return broken_request(a, "Protocol error: unbalanced quotes in request");
     mem_free(a->argv);
     a->argv = argv;
     a->argc = a->room = argc;

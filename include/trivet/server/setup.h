@@ -39,10 +39,10 @@ NORETURN void crash_by_assertion(const char *expression, const char *file, unsig
 
 /* ---- the process (process.c) ---- */
 
-/* Keeps what process_restart needs, before anything changes the arguments or the working directory. */
-void process_remember(int argc, char **argv);
-/* Begins this program anew in the place of this process. Returns only if that fails; the reason was logged.
+/* Keeps what process_restart needs. Call it before anything changes the arguments or the working directory.
  */
+void process_remember(int argc, char **argv);
+/* Restarts this program in the place of this process. Returns only if that fails; the reason was logged. */
 void process_restart(int64_t delay_ms);
 
 /* Forks to the background; the parent exits. False with errno. */

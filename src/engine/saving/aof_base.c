@@ -85,7 +85,7 @@ static void prepare(void *arg) {
     buf_release(&why);
 }
 
-static bool begin(struct save_job *job, struct buf *why) {
+static bool begin_base(struct save_job *job, struct buf *why) {
     (void)job;
     (void)why;
     base.is_alone = !journal_on;
@@ -99,7 +99,7 @@ static bool begin_now(struct save_job *job, struct buf *why) {
     return write_base(job, why);
 }
 
-static void ended(struct save_job *job, enum snapshot_end how) {
+static void base_ended(struct save_job *job, enum snapshot_end how) {
     (void)job;
     if (how == SNAPSHOT_SAVED) LOG_NOTICE("Background AOF rewrite finished successfully");
 }
@@ -108,8 +108,8 @@ const struct job_kind job_aof_base = {
     .name = "Background AOF rewrite",
     .failure = "Background AOF rewrite terminated with error",
     .status = &saving_status.rewrite,
-    .begin = begin,
-    .ended = ended,
+    .begin = begin_base,
+    .ended = base_ended,
 };
 
 bool aof_base_begin_now(struct buf *why) { return save_job_begin_with(&job_aof_base, begin_now, why); }

@@ -169,13 +169,13 @@ static void snapshot_has_ended(struct save_job *job, enum snapshot_end how, stru
 }
 
 /* On the snapshot's thread. */
-static void ended(void *arg, enum snapshot_end how, struct slice why) {
+static void snapshot_ended(void *arg, enum snapshot_end how, struct slice why) {
     (void)arg;
     save_job_tell(snapshot_has_ended, how, why);
 }
 
 bool save_job_write(struct save_job *job, struct buf *why) {
-    job->plan.ended = ended;
+    job->plan.ended = snapshot_ended;
     job->changes = (uint64_t)COUNTER_SUM(dirty);
     if (!snapshot_begin(&job->plan, why)) return false;
     job->is_writing = true;

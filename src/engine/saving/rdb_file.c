@@ -71,7 +71,7 @@ static void release_target(void) {
 
 /* ---- BGSAVE ---- */
 
-static bool begin(struct save_job *job, struct buf *why) {
+static bool begin_file(struct save_job *job, struct buf *why) {
     target.temporary = temporary_path("");
     target.path = path_of(options.dbfilename);
     target.superseded = false;
@@ -86,7 +86,7 @@ static bool begin(struct save_job *job, struct buf *why) {
     return false;
 }
 
-static void ended(struct save_job *job, enum snapshot_end how) {
+static void file_ended(struct save_job *job, enum snapshot_end how) {
     release_target();
     if (how != SNAPSHOT_SAVED) return;
     saving_status.last_save_s = clock_wall_ms() / 1000;
@@ -97,8 +97,8 @@ const struct job_kind job_rdb_file = {
     .name = "Background saving",
     .failure = "Background saving error",
     .status = &saving_status.snapshot,
-    .begin = begin,
-    .ended = ended,
+    .begin = begin_file,
+    .ended = file_ended,
 };
 
 void rdb_file_supersede(void) {

@@ -35,6 +35,12 @@ size_t options_row_index(const struct option *o);
 /* The row of exactly this name in any case: perhaps an alias. NULL if there is none. */
 const struct option *options_row_named(struct slice name);
 
+/* Says why a value is refused. Always false, for `return`. */
+static inline bool option_refuse(struct buf *why, const char *text) {
+    buf_append(why, slice_of(text));
+    return false;
+}
+
 /* Stores a value, its words already split. Changes nothing and says why on false. Applies nothing. */
 MUST_CHECK bool option_store(const struct option *o, const struct slice *argv, size_t argc, struct buf *why);
 /* The same for a value in one piece; a MULTI_ARG row splits it at spaces. */

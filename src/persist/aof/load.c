@@ -82,7 +82,7 @@ static void refuse_damage(const struct part *part, const struct aof_read *read) 
                         "be cut off here");
 }
 
-static void refuse(const struct part *part, const struct aof_read *read, enum aof_read_end end) {
+static void refuse_file(const struct part *part, const struct aof_read *read, enum aof_read_end end) {
     struct slice reason = buf_slice(&read->reason);
     switch (end) {
     case AOF_READ_WHOLE: return;
@@ -120,7 +120,7 @@ static bool load_part(struct loading *l, const struct part *part) {
     if (bad_tail && part->is_last && may_cut(&read, end))
         loaded = cut(part, &read, end);
     else if (!loaded)
-        refuse(part, &read, end);
+        refuse_file(part, &read, end);
     if (loaded && read.errors > 0)
         LOG_WARNING("AOF file %s: loaded, but %llu of its %llu commands failed", part->name, LLU(read.errors),
                     LLU(read.commands));

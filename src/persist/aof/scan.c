@@ -58,8 +58,8 @@ static enum aof_read_end failed(struct aof_scan *s) {
 
 static bool has_suspect(const struct aof_scan *s) { return s->has_sums && s->suspect_at != AOF_NOWHERE; }
 
-/* All before `good` may run and be kept, unless a suspect record lies in it. */
-static enum aof_read_end bad(struct aof_scan *s, uint64_t good, uint64_t offset) {
+/* All before `good` may run and be kept, unless there is a suspect record in it. */
+static enum aof_read_end stop_at_damage(struct aof_scan *s, uint64_t good, uint64_t offset) {
     if (!has_suspect(s)) s->clear_end = good;
     s->out->offset = offset;
     return AOF_READ_BAD;
@@ -75,7 +75,7 @@ static uint64_t good_before(const struct aof_scan *s, uint64_t offset) {
 
 static enum aof_read_end swallowed(struct aof_scan *s) {
     buf_append(&s->out->reason, LIT("the command here has a wrong length: a checksum note lies in it"));
-    return bad(s, s->clear_end, s->suspect_at);
+    return stop_at_damage(s, s->clear_end, s->suspect_at);
 }
 
 static enum aof_read_end whole(struct aof_scan *s) {
@@ -91,7 +91,7 @@ static enum aof_read_end torn(struct aof_scan *s) {
     if (aof_notes_follow(s->window.fd, record, s->out->size)) {
         buf_append(&s->out->reason, LIT("the command here has a wrong length: it would reach beyond the end "
                                         "of the file, but checksum notes follow it"));
-        return bad(s, s->clear_end, record);
+        return stop_at_damage(s, s->clear_end, record);
     }
     s->clear_end = s->out->offset = s->whole_end;
     s->out->in_transaction = s->inside;
@@ -124,7 +124,7 @@ static enum aof_read_end damaged(struct aof_scan *s) {
     }
     if (has_suspect(s)) return swallowed(s);
     buf_append(&s->out->reason, slice_of(s->record.why));
-    return bad(s, good_before(s, aof_window_offset(&s->window)), where);
+    return stop_at_damage(s, good_before(s, aof_window_offset(&s->window)), where);
 }
 
 /* ---- records ---- */
@@ -169,7 +169,7 @@ static enum aof_read_end check_sum(struct aof_scan *s, const struct aof_note *no
                    "the checksum note here speaks of the %" PRIu64
                    " bytes before it, and no command begins where they do",
                    note->bytes);
-        return bad(s, s->clear_end, at);
+        return stop_at_damage(s, s->clear_end, at);
     }
     if (!aof_sum_of_range(&s->window, from, at, &sum)) return failed(s);
     if (sum == note->sum) return s->suspect_at < from ? swallowed(s) : AOF_READ_WHOLE;
@@ -177,7 +177,7 @@ static enum aof_read_end check_sum(struct aof_scan *s, const struct aof_note *no
                "the bytes from offset %" PRIu64 " to %" PRIu64 " have the checksum %016" PRIx64
                ", but the note behind them says %016" PRIx64,
                from, at, sum, note->sum);
-    return bad(s, good_before(s, from), from);
+    return stop_at_damage(s, good_before(s, from), from);
 }
 
 static enum aof_read_end take_sum(struct aof_scan *s, const struct aof_note *note) {
