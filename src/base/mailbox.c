@@ -37,7 +37,7 @@ static bool push_letter(struct mailbox *box, struct letter *letter) {
     do letter->next = newest;
     while (!atomic_compare_exchange_weak_explicit(&box->newest, &newest, letter, memory_order_release,
                                                   memory_order_relaxed));
-    /* The letter is the owner's now and may be gone already. */
+    /* The letter belongs to the owner now and may have been freed already. */
     return !newest;
 }
 

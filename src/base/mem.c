@@ -42,7 +42,7 @@ static int64_t retired;       /* in_use of threads that ended; under registry_lo
 static pthread_key_t thread_end_key;
 static pthread_once_t thread_end_once = PTHREAD_ONCE_INIT;
 
-/* Below: what becomes of the counters. Further down: the allocations themselves. */
+/* First the counters, then the allocations. */
 
 static void counter_publish(struct counter *c, int64_t in_use) {
     atomic_fetch_add_explicit(&published_total, in_use - c->published, memory_order_relaxed);

@@ -15,7 +15,7 @@ bool keyspace_open(struct keyspace_view *view, struct slice key, enum value_type
     return true;
 }
 
-/* An empty stream is a stream still: it remembers its last id. */
+/* An empty stream stays: it remembers its last id. */
 static bool is_emptied(const struct keyspace_change *change) {
     return change->type != TYPE_STREAM && value_ops[change->type]->count(change->value) == 0;
 }

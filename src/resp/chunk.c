@@ -1,9 +1,9 @@
 /* chunk.c: the chain of chunks behind a reply: adding, sending and joining.
  *
- * Each thread keeps a short list of full-sized chunks. So a connection that answers and empties its output
- * takes the same warm chunk again and again, without the allocator. Behind a chunk that cannot grow (a shared
- * blob, a header still open) comes a small one first: a thousand blobs with a few bytes between them must not
- * cost a thousand full chunks. */
+ * Each thread keeps a short list of full-sized chunks. So a connection whose output is sent each time takes
+ * the same warm chunk again and again, without the allocator. After a chunk that cannot grow (a shared blob,
+ * a header still open) comes a small one first: a thousand blobs with a few bytes between them must not cost
+ * a thousand full chunks. */
 #include "chunk.h"
 #include "trivet/base/counter.h"
 #include "trivet/base/mem.h"
@@ -14,7 +14,7 @@
 static _Thread_local struct chain spares;
 static _Thread_local unsigned spare_count;
 
-/* By worker; threads that are none share the first. */
+/* By worker; other threads share the first. */
 static struct block_counts { atomic_uint_fast64_t taken, returned; } CACHE_ALIGNED block_counts[WORKERS_MAX];
 
 static struct block_counts *counts_mine(void) {
@@ -204,7 +204,7 @@ struct reply_shape reply_shape(const struct reply *r) {
 
 /* ---- Moving ---- */
 
-/* True if `from` is one text that fits behind what `r` has: then a copy saves a chunk. */
+/* True if `from` is one text that fits into the last chunk of `r`: then a copy saves a chunk. */
 static bool worth_copying(const struct reply *r, const struct reply *from) {
     const struct chunk *last = chunk_last(r);
     return last && !cannot_grow(last) && from->chunks == 1 && !chunk_first(from)->blob &&

@@ -1,10 +1,10 @@
-/* chunk.h: the chain of chunks behind struct reply; for this room only.
+/* chunk.h: the chain of chunks inside struct reply; private to src/resp.
  *
  * Three sorts of chunk, told apart by their fields:
  *   text      owns `room` bytes of space; only the last chunk of a chain grows
  *   shared    blob is set: holds one reference to it, room == len, and no bytes of its own
  *   open      room == 0: the place of a header that reply_later_* will write; becomes text then
- * A writer asks reply_space() for room, writes forward, and says with reply_wrote() where it stopped. */
+ * A writer asks reply_space() for room, writes forward, and tells reply_wrote() where it stopped. */
 #ifndef RESP_CHUNK_H
 #define RESP_CHUNK_H
 
@@ -30,7 +30,7 @@ static inline struct chunk *chunk_next(const struct chunk *c) {
 }
 
 #define CHUNK_FULL_ROOM (REPLY_CHUNK - sizeof(struct chunk))
-#define CHUNK_SMALL_ROOM (512 - sizeof(struct chunk)) /* behind a chunk that cannot grow */
+#define CHUNK_SMALL_ROOM (512 - sizeof(struct chunk)) /* used after a chunk that cannot grow */
 #define LENGTH_LINE_MAX 24                            /* mark, 20 digits, CR LF */
 
 /* A new last chunk with room for at least `need` bytes; returns where they go. */

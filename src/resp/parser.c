@@ -3,11 +3,11 @@
  * Little is kept between two calls: the number of arguments still to come, the length of the current one if
  * its line has been read, and how much of an unfinished line has been searched. So each byte is looked at
  * once, however the command is cut. Nearly all traffic takes take_whole_arguments(), which reads arguments
- * that are complete in the buffer and have short length lines, without a call. What it does not like it
- * leaves untouched. The careful path behind it knows the rare cases and all the errors.
+ * that are complete in the buffer and have short length lines, without a call. It leaves anything else
+ * untouched for the careful path after it, which knows the rare cases and all the errors.
  *
- * CR LF must follow every length and every argument: two bytes skipped unseen would let one command run on
- * into the next. "*0" and "*-1" are commands of no arguments, as in Redis. */
+ * CR LF must follow every length and every argument: if two bytes were skipped unchecked, one command could
+ * run on into the next. "*0" and "*-1" are commands of no arguments, as in Redis. */
 #include "trivet/resp/parser.h"
 #include "trivet/base/mem.h"
 #include "trivet/base/number.h"
@@ -16,7 +16,7 @@
 #define ARGS_FIRST_ROOM 16             /* slices that argv begins with */
 #define ARGS_KEEP_ROOM 256             /* argv is kept for the next command up to this size */
 #define BIG_FIRST_ROOM (1024 * 1024ul) /* a big argument's blob grows from here as its bytes arrive */
-#define SHORT_LENGTH_DIGITS 9          /* so many digits cannot overflow 32 bits */
+#define SHORT_LENGTH_DIGITS 9          /* this many digits cannot overflow 32 bits */
 
 void args_init(struct args *a) { *a = (struct args){ .args_left = -1, .bulk_length = -1 }; }
 
@@ -83,7 +83,7 @@ static enum parse broken_line_end(struct args *a) {
 
 static inline bool is_line_end(const char *at) { return at[0] == '\r' && at[1] == '\n'; }
 
-/* Doubles argv. The announced count is a client's claim and buys no memory: only arguments that came do. */
+/* Doubles argv. The count that a client announces allocates nothing: only arguments that have arrived do. */
 static void grow_argv(struct args *a) {
     size_t room = a->room ? a->room * 2 : ARGS_FIRST_ROOM;
     a->argv = mem_realloc(a->argv, room * sizeof *a->argv);
@@ -106,7 +106,7 @@ static void push_blob(struct args *a, struct blob *owned) {
     a->blob_memory += sizeof *owned + owned->room;
 }
 
-/* The old address is only a number. */
+/* The old address is only used as a number. */
 void args_rebase(struct args *a, const char *base) {
     for (size_t i = 0; i < a->argc; i++) {
         if (a->blobs && a->blobs[i]) continue;
@@ -157,7 +157,7 @@ static enum parse broken_mark(struct args *a, char mark, char got) {
 }
 
 /* Any length line. READY: *text is what follows the mark, perhaps no number, and the line is used. The byte
- * behind its CR is looked at after the number: see ends_well. */
+ * after its CR is checked after the number: see ends_well. */
 static enum parse length_line(struct args *a, struct slice bytes, char mark, const char *too_big,
                               struct slice *text) {
     struct slice line;
@@ -220,7 +220,7 @@ static enum parse read_bulk_length(struct args *a, struct slice bytes, const str
 
 /* ---- Big arguments ---- */
 
-/* Moves what the buffer has of the current argument to a blob, where the rest will be read. */
+/* Moves the part of the current argument that is in the buffer to a blob. The rest is read there. */
 static enum parse begin_big(struct args *a, struct slice bytes) {
     size_t have = bytes.len - a->used;
     size_t whole = (size_t)a->bulk_length + 2;
@@ -266,7 +266,8 @@ void parse_big_filled(struct args *a, size_t count) {
 
 /* ---- The arguments ---- */
 
-/* The hot path: takes arguments while they are whole, short-lined and allowed, and argv has room. */
+/* The hot path: takes arguments while they are complete, have short length lines, are allowed, and fit into
+ * argv. */
 static void take_whole_arguments(struct args *a, struct slice bytes, uint64_t bulk_max) {
     const char *at = bytes.ptr + a->used;
     const char *end = bytes.ptr + bytes.len;

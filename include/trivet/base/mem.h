@@ -55,7 +55,7 @@ size_t mem_used(void);
 /* The same exactly: visits every thread's counter. */
 size_t mem_used_exact(void);
 
-/* What the allocator says of itself, all in bytes; zeros in sanitizer builds. */
+/* The allocator's own numbers, in bytes; zeros in sanitizer builds. */
 struct mem_allocator_stats {
     size_t allocated, active, resident, retained, muzzy;
 };

@@ -1,9 +1,9 @@
 /* blocking_keys.c: clients that wait for keys, and serving them. The idea is told in blocking.h.
  *
- * A struct waiting knows a copy of the command and has one link for each key; links stand in the queues of
- * the keys' interests, under those shards' locks. It belongs to its client's worker, which alone frees it,
- * after it took all links out. Whoever serves it does so under the lock of a shard in which it has a link: so
- * it cannot go meanwhile. Two keys may change at once on two workers: `state` lets one of them serve. */
+ * A struct waiting knows a copy of the command and has one link for each key. A link is in the queue of its
+ * key's interest, under that shard's lock. The struct belongs to its client's worker: only that worker frees
+ * it, after it took all links out. It is served under the lock of a shard in which it has a link, so it
+ * cannot be freed meanwhile. Two keys may change at once on two workers: `state` lets one of them serve. */
 #include "trivet/base/clock.h"
 #include "trivet/base/grow.h"
 #include "trivet/base/hashing.h"

@@ -59,7 +59,7 @@ static void leave_roster(struct client *c) {
     if (chain_is_empty(&r->clients)) table_release(&r->by_id, NULL);
 }
 
-/* What a client takes part in, beyond its own conversation. */
+/* The marks of a client that is tied to keys, channels or other clients. */
 #define TAKES_PART                                                                                    \
     (CLIENT_IN_MULTI | CLIENT_MULTI_BROKEN | CLIENT_MONITORING | CLIENT_SUBSCRIBED | CLIENT_BLOCKED | \
      CLIENT_POSTPONED | CLIENT_TRACKING)

@@ -7,7 +7,7 @@
 #include "trivet/engine/turn/locks.h"
 #include "trivet/engine/turn/workers.h"
 
-/* In microseconds: a pause that is counted in whole milliseconds would end up to one of them early. */
+/* In microseconds: in whole milliseconds, a pause could end up to one millisecond early. */
 static enum pause_mode mode = PAUSE_OFF;
 static int64_t paused_until_us;
 

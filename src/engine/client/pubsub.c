@@ -21,11 +21,11 @@
 #include <stdio.h>
 
 #define BIG_MESSAGE 4096 /* from here on the tail is built before the lock is taken */
-#define JOINED_TAIL 1024 /* up to here head and tail are joined once, for one copy a client */
+#define JOINED_TAIL 1024 /* up to this size head and tail are joined once, so each client costs one copy */
 #define NAMES_INSIDE 16
 
 struct name {
-    atomic_uint references; /* one of the registry, one of each delivery that carries it */
+    atomic_uint references; /* one held by the registry, one by each delivery with this name */
     uint32_t len;
     enum pubsub_kind kind;
     uint64_t hash;
@@ -95,7 +95,7 @@ static void insert_first_time(struct table *t, const struct table_ops *ops, void
     table_insert(t, item, hash);
 }
 
-/* A table that nothing was ever put into has no ops yet. */
+/* A table has no ops before its first item. */
 static void *find_in(const struct table *t, struct slice key, uint64_t hash) {
     return table_count(t) > 0 ? table_find(t, key, hash) : NULL;
 }
@@ -124,7 +124,7 @@ static void note_name_count(enum pubsub_kind kind) {
     atomic_store_explicit(&name_counts[kind], table_count(&registry[kind]), memory_order_release);
 }
 
-/* Counts a new subscriber of that worker in. It gets the messages after number *since. */
+/* Adds a subscriber of that worker. It gets the messages after number *since. */
 static struct name *name_join(enum pubsub_kind kind, struct slice text, uint64_t hash, int worker,
                               uint64_t *since) {
     lock_take(&registry_lock);
@@ -219,7 +219,7 @@ struct pubsub_counts pubsub_counts(const struct client *c) {
                                    count_of(c, PUBSUB_SHARD) };
 }
 
-/* Confirmations are pushes, which CLIENT REPLY OFF lets through. */
+/* Confirmations are pushes: CLIENT REPLY OFF does not suppress them. */
 static void confirm(struct client *c, enum pubsub_kind kind, bool joined, const struct slice *name) {
     static const char *const words[PUBSUB_KINDS][2] = {
         [PUBSUB_CHANNEL] = { "unsubscribe", "subscribe" },
@@ -340,7 +340,7 @@ static void matches_add(struct matches *m, struct name *n) {
     m->workers |= n->workers;
 }
 
-/* To clients of this protocol no pattern matches the empty channel, not even "*"; only the empty one does. */
+/* As in Redis and Valkey, only the empty pattern matches the empty channel; not even "*" does. */
 static bool match_pattern(void *arg, void *item) {
     struct matches *m = arg;
     const struct name *pattern = item;
@@ -401,7 +401,7 @@ size_t pubsub_publish(enum pubsub_kind kind, struct slice channel, struct slice 
         if (enqueue(worker, &m, tail)) to_call |= (uint64_t)1 << worker;
     }
     lock_drop(&registry_lock);
-    /* The order is settled; waking the workers, a system call, need not be under the lock. */
+    /* The order is fixed now. Waking a worker is a system call, so do it without the lock. */
     for (; to_call; to_call &= to_call - 1)
         worker_post(__builtin_ctzll(to_call), &stations[__builtin_ctzll(to_call)].call);
     blob_unref(tail);
@@ -453,7 +453,7 @@ static void deliver_to(const struct audience *a, const struct delivery *d) {
     }
 }
 
-/* Delivers what waited at the moment of the call. */
+/* Delivers what waits at the time of the call. */
 static void deliver_waiting(struct station *st, bool from_letter) {
     lock_take(&registry_lock);
     struct delivery *d = st->first;

@@ -1,5 +1,5 @@
 /* registry.c: the commands by name. Rows are copied, completed (full name, id, derived categories) and put
- * into a table; subcommands hang on their container's copy. */
+ * into a table; a container's copy holds its subcommands. */
 #include "trivet/engine/command/registry.h"
 #include "trivet/base/buf.h"
 #include "trivet/base/grow.h"
@@ -52,7 +52,7 @@ static char *full_name_of(const char *parent, const char *name) {
     return text;
 }
 
-/* What follows from the flags, as ACL's categories are defined. */
+/* The ACL categories that follow from the flags. */
 static uint32_t derived_categories(const struct command *c) {
     uint32_t out = c->categories;
     if (c->flags & WRITES) out |= CAT_WRITE;
@@ -63,8 +63,8 @@ static uint32_t derived_categories(const struct command *c) {
     return out | (c->flags & FAST ? CAT_FAST : CAT_SLOW);
 }
 
-/* The position of the only key, for the dispatcher's short way; 0 if there is more to it. Where flags vary,
- * find_keys tells no more than these: the place is the spec's. */
+/* The position of the only key, for the dispatcher's short way; 0 if the keys are not that simple. Where
+ * flags vary, find_keys finds only the flags: the position is the spec's. */
 static uint32_t simple_key_of(const struct command *c) {
     const struct key_spec *k = &c->keys[0];
     bool one =
@@ -132,7 +132,7 @@ static void answer_gone(struct call *c) {
     reply_error_printf(c->out, "ERR unknown command '%s'", c->command->full_name);
 }
 
-/* Nothing of its owner is left in it but the name, which is the registry's copy. */
+/* Of its owner's data it keeps only the name, which is the registry's copy. */
 static void make_empty(struct command *c) {
     *c = (struct command){ .name = c->full_name,
                            .run = answer_gone,

@@ -17,8 +17,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Of BGSAVE: paths as they were when it began. A newer file must not be replaced by an older snapshot that
- * ends later. */
+/* Of BGSAVE: paths as they were when it began. A snapshot that began before a newer file was written must not
+ * replace that file when it ends later. */
 static struct {
     struct lock lock;
     char *temporary, *path;
@@ -160,8 +160,8 @@ static pid_t owner_of(const char *name) {
     return end > 0 && name[end] == '\0' && pid > 0 ? pid : 0;
 }
 
-/* Snapshots that were not finished when their process was killed: nobody else would remove them. Those of
- * processes that run are theirs: servers may share a folder. */
+/* Removes unfinished snapshots of processes that were killed: nobody else would. Files of running processes
+ * stay: servers may share a folder. */
 void rdb_file_remove_leftovers(void) {
     struct buf path = { 0 };
     DIR *folder = opendir(options.dir);

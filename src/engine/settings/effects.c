@@ -1,5 +1,5 @@
-/* effects.c: what a row may refuse beyond its form, and what a change sets off. Effects inside this
- * layer and below (the log) happen here; the rest goes through options_hooks. */
+/* effects.c: what a row refuses beyond wrong syntax, and what a change causes. Effects in this layer and
+ * below (the log) happen here; all others go through options_hooks. */
 #include "rows.h"
 
 #include "trivet/base/log.h"

@@ -2,8 +2,8 @@
  *
  * All three are the same text: one directive a line, a name and its values, quoted as redis-cli does. The
  * command line is turned into such a text first. A later line wins over an earlier one, and the command line
- * over the files. Reading stops at the first wrong line; what was read until then stays set, as the server
- * does not start then. */
+ * over the files. Reading stops at the first wrong line. What was read until then stays set: the server does
+ * not start anyway. */
 #include "rows.h"
 
 #include "trivet/base/file.h"
@@ -22,14 +22,14 @@
 struct loader {
     struct buf *warnings;
     struct buf *error;
-    bool *is_named; /* by row: the directive came before */
+    bool *is_named; /* by row: the directive has occurred before */
     unsigned depth; /* of includes */
 };
 
 /* One text being read. */
 struct source {
     const char *title; /* what the error message calls it: "the configuration file" */
-    bool has_lines;    /* the command line has none that a user could count */
+    bool has_lines;    /* false for the command line, which has no line numbers */
 };
 
 static char *config_path; /* absolute; NULL: none */
@@ -90,7 +90,7 @@ static const struct {
     { "sentinel", "Sentinel mode is not built in" },
 };
 
-/* Settings that Valkey itself only accepts for the sake of old files. They are not rows. */
+/* Settings that Valkey accepts only for old config files. They are not rows. */
 static const char *const retired[] = {
     "io-threads-do-reads",
     "lua-replicate-commands",
@@ -170,7 +170,7 @@ static bool load_line(struct loader *l, struct slice line, struct buf *why) {
 
 /* ---- One text ---- */
 
-/* An error in an included file has been told already, with that file's own line. */
+/* An error in an included file was reported already, with that file's own line. */
 static void tell(struct loader *l, const struct source *s, size_t number, struct slice line,
                  struct slice why) {
     assert(why.len > 0 || l->error->len > 0); /* who refuses says why */

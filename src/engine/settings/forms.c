@@ -1,6 +1,6 @@
-/* forms.c: the settings whose text is a small language of its own: lists of addresses, save points,
- * limits by client class, event letters, percentiles. Each reads into a local first and stores only
- * when all of it is right. */
+/* forms.c: the settings with a syntax of their own: lists of addresses, save points, limits by client class,
+ * event letters, percentiles. Each reads into a local variable first and stores it only if all of it is
+ * valid. */
 #include "rows.h"
 
 #include "trivet/base/mem.h"
@@ -78,7 +78,7 @@ static const struct option_name *client_class_find(struct slice name) {
     return NULL;
 }
 
-/* Classes that are not named keep their limits. */
+/* Classes that the text does not name keep their limits. */
 static bool output_limit_set(const struct slice *argv, size_t argc, struct buf *why) {
     if (argc % 4 != 0) return option_refuse(why, "Wrong number of arguments in buffer limit configuration.");
     struct output_limit limits[CLASS_COUNT];
@@ -207,7 +207,7 @@ const struct option_special form_replicaof = { .set = replicaof_set,
 
 /* ---- dir ---- */
 
-/* The one value that is no memory of ours but a property of the process. */
+/* The one value that is not kept in memory here: it is a property of the process. */
 static bool dir_set(const struct slice *argv, size_t argc, struct buf *why) {
     assert(argc == 1);
     char *path = slice_to_cstr(argv[0]);

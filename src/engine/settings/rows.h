@@ -8,7 +8,7 @@
 /* The tables; each ends with a row without a name. */
 extern const struct option options_table_server[];  /* network, process, log, access, watching */
 extern const struct option options_table_data[];    /* memory, encodings, files, replication */
-extern const struct option options_table_ignored[]; /* kept for their users' sake */
+extern const struct option options_table_ignored[]; /* without effect here; kept and shown */
 
 /* How a row is written: { BOOL("appendonly", appendonly, "no"), .flags = ..., .apply = ... }. The union's
  * typed pointers let the compiler check that the field has the kind's type. */
@@ -67,7 +67,7 @@ struct option_words {
 struct option_words option_words_split(struct slice text);
 void option_words_release(struct option_words *w);
 
-/* Replaces an owned string; one that is the same already stays where it is. */
+/* Replaces an owned string; if the text is the same, the old pointer stays valid. */
 void text_replace(char **field, struct slice text);
 /* Appends `word` so that split_line reads it back: in double quotes if it needs them. */
 void word_append(struct buf *out, struct slice word);

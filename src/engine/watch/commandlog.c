@@ -53,7 +53,7 @@ static void add_argument(struct buf *bytes, const struct call *c, size_t index) 
     }
 }
 
-/* The arguments one behind the other, the end of each in `ends`; returns how many. */
+/* Writes the arguments one after the other, and the end of each to `ends`; returns how many. */
 static size_t gather_arguments(struct buf *bytes, const struct call *c, size_t ends[ARGUMENTS_MAX]) {
     size_t shown = c->argc <= ARGUMENTS_MAX ? c->argc : ARGUMENTS_MAX - 1;
     for (size_t i = 0; i < shown; i++) {

@@ -14,7 +14,7 @@ struct histogram {
     _Atomic(atomic_count *) group[GROUPS]; /* each STEPS counters, NULL until hit; made by its owner only */
 };
 
-/* Group 0 holds 0..127 one by one, group g > 0 what is from 128 << (g - 1) up, in steps of 1 << (g - 1). */
+/* Group 0 holds 0..127 one by one; group g > 0 begins at 128 << (g - 1) and has steps of 1 << (g - 1). */
 static void place_of(uint64_t ns, unsigned *group, unsigned *step) {
     if (ns < STEPS) {
         *group = 0;
@@ -26,7 +26,7 @@ static void place_of(uint64_t ns, unsigned *group, unsigned *step) {
     *step = (unsigned)(ns >> shift) & (STEPS - 1);
 }
 
-/* The highest value that lands in this place. */
+/* The highest value that this place counts. */
 static uint64_t place_top(unsigned group, unsigned step) {
     if (group == 0) return step;
     return ((uint64_t)(STEPS + step + 1) << (group - 1)) - 1;
@@ -81,7 +81,7 @@ static bool sum_group(const struct histogram_set *set, unsigned group, uint64_t 
     return any;
 }
 
-/* Walks the places that were hit, rising; `visit` returns false to stop. */
+/* Visits the places with values, in rising order; `visit` returns false to stop. */
 static void each_place(const struct histogram_set *set,
                        bool (*visit)(void *arg, unsigned group, unsigned step, uint64_t count), void *arg) {
     uint64_t sum[STEPS];
@@ -127,7 +127,7 @@ struct row_builder {
     uint64_t seen, reported;
 };
 
-/* Ends the row of the present limit, if it would say something new. */
+/* Ends the row of the present limit, unless its count is that of the row before. */
 static void end_row(struct row_builder *b) {
     unsigned group, step;
     place_of(UINT64_C(1024) << b->power, &group, &step);

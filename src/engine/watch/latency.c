@@ -1,7 +1,7 @@
 /* latency.c: the latency monitor: for each kind of event a ring of its last spikes, one sample a second.
  *
- * Events are few (a handful of kinds) and rare, so they stand in one small array in alphabetical order under
- * a lock. */
+ * Events are few (a handful of kinds) and rare, so one small array in alphabetical order under a lock is
+ * enough. */
 #include "trivet/engine/watch/latency.h"
 #include "trivet/base/clock.h"
 #include "trivet/base/lock.h"

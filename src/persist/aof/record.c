@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #define NOTE_MAX ((size_t)64 * 1024) /* longest annotation line */
-#define LENGTH_DIGITS_MAX 18         /* more cannot be a length, and would overflow */
+#define LENGTH_DIGITS_MAX 18         /* digits; more would overflow and cannot be a length */
 #define WINDOW_KEPT (4 * AOF_WINDOW) /* a window gives back what a big record needed beyond this */
 
 /* ---- one record ---- */
@@ -38,7 +38,7 @@ static enum aof_parse more(struct aof_record *r, size_t need) {
 
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-/* Reads "\r\n" at *at, and moves it there behind. */
+/* Reads "\r\n" at *at, and moves *at after it. */
 static enum aof_parse read_line_end(struct aof_record *r, struct slice in, size_t *at) {
     for (size_t i = 0; i < 2; i++) {
         if (*at + i >= in.len) return more(r, *at + 2);
@@ -92,7 +92,7 @@ static enum aof_parse read_note(struct aof_record *r, struct slice in) {
         r->used = (size_t)(end + 1 - in.ptr);
         return AOF_NOTE;
     }
-    /* A power cut fills with zeros, and no annotation has one. */
+    /* A power cut leaves zeros, and no annotation contains one. */
     const char *zero = memchr(in.ptr, '\0', in.len < NOTE_MAX ? in.len : NOTE_MAX);
     if (zero) return bad_record(r, (size_t)(zero - in.ptr), "an annotation has a zero byte here");
     if (in.len >= NOTE_MAX) return bad_record(r, 0, "an annotation ('#') without end begins here");
@@ -130,7 +130,7 @@ void aof_window_start(struct aof_window *w, int fd, uint64_t offset) {
     w->size = fstat(fd, &facts) == 0 ? (uint64_t)facts.st_size : UINT64_MAX;
 }
 
-/* Drops what lies before `keep`, and the memory that a big record needed. */
+/* Drops the bytes before `keep`, and the memory that a big record needed. */
 static void slide(struct aof_window *w, uint64_t keep) {
     size_t drop = keep <= w->base ? 0 : (size_t)(keep - w->base);
     if (drop > w->at) drop = w->at;
@@ -146,7 +146,7 @@ bool aof_window_fill(struct aof_window *w, size_t wanted, uint64_t keep) {
     slide(w, keep);
     size_t goal = w->at + (wanted > AOF_WINDOW ? wanted : AOF_WINDOW);
     if (goal < 2 * w->bytes.len) goal = 2 * w->bytes.len;
-    /* One byte more than there should be: reading nothing is how the end is noticed. */
+    /* One byte more than expected: only a read of 0 bytes shows the end of the file. */
     if (goal > w->size - w->base && w->size >= w->base + w->bytes.len) goal = (size_t)(w->size - w->base) + 1;
     buf_reserve(&w->bytes, goal - w->bytes.len);
     while (!w->eof && w->bytes.len < goal) {

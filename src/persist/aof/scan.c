@@ -1,10 +1,10 @@
-/* scan.c: walks through an append-only file ahead of the runner. Nothing runs before all that speaks against
- * it is known.
+/* scan.c: walks through an append-only file ahead of the runner. Nothing runs before all checks on it are
+ * done.
  *
- * A checksum note speaks of the bytes before it. So the scan goes on to the next note; then the records
- * before that note are clear. A file of Valkey or Redis has no notes: the scan goes to the end of the file
- * first, and the file is read twice. A file with notes is read a window at a time, and the second reading
- * finds it in memory. Either way a window and the biggest record are all the memory it takes.
+ * A checksum note covers the bytes before it. So the scan goes on to the next note; then the records before
+ * that note may run. A file of Valkey or Redis has no notes: the scan goes to the end of the file first, and
+ * the file is read twice. A file with notes is read a window at a time, and the second reading finds it in
+ * memory. Either way a window and the biggest record are all the memory it takes.
  *
  * Records without a note are accepted. Another server may have appended them, or a power cut may have taken
  * their note. Two rules find a record that swallowed its neighbours: a note must begin between two records
@@ -16,7 +16,7 @@
 #include <inttypes.h>
 #include <unistd.h>
 
-#define PAUSE (64 * AOF_WINDOW) /* without notes, the caller gets to report progress so often */
+#define PAUSE (64 * AOF_WINDOW) /* without notes: bytes after which the caller can report progress */
 
 void aof_scan_begin(struct aof_scan *s, int fd, uint64_t offset, struct aof_read *out) {
     aof_window_start(&s->window, fd, offset);
@@ -32,8 +32,8 @@ void aof_scan_release(struct aof_scan *s) {
 
 /* ---- boundaries ---- */
 
-/* Does the offset lie between two records or transactions behind the last note? Only the last few thousand
- * are known. */
+/* Is the offset between two records or transactions after the last note? Only the last few thousand are
+ * known. */
 static bool known_boundary(const struct aof_scan *s, uint64_t offset) {
     if (offset <= s->noted_end) return offset == s->noted_end && s->noted_end == s->clear_end;
     size_t known = s->boundary_count < AOF_BOUNDARIES ? s->boundary_count : AOF_BOUNDARIES;
@@ -42,7 +42,7 @@ static bool known_boundary(const struct aof_scan *s, uint64_t offset) {
     return false;
 }
 
-/* May a note speak of bytes that begin there? An offset too far back to be known passes: the sum decides. */
+/* May a note cover bytes that begin there? An offset too far back to be known passes: the sum decides. */
 static bool may_begin_at(const struct aof_scan *s, uint64_t offset) {
     if (offset == s->noted_end || known_boundary(s, offset)) return true;
     return offset > s->noted_end && s->boundary_count > AOF_BOUNDARIES &&
@@ -65,8 +65,8 @@ static enum aof_read_end stop_at_damage(struct aof_scan *s, uint64_t good, uint6
     return AOF_READ_BAD;
 }
 
-/* Something at `offset` is damaged. Returns up to where all is good: if a note behind the damage covers it,
- * only up to where that note's bytes begin. */
+/* Something at `offset` is damaged. Returns the end of the good bytes: if a note after the damage covers it,
+ * the place where that note's bytes begin. */
 static uint64_t good_before(const struct aof_scan *s, uint64_t offset) {
     uint64_t begin;
     if (!aof_note_covers(s->window.fd, offset, &begin)) return s->whole_end;
@@ -113,8 +113,8 @@ static bool find_zeros(const struct aof_scan *s, uint64_t *begin) {
 }
 
 /* The bytes here are no record. If only zeros follow, a power cut took what had been there: a torn tail. Else
- * it is damage, and if a note behind it covers it, all the bytes of that note are in doubt: which of their
- * records has a right length and wrong bytes, nobody knows. */
+ * it is damage. If a later note covers it, all the bytes of that note are in doubt: any of their records may
+ * have a right length and wrong bytes. */
 static enum aof_read_end damaged(struct aof_scan *s) {
     uint64_t zeros, where = aof_window_offset(&s->window) + s->record.bad;
     if (!find_zeros(s, &zeros)) return failed(s);
@@ -212,8 +212,8 @@ static enum aof_read_end need_more(struct aof_scan *s, bool *done) {
     if (w->eof && left == 0 && !s->inside) return whole(s);
     if (w->eof || (left > 0 && s->record.need > s->out->size - at)) return torn(s);
     *done = false;
-    /* Keep the bytes that the next note will cover, unless they are many: then its sum is read from the file.
-     */
+    /* Keeps the bytes that the next note will cover, unless they are many: then they are read from the file
+     * again. */
     uint64_t keep = at - s->noted_end <= AOF_WINDOW ? s->noted_end : at;
     return aof_window_fill(w, s->record.need, keep) ? AOF_READ_WHOLE : failed(s);
 }

@@ -20,7 +20,7 @@ void rdb_record_describe_key(const struct rdb_record *record, struct buf *out) {
     buf_release(&scratch);
 }
 
-/* The hint that the present policy has a use for, or a fresh start. */
+/* The access field from the record's hint, if it fits the present policy; else that of a new entry. */
 static uint32_t access_of(const struct rdb_record *record, int64_t now_ms) {
     bool frequencies = eviction_settings.policy & EVICT_LFU;
     if (frequencies && record->frequency >= 0)

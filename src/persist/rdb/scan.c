@@ -1,8 +1,8 @@
 /* scan.c: steps over values in the RDB format without decoding them.
  *
- * A value is a row of pieces, once or as often as a count before them says; only streams nest deeper. So
- * a loader can cut a file into records at the speed of jumping from length to length, and leave the decoding
- * to other threads. What lies between the lengths is not looked at here. */
+ * A value is a row of pieces, present once or repeated by a count before them; only streams nest deeper. So a
+ * loader can cut a file into records by jumping from length to length, and leave the decoding to other
+ * threads. The bytes between the lengths are not read here. */
 #include "scan.h"
 
 enum { LENGTH_32 = 0x80, LENGTH_64 = 0x81, STRING_INT8 = 0xc0, STRING_INT16, STRING_INT32, STRING_LZF };
@@ -85,7 +85,7 @@ static bool scan_pieces(struct rdb_scan *s, const uint8_t pieces[PIECES_MAX]) {
     return true;
 }
 
-/* A count that is a lie ends at the end of the bytes: every piece takes at least one. */
+/* A false count runs into the end of the bytes, because every piece takes at least one. */
 static bool scan_counted(struct rdb_scan *s, const uint8_t pieces[PIECES_MAX]) {
     uint64_t count;
     if (!rdb_scan_length(s, &count)) return false;

@@ -1,12 +1,11 @@
-/* interest.h: keys that some client wants to hear of: watched by WATCH, waited for by a blocked client.
+/* interest.h: keys that some client must be told about: watched by WATCH, or waited for by a blocked client.
  *
- * Each shard has one table of them, NULL while there is none, so a write to a shard in which nobody is
- * interested pays one test of a pointer. Thread: everything under the shard's lock, or with the gate closed.
- */
+ * Each shard has one table of them, NULL while there is none, so a write to a shard without interests costs
+ * one test of a pointer. Thread: everything under the shard's lock, or with the gate closed. */
 #ifndef TRIVET_ENGINE_CLIENT_INTEREST_H
 #define TRIVET_ENGINE_CLIENT_INTEREST_H
-#include "trivet/base/chain.h"
 
+#include "trivet/base/chain.h"
 #include "trivet/base/slice.h"
 #include "trivet/keyspace/shard.h"
 
