@@ -50,7 +50,7 @@ CFLAGS += $(WARN) -O1 -fsanitize=thread
 CPPFLAGS += -DTRIVET_SANITIZE -DTRIVET_DEBUG
 LDFLAGS += -fsanitize=thread
 else ifeq ($(VARIANT),fuzz)
-# Only for tests/fuzz. Warnings are gcc's business: clang has other ones.
+# Only for tests/fuzz. Without warnings: the other variants compile with gcc's, and clang has different ones.
 CC := clang
 CFLAGS += -w -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 CPPFLAGS += -DTRIVET_SANITIZE -DTRIVET_DEBUG
@@ -79,13 +79,13 @@ INTEGRATION_SOURCES := $(wildcard tests/commands/test_*.c tests/integration/test
 INTEGRATION_TESTS := $(INTEGRATION_SOURCES:tests/%.c=$(B)/tests/%)
 HARNESS_SOURCES := $(wildcard tests/harness/*.c)
 HARNESS_OBJECTS := $(HARNESS_SOURCES:%.c=$(B)/%.o)
-# What the tests of tests/crash share.
+# Code that the tests of tests/crash share.
 CRASH_SOURCES := $(filter-out $(INTEGRATION_SOURCES),$(wildcard tests/crash/*.c))
 DIFFERENTIAL_SOURCES := $(wildcard tests/differential/*.c)
 DIFFERENTIAL_OBJECTS := $(DIFFERENTIAL_SOURCES:%.c=$(B)/%.o)
 DIFFERENTIAL := $(B)/tests/differential/differential
 FUZZERS := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
-# Goes under a server that a test starts, and lets its disk fail.
+# Preloaded into a server that a test starts: makes its disk fail.
 SHIM := $(B)/tests/faults/disk_shim.so
 BENCHES := $(patsubst %.c,$(B)/%,$(wildcard bench/*.c))
 
@@ -94,7 +94,7 @@ all: $(SERVER) $(TOOLS) ## builds server and tools into build/<variant> (VARIANT
 
 # ---- rules ----
 
-# Names of functions for the backtrace of a crash.
+# -rdynamic: the backtrace of a crash shows names of functions.
 $(SERVER): $(MAIN) $(LIBRARY)
 	$(call say,LINK,$@)$(CC) $(LDFLAGS) -rdynamic -o $@ $^ $(LDLIBS)
 
@@ -107,7 +107,7 @@ $(LIBRARY): $(filter-out $(MAIN),$(OBJECTS))
 $(B)/%.o: %.c $(B)/flags
 	$(call say,CC,$<)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
-# Changes when the flags do, so that everything is compiled anew then, and only then.
+# Changes when the flags change, so that everything is compiled again then, and only then.
 .PHONY: always
 always:
 FLAGS := $(CC) $(CPPFLAGS) $(CFLAGS)
@@ -138,8 +138,8 @@ $(FUZZERS) $(BENCHES): $(B)/%: $(B)/%.o $(LIBRARY)
 .PRECIOUS: $(B)/%.o
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
-# Without the libraries a compiler would stop at some header; say it in words instead. (Not for `make run` and `make
-# test`: they install first and then call make anew.)
+# Without the libraries the compiler would stop at some header: name what is missing instead. (`make run` and `make
+# test` install the libraries first and then call make again.)
 ifneq ($(shell pkg-config --exists $(PKGS) 2>/dev/null && echo found),found)
 .PHONY: libraries-missing
 $(B)/flags: libraries-missing

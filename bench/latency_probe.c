@@ -2,11 +2,11 @@
  *
  * Usage: latency_probe SOCKET|PORT KEYS REQUESTS_A_SECOND SECONDS
  *
- * GET and SET in turn, of random keys "key:000000000000" ..., leave at a steady rate over sixteen connections
- * whether or not the answers to earlier ones are there. An answer's time counts from the moment its request
- * was due, so a server that stands still for a tenth of a second is late for all that was due in that time,
- * not for one request only. SIGTERM ends it sooner. Prints a line each for GET and SET: how many, and the
- * median, the 99.9th percentile and the maximum in microseconds. Not part of the tests. */
+ * Sends GET and SET in turn, of random keys "key:000000000000" ..., at a steady rate over sixteen
+ * connections, without waiting for earlier answers. The time of an answer counts from the moment its request
+ * was due. So a server that stops for a tenth of a second is late for all requests of that time, not for one
+ * only. SIGTERM ends it early. Prints a line each for GET and SET: how many, and the median, the 99.9th
+ * percentile and the maximum in microseconds. Not part of the tests. */
 #include "trivet/base/mem.h"
 #include <arpa/inet.h>
 #include <assert.h>

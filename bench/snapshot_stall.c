@@ -2,10 +2,10 @@
  *
  * Usage: snapshot_stall SOCKET [ELEMENTS]
  *
- * For each type one value of so many elements (1000000) is made in an empty server, and changed at random
- * places by one command after the other: some seconds' worth without a snapshot, then from the very moment a
- * BGSAVE begins to its end, several times. Prints the median, the 99.9th percentile and the maximum of both,
- * in microseconds, and the first command after the beginning, which is the one that has to freeze or copy.
+ * For each type it makes one value of ELEMENTS elements (1000000) in an empty server. Then it changes the
+ * value at random places with one command after the other: for some seconds without a snapshot, then from the
+ * beginning of a BGSAVE to its end, several times. Prints the median, the 99.9th percentile and the maximum
+ * of both, in microseconds, and the time of the first command after the beginning, which must freeze or copy.
  * Not part of the tests. */
 #include "trivet/base/compiler.h"
 #include <stdbool.h>

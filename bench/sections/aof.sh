@@ -1,4 +1,4 @@
-# aof.sh: what the append-only file costs: the same server with appendfsync everysec and without a file, in turns.
+# aof.sh: the cost of the append-only file: the same server with appendfsync everysec and without a file, in turns.
 
 workloads=(
     "SET, pipeline of 64|0.85|2000000|-t set -P 64"

@@ -1,4 +1,4 @@
-# load.sh: how long a server needs from its start to its first answer, with a data set to load: from an RDB file, from
+# load.sh: the time from the start of a server to its first answer, with a data set to load: from an RDB file, from
 # an append-only file of commands, and from one whose base is an RDB file. Each server loads the files that it wrote
 # itself: the same keys, a million strings and 300,000 small values of other types.
 
@@ -9,7 +9,7 @@ data() {
     many set 50000 10
 }
 
-# Starts a server; a line with the seconds until its first answer, and with those of its processor time.
+# Starts a server; prints the seconds until its first answer, and the seconds of its processor time.
 time_start() { # NAME FILE ARGS...
     local begin=$EPOCHREALTIME end
     start "$1" 0,1 1 "${@:3}"
@@ -18,7 +18,7 @@ time_start() { # NAME FILE ARGS...
         'BEGIN { printf "%.2f %.2f\n", end - begin, used / ticks }' >>"$2"
 }
 
-# As many starts as there are rounds; prints the least seconds and the least processor seconds.
+# Starts a server once in each round; prints the least seconds and the least processor seconds.
 best_start() { # NAME KEYS ARGS...
     local round there
     for ((round = 0; round < rounds; round++)); do

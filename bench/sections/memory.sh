@@ -1,5 +1,5 @@
-# memory.sh: what an element costs: used_memory after less before, by the number of elements. Each line has servers of
-# its own, so that nothing is left of the line before.
+# memory.sh: the memory of one element: the growth of used_memory divided by the number of elements. Each line starts
+# its own servers, so that nothing is left from the line before.
 
 # Name, goal, elements, and the commands that make them.
 layouts=(

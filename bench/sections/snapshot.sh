@@ -1,8 +1,8 @@
-# snapshot.sh: what clients notice of BGSAVE, and how much memory it takes while everything is written anew.
+# snapshot.sh: how BGSAVE slows clients down, and how much memory it takes while all keys are written again.
 #
-# The server may use both cores, so that what saves has one. The latency probe runs on core 1 and sends few enough
-# requests that the server is never late of itself; if it may, it takes precedence there, or what is saving
-# would delay its clock instead of the server.
+# The server may use both cores, so that the saving thread or process has one. The latency probe runs on core 1 and sends
+# so few requests that the server is never late without a snapshot. If allowed, it gets real-time priority: else the
+# saving could delay the probe's own clock instead of the server.
 
 probe_rate=10000
 idle_seconds=$((5 * seconds))

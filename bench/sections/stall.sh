@@ -1,4 +1,4 @@
-# stall.sh: what a command on one big value takes while that value is saved. Trivet alone: where a server forks, all
+# stall.sh: the time of a command on one big value while that value is saved. Trivet alone: in a server that forks, all
 # commands wait together, which the section `snapshot` shows. Sourced by bench/run.
 
 stall=$(dirname "$trivet")/bench/snapshot_stall

@@ -1,5 +1,5 @@
-# types.sh: the other data types. Values are of 32 bytes, and each round works on keys of its own, so that no round
-# finds what one before it left. "Many" are 100,000 keys: what their values have in common is that they are small.
+# types.sh: the other data types. Values have 32 bytes. Each round uses keys of its own, so that it finds nothing that
+# an earlier round left. "Many" means 100,000 keys with small values.
 
 set_size=1000000
 

@@ -21,7 +21,7 @@ static pthread_t thread;            /* for start and stop, which one thread call
 
 static _Atomic uint64_t pending, done;
 
-/* The oldest job; NULL when the thread is to end and nothing is left. */
+/* Waits for the oldest job; NULL when the thread must end and no job is left. */
 static struct job *next_job(void) {
     lock_take(&queue_lock);
     while (!oldest && running) pthread_cond_wait(&queue_filled, &queue_lock.mutex);
@@ -36,7 +36,7 @@ static void *work(void *arg) {
     struct job *job;
     while ((job = next_job()) != NULL) {
         job->run(job->arg);
-        /* Done first, so that the sum of both never misses a job. */
+        /* `done` first, so that the sum of both never misses a job. */
         atomic_fetch_add_explicit(&done, job->weight, memory_order_relaxed);
         atomic_fetch_sub_explicit(&pending, job->weight, memory_order_relaxed);
         mem_free(job);

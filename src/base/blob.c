@@ -1,9 +1,9 @@
-/* blob.c: bytes behind a counted header, in one allocation. */
+/* blob.c: a header with a reference count, and the bytes, in one allocation. */
 #include "trivet/base/blob.h"
 #include "trivet/base/compiler.h"
 #include "trivet/base/mem.h"
 
-/* The allocator's rounding is room too. */
+/* Use what the allocator rounds up to as room. */
 static size_t blob_allocation(size_t room) {
     assert(room <= SIZE_MAX / 2);
     return mem_good_size(sizeof(struct blob) + room);
@@ -25,7 +25,7 @@ struct blob *blob_of(struct slice s) {
 }
 
 struct blob *blob_ref(struct blob *b) {
-    /* Relaxed: whoever takes one already has one, so nothing needs ordering. */
+    /* Relaxed: the caller already holds a reference, so nothing needs ordering. */
     unsigned before = atomic_fetch_add_explicit(&b->references, 1, memory_order_relaxed);
     assert(before > 0 && before < UINT32_MAX);
     return b;
@@ -33,7 +33,7 @@ struct blob *blob_ref(struct blob *b) {
 
 void blob_unref(struct blob *b) {
     if (!b) return;
-    /* Releases what this holder did with the bytes to the one that frees them, who acquires it. */
+    /* Release and acquire: the thread that frees the bytes sees all that other holders did with them. */
     unsigned before = atomic_fetch_sub_explicit(&b->references, 1, memory_order_acq_rel);
     assert(before > 0);
     if (before == 1) mem_free(b);

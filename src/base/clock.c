@@ -48,7 +48,7 @@ static bool ticks_are_invariant(void) {
     return (edx >> 8) & 1;
 }
 
-/* Both clocks at one moment: of a few tries the one in which least time passed between. */
+/* Reads both clocks at one moment: takes the fastest of a few tries. */
 static struct reading read_both(void) {
     struct reading best = { 0 };
     uint64_t least = UINT64_MAX;
@@ -80,7 +80,7 @@ void clock_init(void) {
 
 int64_t clock_ticks_ns(void) {
     if (UNLIKELY(!ticks.by_ticks)) return read_clock_ns(CLOCK_MONOTONIC);
-    /* Signed: another core's counter may stand a little before the one that was calibrated. */
+    /* Signed: another core's counter may be a little behind the one that was calibrated. */
     int64_t passed = (int64_t)(__rdtsc() - ticks.first_ticks);
     return ticks.first_ns + (int64_t)(((__int128)passed * (__int128)ticks.ns_per_tick) >> 32);
 }

@@ -39,7 +39,7 @@ bool file_failed(struct buf *error, const char *what, const char *path) {
     return false;
 }
 
-/* What is closed, and removed, after a failure has nothing to say of its own. */
+/* Closes, and removes, the file after a failure. Further errors do not matter, so errno stays. */
 static void close_quietly(int fd) {
     int number = errno;
     close(fd);

@@ -29,7 +29,7 @@ static bool member_matches(struct slice p, size_t *at, unsigned char byte, bool 
     return fold(bytes[*at - 1], nocase) == byte;
 }
 
-/* *at stands behind the '['; stands behind the ']' (or at the end) after. */
+/* *at points after the '['; on return it points after the ']', or to the end. */
 static bool class_matches(struct slice p, size_t *at, unsigned char byte, bool nocase) {
     bool inverted = *at < p.len && p.ptr[*at] == '^';
     if (inverted) ++*at;
@@ -75,7 +75,7 @@ static bool match(struct slice p, struct slice text, bool nocase) {
     }
 }
 
-/* As in Redis, the empty text fits the empty pattern only: stars need something to stand for. */
+/* As in Redis, only the empty pattern matches the empty text: a star needs at least one byte there. */
 static bool match_any(struct slice pattern, struct slice text, bool nocase) {
     return text.len > 0 ? match(pattern, text, nocase) : pattern.len == 0;
 }

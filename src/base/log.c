@@ -1,8 +1,8 @@
 /* log.c: one line, one write(2).
  *
- * A line is put together on the stack, so logging needs no memory: it works when there is none left. What may
- * change at run time is atomic, or lies under a lock of the last rank, so a line may be written under any
- * other lock. A log file that cannot be opened any more must not silence the server: stderr gets the line. */
+ * A line is built on the stack, so logging works even when no memory is left. Settings that may change at run
+ * time are atomic, or guarded by a lock of the last rank, so a line may be written under any other lock. If
+ * the log file can no longer be opened, the line goes to stderr. */
 #include "trivet/base/log.h"
 #include "trivet/base/clock.h"
 #include "trivet/base/lock.h"
@@ -105,7 +105,7 @@ static const char *role_word(char letter) {
     }
 }
 
-/* What would end a quoted value or a line early. */
+/* Characters that would end a quoted value or a line early. */
 static void make_safe_for_logfmt(char *text) {
     for (; *text; text++) {
         if (*text == '"') *text = '\'';
@@ -142,7 +142,7 @@ static size_t format_line(char out[LOG_LINE_MAX], enum log_level level, char *me
     return len + tail_len;
 }
 
-/* Where even this write fails there is nobody left to tell. */
+/* If even this write fails, nothing more can be done. */
 static bool write_line(int fd, const char *line, size_t len) {
     ssize_t wrote;
     do wrote = write(fd, line, len);

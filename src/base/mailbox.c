@@ -32,20 +32,20 @@ static void wake_owner(struct mailbox *box) {
 }
 
 /* True if the box was empty. */
-static bool push(struct mailbox *box, struct letter *letter) {
+static bool push_letter(struct mailbox *box, struct letter *letter) {
     struct letter *newest = atomic_load_explicit(&box->newest, memory_order_relaxed);
     do letter->next = newest;
     while (!atomic_compare_exchange_weak_explicit(&box->newest, &newest, letter, memory_order_release,
                                                   memory_order_relaxed));
-    /* The letter is the owner's now and may be gone already. */
+    /* The letter belongs to the owner now and may have been freed already. */
     return !newest;
 }
 
 void mailbox_post(struct mailbox *box, struct letter *letter) {
-    if (push(box, letter)) wake_owner(box);
+    if (push_letter(box, letter)) wake_owner(box);
 }
 
-void mailbox_post_quietly(struct mailbox *box, struct letter *letter) { push(box, letter); }
+void mailbox_post_quietly(struct mailbox *box, struct letter *letter) { push_letter(box, letter); }
 
 static struct letter *turned_over(struct letter *newest) {
     struct letter *oldest = NULL;

@@ -6,6 +6,7 @@
  * thread's first allocation takes the slow path, which registers it. A thread that ends folds its counter
  * into `retired`. What it frees after that is folded at once. */
 #include "trivet/base/mem.h"
+#include "trivet/base/chain.h"
 #include "trivet/base/lock.h"
 #include "trivet/base/log.h"
 #include <fcntl.h>
@@ -24,24 +25,24 @@
 #endif
 
 struct counter {
-    _Atomic int64_t in_use; /* allocated minus freed by this thread; below 0 if it frees for others */
-    int64_t base;           /* in_use when last published, minus MEM_PUBLISH_STEP */
-    uint64_t span;          /* 2 * MEM_PUBLISH_STEP; 0: every change takes the slow path */
-    int64_t published;      /* this thread's part of `published_total` */
-    bool ended;             /* folded: this thread is in its last destructors */
-    struct counter *previous, *next; /* the registry, under registry_lock */
+    _Atomic int64_t in_use;        /* allocated minus freed by this thread; below 0 if it frees for others */
+    int64_t base;                  /* in_use when last published, minus MEM_PUBLISH_STEP */
+    uint64_t span;                 /* 2 * MEM_PUBLISH_STEP; 0: every change takes the slow path */
+    int64_t published;             /* this thread's part of `published_total` */
+    bool ended;                    /* folded: this thread is in its last destructors */
+    struct chain_link in_registry; /* under registry_lock */
 };
 
 static _Thread_local struct counter counter;
 
 static CACHE_ALIGNED _Atomic int64_t published_total;
 static struct lock registry_lock = LOCK_INIT(LOCK_RANK_MEMORY);
-static struct counter *registry; /* under registry_lock */
-static int64_t retired;          /* in_use of threads that ended; under registry_lock */
+static struct chain registry; /* of struct counter; under registry_lock */
+static int64_t retired;       /* in_use of threads that ended; under registry_lock */
 static pthread_key_t thread_end_key;
 static pthread_once_t thread_end_once = PTHREAD_ONCE_INIT;
 
-/* Below: what becomes of the counters. Further down: the allocations themselves. */
+/* First the counters, then the allocations. */
 
 static void counter_publish(struct counter *c, int64_t in_use) {
     atomic_fetch_add_explicit(&published_total, in_use - c->published, memory_order_relaxed);
@@ -61,11 +62,7 @@ static void thread_ended(void *arg) {
     struct counter *c = arg;
     lock_take(&registry_lock);
     counter_fold(c);
-    if (c->previous)
-        c->previous->next = c->next;
-    else
-        registry = c->next;
-    if (c->next) c->next->previous = c->previous;
+    chain_remove(&registry, &c->in_registry);
     c->ended = true;
     c->base = 0;
     c->span = 0;
@@ -84,9 +81,7 @@ static void counter_register(struct counter *c) {
     c->base = -MEM_PUBLISH_STEP;
     c->span = 2 * MEM_PUBLISH_STEP;
     lock_take(&registry_lock);
-    c->next = registry;
-    if (registry) registry->previous = c;
-    registry = c;
+    chain_insert_first(&registry, &c->in_registry);
     lock_drop(&registry_lock);
     if (pthread_setspecific(thread_end_key, c) != 0) {
         LOG_WARNING("Out of memory while registering a thread's memory counter");
@@ -123,8 +118,8 @@ size_t mem_used(void) {
 size_t mem_used_exact(void) {
     lock_take(&registry_lock);
     int64_t total = retired;
-    for (struct counter *c = registry; c; c = c->next)
-        total += atomic_load_explicit(&c->in_use, memory_order_relaxed);
+    CHAIN_EACH(&registry, struct counter, in_registry, c)
+    total += atomic_load_explicit(&c->in_use, memory_order_relaxed);
     lock_drop(&registry_lock);
     return total > 0 ? (size_t)total : 0;
 }
@@ -135,7 +130,7 @@ size_t mem_used_exact(void) {
 static inline void *raw_alloc(size_t size) { return malloc(size); }
 static inline void *raw_alloc_zero(size_t size) { return calloc(1, size); }
 static inline void *raw_realloc(void *ptr, size_t size) { return realloc(ptr, size); }
-static inline size_t raw_size(const void *ptr) { return malloc_usable_size((void *)(uintptr_t)ptr); }
+static inline size_t raw_size(const void *ptr) { return malloc_usable_size(unconst(ptr)); }
 static inline size_t raw_size_fresh(const void *ptr, size_t asked) { return (void)asked, raw_size(ptr); }
 static inline void raw_free(void *ptr, size_t size) { (void)size, free(ptr); }
 

@@ -1,9 +1,9 @@
 /* number.c: numbers from and to text.
  *
  * A double prints as the shortest digits that read back the same. The layout is that of Redis 7.2 and Valkey:
- * whole numbers up to 2^62 stand plainly; others do while that costs few zeros, else they have an exponent
- * (0.1, 1e+20, 1.5e-7). Most doubles that people write have a few decimals. So both directions first try an
- * exact way through one integer and one power of ten, and leave the rest to libc. */
+ * whole numbers up to 2^62 have no exponent; others have one only if they would need many zeros (0.1, 1e+20,
+ * 1.5e-7). Most doubles that people write have a few decimals. So both directions first try an exact way
+ * through one integer and one power of ten, and leave the rest to libc. */
 #include "trivet/base/number.h"
 #include <ctype.h>
 #include <errno.h>
@@ -124,7 +124,7 @@ bool double_parse(struct slice text, double *out) {
     errno = 0;
     double n = strtod(copy, &end);
     if (end != copy + text.len || isnan(n)) return false;
-    /* Neither "too big" nor "too small" has a value to go on with; a denormal is a value. */
+    /* An overflow or underflow to zero is refused; a denormal is a valid number. */
     if (errno == ERANGE && (isinf(n) || fpclassify(n) == FP_ZERO)) return false;
     *out = n;
     return true;
@@ -213,8 +213,8 @@ static size_t layout_scientific(char *out, const struct decimal *d, int magnitud
     return len + uint64_format(out + len, (uint64_t)abs(magnitude));
 }
 
-/* Redis 7.2 and Valkey write an exponent if more than seven zeros would stand behind, or if a number of 10000
- * or more, or below 0.001, has more than six decimals. */
+/* Redis 7.2 and Valkey write an exponent if more than seven zeros would follow, or if a number of 10000 or
+ * more, or below 0.001, has more than six decimals. */
 static size_t layout(char *out, const struct decimal *d) {
     int magnitude = d->exponent + d->count - 1; /* of the first digit */
     if (d->exponent >= 0 && d->exponent <= 7) {
@@ -295,7 +295,7 @@ bool memory_size_parse(struct slice text, uint64_t *out) {
 
 void memory_size_human(char *out, uint64_t bytes) {
     static const char marks[] = "KMGTP";
-    int step = 0; /* how often 1024 fits */
+    int step = 0; /* how many times it was divided by 1024 */
     while (step < 5 && bytes >> (10 * (step + 1))) step++;
     if (step == 0) {
         snprintf(out, 32, "%lluB", (unsigned long long)bytes);

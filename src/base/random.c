@@ -15,7 +15,7 @@ static uint64_t rotate_left(uint64_t x, int by) { return (x << by) | (x >> (64 -
 
 uint64_t random_u64(void) {
     if (UNLIKELY(!seeded)) {
-        /* All zeros is the one state that never leaves itself. */
+        /* The state of all zeros would stay all zeros for ever. */
         do random_secret(state, sizeof state);
         while ((state[0] | state[1] | state[2] | state[3]) == 0);
         seeded = true;
@@ -49,7 +49,7 @@ void random_secret(void *out, size_t len) {
         ssize_t got = getrandom(to, len, 0);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) {
-            /* Going on with a guessable secret would be worse than not starting. */
+            /* A guessable secret would be worse than not starting. */
             LOG_WARNING("The system gives no random bytes: %s", strerror(errno));
             abort();
         }

@@ -19,7 +19,7 @@ static void cut_name(char out[THREAD_NAME_MAX], const char *name) {
 bool thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void *arg) {
     sigset_t all, before;
     sigfillset(&all);
-    /* These a thread sends itself: blocked, they would end the process without a word. */
+    /* A thread raises these itself. If they were blocked, the process would end without a report. */
     static const int own[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT };
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) sigdelset(&all, own[i]);
     /* A thread inherits the mask, so it never runs with a signal open, not even at first. */

@@ -21,7 +21,7 @@ static bool is_as_heavy(const struct keyspace_change *change) {
     return is_one_block && change->value.ptr == change->address && change->weight <= MEM_SMALL_MAX;
 }
 
-/* An empty stream is a stream still: it remembers its last id. */
+/* An empty stream stays: it remembers its last id. */
 static bool is_emptied(const struct keyspace_change *change) {
     return change->type != TYPE_STREAM && value_ops[change->type]->count(change->value) == 0;
 }

@@ -95,7 +95,7 @@ void entry_set_value(struct entry *e, struct value v) {
     set_pointer(e, v.ptr);
 }
 
-/* The cheap test of the length comes first: most strings are no numbers. */
+/* The cheap test of the length comes first: most strings are not numbers. */
 static bool is_number(struct slice text, int64_t *n) {
     return text.len > 0 && text.len < INT64_TEXT_MAX && int64_parse(text, n);
 }
@@ -281,11 +281,11 @@ size_t entry_free_effort(const struct entry *e) {
     return e->type == TYPE_STRING ? 1 : value_ops[e->type]->effort(entry_value(e));
 }
 
-/* Bytes from which giving memory back to the system is worth the hand-over. */
+/* From this many bytes on, the background thread frees: giving memory back to the system takes time. */
 #define LAZY_BLOB_SIZE (256 * 1024)
 #define LAZY_EFFORT 64
 
-/* An entry on its way, and what it weighs. */
+/* An entry on its way to the background thread, and its bytes. */
 struct leaving {
     struct entry *entry;
     size_t bytes;

@@ -1,13 +1,13 @@
-/* eviction.c: the clock and counter in the access field, and the search for who goes.
+/* eviction.c: the clock and counter in the access field, and the choice of the entry to evict.
  *
- * Every policy is brought to one number, the *turn*: whoever has the smallest turn goes first. It is an
- * instant that does not depend on when one looks: of the last use (LRU), of the day the counter will
- * have decayed to nothing (LFU), of expiry (TTL), or a throw of the dice. So candidates that were met at
- * different times compare rightly, and the pool may keep them for as long as it likes. What has expired
- * already goes before all.
+ * Every policy computes one number for an entry, the *turn*: the entry with the smallest turn is evicted
+ * first. A turn does not depend on when it is computed: it is the time of the last use (LRU), the time when
+ * the counter will have decayed to zero (LFU), the expiry (TTL), or a random number. So candidates that were
+ * sampled at different times can be compared, and the pool may keep them as long as it likes. Expired entries
+ * come before all others.
  *
- * Each eviction draws some samples, keeps the best it ever saw in the pool, and evicts the first of the
- * pool if it is still there and was not used since. The pool holds copies, never pointers into a table. */
+ * Each eviction draws some samples, keeps the best it ever saw in the pool, and evicts the first of the pool
+ * if that entry still exists and was not used since. The pool holds copies, never pointers into a table. */
 #include "trivet/keyspace/eviction.h"
 #include "keyspace_private.h"
 #include "trivet/base/background.h"
@@ -27,8 +27,8 @@
 #define SAMPLES_MAX 64   /* items looked at in one place */
 #define PROBES 8         /* random shards tried before going through them in a row */
 #define RECOUNT_EVERY 16 /* evictions between two looks at the memory and the clock */
-#define DRIFT_THREADS 4  /* threads that allocate without being workers */
-/* This part of the limit may wait for the background thread; beyond, the worker frees by itself. */
+#define DRIFT_THREADS 4  /* threads that allocate but are not workers */
+/* This part of the limit may wait for the background thread; beyond it, the worker frees the entry itself. */
 #define LEAVING_SHARE 16
 #define LEAVING_MIN ((size_t)1024 * 1024)
 #define WAIT_NS 100000 /* between two looks at what the background thread has freed */
@@ -47,7 +47,8 @@ size_t (*eviction_not_counted)(void);
 
 #define TICK_MS 100
 #define TICK_MASK 0xfffffff
-/* Up to an hour ahead is a clock that was set back, or another worker's newer instant. */
+/* A time up to an hour in the future comes from a clock that was set back, or from another worker's newer
+ * time. */
 #define FUTURE_TICKS 36000
 #define MINUTE_MASK 0xffff
 #define LFU_START 5 /* a new entry must have a chance to be used again */
@@ -64,8 +65,8 @@ static uint32_t idle_ticks(uint32_t access, int64_t now_ms) {
 
 static uint32_t lfu_join(uint32_t minute, uint32_t counter) { return (minute & MINUTE_MASK) << 8 | counter; }
 
-/* The counter after the periods that have passed; *since is the minute at which the last of them ended,
- * so that the begun one goes on. */
+/* The counter after the decay periods that have passed. *since is the minute at which the last of them ended,
+ * so that the current period goes on. */
 static uint32_t lfu_decayed(uint32_t access, int64_t now_ms, uint32_t *since) {
     uint32_t counter = access & 0xff, last = access >> 8 & MINUTE_MASK, now = minute_of(now_ms);
     uint32_t period = (uint32_t)eviction_settings.lfu_decay_minutes;
@@ -77,7 +78,7 @@ static uint32_t lfu_decayed(uint32_t access, int64_t now_ms, uint32_t *since) {
     return periods > counter ? 0 : counter - periods;
 }
 
-/* The higher the counter, the less likely one more: it grows with the logarithm of the uses. */
+/* The higher the counter, the less likely it rises: it grows with the logarithm of the uses. */
 static uint32_t lfu_incremented(uint32_t counter) {
     if (counter == LFU_MAX) return counter;
     double above = counter > LFU_START ? (double)(counter - LFU_START) : 0;
@@ -131,7 +132,7 @@ static int64_t turn_of(const struct entry *e, int64_t now_ms) {
     return period > 0 ? last + counter * period : (counter << 32) + last;
 }
 
-/* What tells that a candidate was not used, or given another expiry, since it was met. */
+/* Differs once a candidate was used, or got another expiry, after it was sampled. */
 static int64_t stamp_of(const struct entry *e) {
     unsigned policy = eviction_settings.policy;
     if (policy & EVICT_TTL) return entry_expiry_ms(e);
@@ -176,8 +177,8 @@ static struct candidate *pool_first(void) {
     return first;
 }
 
-/* The place for a candidate with this turn and key: its own, a free one, or that of the last, if it
- * comes before that. */
+/* The place for a candidate with this turn and key: the one it has already, a free one, or the last one's if
+ * its turn comes before the last one's. */
 static struct candidate *pool_place(int64_t turn, uint64_t hash, uint32_t db) {
     struct candidate *last = NULL;
     for (size_t i = 0; i < pool.count; i++) {
@@ -222,8 +223,8 @@ static size_t eligible(const struct keydb *kdb) {
     return eviction_settings.policy & EVICT_ALLKEYS ? table_count(&kdb->table) : kdb->expires;
 }
 
-/* One of the shard's databases, each as likely as it has entries that may go; NULL if none has. The
- * hash spreads every database alike, so one shard's proportions are those of all. */
+/* Picks one of the shard's databases, with a chance in proportion to its evictable entries; NULL if none has
+ * any. The hash spreads every database alike, so one shard has the proportions of all. */
 static struct keydb *pick_db(struct shard *s, uint32_t *db) NEEDS(s->lock) {
     size_t total = 0;
     for (uint32_t i = 0; i <= shard_last_db(s); i++) total += eligible(shard_db(s, i));
@@ -233,7 +234,7 @@ static struct keydb *pick_db(struct shard *s, uint32_t *db) NEEDS(s->lock) {
     return shard_db(s, *db);
 }
 
-/* Every entry with an expiry in a table passes by; each ends up in `kept` with the same chance. */
+/* Called for every entry of a table that has an expiry; each ends up in `kept` with the same chance. */
 struct reservoir {
     struct entry *kept[SAMPLES_MAX];
     size_t room, seen;
@@ -258,7 +259,7 @@ static size_t sample_neighbours(const struct keydb *kdb, uint32_t db, size_t sam
     return got;
 }
 
-/* Where few entries have an expiry, chance would miss them: the marked buckets do not. */
+/* Where few entries have an expiry, random samples would miss them. So look at all marked buckets. */
 static size_t sample_marked(struct keydb *kdb, uint32_t db, size_t samples, int64_t now_ms) {
     struct reservoir r = { .room = samples };
     (void)table_walk_marked(&kdb->table, 0, SIZE_MAX, pass_by, &r);
@@ -268,8 +269,8 @@ static size_t sample_marked(struct keydb *kdb, uint32_t db, size_t samples, int6
     return got;
 }
 
-/* Considers up to `samples` entries of one place in this shard, or so many as have about that many among
- * them that may go. Returns how many were looked at; 0 if nothing in this shard may go, or it is busy. */
+/* Considers entries of one place in this shard until about `samples` of them may be evicted. Returns how many
+ * it looked at; 0 if nothing in this shard may be evicted, or if the shard is busy. */
 static size_t draw_from(uint32_t index, size_t samples, int64_t now_ms) UNCHECKED {
     struct shard *s = &shards[index];
     uint32_t db;
@@ -287,7 +288,7 @@ static size_t draw_from(uint32_t index, size_t samples, int64_t now_ms) UNCHECKE
     return got;
 }
 
-/* The same in a random shard; 0 if there is nothing that may go in the whole keyspace. */
+/* The same in a random shard; 0 if nothing in the whole keyspace may be evicted. */
 static size_t draw(size_t samples, int64_t now_ms) {
     size_t got = 0;
     for (int i = 0; i < PROBES && !got; i++)
@@ -298,7 +299,7 @@ static size_t draw(size_t samples, int64_t now_ms) {
     return got;
 }
 
-/* Draws the samples for one eviction. False if nothing may go. */
+/* Draws the samples for one eviction. False if nothing may be evicted. */
 static bool fill_pool(int64_t now_ms) {
     size_t samples = (size_t)eviction_settings.samples;
     if (!(eviction_settings.policy & EVICT_RANDOM)) samples *= SAMPLE_TIMES;
@@ -318,8 +319,8 @@ static bool frees_lazily(void) {
     return eviction_settings.lazily && entry_leaving_bytes() < (most > LEAVING_MIN ? most : LEAVING_MIN);
 }
 
-/* Evicts the candidate if it still is what it was when it was met, and its shard is not busy; returns the
- * bytes that went, or 0. */
+/* Evicts the candidate if it is unchanged since it was sampled and its shard is not busy; returns the freed
+ * bytes, or 0. */
 static size_t evict(const struct candidate *c, int64_t now_ms, void (*flush)(void)) UNCHECKED {
     struct shard *s = &shards[SHARD_OF(c->hash)];
     struct keyspace_view view = { .db = c->db, .now_ms = now_ms };
@@ -338,7 +339,7 @@ static size_t evict(const struct candidate *c, int64_t now_ms, void (*flush)(voi
     return bytes;
 }
 
-/* Evicts one entry and returns its bytes; 0 if nothing may go. */
+/* Evicts one entry and returns its bytes; 0 if nothing may be evicted. */
 static size_t evict_one(int64_t now_ms, void (*flush)(void)) {
     for (;;) {
         bool any = fill_pool(now_ms);
@@ -354,19 +355,19 @@ static size_t evict_one(int64_t now_ms, void (*flush)(void)) {
 
 /* ---- how much, how long ---- */
 
-/* By how much mem_used() may be wrong: what threads have not published. */
+/* How wrong mem_used() may be: the bytes that threads have not published. */
 static size_t drift(void) { return (size_t)(thread_worker_count + DRIFT_THREADS) * MEM_PUBLISH_STEP; }
 
-/* An eviction goes on until this much is free, so that the writes after it are surely under the limit and
- * need only the cheap reading of mem_used(), not the exact one that all threads share a lock for. Nothing
- * under a small limit. */
+/* An eviction goes on until this much is free. Then the next writes are surely under the limit and can use
+ * the cheap mem_used() instead of mem_used_exact(), which takes a lock that all threads share. 0 if the limit
+ * is small. */
 static size_t headroom(void) {
     size_t wanted = 2 * drift();
     return wanted <= (size_t)eviction_settings.maxmemory / 64 ? wanted : 0;
 }
 
-/* Bytes over the limit less `spare`. What the background thread is about to free counts as gone, or the same
- * bytes would be evicted twice; frees_lazily() keeps that small. */
+/* Bytes over the limit less `spare`. Bytes that the background thread is about to free count as free, or they
+ * would be evicted twice; frees_lazily() keeps them few. */
 static size_t bytes_over(size_t spare) {
     if (eviction_settings.maxmemory == 0) return 0;
     size_t limit = (size_t)eviction_settings.maxmemory - spare;
@@ -384,7 +385,7 @@ static int64_t time_limit_us(void) {
     return (int64_t)(500.0 * pow(1.15, tenacity - 10));
 }
 
-/* Nothing may go, but what a FLUSHALL or UNLINK left to the background thread may be on its way. */
+/* Nothing may be evicted, but the background thread may still be freeing what FLUSHALL or UNLINK gave it. */
 static enum room wait_for_background(int64_t started_us) {
     while (background_pending() > 0) {
         if (bytes_over(0) == 0) return ROOM_ENOUGH;
@@ -413,7 +414,7 @@ static enum room make_room(size_t over, int64_t now_ms, void (*flush)(void)) {
     }
 }
 
-/* Since when memory is over the limit, in steady microseconds; 0 if it is not. All workers share it. */
+/* When memory went over the limit, in steady microseconds; 0 if it is not over. All workers share it. */
 static atomic_int_fast64_t over_since_us;
 
 static void note(enum room room) {

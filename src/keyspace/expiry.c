@@ -1,27 +1,27 @@
-/* expiry.c: each worker goes round its own shards like a watchman and stops where it is when the time is
- * up.
+/* expiry.c: each worker goes through its own shards in a circle. When its time is up it stops, and goes on
+ * from there in the next cycle.
  *
- * The work is cut into bites: a few buckets of one table under one hold of the shard's lock. Bites make
- * rounds of ROUND_WORK. Keys lie in shards by their hash, so the entries of a round are a fair sample of
- * all: if more than STALE_ACCEPTED percent of them had expired, another round follows within the budget;
- * if not, the rest can wait for the next cycle, and an idle server stays idle. A bucket costs next to
- * nothing unless it is marked, so a few expiries among millions of keys are found as well. */
+ * The work is cut into bites: a few buckets of one table while the shard's lock is held. Bites add up to
+ * rounds of ROUND_WORK. The hash spreads keys over the shards, so the entries of a round are a fair sample of
+ * all. If more than STALE_ACCEPTED percent of them had expired, another round follows within the budget. If
+ * not, the rest can wait for the next cycle, and an idle server stays idle. A bucket costs next to nothing
+ * unless it is marked, so a few expiries among millions of keys are found too. */
 #include "trivet/keyspace/expiry.h"
 #include "keyspace_private.h"
 #include "trivet/base/clock.h"
 #include "trivet/keyspace/counters.h"
 
 #define BITE_BUCKETS 16
-#define BITE_GONE_MAX 128  /* taken out in one bite at most; what a freak chain holds beyond waits */
-#define DATED_MAX 16       /* values of which elements are taken out in one bite; the others wait likewise */
+#define BITE_GONE_MAX 128  /* removed in one bite at most; more of a very long chain waits */
+#define DATED_MAX 16       /* values that lose elements in one bite at most; the others wait */
 #define MOVE_BUCKETS 128   /* of a table that is growing or shrinking, moved after each walk through it */
 #define ROUND_WORK 2000    /* shards, buckets and entries looked at */
 #define STALE_ACCEPTED 10  /* percent */
-#define TTL_MEMORY_MS 250  /* after this time what was seen before weighs half, in the average TTL */
+#define TTL_MEMORY_MS 250  /* half-life of older values in the average TTL */
 #define TTL_UNIT 1000      /* weights are kept in thousandths of an entry */
 #define PERCENT_UNIT 10000 /* shares are kept in millionths */
 
-/* Where a worker goes on; its own but for the estimate, which anybody may read. */
+/* Where a worker goes on. Private to the worker, except for the estimates, which any thread may read. */
 struct watch {
     uint32_t shard;          /* not yet walked to its end */
     uint32_t db;             /* in that shard */
@@ -46,7 +46,7 @@ struct cycle {
 
 struct bite {
     int64_t now_ms;
-    double ttl_sum; /* times may lie as far away as an int64 goes */
+    double ttl_sum; /* a double, because a time may be as far away as an int64 goes */
     size_t alive;
     size_t stale; /* the first of which are in `gone` */
     struct entry *gone[BITE_GONE_MAX];
@@ -55,8 +55,8 @@ struct bite {
     size_t with_dates, past_dates; /* values with elements that expire, and those with expired ones */
 };
 
-/* Of an entry that stays: do elements of its value expire by themselves? Those that have are for later:
- * the walk must not be disturbed. */
+/* For an entry that stays: do elements of its value expire? Elements that have expired are removed later,
+ * because the walk through the table must not be disturbed. */
 static bool look_inside(struct bite *b, struct entry *e) {
     int64_t due_ms = entry_due_ms(e);
     b->with_dates += due_ms != INT64_MAX;
@@ -95,7 +95,7 @@ static void note_ttl(uint32_t db, const struct bite *b) {
     atomic_store_explicit(weight, (int64_t)(before + weighs), memory_order_relaxed);
 }
 
-/* What was seen before loses weight as time goes by. */
+/* Older values lose weight as time passes. */
 static void forget_ttls(struct watch *w, int64_t now_ms) {
     int64_t passed_ms = now_ms > w->cycle_ms ? now_ms - w->cycle_ms : 0;
     double kept = (double)TTL_MEMORY_MS / (double)(TTL_MEMORY_MS + passed_ms);
@@ -121,8 +121,7 @@ int64_t expiry_average_ttl_ms(uint32_t db) {
 
 /* ---- walking ---- */
 
-/* The database of this shard to walk on in, moving the watch past those without an expiry; NULL at the
- * end. */
+/* The database of this shard to go on with. Skips databases without an expiry; NULL at the shard's end. */
 static struct keydb *next_db(struct shard *s, struct watch *w) NEEDS(s->lock) {
     for (; w->db <= shard_last_db(s); w->db++) {
         struct keydb *kdb = shard_db(s, w->db);
@@ -140,10 +139,10 @@ static void take_bite(struct cycle *c, struct keydb *kdb) {
     for (size_t i = 0; i < b.stale; i++) keyspace_vanish(&c->view, kdb, b.gone[i], VANISHED_EXPIRED, true);
     for (size_t i = 0; i < b.due; i++) more |= keyspace_reclaim(&c->view, kdb, b.dated[i]);
     if (more) {
-        kdb->expiry_cursor = cursor; /* the same bite again, if there is time */
+        kdb->expiry_cursor = cursor; /* repeat this bite, if there is time */
     } else if (kdb->expiry_cursor == 0) {
-        /* Nobody else may come by to carry on what the removals began; before the end it would confuse
-         * the walk. */
+        /* Removals may have begun to shrink the table, and perhaps nobody else will use it and carry that on.
+         * Not before the end of the walk, which it would confuse. */
         (void)table_move_some(&kdb->table, MOVE_BUCKETS);
         c->watch->db++;
     }
@@ -156,8 +155,8 @@ static void take_bite(struct cycle *c, struct keydb *kdb) {
     if (b.stale + b.due > 0 && c->flush) c->flush();
 }
 
-/* Looks at a bit of the shard where the watch is. False if there was nothing to look at, or the shard is
- * busy: its turn comes again. */
+/* Does one bite in the worker's present shard. False if there was nothing to look at, or if the shard is
+ * busy: the next round comes to it again. */
 static bool step(struct cycle *c) UNCHECKED {
     struct watch *w = c->watch;
     struct shard *s = &shards[w->shard];
@@ -184,7 +183,7 @@ static void end_round(struct cycle *c) {
     c->work = c->checked = c->stale = 0;
 }
 
-/* Rounds until there is little to do or no time. True if the time is what ended it. */
+/* Does rounds until little is left to do or the time is up. True if the time was up. */
 static bool run(struct cycle *c, int64_t deadline_us) {
     while (c->shards_left > 0) {
         if (step(c) && clock_steady_us() >= deadline_us) return true;
@@ -224,7 +223,7 @@ bool expiry_cycle(int64_t now_ms, int64_t budget_us, void (*flush)(void)) {
         return false;
     }
     if (w->shard % workers != worker) w->shard = worker; /* the first time */
-    /* One more than there are: the first may have been begun in the middle. */
+    /* One more than there are: the first shard may have been begun in the middle. */
     struct cycle c = { .view = { .now_ms = now_ms },
                        .watch = w,
                        .flush = flush,

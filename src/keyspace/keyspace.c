@@ -52,8 +52,7 @@ uint32_t keyspace_shard(struct keyspace_view *view, struct slice key) {
     return SHARD_OF(keyspace_hash(view, key));
 }
 
-/* The hash of an entry's own key, which no ref has by address: mostly it is the key that was looked up
- * last. */
+/* The hash of an entry's own key, which no ref has by address. Mostly that key was looked up last. */
 static uint64_t hash_of(const struct keyspace_view *view, const struct entry *e) {
     struct slice key = entry_key(e);
     size_t last = view->ref_hint - 1;
@@ -75,7 +74,7 @@ static void count_expires(uint32_t db, struct keydb *kdb, int sign) {
     kdb->expires = sign > 0 ? kdb->expires + 1 : kdb->expires - 1;
 }
 
-/* The entry's own mark says whether it is counted, whatever happened to its value since. */
+/* The entry's own mark says whether it is counted, even if its value has changed since. */
 static void count_dated(uint32_t db, struct entry *e, bool dated) {
     if (e->raw_or_dated == dated) return;
     e->raw_or_dated = dated;
@@ -234,8 +233,8 @@ struct entry *keyspace_write(struct keyspace_view *view, struct slice key) {
 
 /* ---- changing ---- */
 
-/* A hidden entry may stand where `e` is to go. The journal gets its end: replayed, what follows would find
- * it. */
+/* A hidden entry may be in the place of `e`. The journal gets a DEL for it: in a replay, the next commands
+ * would find it otherwise. */
 static void make_place(struct keyspace_view *view, struct keydb *kdb, const struct entry *e, uint64_t hash) {
     struct entry *hidden = table_find(&kdb->table, entry_key(e), hash);
     if (!hidden) return;
@@ -415,8 +414,7 @@ static bool random_from(uint32_t index, const struct keyspace_view *view, struct
     return found;
 }
 
-/* The shard of the nth key, counting through all of them: each key is as likely as the next, however few
- * there are. */
+/* The shard of the nth key, counted through all shards. So every key has the same chance, even if few. */
 static uint32_t shard_of_nth(uint32_t db, uint64_t n) {
     for (uint32_t i = 0; i < SHARD_COUNT; i++) {
         shard_lock(&shards[i]);
@@ -445,15 +443,15 @@ static bool stop_at_alive(void *arg, struct entry *e) {
 bool keyspace_random_key(struct keyspace_view *view, struct buf *out) {
     size_t count = keyspace_count(view->db);
     if (count == 0) return false;
-    /* A random shard will do where keys are many; where they are few, hitting none is likely and does
-     * not bias. */
+    /* With many keys, a random shard is good enough. With few, most tries find an empty shard, which adds no
+     * bias. */
     for (int tries = 0; tries < 16; tries++) {
         if (random_from((uint32_t)random_below(SHARD_COUNT), view, out)) return true;
     }
     for (int tries = 0; tries < 4; tries++) {
         if (random_from(shard_of_nth(view->db, random_below(count)), view, out)) return true;
     }
-    /* Nearly all is expired: any that is not will do. */
+    /* Nearly all keys have expired: take any that has not. */
     struct first_alive first = { view, out };
     return !keyspace_each(view->db, stop_at_alive, &first);
 }

@@ -12,12 +12,12 @@
 void keyspace_vanish(struct keyspace_view *view, struct keydb *kdb, struct entry *e,
                      enum vanish_reason reason, bool lazily);
 
-/* Takes some elements that have expired out of the entry's value, and the entry out of the table if none is
- * left. True if more of them are due. */
+/* Removes some expired elements from the entry's value, and the entry from the table if none is left. True if
+ * more elements are due. */
 bool keyspace_reclaim(struct keyspace_view *view, struct keydb *kdb, struct entry *e);
-/* Entries of a database weigh so much more, or less, now. */
+/* Entries of this database had `before` bytes and have `after` now. */
 void keyspace_weigh(uint32_t db, size_t before, size_t after);
-/* How many tables are marked as dated, in all databases. */
+/* How many tables are marked as dated (they hold values whose elements expire), in all databases. */
 extern atomic_size_t keyspace_dated_tables;
 
 #endif

@@ -26,7 +26,7 @@ static void visit_item(void *arg, void *item) {
         s->stale[s->stale_count++] = e;
 }
 
-/* Not before the table was looked at: that must not be disturbed. */
+/* Only after the look into the table, which must not be disturbed. */
 static void delete_stale(struct scanning *s, struct keydb *kdb) {
     for (size_t i = 0; i < s->stale_count; i++) {
         struct entry *e = s->stale[i];

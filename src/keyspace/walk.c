@@ -37,8 +37,8 @@ void walk_enter(void) {
     }
 }
 
-/* A worker that woke up meanwhile on this core need not wait for the end of the walker's turn there; but
- * where all cores are busy, each yielding costs the walker some milliseconds. */
+/* Lets a worker that woke up on this core run now, before the walker's time slice ends. Where all cores are
+ * busy, each yield costs the walker some milliseconds. */
 void walk_leave(void) {
     static _Thread_local int64_t yielded_us;
     lock_drop(&walk_lock);

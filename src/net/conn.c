@@ -38,9 +38,9 @@
 #define BATCH 64              /* commands parsed ahead */
 #define WRITE_VECTORS 64
 #define WRITE_AT_ONCE (1024 * 1024)    /* bytes for one connection before the others get their turn */
-#define CHECK_OUTPUT_FROM (256 * 1024) /* replies of a pipeline are held against the limits from here on */
-#define UNAUTHENTICATED_OUTPUT 1024    /* bytes that may wait for one who never authenticated */
-#define PEAK_EVERY_MS 5000             /* the peak of the first block of replies is of so long */
+#define CHECK_OUTPUT_FROM (256 * 1024) /* bytes from which a pipeline's replies meet the limits */
+#define UNAUTHENTICATED_OUTPUT 1024    /* bytes that may wait for a client that has not authenticated */
+#define PEAK_EVERY_MS 5000             /* the peak of the first block of replies covers this time */
 #define READ_ASIDE_MAX (1024 * 1024)   /* input kept for a blocked client */
 #define KEEP_INPUT_ROOM (16 * 1024)    /* an empty input buffer larger than this is given back */
 
@@ -53,14 +53,15 @@ struct conn {
     struct event timer;
     int64_t timer_due_us; /* by the steady clock */
     struct buf in;        /* bytes of a command that is not complete, or may not run yet */
-    struct args args; /* that command, as far as it is parsed; while a batch is parsed and run, it is there */
-    bool args_ready;  /* args is complete and was postponed (only for commands with big arguments) */
-    bool trusted;     /* it was authenticated once */
-    bool reading;     /* `readable` is added */
-    bool writing;     /* `writable` is added: the socket was full */
-    bool queued;      /* on the worker's list of connections with output */
-    bool marked;      /* on the worker's list of those to be closed */
-    bool resumed;     /* on the worker's list of those that go on with their input */
+    struct args args;     /* that command, as far as it is parsed; the worker's slots have it while a batch is
+                             parsed and run */
+    bool args_ready;      /* args is complete and was postponed (only for commands with big arguments) */
+    bool trusted;         /* it was authenticated once */
+    bool reading;         /* `readable` is added */
+    bool writing;         /* `writable` is added: the socket was full */
+    bool queued;          /* on the worker's list of connections with output */
+    bool marked;          /* on the worker's list of those to be closed */
+    bool resumed;         /* on the worker's list of those that go on with their input */
     struct conn *next_output, *next_marked, *next_resumed;
 };
 
@@ -70,7 +71,7 @@ static _Thread_local struct {
     struct conn *marked;
     struct conn *resumed;
     char *shared; /* READ_SIZE bytes */
-    bool ended;   /* conns_end was here: who arrives now comes too late */
+    bool ended;   /* conns_end ran: refuse new connections */
     struct args slots[BATCH];
     struct prepared prepared[BATCH];
 } here;
@@ -88,7 +89,7 @@ static void queue_output(struct conn *conn) {
 
 static void mark_for_closing(struct conn *conn) {
     conn->client.flags |= CLIENT_CLOSING;
-    blocking_cancel(&conn->client); /* it takes no element any more */
+    blocking_cancel(&conn->client); /* from now on no change of a key serves it */
     if (conn->marked) return;
     assert(conn->client.worker == worker_self());
     conn->marked = true;
@@ -103,8 +104,8 @@ static void close_soon(struct client *c, const char *why) {
     mark_for_closing(conn);
 }
 
-/* Waits for an event of the connection. One that cannot be waited for would never be served again, or never
- * be told: it ends. */
+/* Waits for an event of the connection. If that fails, the connection could never be served again, so it is
+ * closed. */
 static void wait_for(struct conn *conn, struct event *event, const struct timeval *timeout) {
     if (event_add(event, timeout) == 0) return;
     LOG_WARNING("Error registering fd event for client %s (id %llu): %s", conn->client.peer,
@@ -173,12 +174,12 @@ static void on_output(struct client *c) {
  *
  * The worker's slots own the arguments of all commands of a pass over the input. A command that was not
  * complete comes from its connection into slot 0 (take_partial) and what is not complete afterwards goes back
- * to it (give_back). Whatever else is in the slots goes at one place, drop_from. */
+ * to it (give_back). All other commands in the slots are released in one place, drop_from. */
 
 /* What one parsing pass over the input found. */
 struct batch {
     size_t count;           /* complete commands */
-    enum parse ended;       /* why it stopped: READY means that the batch is full or the input at its end */
+    enum parse ended;       /* why it stopped: READY means that the batch is full or the input ended */
     size_t consumed[BATCH]; /* bytes of the input up to and with command i */
     size_t used;            /* the same for the last one */
 };
@@ -241,8 +242,8 @@ static void parse_batch(struct conn *conn, struct slice input, struct batch *b) 
 
 #define ATTACK_LOG_EVERY_MS 60000
 
-/* A line of HTTP: somebody's browser was made to send commands in the body of a request. It must not get that
- * far. */
+/* A line of HTTP: a web page may have made a browser send commands in the body of a request. Close before
+ * they run. */
 static bool speaks_http(const struct args *a, const struct prepared *p) {
     return UNLIKELY(!p->command) &&
            (slice_equal_nocase(a->argv[0], LIT("POST")) || slice_equal_nocase(a->argv[0], LIT("host:")));
@@ -265,7 +266,7 @@ static enum dispatched refuse_browser(struct conn *conn) {
 static enum dispatched run_one(struct conn *conn, struct args *a, const struct prepared *p) {
     struct client *c = &conn->client;
     assert(!c->blocked && (!(c->flags & CLIENT_IN_MULTI) || c->transaction));
-    assert(!(c->flags & STOPPED)); /* whoever closes or stops it ends the batch */
+    assert(!(c->flags & STOPPED)); /* a command that closes or stops the client ends the batch */
     if (speaks_http(a, p)) return refuse_browser(conn);
     c->running = a;
     enum dispatched d = dispatch_run(c, a, p);
@@ -280,7 +281,7 @@ static enum dispatched go_to_next(const struct client *c) {
     return UNLIKELY(c->flags & CLIENT_CLOSING) ? DISPATCH_CLOSE : DISPATCH_DONE;
 }
 
-/* Runs the batch and empties it. Returns how many bytes of the input are done with; *held says why it stopped
+/* Runs the batch and empties it. Returns how many bytes of the input were used; *held says why it stopped
  * before the end. The incomplete command stays in its slot if all others ran. */
 static size_t run_batch(struct conn *conn, const struct batch *b, enum dispatched *held) {
     struct client *c = &conn->client;
@@ -319,8 +320,8 @@ static void protocol_error(struct conn *conn, const char *why) {
 
 static bool write_some(struct conn *conn);
 
-/* Who has not authenticated gets its answers at once, or is closed: it must not fill the memory by not
- * reading them. What it did was to no key, so no write has to be waited for. */
+/* A client that has not authenticated gets its replies at once, or is closed: it must not fill the memory by
+ * not reading them. Its commands changed no key, so there is no write to wait for. */
 static void check_unauthenticated(struct conn *conn) {
     struct client *c = &conn->client;
     if (c->reply.bytes <= UNAUTHENTICATED_OUTPUT || (c->flags & CLIENT_CLOSING)) return;
@@ -330,7 +331,7 @@ static void check_unauthenticated(struct conn *conn) {
         close_for_output(conn, "unauthenticated");
 }
 
-/* Parses and runs all of `input`; returns how many bytes of it are done with. */
+/* Parses and runs all of `input`; returns how many bytes of it were used. */
 static size_t run_input(struct conn *conn, struct slice input) {
     size_t done = 0;
     for (;;) {
@@ -390,7 +391,7 @@ static void over_query_limit(struct conn *conn) {
     mark_for_closing(conn);
 }
 
-/* Tells the client what its input takes now, and holds it against the limit. */
+/* Tells the client how much memory its input takes now, and checks it against the limit. */
 static void note_input(struct conn *conn) {
     struct client *c = &conn->client;
     c->input_pending = conn->in.len;
@@ -475,8 +476,7 @@ static ssize_t read_plain(struct conn *conn) {
     return got;
 }
 
-/* Keeps what a blocked client sends for later, up to a point. It is read at all so that its hanging up is
- * noticed. */
+/* Keeps what a blocked client sends for later, up to a limit. It reads only to notice a hang-up. */
 static ssize_t read_aside(struct conn *conn) {
     ssize_t got = socket_read(conn->client.fd, buf_reserve(&conn->in, KEEP_INPUT_ROOM), KEEP_INPUT_ROOM);
     if (got > 0) {
@@ -511,8 +511,8 @@ static void on_readable(evutil_socket_t fd, short what, void *arg) {
         close_soon(c, strerror(errno));
 }
 
-/* Somebody's command or a timer lets this client go on. Its input waits for the end of the turn, because the
- * worker's slots may be in use now. */
+/* Another client's command or a timer lets this client go on. Its input waits for the end of the turn,
+ * because the worker's slots may be in use now. */
 static void resume(struct client *c) {
     struct conn *conn = conn_of(c);
     if (conn->resumed) return;
@@ -569,7 +569,7 @@ static bool write_some(struct conn *conn) {
     return true;
 }
 
-/* CLIENT LIST shows how full the first block of replies was of late. */
+/* CLIENT LIST shows how full the first block of replies was lately. */
 static void note_reply_peak(struct client *c) {
     size_t waits = c->reply.bytes < REPLY_CHUNK ? c->reply.bytes : REPLY_CHUNK;
     if (waits > c->reply_peak) c->reply_peak = waits;
@@ -596,8 +596,7 @@ static void on_writable(evutil_socket_t fd, short what, void *arg) {
     struct conn *conn = arg;
     worker_begin_turn();
     assert(conn->writing);
-    /* Replies that were added since may tell of a write that is not durable yet. Then all wait for the flush.
-     */
+    /* Replies added since may depend on a write that is not durable yet. Then all wait for the flush. */
     if (journal_on && !aof_is_committed(conn->client.journal_offset)) {
         set_writing(conn, false);
         queue_output(conn);
@@ -702,7 +701,8 @@ static void conn_close(struct conn *conn) {
     event_del(&conn->readable);
     event_del(&conn->writable);
     event_del(&conn->timer);
-    listeners_count_client(worker_self(), -1); /* before INFO tells that one is gone: its place is free then */
+    listeners_count_client(worker_self(),
+                           -1); /* before INFO tells that one is gone: its place is free then */
     client_release(&conn->client);
     close(conn->client.fd);
     buf_release(&conn->in);
@@ -747,7 +747,7 @@ static bool is_idle_too_long(const struct client *c, int64_t now_ms) {
 /* A connection at rest owns no input buffer. */
 static void drop_empty_input(struct conn *conn) {
     if (conn->in.len > 0 || !conn->in.ptr) return;
-    assert(args_is_idle(&conn->args)); /* else its arguments would lie there */
+    assert(args_is_idle(&conn->args)); /* else its arguments are there */
     buf_release(&conn->in);
     conn->client.input_room = 0;
 }

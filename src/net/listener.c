@@ -24,7 +24,7 @@
 
 /* Worker 0's, except that CONFIG SET changes them with the gate closed. */
 static struct listener_list listeners;
-/* Sockets that no list names any more. They listen till worker 0 closes them, and may be taken back before.
+/* Sockets that no list names any more. They listen until worker 0 closes them, and may be taken back before.
  */
 static struct listener_list retired;
 static bool paused;
@@ -64,7 +64,7 @@ static void log_deaf(const struct listener *l) {
     LOG_WARNING("Error registering fd event for the listening socket %d: %s", l->fd, strerror(errno));
 }
 
-/* All of them. One that cannot be waited for is tried again a little later. */
+/* Waits on all of them. Where that fails, it is tried again a little later. */
 static void listen_to_all(void) {
     bool all = true;
     for (size_t i = 0; i < listeners.count; i++) {
@@ -107,7 +107,7 @@ bool listeners_open(struct buf *error) {
  * makes the loop follow. */
 static void follow_lists(struct letter *self) {
     mem_free(self);
-    /* Who has connected already is not to be sent away; who goes on coming is. */
+    /* Accepts clients that have connected already, but not those that keep coming. */
     for (size_t i = 0; i < retired.count; i++)
         for (int left = LAST_ACCEPTED; left > 0 && !paused && accept_one(&retired.at[i]); left--) continue;
     close_all(&retired);
@@ -209,9 +209,9 @@ void listeners_resume(void) {
     worker_post(0, l);
 }
 
-static void refuse(int fd, const char *text) {
+static void refuse_connection(int fd, const char *text) {
     COUNTER_ADD(stats_mine()->rejected, 1);
-    struct iovec v = { (char *)(uintptr_t)text, strlen(text) };
+    struct iovec v = { unconst(text), strlen(text) };
     ssize_t sent = socket_write_vectors(fd, &v, 1);
     if (sent < 0) LOG_DEBUG("A refused connection did not take its error: %s", strerror(errno));
     close(fd);
@@ -245,7 +245,7 @@ static int least_busy(void) {
 
 struct arrival {
     struct letter letter;
-    int worker; /* where it is counted; at the very end another thread empties that box */
+    int worker; /* there it is counted; at the very end another thread empties that mailbox */
     int fd;
     bool is_unix;
 };
@@ -297,9 +297,9 @@ static bool accept_one(struct listener *l) {
         return errno == EINTR || errno == ECONNABORTED;
     }
     if (clients_now() >= options.maxclients)
-        refuse(fd, "-ERR max number of clients reached\r\n");
+        refuse_connection(fd, "-ERR max number of clients reached\r\n");
     else if (options.protected_mode && !options.password[0] && !l->is_unix && !is_loopback(&peer))
-        refuse(fd, protected_text);
+        refuse_connection(fd, protected_text);
     else
         hand_out(fd, l->is_unix);
     return true;

@@ -1,9 +1,9 @@
 /* listening.c: opens listening sockets. See listening.h.
  *
  * CONFIG SET bind opens the new sockets while the old ones still listen, so that a failure changes nothing.
- * An old socket may cover a new one: "*" holds the port of "127.0.0.1" too. Then both get SO_REUSEPORT for
- * the time of the exchange. No other socket gets it, so an address that somebody else holds stays an error.
- */
+ * An old socket may block a new one: "*" holds the port of "127.0.0.1" too. Then both get SO_REUSEPORT for
+ * the time of the exchange. No other socket gets it, so an address that another process holds is still an
+ * error. */
 #include "listening.h"
 #include "trivet/base/slice.h"
 #include <assert.h>
@@ -103,7 +103,7 @@ static int open_socket(const struct addrinfo *info, bool beside_old) {
     return -1;
 }
 
-/* Whether old sockets that collide with this address bear one beside them. */
+/* Turns SO_REUSEPORT on or off for the old sockets that collide with this address. False if one failed. */
 static bool share_with_old(const struct listener_list *old, const struct sockaddr_storage *address, bool on) {
     bool done = true;
     for (size_t i = 0; i < old->count; i++)

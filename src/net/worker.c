@@ -38,7 +38,7 @@ struct worker {
     atomic_bool stop;
     bool in_turn;
     int64_t turn_began_ns;
-    int64_t second_ms; /* when the once-a-second work was done last */
+    int64_t second_ms; /* when the work of each second was done last */
 };
 
 static struct worker workers[WORKERS_MAX];
@@ -91,8 +91,8 @@ static void end_turn(struct worker *w) {
     worker_begin_turn();
     drain_and_resume(w);
     tracking_turn_ends();
-    /* All that any worker wrote so far: a reply may tell of another client's write, which then must not get
-     * lost. */
+    /* Covers all that any worker wrote so far: a reply may show another client's write, which must not get
+     * lost then. */
     uint64_t durable = commit(journal_on && conns_have_output() ? journal_offset() : 0);
     conns_flush(durable);
     COUNTER_ADD(stats_mine()->evicted_clients, clients_keep_limit());
@@ -129,7 +129,7 @@ static void on_cron(evutil_socket_t fd, short what, void *arg) {
         w->second_ms = now;
         conns_cron(now);
     }
-    /* What expired or was evicted has no client waiting for it: see that it reaches the disk all the same. */
+    /* No client waits for the effects of expiry and eviction: write them to disk all the same. */
     if (w->index == 0) commit(journal_on ? journal_offset() : 0);
 }
 

@@ -4,8 +4,8 @@
  * the order of the bytes is the order in which the keys' locks were held. The sink swaps the buffer for an
  * empty one and writes without that lock, so appending never waits for a disk.
  *
- * With one worker there is nobody to exclude: only the worker appends and only it commits (the AOF's sync
- * thread looks at offsets, never at the buffer), so the lock is skipped. */
+ * With one worker the lock is skipped: only that worker appends and commits. (The AOF's sync thread reads
+ * offsets, never the buffer.) */
 #include "trivet/base/lock.h"
 #include "trivet/base/number.h"
 #include "trivet/base/thread.h"
@@ -90,7 +90,7 @@ static void effects_empty(struct effects *e) {
 uint64_t journal_append(struct effects *e) {
     if (e->count == 0) return journal_offset();
     if (!journal_on) {
-        /* A transaction that turned the journal off after its first writes: no sink is left to take them. */
+        /* A transaction turned the journal off after its first writes: no sink is left to take them. */
         effects_empty(e);
         return journal_offset();
     }

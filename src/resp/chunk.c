@@ -1,9 +1,9 @@
 /* chunk.c: the chain of chunks behind a reply: adding, sending and joining.
  *
- * Each thread keeps a short list of full-sized chunks. So a connection that answers and empties its output
- * takes the same warm chunk again and again, without the allocator. Behind a chunk that cannot grow (a shared
- * blob, a header still open) comes a small one first: a thousand blobs with a few bytes between them must not
- * cost a thousand full chunks. */
+ * Each thread keeps a short list of full-sized chunks. So a connection whose output is sent each time takes
+ * the same warm chunk again and again, without the allocator. After a chunk that cannot grow (a shared blob,
+ * a header still open) comes a small one first: a thousand blobs with a few bytes between them must not cost
+ * a thousand full chunks. */
 #include "chunk.h"
 #include "trivet/base/counter.h"
 #include "trivet/base/mem.h"
@@ -11,10 +11,10 @@
 
 #define SPARE_MAX 16 /* full chunks a thread keeps: 256 KiB */
 
-static _Thread_local struct chunk *spare;
+static _Thread_local struct chain spares;
 static _Thread_local unsigned spare_count;
 
-/* By worker; threads that are none share the first. */
+/* By worker; other threads share the first. */
 static struct block_counts { atomic_uint_fast64_t taken, returned; } CACHE_ALIGNED block_counts[WORKERS_MAX];
 
 static struct block_counts *counts_mine(void) {
@@ -43,29 +43,29 @@ void reply_init(struct reply *r, uint8_t protocol) {
     *r = (struct reply){ .protocol = protocol };
 }
 
+static struct chunk *take_spare(void) {
+    struct chunk *c = CHAIN_FIRST(&spares, struct chunk, in_chain);
+    if (!c) return NULL;
+    chain_remove(&spares, &c->in_chain);
+    spare_count--;
+    return c;
+}
+
 void reply_thread_release(void) {
-    while (spare) {
-        struct chunk *c = spare;
-        spare = c->next;
-        mem_free(c);
-    }
-    spare_count = 0;
+    for (struct chunk *c; (c = take_spare());) mem_free(c);
+    assert(spare_count == 0);
 }
 
 static struct chunk *new_full_chunk(void) {
-    struct chunk *c = spare;
-    if (!c) return mem_alloc(REPLY_CHUNK);
-    spare = c->next;
-    spare_count--;
-    return c;
+    struct chunk *c = take_spare();
+    return c ? c : mem_alloc(REPLY_CHUNK);
 }
 
 static void free_chunk(struct chunk *c) {
     COUNTER_ADD(counts_mine()->returned, 1);
     blob_unref(c->blob);
     if (c->size == REPLY_CHUNK && !c->blob && spare_count < SPARE_MAX) {
-        c->next = spare;
-        spare = c;
+        chain_insert_first(&spares, &c->in_chain);
         spare_count++;
         return;
     }
@@ -76,13 +76,8 @@ static void free_chunk(struct chunk *c) {
 
 static void append(struct reply *r, struct chunk *c) {
     COUNTER_ADD(counts_mine()->taken, 1);
-    c->next = NULL;
-    c->prev = r->tail;
-    if (r->tail)
-        r->tail->next = c;
-    else
-        r->head = c;
-    r->tail = c;
+    c->in_chain = (struct chain_link){ 0 };
+    chain_insert_last(&r->chain, &c->in_chain);
     r->chunks++;
     r->memory += c->size;
     if (c->blob) r->shared += c->size;
@@ -90,14 +85,7 @@ static void append(struct reply *r, struct chunk *c) {
 }
 
 static void unlink_chunk(struct reply *r, struct chunk *c) {
-    if (c->prev)
-        c->prev->next = c->next;
-    else
-        r->head = c->next;
-    if (c->next)
-        c->next->prev = c->prev;
-    else
-        r->tail = c->prev;
+    chain_remove(&r->chain, &c->in_chain);
     r->chunks--;
     r->memory -= c->size;
     if (c->blob) r->shared -= c->size;
@@ -105,7 +93,7 @@ static void unlink_chunk(struct reply *r, struct chunk *c) {
 }
 
 void reply_release(struct reply *r) {
-    while (r->head) unlink_chunk(r, r->head);
+    CHAIN_EACH(&r->chain, struct chunk, in_chain, c) unlink_chunk(r, c);
     r->sent = 0;
     r->bytes = 0;
     assert(r->chunks == 0 && r->memory == 0 && r->shared == 0);
@@ -117,7 +105,7 @@ char *chunk_add_text(struct reply *r, size_t need) {
     size_t room = CHUNK_FULL_ROOM;
     if (need > room)
         room = need;
-    else if (r->tail && cannot_grow(r->tail) && need <= CHUNK_SMALL_ROOM)
+    else if (!chain_is_empty(&r->chain) && cannot_grow(chunk_last(r)) && need <= CHUNK_SMALL_ROOM)
         room = CHUNK_SMALL_ROOM;
     size_t size = sizeof(struct chunk) + room;
     struct chunk *c = room == CHUNK_FULL_ROOM ? new_full_chunk() : mem_alloc(size);
@@ -143,7 +131,7 @@ void chunk_add_shared(struct reply *r, struct blob *owned) {
 
 struct chunk *chunk_add_open(struct reply *r) {
     /* Room for the header in front, so that a short answer ends up as one piece. */
-    struct chunk *before = r->tail;
+    struct chunk *before = chunk_last(r);
     if (!before || before->room - before->len < LENGTH_LINE_MAX) chunk_add_text(r, LENGTH_LINE_MAX);
     struct chunk *c = mem_alloc(sizeof *c + LENGTH_LINE_MAX);
     c->blob = NULL;
@@ -156,7 +144,7 @@ struct chunk *chunk_add_open(struct reply *r) {
 
 /* Moves the bytes of `c` to the end of the one before it if they fit there. */
 static void join_to_previous(struct reply *r, struct chunk *c) {
-    struct chunk *into = c->prev;
+    struct chunk *into = CHAIN_PREVIOUS(c, struct chunk, in_chain);
     if (!into || cannot_grow(into) || cannot_grow(c) || into->room - into->len < c->len) return;
     memcpy(into->bytes + into->len, c->bytes, c->len);
     into->len += c->len;
@@ -169,7 +157,7 @@ void chunk_close(struct reply *r, struct chunk *open, struct slice header) {
     open->len = open->room = header.len;
     r->bytes += header.len;
     r->total += header.len;
-    struct chunk *after = open->next;
+    struct chunk *after = chunk_next(open);
     join_to_previous(r, open);
     if (after) join_to_previous(r, after);
 }
@@ -179,7 +167,7 @@ void chunk_close(struct reply *r, struct chunk *open, struct slice header) {
 int reply_vectors(const struct reply *r, struct iovec *out, int max) {
     int count = 0;
     size_t skip = r->sent;
-    for (struct chunk *c = r->head; c && count < max; c = c->next) {
+    for (struct chunk *c = chunk_first(r); c && count < max; c = chunk_next(c)) {
         char *bytes = c->blob ? c->blob->bytes : c->bytes;
         if (c->len > skip) out[count++] = (struct iovec){ bytes + skip, c->len - skip };
         skip = 0;
@@ -191,21 +179,23 @@ void reply_sent(struct reply *r, size_t count) {
     assert(count <= r->bytes);
     r->bytes -= count;
     while (count > 0) {
-        size_t left = r->head->len - r->sent;
+        struct chunk *first = chunk_first(r);
+        size_t left = first->len - r->sent;
         if (count < left) {
             r->sent += count;
             return;
         }
         count -= left;
         r->sent = 0;
-        unlink_chunk(r, r->head);
+        unlink_chunk(r, first);
     }
     if (r->bytes == 0) reply_release(r);
 }
 
 struct reply_shape reply_shape(const struct reply *r) {
-    const struct chunk *first = r->head && !r->head->blob ? r->head : NULL;
-    if (!first) return (struct reply_shape){ .rest_blocks = r->chunks, .rest_memory = r->memory };
+    const struct chunk *first = chunk_first(r);
+    if (!first || first->blob)
+        return (struct reply_shape){ .rest_blocks = r->chunks, .rest_memory = r->memory };
     return (struct reply_shape){ .first_size = first->size,
                                  .first_bytes = first->len - r->sent,
                                  .rest_blocks = r->chunks - 1,
@@ -214,10 +204,10 @@ struct reply_shape reply_shape(const struct reply *r) {
 
 /* ---- Moving ---- */
 
-/* True if `from` is one text that fits behind what `r` has: then a copy saves a chunk. */
+/* True if `from` is one text that fits into the last chunk of `r`: then a copy saves a chunk. */
 static bool worth_copying(const struct reply *r, const struct reply *from) {
-    const struct chunk *last = r->tail;
-    return last && !cannot_grow(last) && from->chunks == 1 && !from->head->blob &&
+    const struct chunk *last = chunk_last(r);
+    return last && !cannot_grow(last) && from->chunks == 1 && !chunk_first(from)->blob &&
            last->room - last->len >= from->bytes;
 }
 
@@ -228,21 +218,15 @@ void reply_move(struct reply *r, struct reply *from) {
         return;
     }
     if (worth_copying(r, from)) {
-        reply_raw(r, slice_make(from->head->bytes, from->bytes));
+        reply_raw(r, slice_make(chunk_first(from)->bytes, from->bytes));
         reply_release(from);
         return;
     }
-    from->head->prev = r->tail;
-    if (r->tail)
-        r->tail->next = from->head;
-    else
-        r->head = from->head;
-    r->tail = from->tail;
+    chain_append(&r->chain, &from->chain);
     r->bytes += from->bytes;
     r->total += from->bytes;
     r->memory += from->memory;
     r->shared += from->shared;
     r->chunks += from->chunks;
-    from->head = from->tail = NULL;
     from->bytes = from->memory = from->shared = from->chunks = 0;
 }

@@ -3,11 +3,11 @@
  * Little is kept between two calls: the number of arguments still to come, the length of the current one if
  * its line has been read, and how much of an unfinished line has been searched. So each byte is looked at
  * once, however the command is cut. Nearly all traffic takes take_whole_arguments(), which reads arguments
- * that are complete in the buffer and have short length lines, without a call. What it does not like it
- * leaves untouched. The careful path behind it knows the rare cases and all the errors.
+ * that are complete in the buffer and have short length lines, without a call. It leaves anything else
+ * untouched for the careful path after it, which knows the rare cases and all the errors.
  *
- * CR LF must follow every length and every argument: two bytes skipped unseen would let one command run on
- * into the next. "*0" and "*-1" are commands of no arguments, as in Redis. */
+ * CR LF must follow every length and every argument: if two bytes were skipped unchecked, one command could
+ * run on into the next. "*0" and "*-1" are commands of no arguments, as in Redis. */
 #include "trivet/resp/parser.h"
 #include "trivet/base/mem.h"
 #include "trivet/base/number.h"
@@ -16,7 +16,7 @@
 #define ARGS_FIRST_ROOM 16             /* slices that argv begins with */
 #define ARGS_KEEP_ROOM 256             /* argv is kept for the next command up to this size */
 #define BIG_FIRST_ROOM (1024 * 1024ul) /* a big argument's blob grows from here as its bytes arrive */
-#define SHORT_LENGTH_DIGITS 9          /* so many digits cannot overflow 32 bits */
+#define SHORT_LENGTH_DIGITS 9          /* this many digits cannot overflow 32 bits */
 
 void args_init(struct args *a) { *a = (struct args){ .args_left = -1, .bulk_length = -1 }; }
 
@@ -72,18 +72,18 @@ size_t args_text_bytes(const struct args *a) {
     return sum;
 }
 
-static enum parse broken(struct args *a, const char *why) {
+static enum parse broken_request(struct args *a, const char *why) {
     a->error = why;
     return PARSE_BROKEN;
 }
 
 static enum parse broken_line_end(struct args *a) {
-    return broken(a, "Protocol error: invalid CRLF in request");
+    return broken_request(a, "Protocol error: invalid CRLF in request");
 }
 
 static inline bool is_line_end(const char *at) { return at[0] == '\r' && at[1] == '\n'; }
 
-/* Doubles argv. The announced count is a client's claim and buys no memory: only arguments that came do. */
+/* Doubles argv. The count that a client announces allocates nothing: only arguments that have arrived do. */
 static void grow_argv(struct args *a) {
     size_t room = a->room ? a->room * 2 : ARGS_FIRST_ROOM;
     a->argv = mem_realloc(a->argv, room * sizeof *a->argv);
@@ -106,7 +106,7 @@ static void push_blob(struct args *a, struct blob *owned) {
     a->blob_memory += sizeof *owned + owned->room;
 }
 
-/* The old address is only a number. */
+/* The old address is only used as a number. */
 void args_rebase(struct args *a, const char *base) {
     for (size_t i = 0; i < a->argc; i++) {
         if (a->blobs && a->blobs[i]) continue;
@@ -123,7 +123,7 @@ static enum parse find_line(struct args *a, struct slice bytes, char end, const 
     size_t reach = left <= PARSE_LINE_MAX ? left : PARSE_LINE_MAX + 1;
     const char *found = memchr(start + a->scanned, end, reach - a->scanned);
     size_t length = found ? (size_t)(found - start) : reach;
-    if (length > PARSE_LINE_MAX) return broken(a, too_big);
+    if (length > PARSE_LINE_MAX) return broken_request(a, too_big);
     a->scanned = length;
     if (!found) return PARSE_MORE;
     *line = slice_make(start, length);
@@ -153,11 +153,11 @@ static inline size_t short_length_line(const char *line, size_t left, char mark,
 
 static enum parse broken_mark(struct args *a, char mark, char got) {
     snprintf(a->error_text, sizeof a->error_text, "Protocol error: expected '%c', got '%c'", mark, got);
-    return broken(a, a->error_text);
+    return broken_request(a, a->error_text);
 }
 
 /* Any length line. READY: *text is what follows the mark, perhaps no number, and the line is used. The byte
- * behind its CR is looked at after the number: see ends_well. */
+ * after its CR is checked after the number: see ends_well. */
 static enum parse length_line(struct args *a, struct slice bytes, char mark, const char *too_big,
                               struct slice *text) {
     struct slice line;
@@ -191,12 +191,12 @@ static enum parse read_count(struct args *a, struct slice bytes, const struct pa
         struct slice text;
         enum parse found = length_line(a, bytes, '*', "Protocol error: too big mbulk count string", &text);
         if (found != PARSE_READY) return found;
-        if (!int64_parse(text, &count)) return broken(a, "Protocol error: invalid multibulk length");
+        if (!int64_parse(text, &count)) return broken_request(a, "Protocol error: invalid multibulk length");
     }
     if (UNLIKELY(count > limits->args_max)) {
         bool early = unauthenticated(limits) && count <= INT32_MAX;
-        return broken(a, early ? "Protocol error: unauthenticated multibulk length"
-                               : "Protocol error: invalid multibulk length");
+        return broken_request(a, early ? "Protocol error: unauthenticated multibulk length"
+                                       : "Protocol error: invalid multibulk length");
     }
     if (UNLIKELY(!ends_well(a, bytes))) return broken_line_end(a);
     a->args_left = count > 0 ? count : 0;
@@ -208,10 +208,11 @@ static enum parse read_bulk_length(struct args *a, struct slice bytes, const str
     enum parse found = length_line(a, bytes, '$', "Protocol error: too big bulk count string", &text);
     if (found != PARSE_READY) return found;
     int64_t length;
-    if (!int64_parse(text, &length) || length < 0) return broken(a, "Protocol error: invalid bulk length");
+    if (!int64_parse(text, &length) || length < 0)
+        return broken_request(a, "Protocol error: invalid bulk length");
     if ((uint64_t)length > limits->bulk_max)
-        return broken(a, unauthenticated(limits) ? "Protocol error: unauthenticated bulk length"
-                                                 : "Protocol error: invalid bulk length");
+        return broken_request(a, unauthenticated(limits) ? "Protocol error: unauthenticated bulk length"
+                                                         : "Protocol error: invalid bulk length");
     if (!ends_well(a, bytes)) return broken_line_end(a);
     a->bulk_length = length;
     return PARSE_READY;
@@ -219,7 +220,7 @@ static enum parse read_bulk_length(struct args *a, struct slice bytes, const str
 
 /* ---- Big arguments ---- */
 
-/* Moves what the buffer has of the current argument to a blob, where the rest will be read. */
+/* Moves the part of the current argument that is in the buffer to a blob. The rest is read there. */
 static enum parse begin_big(struct args *a, struct slice bytes) {
     size_t have = bytes.len - a->used;
     size_t whole = (size_t)a->bulk_length + 2;
@@ -265,7 +266,8 @@ void parse_big_filled(struct args *a, size_t count) {
 
 /* ---- The arguments ---- */
 
-/* The hot path: takes arguments while they are whole, short-lined and allowed, and argv has room. */
+/* The hot path: takes arguments while they are complete, have short length lines, are allowed, and fit into
+ * argv. */
 static void take_whole_arguments(struct args *a, struct slice bytes, uint64_t bulk_max) {
     const char *at = bytes.ptr + a->used;
     const char *end = bytes.ptr + bytes.len;
@@ -336,7 +338,7 @@ static enum parse split_quoted(struct args *a, struct slice line) {
     struct slice *argv;
     size_t argc;
     if (!split_line(line, &argv, &argc, &a->inline_text))
-        return broken(a, "Protocol error: unbalanced quotes in request");
+        return broken_request(a, "Protocol error: unbalanced quotes in request");
     mem_free(a->argv);
     a->argv = argv;
     a->argc = a->room = argc;

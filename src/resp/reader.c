@@ -1,5 +1,5 @@
 /* reader.c: see reader.h. Each function reads one thing at its own copy of the position; reply_read stores
- * the position when the whole item was there. */
+ * the position once the item is complete. */
 #include "trivet/resp/reader.h"
 #include "trivet/base/number.h"
 

@@ -13,7 +13,7 @@
 
 void reply_raw(struct reply *r, struct slice wire) {
     if (r->muted) return;
-    const struct chunk *last = r->tail;
+    const struct chunk *last = chunk_last(r);
     size_t fits = last ? last->room - last->len : 0;
     if (wire.len > fits && fits > 0 && wire.len > SMALL_TEXT) {
         char *out = reply_space(r, fits);

@@ -5,6 +5,7 @@
  *
  * A word with its NUL is never longer than what was written for it, separator included; the last word may
  * take one byte more. So the text of all words fits in one allocation made at the start. */
+#include "trivet/base/grow.h"
 #include "trivet/base/mem.h"
 #include "trivet/resp/parser.h"
 
@@ -36,7 +37,7 @@ static char escaped(char c) {
     }
 }
 
-/* One escape of a double-quoted word; w->at is behind the backslash and before the end. */
+/* One escape of a double-quoted word; w->at is after the backslash and before the end. */
 static void read_escape(struct option_words *w) {
     int high = -1, low = -1;
     if (*w->at == 'x' && w->end - w->at >= 3) {
@@ -51,7 +52,7 @@ static void read_escape(struct option_words *w) {
     }
 }
 
-/* The rest of a quoted part; w->at is behind the opening quote. False if the quote is not closed. */
+/* The rest of a quoted part; w->at is after the opening quote. False if the quote is not closed. */
 static bool read_quoted(struct option_words *w, char quote) {
     while (w->at < w->end && *w->at != quote) {
         bool more = w->end - w->at >= 2;
@@ -70,7 +71,7 @@ static bool read_quoted(struct option_words *w, char quote) {
     return true;
 }
 
-/* The word at w->at, which is not a blank. Behind a closing quote, vertical tab and form feed end it too. */
+/* The word at w->at, which is not a blank. After a closing quote, vertical tab and form feed end it too. */
 static bool read_word(struct option_words *w, struct slice *word) {
     char *start = w->out;
     while (w->at < w->end && !ends_word(*w->at)) {
@@ -88,10 +89,7 @@ static bool read_word(struct option_words *w, struct slice *word) {
 }
 
 static void push_word(struct slice **argv, size_t *argc, size_t *room, struct slice word) {
-    if (*argc == *room) {
-        *room = *room ? *room * 2 : 16;
-        *argv = mem_realloc(*argv, *room * sizeof **argv);
-    }
+    GROW(*argv, *argc, room, 16);
     (*argv)[(*argc)++] = word;
 }
 

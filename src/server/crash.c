@@ -1,6 +1,6 @@
 /* crash.c: the last words of a process that dies by a signal.
  *
- * A handler may do next to nothing: the thread may have died holding any lock. So the report allocates
+ * A signal handler may do very little: the thread may have died holding any lock. So the report allocates
  * nothing, takes no lock, and goes line by line straight to the log. Then the signal does what it would have
  * done. */
 #include "trivet/base/log.h"
@@ -56,7 +56,8 @@ static void on_crash(int sig, siginfo_t *info, void *context) {
 void crash_install(void) {
 #ifndef TRIVET_SANITIZE /* a sanitizer has reports of its own */
     void *frame;
-    (void)backtrace(&frame, 1); /* the first call loads a library, for which it would be too late then */
+    (void)backtrace(&frame,
+                    1); /* the first call loads a library; in the handler it would be too late for that */
     struct sigaction action = { .sa_sigaction = on_crash,
                                 .sa_flags = SA_SIGINFO | (int)SA_RESETHAND | SA_NODEFER };
     sigemptyset(&action.sa_mask);

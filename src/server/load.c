@@ -30,7 +30,7 @@ struct loader {
     struct client client; /* runs the commands of an append-only file */
     uint64_t commands;
     const char *what;     /* for the log */
-    bool gate_is_closed;  /* asked for by a command: nobody else may run meanwhile */
+    bool gate_is_closed;  /* asked for by a command: no other worker may run meanwhile */
     int64_t next_line_ms; /* when the next progress line is due */
     int64_t next_pump_us;
     struct rdb_outcome rdb;
@@ -52,7 +52,7 @@ static struct loader *loader_begin(const char *what, bool gate_is_closed) {
 
 static void loader_end(struct loader *l) {
     loading_end();
-    /* At start-up clients have to wait until writes can be journaled: setup_data says when. */
+    /* At start-up clients must wait until writes can be journaled: setup_data decides when. */
     if (l->gate_is_closed) obstacle_set(OBSTACLE_LOADING, false);
     client_release(&l->client);
     mem_free(l);
@@ -109,7 +109,7 @@ static const char *rdb_path(struct buf *out) {
     return buf_cstr(out);
 }
 
-/* A file that is there and cannot be looked at counts as one: loading it says why. */
+/* A file that exists but cannot be examined counts as one: loading it reports the reason. */
 static bool exists(const char *path) { return access(path, F_OK) == 0 || errno != ENOENT; }
 
 static bool load_rdb_file(struct loader *l, const char *path, struct rdb_plan plan) {
@@ -146,7 +146,7 @@ static void empty_everything(void) {
     for (uint32_t db = 0; db < keyspace_databases(); db++) keyspace_flush(db, false);
 }
 
-/* The file is known to be whole, checksum included, before anything is thrown away for it. */
+/* The file is verified, checksum included, before any data is dropped for it. */
 bool load_rdb_anew(unsigned flags, struct buf *error) {
     struct buf path = { 0 }, why = { 0 };
     struct rdb_rules rules = { .no_checksum = !options.rdbchecksum,
@@ -159,7 +159,8 @@ bool load_rdb_anew(unsigned flags, struct buf *error) {
         struct rdb_plan plan = { .keep_expired = options.import_mode, .replace = flags & RELOAD_MERGE };
         loaded = load_rdb_file(l, path.ptr, plan);
         loader_end(l);
-        if (!loaded && !(flags & RELOAD_NOFLUSH)) empty_everything(); /* better nothing than a part */
+        if (!loaded && !(flags & RELOAD_NOFLUSH))
+            empty_everything(); /* no data is better than a part of it */
     } else {
         LOG_WARNING("RDB file %s: %.*s. Nothing was changed", path.ptr, SLICE_ARG(buf_slice(&why)));
     }
@@ -183,7 +184,7 @@ static bool replay(void *arg, const struct slice *argv, size_t argc, struct buf 
         return false;
     }
     if (!dispatch_replay(&l->client, argv, argc, error)) return false;
-    /* What follows would go to another database. */
+    /* Else the following commands would go to another database. */
     return error->len == 0 || !slice_equal_nocase(argv[0], LIT("SELECT"));
 }
 
@@ -231,7 +232,7 @@ bool load_aof_anew(struct buf *error) {
 
 /* ---- at start-up ---- */
 
-/* Who turns on 'appendonly' in a folder that has only an RDB file wants to keep the data in it. */
+/* If 'appendonly' is turned on in a folder that has only an RDB file, its data must be kept. */
 static bool load_aof_at_start(bool *from_rdb) {
     enum aof_loaded result = load_aof(false);
     struct buf path = { 0 };

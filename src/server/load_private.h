@@ -1,4 +1,4 @@
-/* load_private.h: what load.c asks of load_rdb.c. */
+/* load_private.h: what load.c uses of load_rdb.c. */
 #ifndef SERVER_LOAD_PRIVATE_H
 #define SERVER_LOAD_PRIVATE_H
 
@@ -9,8 +9,8 @@
 
 struct rdb_plan {
     bool alone;        /* the gate is closed: other workers cannot help */
-    bool keep_expired; /* commands that follow may count on what has expired since */
-    bool replace;      /* a key that is there already gives way; else it is an error */
+    bool keep_expired; /* commands that follow may use keys that have expired since */
+    bool replace;      /* the file's key replaces an existing one; else a duplicate is an error */
     /* Called every few hundred keys, no lock held, the gate held before and after; false stops the load. */
     bool (*breathe)(void *arg, uint64_t loaded, uint64_t total);
     void *arg;

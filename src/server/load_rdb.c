@@ -1,12 +1,12 @@
 /* load_rdb.c: an RDB file into the keyspace, on all workers.
  *
  * The loading thread cuts the file into records, which is quick, and gathers them in batches. A batch goes by
- * letter to a worker that has few of them, who decodes the values and inserts them under the locks of
- * their shards; when all have enough, the loading thread does a batch itself. So as many are under way as
- * workers can use and no more, and no worker keeps its clients waiting for longer than a batch (or one big
+ * letter to a worker that has few of them. That worker decodes the values and inserts them under the locks of
+ * their shards. When all workers have enough, the loading thread does a batch itself. So there are never more
+ * batches than workers can use, and no worker keeps its clients waiting longer than a batch (or one big
  * value) takes.
  *
- * Keys land in any order. That is why a key that comes twice is an error: there is no last one. */
+ * Keys are inserted in any order. So a duplicate key is an error: neither of them is the last one. */
 #include "load_private.h"
 #include "trivet/base/clock.h"
 #include "trivet/base/hashing.h"
@@ -35,12 +35,12 @@ struct loading {
     struct batch *filling;
     int64_t now_ms;
     bool facts_are_logged;
-    /* Workers come and go below: under the lock. */
+    /* Workers change the fields below: under the lock. */
     struct lock lock;
     pthread_cond_t less; /* a batch is done */
     unsigned waiting[WORKERS_MAX], under_way;
     bool failed;
-    struct rdb_error error; /* of the failure that is first in the file */
+    struct rdb_error error; /* of the failure that comes first in the file */
     struct rdb_outcome counts;
 };
 
@@ -205,7 +205,7 @@ static void take_batch(struct loading *l, const struct batch *b) {
     lock_drop(&l->lock);
 }
 
-/* Under another worker's gate. The loading may be gone as soon as its lock is dropped. */
+/* Under another worker's gate. The struct may be freed as soon as its lock is dropped. */
 static void run_batch(struct letter *letter) {
     struct batch *b = CONTAINER_OF(letter, struct batch, letter);
     struct loading *l = b->loading;
@@ -280,7 +280,7 @@ static void wait_for_others(struct loading *l) {
         lock_drop(&l->lock);
         gate_enter();
         if (!wait) return;
-        /* What it says of a shutdown is not asked: what is under way must come home first. */
+        /* Ignores a shutdown here: the batches on their way must finish first. */
         (void)l->plan->breathe(l->plan->arg, rdb_reader_offset(l->reader), rdb_reader_size(l->reader));
     }
 }
@@ -299,7 +299,7 @@ static bool batch_is_full(const struct loading *l) {
     return l->filling && (l->filling->count == BATCH_RECORDS || l->filling->bytes >= BATCH_BYTES);
 }
 
-/* The file's word for it is taken as far as its length allows. */
+/* The file's own count is trusted as far as its length allows. */
 static void reserve(struct loading *l, uint32_t db, uint64_t keys) {
     uint64_t most = (rdb_reader_size(l->reader) - rdb_reader_offset(l->reader)) / KEY_BYTES_MIN;
     size_t each = (size_t)((keys < most ? keys : most) / SHARD_COUNT);
@@ -369,7 +369,8 @@ static bool take_event(struct loading *l, enum rdb_event event, const struct rdb
     return !has_failed(l);
 }
 
-/* key-load-delay, for tests: waits so many microseconds for each key, or 1 for every so many keys. */
+/* key-load-delay, for tests: waits that many microseconds for each key, or for -n 1 microsecond for every n
+ * keys. */
 static bool delay(uint64_t *keys) {
     int64_t us = options.key_load_delay_us;
     if (LIKELY(us == 0)) return false;

@@ -1,7 +1,8 @@
 /* main.c: trivet-server: options, then the start-up order on one screen.
  *
  * The main thread is worker 0. Listeners open before the data is loaded, so that clients are told LOADING
- * instead of being refused; "Ready to accept connections" is logged, and systemd told, when it is there. */
+ * instead of being refused; "Ready to accept connections" is logged, and systemd told, when the data is
+ * loaded. */
 #include "trivet/base/buf.h"
 #include "trivet/base/clock.h"
 #include "trivet/base/log.h"
@@ -31,7 +32,7 @@ static void print_help(void) {
            "       echo 'port 7777' | trivet-server -\n");
 }
 
-/* True if it was a question that is answered now. */
+/* True if the arguments only asked for information (--version, --help), which was printed. */
 static bool answer_question(int argc, char **argv) {
     if (argc != 2) return false;
     if (strcmp(argv[1], "-v") == 0 || strcmp(argv[1], "--version") == 0) {
@@ -77,7 +78,7 @@ static void log_hello(void) {
                (int)getpid(), options_file()[0] ? options_file() : "no configuration file");
 }
 
-/* A line for each way in, as others write it. */
+/* One line for each address, as Redis and Valkey write it. */
 static void log_ready(void) {
     if (options.port > 0) LOG_NOTICE("Ready to accept connections tcp");
     if (options.unixsocket[0]) LOG_NOTICE("Ready to accept connections unix");

@@ -1,4 +1,4 @@
-/* process.c: what the server asks of the operating system for itself. */
+/* process.c: what the server needs from the operating system for its own process. */
 #include "trivet/base/log.h"
 #include "trivet/base/slice.h"
 #include "trivet/engine/process/server_hooks.h"
@@ -33,14 +33,14 @@ void process_restart(int64_t delay_ms) {
         LOG_WARNING("Can't restart %s in %s: %s", server_facts.executable, beginning.folder, strerror(errno));
         return;
     }
-    /* What is open now is not the new one's, and would hold its port. */
+    /* The new program must not inherit open files: the sockets would hold its port. */
     close_range(3, UINT_MAX, 0);
     while (nanosleep(&delay, &delay) != 0 && errno == EINTR) continue;
-    sigset_t none; /* it inherits what this thread blocks */
+    sigset_t none; /* the new program inherits the signals that this thread blocks */
     sigemptyset(&none);
     pthread_sigmask(SIG_SETMASK, &none, NULL);
     execv(server_facts.executable, beginning.argv);
-    _exit(1); /* nothing is left that could go on */
+    _exit(1); /* this process cannot go on */
 }
 
 #define RESERVED_FILES 32 /* log, journal, event loops, listeners */
@@ -138,7 +138,7 @@ void process_set_title(int argc, char **argv) {
         snprintf(title, sizeof title, "trivet-server %s:%d", address, (int)options.port);
     else
         snprintf(title, sizeof title, "trivet-server %s", options.unixsocket);
-    /* The arguments stand one behind the other: that is the room there is. */
+    /* The arguments follow each other in memory: the title must fit there. */
     char *end = argv[argc - 1] + strlen(argv[argc - 1]);
     size_t room = (size_t)(end - argv[0]);
     size_t len = strlen(title) < room ? strlen(title) : room;

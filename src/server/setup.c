@@ -106,8 +106,7 @@ static bool apply_maxclients(struct buf *why) {
 
 /* ---- what each worker does now and then ---- */
 
-/* A quarter of a worker's time at most goes to expiry when much is stale; the cycle itself stops early when
- * little is. */
+/* Expiry takes at most a quarter of a worker's time; the cycle stops early when little has expired. */
 static int64_t expiry_budget_us(void) {
     int64_t hz = options.hz < 1 ? 1 : options.hz;
     return (25 + 2 * (options.active_expire_effort - 1)) * 10000 / hz;
@@ -117,7 +116,7 @@ static void cron(int64_t now_ms) {
     bool loading = obstacle_is_set(OBSTACLE_LOADING);
     if (!loading && !data_stands_still(now_ms)) {
         expiry_cycle(now_ms, expiry_budget_us(), change_flush_quietly);
-        /* A lowered limit is reached even if no command comes that would see to it. */
+        /* Evicts down to a lowered limit even if no command runs that would do it. */
         if (obstacle_is_set(OBSTACLE_MEMORY_LIMIT)) (void)eviction_make_room(now_ms, change_flush_quietly);
     }
     tracking_trim();
@@ -139,7 +138,7 @@ bool setup_data(void) {
     if (loaded && options.appendonly)
         opened = from_rdb ? aof_start_anew(saving_write_base, NULL, options.aof_use_rdb_preamble, &error)
                           : aof_open(&error);
-    /* Not before: a write that no journal takes would be acknowledged and lost. */
+    /* Not earlier: a write that no journal takes would be acknowledged and lost. */
     if (loaded && opened) obstacle_set(OBSTACLE_LOADING, false);
     exclusive_end();
     gate_leave();
@@ -148,7 +147,7 @@ bool setup_data(void) {
     return loaded && opened;
 }
 
-/* What is on its way to the disk is no data: evicting for it would make more of it. */
+/* Bytes on their way to the disk are not data: evicting because of them would only add more. */
 static size_t bytes_for_the_disk(void) {
     if (!journal_on && !snapshot_is_open()) return 0;
     struct snapshot_progress snapshot;

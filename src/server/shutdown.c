@@ -1,7 +1,7 @@
 /* shutdown.c: how the server ends: SHUTDOWN, SIGTERM, SIGINT.
  *
- * All ways lead through begin_shutdown(): the journal's file is made whole and synced first; only if that
- * worked, or the operator forces it, the workers are asked to end. */
+ * All ways lead through begin_shutdown(): the journal is written and synced first. The workers are asked to
+ * end only if that worked, or if the operator forces it. */
 #include "trivet/base/log.h"
 #include "trivet/engine/process/server_hooks.h"
 #include "trivet/engine/run/change.h"

@@ -13,7 +13,7 @@
 struct blob {
     atomic_uint references;
     size_t len;  /* bytes in use */
-    size_t room; /* bytes allocated behind the header */
+    size_t room; /* bytes allocated after the header */
     char bytes[];
 };
 

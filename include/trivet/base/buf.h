@@ -24,8 +24,7 @@ void buf_printf(struct buf *b, const char *format, ...) PRINTF_LIKE(2, 3);
 void buf_vprintf(struct buf *b, const char *format, va_list args) PRINTF_LIKE(2, 0);
 /* Drops the first `count` bytes; the rest moves to the front. */
 void buf_drop_front(struct buf *b, size_t count);
-/* The bytes as a C string: a NUL is put behind them that `len` does not count. Valid until the next change.
- */
+/* The bytes as a C string: puts a NUL after them, which `len` does not count. Valid until the next change. */
 static inline const char *buf_cstr(struct buf *b) {
     *buf_reserve(b, 1) = '\0';
     return b->ptr;

@@ -7,6 +7,8 @@
 #define TRIVET_BASE_COMPILER_H
 
 #include <assert.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #define MUST_CHECK __attribute__((warn_unused_result))
 #define PRINTF_LIKE(form, first) __attribute__((__format__(__printf__, form, first)))
@@ -19,6 +21,10 @@
 
 /* The struct that holds `member`, from a pointer to that member. */
 #define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
+
+/* The same pointer without const: for memory that the caller owns but keeps as const, and for functions that
+ * hand a const argument back as they got it, like strchr(). */
+static inline void *unconst(const void *ptr) { return (void *)(uintptr_t)ptr; }
 
 #if defined(__clang__)
 #define LOCKABLE __attribute__((capability("mutex")))

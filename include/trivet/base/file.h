@@ -1,4 +1,4 @@
-/* file.h: files as the durable things need them: written whole, made durable, replaced in one step.
+/* file.h: files for data that must survive a power cut: written whole, synced, replaced in one step.
  *
  * Every system call that changes the disk goes through one table, so that a test can make each call fail
  * once, or end the process there. A function that fails leaves the reason in errno, and as text in `error`
@@ -22,7 +22,7 @@ struct file_io {
     int (*rename)(const char *from, const char *to);
     int (*unlink)(const char *path);
     int (*mkdir)(const char *path, mode_t mode);
-    int64_t (*now_us)(void); /* how long a call took is told by it */
+    int64_t (*now_us)(void); /* the clock that measures how long a call takes */
 };
 extern struct file_io file_io;
 
@@ -33,18 +33,17 @@ bool file_failed(struct buf *error, const char *what, const char *path);
 
 /* write(2) until all is written; false on the first error. */
 MUST_CHECK bool file_write_all(int fd, struct slice bytes);
-/* Appends all that is to be read; false on an error, or if it is more than `most` (EFBIG). */
+/* Appends the rest of the file; false on an error, or if it is longer than `most` (EFBIG). */
 MUST_CHECK bool file_read_all(int fd, size_t most, struct buf *out);
 /* The length of a regular file; false if there is none. */
 MUST_CHECK bool file_size(const char *path, uint64_t *size);
 
-/* Makes durable what was created, renamed and removed in a folder. */
+/* Syncs a folder, so that files created, renamed or removed in it stay so. */
 MUST_CHECK bool file_sync_folder(const char *path, struct buf *error);
-/* A durable file gets another name in the same folder, durably. */
+/* Renames a synced file within its folder, and syncs the folder. */
 MUST_CHECK bool file_rename(const char *from, const char *to, struct buf *error);
-/* The file has these bytes and these rights: at any moment, a power cut included, the old file is there or
- * the new one. It is written at `temporary` first, in the same folder; after a failure nothing is left
- * there. */
+/* Gives the file these bytes and rights in one step: even after a power cut, either the old file is there or
+ * the new one. Writes to `temporary` in the same folder first; after a failure, nothing is left there. */
 MUST_CHECK bool file_replace(const char *path, const char *temporary, struct slice bytes, mode_t rights,
                              struct buf *error);
 

@@ -27,12 +27,12 @@ void log_set_role(char role);
 bool log_wants(enum log_level level);
 void log_line(enum log_level level, const char *format, ...) PRINTF_LIKE(2, 3);
 
-/* For a process that is about to die by a signal: without any lock, in the hope that what they guard is
- * whole. The file of the log, or stdout; it stays open. */
+/* For a process that is about to die by a signal: takes no lock and hopes that the settings are whole.
+ * Returns the log file, or stdout; it stays open. */
 int log_crash_open(void);
 void log_crash_line(int fd, const char *format, ...) PRINTF_LIKE(2, 3);
 
-/* <syslog.h> has three of these names for its priorities: who needs both includes it before this. */
+/* <syslog.h> has three of these names for its priorities: if you need both, include it before this. */
 #undef LOG_DEBUG
 #undef LOG_NOTICE
 #undef LOG_WARNING

@@ -23,14 +23,14 @@ struct mailbox {
 
 /* False (errno) if the system has no file descriptor left. */
 MUST_CHECK bool mailbox_init(struct mailbox *box);
-/* Letters still inside are leaked knowingly: drain first. */
+/* Does not free letters that are still inside: drain it first. */
 void mailbox_release(struct mailbox *box);
 void mailbox_post(struct mailbox *box, struct letter *letter);
 /* The same without waking the owner: for the owner itself, which is about to drain. */
 void mailbox_post_quietly(struct mailbox *box, struct letter *letter);
 /* Runs all letters that were there at the call; returns how many. Owner only. */
 size_t mailbox_drain(struct mailbox *box);
-/* A cheap look, for the owner between two batches of commands. */
+/* A cheap test, for the owner between two batches of commands. */
 static inline bool mailbox_has_letters(struct mailbox *box) {
     return atomic_load_explicit(&box->newest, memory_order_acquire) != NULL;
 }

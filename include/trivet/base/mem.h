@@ -28,13 +28,14 @@ void *mem_realloc(void *ptr, size_t size) __attribute__((returns_nonnull));
 void mem_free(void *ptr);
 char *mem_strdup(const char *text) __attribute__((returns_nonnull));
 
-/* The same for a part of something that knows its own bytes: *held, its owner's, is kept the sum of
- * mem_size() of all parts, at the cost of an addition. Whatever is allocated so is resized and freed so. */
+/* The same for parts of a value that counts its own bytes: *held, which belongs to the value, stays the sum
+ * of mem_size() of all parts, at the cost of an addition. Resize and free such a part only with these
+ * functions. */
 void *mem_alloc_in(size_t *held, size_t size) __attribute__((malloc, returns_nonnull));
 void *mem_realloc_in(size_t *held, void *ptr, size_t size) __attribute__((returns_nonnull));
 void mem_free_in(size_t *held, void *ptr);
-/* The same for parts that are resized by someone who knows no `held`, a listpack for example: runs `change`,
- * and all that this thread allocates and frees in it is taken for parts. */
+/* For parts that code without a `held` resizes, a listpack for example: runs `change`, and counts all that
+ * this thread allocates and frees in it as parts. */
 #define MEM_COUNT_IN(held, change)                 \
     do {                                           \
         size_t balance_before = mem_balance();     \
@@ -58,7 +59,7 @@ size_t mem_used(void);
 /* The same exactly: visits every thread's counter. */
 size_t mem_used_exact(void);
 
-/* What the allocator says of itself, all in bytes; zeros in sanitizer builds. */
+/* The allocator's own numbers, in bytes; zeros in sanitizer builds. */
 struct mem_allocator_stats {
     size_t allocated, active, resident, retained, muzzy;
 };

@@ -1,7 +1,7 @@
 /* slice.h: a borrowed run of bytes: a pointer and a length, never freed through this.
  *
- * Keys, values and arguments are slices; they may hold any byte, NUL included, and are not
- * NUL-terminated. Whoever hands out a slice says how long its bytes stay valid. */
+ * Keys, values and arguments are slices; they may hold any byte, NUL included, and are not NUL-terminated. A
+ * function that returns a slice says how long its bytes stay valid. */
 #ifndef TRIVET_BASE_SLICE_H
 #define TRIVET_BASE_SLICE_H
 

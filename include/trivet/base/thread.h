@@ -16,8 +16,8 @@ extern int thread_worker_count;               /* set once before workers start; 
 
 /* True when shards, gates and the journal need their locks. */
 static inline bool thread_is_parallel(void) { return thread_worker_count > 1; }
-/* Starts a thread with all signals blocked but those that tell of its own faults, and a name for top and gdb
- * (15 characters count). False, with errno set and a line in the log, if the system has no thread left. */
+/* Starts a thread with all signals blocked except those of its own faults, and a name for top and gdb (15
+ * characters count). False, with errno set and a line in the log, if the system has no thread left. */
 MUST_CHECK bool thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void *arg);
 void thread_set_name(const char *name);
 

@@ -1,9 +1,9 @@
 /* change.h: the third door: a collection is opened, its value changed, and closed.
  *
- * What comes between is the command's; what must not be forgotten at the end is done at closing: the value is
- * stored back, or a key is made of it; a key whose collection lost its last element goes; the expiry cycle
- * hears of elements that expire; the database's weight is kept. (Strings lie in their entry and have no value
- * to close: their changes end in keyspace_moved and keyspace_replace.)
+ * The command does what comes in between. Closing does what no command may forget: it stores the value back,
+ * or makes a key of it; it deletes a key whose collection lost its last element; it tells the expiry cycle
+ * about elements that expire; it keeps the sum of the database's bytes. (A string is part of its entry, so it
+ * has no value to close: its changes end in keyspace_moved and keyspace_replace.)
  *
  * Thread: as the doors of keyspace.h. Lifetime: between opening and closing nothing else may change the key.
  */
@@ -16,17 +16,17 @@ struct keyspace_change {
     struct slice key;
     enum value_type type;
     struct entry *entry; /* NULL: the key is not there */
-    struct value value;  /* the entry's, or what the command makes of a missing one; NULL ptr: nothing yet */
+    struct value value;  /* the entry's, or made for a missing key; NULL ptr: nothing yet */
     const void *address; /* where the value was at opening, */
     size_t weight;       /* and its bytes then */
-    bool drops;          /* all of it goes, whatever the value holds: quicker than to take it apart */
+    bool drops;          /* delete the key whatever the value holds: quicker than removing each element */
 };
 
 enum keyspace_closed {
     CLOSED_NOTHING, /* there was no key, and there is none */
     CLOSED_MADE,    /* the key is new */
     CLOSED_KEPT,    /* it is there with what the value holds now */
-    CLOSED_DELETED, /* its last element went, and it went with it */
+    CLOSED_DELETED, /* it lost its last element and was deleted */
 };
 
 /* Opens the key for a change; false if it holds another type (then nothing is open). */

@@ -1,4 +1,4 @@
-/* counters.h: the keyspace's statistics: one block a worker, summed by whoever reads.
+/* counters.h: the keyspace's statistics: one block a worker, summed by the reader.
  * Thread: each worker writes its own block (counters_mine), plain relaxed stores; any thread reads the
  * sums. */
 #ifndef TRIVET_KEYSPACE_COUNTERS_H
@@ -22,8 +22,8 @@ struct keyspace_counters {
     atomic_int_fast64_t *expires;
     atomic_int_fast64_t *bytes; /* of entries and their values */
     atomic_int_fast64_t *dated; /* keys whose elements expire by themselves */
-    /* By database: the average of what expiry saw lately, and how much that weighs, in thousandths of an
-     * entry. */
+    /* By database: the average TTL that expiry saw lately, and the weight of that average, in thousandths of
+     * an entry. */
     atomic_int_fast64_t *average_ttl_ms, *ttl_weight;
 } CACHE_ALIGNED;
 

@@ -7,13 +7,12 @@
  *     +----------+----------+-----------+------------+---------------+-----------+-------------+
  *
  * The value is, by encoding: an int64 (8 bytes); the bytes of a string up to STRING_EMBED_MAX with their
- * length before them (1 byte, or 0xff and 4 bytes); or a pointer (8 bytes) to what lives apart: a blob for
- * big strings, a structure of the types layer for the rest. Nothing behind the sixth byte is aligned, so
- * it is read and written with memcpy, which costs nothing on the processors this runs on.
+ * length before them (1 byte, or 0xff and 4 bytes); or a pointer (8 bytes) to memory of its own: a blob for
+ * big strings, a structure of the types layer for the rest. Nothing after the sixth byte is aligned, so it is
+ * read and written with memcpy, which costs nothing on the processors this runs on.
  *
- * Because the expiry and the value lie inside, changing them may move the entry: such functions return
- * the entry to use from then on, and the caller puts it in the table (keyspace_replace). Owner: the
- * table it is in.
+ * The expiry and the value are inside, so changing them may move the entry: such functions return the entry
+ * to use from then on, and the caller puts it in the table (keyspace_replace). Owner: the table it is in.
  * Thread: under the lock of the key's shard. */
 #ifndef TRIVET_KEYSPACE_ENTRY_H
 #define TRIVET_KEYSPACE_ENTRY_H
@@ -64,7 +63,7 @@ static inline struct slice entry_key(const struct entry *e) {
 }
 
 static inline char *entry_value_at(const struct entry *e) {
-    return (char *)(uintptr_t)(entry_key_at(e) + entry_key_len(e));
+    return unconst(entry_key_at(e) + entry_key_len(e));
 }
 
 static inline int64_t entry_expiry_ms(const struct entry *e) {
@@ -130,13 +129,13 @@ struct entry *entry_renamed(struct entry *e, struct slice key);
 struct entry *entry_copy(const struct entry *e, struct slice key, int64_t expiry_ms);
 
 void entry_free(struct entry *e);
-/* Freed on the background thread if that would take long, else at once. */
+/* Frees the entry: on the background thread if it takes long, else at once. */
 void entry_free_lazily(struct entry *e);
-/* Bytes handed to the background thread so and not freed yet. Thread: any. */
+/* Bytes handed to the background thread this way and not freed yet. Thread: any. */
 size_t entry_leaving_bytes(void);
 /* How much work freeing it is: 1 for what is one or two allocations, else the number of its elements. */
 size_t entry_free_effort(const struct entry *e);
-/* Bytes that the entry holds, what lives apart included; exact, and at once. */
+/* The exact bytes that the entry holds, those outside its own allocation included; costs no walk. */
 size_t entry_memory(const struct entry *e);
 /* "string", "list", ... and what OBJECT ENCODING answers. */
 const char *entry_type_name(enum value_type type);

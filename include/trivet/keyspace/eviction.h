@@ -41,14 +41,14 @@ struct eviction_settings {
 };
 extern struct eviction_settings eviction_settings;
 
-/* Tells the bytes in use that do not count against the limit (output for replicas, the AOF buffer);
- * NULL: all count. Set once before any thread. */
+/* Returns the bytes in use that do not count against the limit (output for replicas, the AOF buffer); NULL:
+ * all count. Set once before any thread. */
 extern size_t (*eviction_not_counted)(void);
 
 enum room { ROOM_ENOUGH, ROOM_WORKING, ROOM_NONE };
-/* Evicts until used memory is under the limit. WORKING: the slice of time was used up, memory still is
- * over and more can go; the command may run. NONE: nothing can go. `flush` (may be
- * NULL) is called before a shard is unlocked. */
+/* Evicts until used memory is under the limit. WORKING: the time slice is used up, memory is still over the
+ * limit and more can be evicted; the command may run. NONE: nothing can be evicted. `flush` (may be NULL) is
+ * called before a shard is unlocked. */
 enum room eviction_make_room(int64_t now_ms, void (*flush)(void));
 /* The same without evicting anything: ENOUGH or NONE. */
 enum room eviction_look(void);

@@ -1,4 +1,4 @@
-/* expiry.h: active expiry: entries whose time has come go even if nobody asks for them.
+/* expiry.h: active expiry: removes entries whose time is over even if nobody asks for them.
  *
  * Each worker walks its share of the shards (those with shard % workers == worker), looking only at
  * buckets that are marked as holding an expiry, in slices: a slow cycle (hz times a second) and, when
@@ -10,9 +10,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* One slice of at most `budget_us` over this worker's shards. `flush` (may be NULL) is called before
- * each shard is unlocked, to bring what vanished into the journal. Returns true if it ran out of time
- * with much left. */
+/* One slice of at most `budget_us` over this worker's shards. `flush` (may be NULL) is called before each
+ * shard is unlocked, so that what expired goes into the journal. Returns true if it ran out of time with much
+ * left to do. */
 bool expiry_cycle(int64_t now_ms, int64_t budget_us, void (*flush)(void));
 /* DEBUG SET-ACTIVE-EXPIRE. */
 void expiry_set_active(bool on);

@@ -1,10 +1,9 @@
 /* keyspace.h: the two doors. Commands get an entry to read from keyspace_read(), to change from
- * keyspace_write(); nothing mutates an entry otherwise. Behind the doors happen the things that no
- * command has to remember: lazy expiry, the eviction clock, hits and misses, the snapshot's copy before
- * a change.
+ * keyspace_write(); nothing mutates an entry otherwise. The doors do what no command has to remember: lazy
+ * expiry, the eviction clock, hits and misses, the snapshot's copy before a change.
  *
- * A struct keyspace_view is one command's sight of the keyspace: its database, its instant (time stands still
- * within a command), and the hashes of its keys, computed once by the dispatcher.
+ * A struct keyspace_view is how one command sees the keyspace: its database, its time (which does not move
+ * while the command runs), and the hashes of its keys, which the dispatcher computed once.
  *
  * Thread: the caller holds the locks of the shards of the keys it names, or the gate is closed.
  * Lifetime: an entry pointer is valid until the next call that may replace or delete that key. */
@@ -31,11 +30,11 @@ static inline struct keyref keyref_of(struct slice key) {
     return (struct keyref){ .key = key, .hash = hash, .shard = (uint16_t)SHARD_OF(hash) };
 }
 
-/* What a view does with an entry, or a field of a hash, that is over: whose time has come. */
+/* What a view does with an entry, or a field of a hash, that is *over*: its expiry has passed. */
 enum expiry {
-    EXPIRY_DELETES, /* whoever meets it deletes it */
-    EXPIRY_HIDES,   /* it stays, and nobody sees it: a pause or an import wants the data to stand still */
-    EXPIRY_KEEPS,   /* it stays and is seen: the journal, or an import's source, says itself when it goes */
+    EXPIRY_DELETES, /* the first access deletes it */
+    EXPIRY_HIDES,   /* it stays, but nobody sees it: during a pause or an import the data must not change */
+    EXPIRY_KEEPS,   /* it stays and is seen: the journal, or the source of an import, sends its own DEL */
 };
 
 struct keyspace_view {
@@ -52,11 +51,11 @@ struct keyspace_view {
 static inline bool keyspace_hides(const struct keyspace_view *view, const struct entry *e) {
     return entry_is_expired(e, view->now_ms) && view->expiry != EXPIRY_KEEPS;
 }
-/* What counts as now for elements of values: what is due before must not be seen. */
+/* What counts as now for elements of values: elements that are due before it must not be seen. */
 static inline int64_t keyspace_now(const struct keyspace_view *view) {
     return view->expiry == EXPIRY_KEEPS ? INT64_MIN : view->now_ms;
 }
-/* Would a key or an element that is given this time be over at once, and so go? */
+/* Would a key or an element with this expiry be over at once, and so be deleted? */
 static inline bool keyspace_is_past(const struct keyspace_view *view, int64_t at_ms) {
     return at_ms <= view->now_ms && view->expiry == EXPIRY_DELETES;
 }
@@ -64,19 +63,17 @@ static inline bool keyspace_is_past(const struct keyspace_view *view, int64_t at
 enum vanish_reason {
     VANISHED_EXPIRED,
     VANISHED_EVICTED,
-    VANISHED_OVERWRITTEN, /* it was over and hidden, and another entry takes its place: only the journal cares
-                           */
+    VANISHED_OVERWRITTEN, /* it was over and hidden, and another entry takes its place: for the journal */
 };
 
-/* What the layers above want to know; filled once at start-up, before any thread. Called under the
- * shard's lock. */
+/* What the layers above are told. Filled once at start-up, before any thread. Called under a shard's lock. */
 struct keyspace_hooks {
-    /* A key that was not there is now, by keyspace_insert. */
+    /* keyspace_insert added a key that was not there. */
     void (*made)(struct keyspace_view *view, struct slice key);
     /* An entry is about to be freed, for that reason. A command's own delete is not reported here. */
     void (*vanished)(struct keyspace_view *view, struct slice key, enum vanish_reason reason);
-    /* Elements of an entry's value (fields of a hash) expired and are out of it; `emptied`: the entry goes
-     * with them. */
+    /* Elements of an entry's value (fields of a hash) expired and were removed; `emptied`: the entry is
+     * deleted too. */
     void (*elements_vanished)(struct keyspace_view *view, struct slice key, const struct gone *gone,
                               bool emptied);
     /* keyspace_read() found nothing (for the keymiss event). */
@@ -106,14 +103,14 @@ struct entry *keyspace_peek(struct keyspace_view *view, struct slice key);
 struct entry *keyspace_write(struct keyspace_view *view, struct slice key);
 
 /* Adds an entry whose key the view does not see; the keyspace owns it from now on, and stamps it as used now
- * unless it is stamped already (RENAME, RESTORE). Tells `made`. */
+ * unless it is stamped already (RENAME, RESTORE). Calls the hook `made`. */
 void keyspace_insert(struct keyspace_view *view, struct entry *e);
 /* The same for a loader: nobody is told. */
 void keyspace_load(struct keyspace_view *view, struct entry *e);
 /* `fresh` takes the place of `old`, which came from keyspace_write and has the same key, and of its stamp if
  * it has none of its own. `old` is freed, on the background thread if big. */
 void keyspace_replace(struct keyspace_view *view, struct entry *old, struct entry *fresh);
-/* An entry_* function may move an entry, or make it another size. What has to be known of it before: */
+/* An entry_* function may move an entry, or change its size. Remember this before the call: */
 struct keyspace_before {
     const void *address;
     bool had_expiry;
@@ -133,7 +130,8 @@ void keyspace_detach(struct keyspace_view *view, struct entry *e);
 /* Gives the entry (from keyspace_write) another expiry; returns the entry to use from now on. */
 struct entry *keyspace_set_expiry(struct keyspace_view *view, struct entry *e, int64_t expiry_ms);
 
-/* The entry's value was changed in place: elements that expire by themselves may have come or gone. */
+/* The entry's value was changed in place: elements with an expiry of their own may have been added or
+ * removed. */
 void keyspace_note_elements(struct keyspace_view *view, struct entry *e);
 /* Was it counted so, before the change? */
 static inline bool keyspace_was_dated(const struct entry *e) {
@@ -156,8 +154,8 @@ size_t keyspace_bytes(uint32_t db);
 size_t keyspace_bytes_walked(uint32_t db);
 size_t keyspace_dated(uint32_t db); /* keys whose elements expire by themselves */
 
-/* A key of the database, about evenly chosen, copied to `out`; false if it is empty. Takes shard locks
- * itself: the caller holds none (LOCAL commands and the gate closed both are fine). */
+/* Copies a key of the database, chosen about evenly, to `out`; false if the database is empty. Takes shard
+ * locks itself: the caller holds none (LOCAL commands and the gate closed both are fine). */
 struct buf;
 bool keyspace_random_key(struct keyspace_view *view, struct buf *out);
 /* Bytes of all tables of the database, without the entries; takes shard locks itself. */

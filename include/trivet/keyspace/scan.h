@@ -15,13 +15,11 @@ struct scan_visitor {
     bool (*wants)(void *arg, const struct entry *e);
     void (*visit)(void *arg, struct entry *e);
     void *arg;
-    /* Brings what expired into the journal; NULL if the caller does that before it lets go of its locks. */
+    /* Puts what expired into the journal; NULL if the caller does that before it unlocks. */
     void (*flush)(void);
 };
-/* Visits wanted entries that the view sees, until at least `count` entries of whatever sort were met or
- * buckets
- * * 10 were looked at; returns the next cursor. Wanted entries that are over are deleted, if the view does
- * that. */
+/* Visits wanted entries that the view sees, until it met at least `count` entries of any sort or looked at 10
+ * * count buckets; returns the next cursor. Deletes wanted entries that are over, if the view does that. */
 uint64_t keyspace_scan(struct keyspace_view *view, uint64_t cursor, uint64_t count,
                        const struct scan_visitor *visitor);
 /* Every entry of the database once, one shard locked at a time; `visit` returns false to stop. */

@@ -76,11 +76,11 @@ static inline void shard_lock(struct shard *s) {
 static inline void shard_unlock(struct shard *s) {
     if (shards_are_shared) lock_drop(&s->lock);
 }
-/* May this thread touch it? For asserts: it takes a debug build to know. */
+/* May this thread touch it? For asserts: only debug builds know, others say yes. */
 static inline bool shard_is_mine(const struct shard *s) {
     return !shards_are_shared || shards_are_mine || lock_is_mine(&s->lock);
 }
-/* For what can do without this shard: somebody may hold it for long (MIGRATE). */
+/* For work that can skip this shard: a command may hold the lock for long (MIGRATE). */
 static inline bool shard_try_lock(struct shard *s) { return !shards_are_shared || lock_try(&s->lock); }
 
 #endif

@@ -1,9 +1,9 @@
-/* walk.h: room for one thread beside the workers that walks over all entries: the snapshot's.
+/* walk.h: lets one thread beside the workers, the snapshot's, walk over all entries.
  *
  * An entry whose epoch bit is not keyspace_epoch has not been saved yet. The keyspace calls the saver before
  * such an entry changes, and gives it what is about to be freed, so that the saver sees each entry once, as
- * it was when keyspace_walk_begin() flipped the epoch. New entries have the new epoch and are none of its
- * business.
+ * it was when keyspace_walk_begin() flipped the epoch. New entries have the new epoch; the saver ignores
+ * them.
  *
  * The walker works in slices: between walk_enter() and walk_leave() no exclusive command runs; inside, it
  * takes the lock of the shard that it looks at. Exclusive commands wait for the end of a slice, so slices are
@@ -23,11 +23,12 @@ void keyspace_flushed_free(struct keyspace_flushed *f);
 
 /* Called under the lock of the entry's shard, or with the gate closed; `db` is the database it is in now. */
 struct keyspace_saver {
-    /* The entry is unsaved and about to change or go. The keyspace sets its epoch after. */
+    /* The entry is unsaved and about to change or to be removed. The keyspace sets its epoch after. */
     void (*before_change)(uint32_t db, struct entry *e);
     /* The entry (not a string) was just put into this shard: it may be a frozen value under a new key. */
     void (*placed)(const struct entry *e, uint32_t shard);
-    /* The entry (not a string) is out of its table and would be freed. True: the saver owns it now. */
+    /* The entry (not a string) was taken out of its table and is about to be freed. True: the saver owns it
+     * now. */
     bool (*adopted)(struct entry *e);
     /* A database was flushed; the saver owns the tables now. Gate closed. */
     void (*flushed)(uint32_t db, struct keyspace_flushed *f);
@@ -35,7 +36,7 @@ struct keyspace_saver {
     void (*swapped)(uint32_t a, uint32_t b);
 };
 
-/* Flips the epoch: all entries there are count as unsaved. Gate closed; no walk is under way. */
+/* Flips the epoch: all existing entries count as unsaved. Gate closed; no walk is under way. */
 void keyspace_walk_begin(const struct keyspace_saver *saver);
 /* Gate closed. Every entry has been saved or at least marked so (its epoch set). */
 void keyspace_walk_end(void);

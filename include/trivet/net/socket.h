@@ -1,5 +1,5 @@
-/* socket.h: the few system calls on connected sockets, in one place: where TLS will slip in.
- * All are non-blocking and report like the calls they wrap (-1 and errno). Thread: any. */
+/* socket.h: the few system calls on connected sockets, in one place, so that TLS can replace them. All are
+ * non-blocking and report like the calls they wrap (-1 and errno). Thread: any. */
 #ifndef TRIVET_NET_SOCKET_H
 #define TRIVET_NET_SOCKET_H
 
@@ -16,7 +16,7 @@ ssize_t socket_write_vectors(int fd, struct iovec *from, int count);
 void socket_keepalive(int fd, int64_t seconds);
 void socket_no_delay(int fd);
 /* Both ends of a connected socket as CLIENT LIST shows them: "1.2.3.4:5", "[::1]:5", "/path:0", of which at
- * most 60 bytes of the path. `unix_path` is NULL for TCP. "?:0" is an end that the system does not tell. */
+ * most 60 bytes of the path. `unix_path` is NULL for TCP. "?:0" is an end that the system does not know. */
 void socket_addresses(int fd, const char *unix_path, char peer[64], char local[64]);
 
 #endif

@@ -1,9 +1,9 @@
 /* worker.h: a thread with its event loop and its connections.
  *
  * One turn of a worker: wait for events (gate open); on the first event take the gate; read, parse and run
- * what came; at the end run the letters of the mailbox, let go of the gate, make the journal durable as far
- * as the replies of this turn need it (one write for all of them), then write the replies out, accept a slice
- * of new connections, and close what is to be closed. Worker 0 is the main thread; it also accepts. */
+ * what came; at the end run the letters of the mailbox, open the gate, make the journal durable as far as the
+ * replies of this turn need it (one write for all of them), then write the replies out, accept a slice of new
+ * connections, and close the connections that must close. Worker 0 is the main thread; it also accepts. */
 #ifndef TRIVET_NET_WORKER_H
 #define TRIVET_NET_WORKER_H
 
@@ -21,7 +21,7 @@ MUST_CHECK bool workers_start(void);
 void workers_run(void);
 /* Asks all workers to end after their turn, from any thread or signal event. */
 void workers_stop(void);
-/* Main thread, after workers_run: flushes what can be sent at once, closes all connections, joins threads,
+/* Main thread, after workers_run: sends what can be sent at once, closes all connections, joins threads,
  * frees. */
 void workers_end(void);
 /* One turn of worker 0 that does not wait: while loading. */

@@ -1,9 +1,9 @@
 /* journal.h: the one order of writes. Each write appends its effect as RESP commands while the locks of its
  * keys are held; sinks read the bytes in that order. The AOF is the first sink (aof.h).
  *
- * A command's effects are gathered in a struct effects of its worker and appended in one piece, so that
- * what a command or a transaction did stands together: one effect as it is, several between MULTI and EXEC.
- * A SELECT goes before an effect whose database is not the journal's current one.
+ * A command's effects are gathered in a struct effects of its worker and appended in one piece, so that the
+ * effects of a command or a transaction stay together: one effect as it is, several between MULTI and EXEC. A
+ * SELECT goes before an effect whose database is not the journal's current one.
  *
  * Offsets count bytes appended since the process started. Thread: append under the locks of the keys
  * concerned, or with the gate closed. Getting them to the disk is a sink's business (aof_commit). */

@@ -1,4 +1,4 @@
-/* journal_sink.h: what the journal shows its sinks, and nobody else. */
+/* journal_sink.h: the part of the journal that only its sinks use. */
 #ifndef TRIVET_PERSIST_JOURNAL_SINK_H
 #define TRIVET_PERSIST_JOURNAL_SINK_H
 
@@ -9,8 +9,8 @@
  * order (the AOF does, with its file lock). */
 uint64_t journal_swap(struct buf *empty);
 
-/* For a sink that opens: forgets bytes that nobody took, and the current database, so that the next effect
- * begins with a SELECT. Thread: with the gate closed. */
+/* For a sink that opens: drops bytes that no sink took, and forgets the current database, so that the next
+ * effect begins with a SELECT. Thread: with the gate closed. */
 void journal_restart(void);
 
 /* The next effect begins with a SELECT: it goes into another file. Thread: with the gate closed. */

@@ -2,7 +2,7 @@
  *
  * Source of the format: the public RESP specification, "requests". One struct args is one command, perhaps
  * not complete yet: parse_command is called again with the same struct and more bytes, and goes on where it
- * stopped, so a command of a million arguments costs its bytes once, however they arrive.
+ * stopped, so each byte of a big command is read once, however the bytes arrive.
  *
  * Arguments are slices into the caller's bytes, valid until the caller drops or moves those. If the buffer
  * moved between two calls, the slices are rebased by the parser. An argument of at least PARSE_BIG bytes that
@@ -24,7 +24,7 @@
 #define PARSE_UNAUTHENTICATED_BULK (16 * 1024)
 
 enum parse {
-    PARSE_MORE,     /* the command is not complete: call again with more bytes */
+    PARSE_MORE,     /* the command is incomplete: call again with more bytes */
     PARSE_READY,    /* argv[0..argc-1] is a command of `used` bytes; argc may be 0 (an empty line, "*0") */
     PARSE_BIG_BULK, /* read the rest of the current argument into parse_big_room() */
     PARSE_BROKEN,   /* args->error says why, now and at every further call; reply with it, then close */
@@ -62,12 +62,12 @@ void args_reset(struct args *a);
 void args_release(struct args *a);
 /* True if nothing of a command has been seen: the struct holds no state worth keeping. */
 bool args_is_idle(const struct args *a);
-/* Bytes that an incomplete command, or one that waits, holds beside the caller's buffer. */
+/* Bytes that an incomplete or waiting command holds outside the caller's buffer. */
 size_t args_memory(const struct args *a);
 /* Bytes of the arguments so far. */
 size_t args_text_bytes(const struct args *a);
-/* The caller's buffer moved to `base`, where the command begins: the arguments that lie in it move along.
- * Parsing on does so by itself; this is for a complete command that waits to be run. */
+/* The caller's buffer moved: the command begins at `base` now. Adjusts the arguments that point into it.
+ * parse_command does this itself; this call is for a complete command that waits to run. */
 void args_rebase(struct args *a, const char *base);
 
 /* Reads on. `bytes` begins where the command began (a->used counts from there) and holds all that has
@@ -76,20 +76,20 @@ MUST_CHECK enum parse parse_command(struct args *a, struct slice bytes, const st
 
 /* After PARSE_BIG_BULK: where the next bytes of the big argument go and how many may be put there, at least
  * one. Never more than are missing (its CRLF included), but perhaps fewer: the blob grows as bytes arrive, so
- * that a client that only announces 512 MB does not get them. Bytes of it that were in the buffer have been
+ * a client that only announces 512 MB gets no such memory. Bytes of it that were in the buffer have been
  * moved to the blob and count as used. */
 struct parse_room {
     char *ptr;
     size_t len;
-    bool is_last; /* the argument ends with it: what the socket has beyond belongs to the caller's buffer */
+    bool is_last; /* the argument ends with it: further bytes of the socket belong in the caller's buffer */
 };
 struct parse_room parse_big_room(struct args *a);
 /* `count` bytes were put there. Call parse_command again: it answers PARSE_BIG_BULK while some are missing,
  * then goes on at a->used of the caller's buffer, or PARSE_BROKEN if the argument did not end with CR LF. */
 void parse_big_filled(struct args *a, size_t count);
 
-/* Splits a line as config files do: "double \x41\n quotes", 'single \' quotes', a"nd b"oth. The words lie in
- * `*text`, each with a NUL behind it. The caller frees `*argv` and `*text` with mem_free; both are NULL if
+/* Splits a line as config files do: "double \x41\n quotes", 'single \' quotes', a"nd b"oth. The words are in
+ * `*text`, each with a NUL after it. The caller frees `*argv` and `*text` with mem_free; both are NULL if
  * there is no word. False, and nothing to free, if quotes are unbalanced. */
 MUST_CHECK bool split_line(struct slice line, struct slice **argv, size_t *argc, char **text);
 

@@ -1,8 +1,8 @@
-/* reader.h: replies as a client sees them, read item by item: what a script gets from its calls, what another
- * server answers.
+/* reader.h: reads replies as a client does, item by item: the results of a script's calls, the answers of
+ * another server.
  *
  * Source of the format: the public RESP2 and RESP3 specifications. A reply is one item; an aggregate is an
- * item that says how many items follow. Who reads keeps count; nothing is allocated, and texts are slices of
+ * item that says how many items follow. The caller keeps count; nothing is allocated, and texts are slices of
  * the caller's bytes. Thread: any. */
 #ifndef TRIVET_RESP_READER_H
 #define TRIVET_RESP_READER_H

@@ -10,6 +10,7 @@
 #define TRIVET_RESP_REPLY_H
 
 #include "trivet/base/blob.h"
+#include "trivet/base/chain.h"
 #include "trivet/base/compiler.h"
 #include "trivet/base/slice.h"
 #include <stdint.h>
@@ -21,26 +22,26 @@
 struct chunk; /* src/resp/chunk.h */
 
 struct reply {
-    struct chunk *head, *tail;
-    size_t sent;       /* bytes of head already sent */
-    size_t bytes;      /* bytes waiting in all chunks */
-    size_t memory;     /* bytes the chain holds, shared blobs counted whole */
-    size_t shared;     /* of them in shared blobs */
-    size_t memory_max; /* 0, or it takes no more once `memory` is above: see reply_set_max */
-    uint64_t total;    /* bytes ever queued; the dispatcher sees a reply's size by the difference */
-    uint32_t chunks;   /* length of the chain */
-    uint8_t protocol;  /* 2 or 3 */
-    bool muted;        /* CLIENT REPLY OFF or SKIP, or full: all writes are dropped */
-    bool full;         /* it went past memory_max: its bytes are cut off somewhere, so close the connection */
-    bool failed;       /* an error was written since the flag was cleared: for statistics and EXEC */
+    struct chain chain; /* of struct chunk */
+    size_t sent;        /* bytes of the first chunk that are sent already */
+    size_t bytes;       /* bytes waiting in all chunks */
+    size_t memory;      /* bytes the chain holds, shared blobs counted whole */
+    size_t shared;      /* of them in shared blobs */
+    size_t memory_max;  /* 0, or it takes no more once `memory` is above: see reply_set_max */
+    uint64_t total;     /* bytes ever queued; the dispatcher sees a reply's size by the difference */
+    uint32_t chunks;    /* length of the chain */
+    uint8_t protocol;   /* 2 or 3 */
+    bool muted;         /* CLIENT REPLY OFF or SKIP, or full: all writes are dropped */
+    bool full;   /* it went past memory_max: its bytes are cut off somewhere, so close the connection */
+    bool failed; /* an error was written since the flag was cleared: for statistics and EXEC */
     char error_code[32];    /* first word of that error, NUL-terminated: "ERR", "WRONGTYPE" */
     struct buf *error_text; /* NULL, or the texts of errors are appended there too, muted or not; borrowed */
 };
 
 void reply_init(struct reply *r, uint8_t protocol);
 void reply_release(struct reply *r);
-/* Blocks of memory that the replies of all threads took and gave back so far: how often a reply's buffer
- * grew and shrank. Any thread. */
+/* Blocks of memory that the replies of all threads took and gave back so far: how many times replies grew and
+ * shrank. Any thread. */
 struct reply_blocks {
     uint64_t taken, returned;
 };
@@ -49,7 +50,7 @@ void reply_blocks_reset(void); /* CONFIG RESETSTAT */
 /* Frees the chunks this thread keeps for its next replies: at the end of a thread. */
 void reply_thread_release(void);
 static inline bool reply_is_empty(const struct reply *r) { return r->bytes == 0; }
-/* What is written now is dropped: a command that only replies may stop. */
+/* True if writes are dropped now: a command that only replies may stop. */
 static inline bool reply_takes_nothing(const struct reply *r) { return r->muted; }
 /* Bounds the chain's memory; 0 lifts the bound. The write that goes past it is the last one that is kept:
  * from then on the reply is muted, and `full` tells why. */
@@ -66,7 +67,7 @@ struct reply_shape reply_shape(const struct reply *r);
 /* Output: at most `max` vectors of what waits; then say how many bytes went out. */
 int reply_vectors(const struct reply *r, struct iovec *out, int max);
 void reply_sent(struct reply *r, size_t count);
-/* Moves everything of `from`, of which nothing was sent yet, behind what `r` has; `from` is empty after.
+/* Moves everything of `from` to the end of `r`; nothing of `from` may have been sent. `from` is empty after.
  * If `r` is muted the bytes are dropped. The flags of neither change. */
 void reply_move(struct reply *r, struct reply *from);
 

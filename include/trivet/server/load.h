@@ -8,10 +8,9 @@
 #include "trivet/base/compiler.h"
 #include <stdbool.h>
 
-/* Loads the append-only file if there is to be one (aof_configure was called), else the RDB file if there is
- * one. An append-only file that is not there yet begins with the data of the RDB file: then *from_rdb is set
- * and nothing on disk has it as an append-only file. False with the reason logged: what was loaded so far is
- * not to be served. */
+/* Loads the append-only file if it is turned on (aof_configure was called), else the RDB file if there is
+ * one. A new append-only file begins with the data of the RDB file: then *from_rdb is set, and no append-only
+ * file on disk has that data yet. False with the reason logged: do not serve what was loaded so far. */
 MUST_CHECK bool load_data(bool *from_rdb);
 
 /* server_hooks.reload_aof and .reload_rdb: see there. */

@@ -1,10 +1,11 @@
 /* blocking_keys.c: clients that wait for keys, and serving them. The idea is told in blocking.h.
  *
- * A struct waiting knows a copy of the command and has one link for each key; links stand in the queues of
- * the keys' interests, under those shards' locks. It belongs to its client's worker, which alone frees it,
- * after it took all links out. Whoever serves it does so under the lock of a shard in which it has a link: so
- * it cannot go meanwhile. Two keys may change at once on two workers: `state` lets one of them serve. */
+ * A struct waiting knows a copy of the command and has one link for each key. A link is in the queue of its
+ * key's interest, under that shard's lock. The struct belongs to its client's worker: only that worker frees
+ * it, after it took all links out. It is served under the lock of a shard in which it has a link, so it
+ * cannot be freed meanwhile. Two keys may change at once on two workers: `state` lets one of them serve. */
 #include "trivet/base/clock.h"
+#include "trivet/base/grow.h"
 #include "trivet/base/hashing.h"
 #include "trivet/base/mem.h"
 #include "trivet/engine/client/interest.h"
@@ -25,8 +26,8 @@ struct waiting_link {
     struct waiting *of;
     struct interest *on; /* NULL: taken out */
     uint32_t shard;
-    size_t argument; /* which argument is the key */
-    struct waiting_link *previous, *next;
+    size_t argument;          /* which argument is the key */
+    struct chain_link at_key; /* in its interest's `waiting` */
 };
 
 struct waiting {
@@ -54,15 +55,9 @@ static bool waits_for_absence(const struct waiting *w) { return w->only == TYPE_
 static void link_in(struct waiting *w, struct waiting_link *l) {
     assert(!l->on && l->of == w);
     struct interest *i = interest_make(l->shard, w->db, w->kept->argv[l->argument]);
-    if (!i->first_waiting) atomic_fetch_add_explicit(&key_count, 1, memory_order_relaxed);
+    if (chain_is_empty(&i->waiting)) atomic_fetch_add_explicit(&key_count, 1, memory_order_relaxed);
     l->on = i;
-    l->previous = i->last_waiting;
-    l->next = NULL;
-    if (i->last_waiting)
-        i->last_waiting->next = l;
-    else
-        i->first_waiting = l;
-    i->last_waiting = l;
+    chain_insert_last(&i->waiting, &l->at_key);
     if (w->needs_others) shards[l->shard].interests->exclusive_waiters++;
     if (waits_for_absence(w) && i->absence_waiters++ == 0)
         atomic_fetch_add_explicit(&absence_key_count, 1, memory_order_relaxed);
@@ -71,12 +66,7 @@ static void link_in(struct waiting *w, struct waiting_link *l) {
 static void link_out(struct waiting_link *l) {
     struct interest *i = l->on;
     if (!i) return;
-    assert(l->previous ? l->previous->next == l : i->first_waiting == l);
-    assert(l->next ? l->next->previous == l : i->last_waiting == l);
-    if (l->previous) l->previous->next = l->next;
-    if (l->next) l->next->previous = l->previous;
-    if (i->first_waiting == l) i->first_waiting = l->next;
-    if (i->last_waiting == l) i->last_waiting = l->previous;
+    chain_remove(&i->waiting, &l->at_key);
     l->on = NULL;
     if (l->of->needs_others) {
         assert(shards[l->shard].interests->exclusive_waiters > 0);
@@ -86,7 +76,7 @@ static void link_out(struct waiting_link *l) {
         assert(i->absence_waiters > 0);
         if (--i->absence_waiters == 0) atomic_fetch_sub_explicit(&absence_key_count, 1, memory_order_relaxed);
     }
-    if (!i->first_waiting) {
+    if (chain_is_empty(&i->waiting)) {
         size_t keys = atomic_fetch_sub_explicit(&key_count, 1, memory_order_relaxed);
         assert(keys > 0);
     }
@@ -200,14 +190,11 @@ bool blocking_has_work(void) { return work.count > 0 || work.served; }
 
 void blocking_key_changed(struct shard *s, uint32_t db, struct slice key) {
     struct interest *i = interest_find(s, db, key);
-    if (!i || !i->first_waiting) return;
+    if (!i || chain_is_empty(&i->waiting)) return;
     assert(&shards[i->shard] == s);
     for (size_t r = work.next; r < work.count; r++)
         if (work.ready[r].db == db && slice_equal(buf_slice(&work.ready[r].key), key)) return;
-    if (work.count == work.room) {
-        work.room = work.room ? work.room * 2 : 8;
-        work.ready = mem_realloc(work.ready, work.room * sizeof *work.ready);
-    }
+    GROW(work.ready, work.count, &work.room, 8);
     struct ready *r = &work.ready[work.count++];
     *r = (struct ready){ .db = db, .shard = i->shard };
     buf_append(&r->key, key);
@@ -314,11 +301,11 @@ static bool may_serve(const struct waiting *w, const struct ready *r, uint64_t h
 
 static void serve_key(const struct ready *r, int64_t now_ms) {
     struct interest *i = interest_find(&shards[r->shard], r->db, buf_slice(&r->key));
+    if (!i) return;
     uint64_t hash = hash_bytes(buf_slice(&r->key));
-    for (struct waiting_link *l = i ? i->first_waiting : NULL, *next; l; l = next) {
-        next = l->next;
-        if (may_serve(l->of, r, hash)) serve_one(l, now_ms);
-    }
+    /* Serving the last client frees `i`. */
+    CHAIN_EACH(&i->waiting, struct waiting_link, at_key, l)
+    if (may_serve(l->of, r, hash)) serve_one(l, now_ms);
 }
 
 void blocking_serve(void) {

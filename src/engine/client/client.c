@@ -17,7 +17,7 @@ struct client_hooks client_hooks;
 
 /* The clients of one worker. */
 struct roster {
-    struct client *first;
+    struct chain clients;
     struct table by_id;
 } CACHE_ALIGNED;
 
@@ -46,26 +46,20 @@ void client_init(struct client *c, uint32_t flags) {
     struct roster *r = &rosters[c->worker];
     if (!r->by_id.ops) table_init(&r->by_id, &client_table_ops);
     table_insert(&r->by_id, c, id_hash(c->id));
-    c->previous = NULL;
-    c->next = r->first;
-    if (r->first) r->first->previous = c;
-    r->first = c;
+    chain_insert_first(&r->clients, &c->in_roster);
     atomic_fetch_add_explicit(&total, 1, memory_order_relaxed);
 }
 
 static void leave_roster(struct client *c) {
     struct roster *r = &rosters[c->worker];
-    assert(c->previous ? c->previous->next == c : r->first == c);
     table_remove_item(&r->by_id, c, id_hash(c->id));
-    if (c->previous) c->previous->next = c->next;
-    if (c->next) c->next->previous = c->previous;
-    if (r->first == c) r->first = c->next;
+    chain_remove(&r->clients, &c->in_roster);
     size_t clients = atomic_fetch_sub_explicit(&total, 1, memory_order_relaxed);
     assert(clients > 0);
-    if (!r->first) table_release(&r->by_id, NULL);
+    if (chain_is_empty(&r->clients)) table_release(&r->by_id, NULL);
 }
 
-/* What a client takes part in, beyond its own conversation. */
+/* The marks of a client that is tied to keys, channels or other clients. */
 #define TAKES_PART                                                                                    \
     (CLIENT_IN_MULTI | CLIENT_MULTI_BROKEN | CLIENT_MONITORING | CLIENT_SUBSCRIBED | CLIENT_BLOCKED | \
      CLIENT_POSTPONED | CLIENT_TRACKING)
@@ -181,12 +175,13 @@ void client_set_text(char **field, struct slice text) {
 
 struct client *client_first(int worker) {
     assert(worker == worker_self() || exclusive_is_mine());
-    return rosters[worker].first;
+    return CHAIN_FIRST(&rosters[worker].clients, struct client, in_roster);
 }
 
 static struct client *find_on(int worker, uint64_t id) {
     struct roster *r = &rosters[worker];
-    return r->first ? table_find(&r->by_id, slice_make(&id, sizeof id), id_hash(id)) : NULL;
+    if (chain_is_empty(&r->clients)) return NULL;
+    return table_find(&r->by_id, slice_make(&id, sizeof id), id_hash(id));
 }
 
 struct client *client_find_here(uint64_t id) {

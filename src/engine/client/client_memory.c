@@ -155,7 +155,7 @@ static void evict(struct client *c) {
     if (c->worker == worker_self()) {
         client_hooks.close(c, WHY);
     } else {
-        c->flags |= CLIENT_CLOSING; /* it runs nothing more; its worker does the closing */
+        c->flags |= CLIENT_CLOSING; /* it runs nothing more; its worker closes it */
         blocking_cancel(c);
         client_post(c->worker, c->id, close_letter, NULL);
     }
@@ -167,7 +167,7 @@ static int compare_by_memory(const void *a, const void *b) {
     return left < right ? 1 : -(left > right);
 }
 
-/* Those that may be closed, into `found`; returns how many. *sum is the memory of all that stay open. */
+/* Puts the clients that may be closed into `found`; returns how many. *sum: the memory of all clients. */
 static size_t find_candidates(struct client **found, size_t *sum) {
     size_t count = 0;
     *sum = 0;
@@ -205,7 +205,7 @@ size_t clients_keep_limit(void) {
     exclusive_begin();
     size_t closed = evict_biggest(limit);
     exclusive_end();
-    /* Those chosen before are on their way out, or all that is left may not be closed. */
+    /* The clients chosen before are still closing, or none that is left may be closed. */
     if (closed == 0) atomic_store_explicit(&next_look_ms, turn_now_ms + PAUSE_MS, memory_order_relaxed);
     return closed;
 }

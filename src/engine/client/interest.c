@@ -51,8 +51,7 @@ struct interest *interest_make(uint32_t shard, uint32_t db, struct slice key) {
 }
 
 void interest_drop(struct interest *i) {
-    assert(!i->first_waiting == !i->last_waiting);
-    if (i->watchers || i->first_waiting) return;
+    if (!chain_is_empty(&i->watchers) || !chain_is_empty(&i->waiting)) return;
     struct shard *s = &shards[i->shard];
     table_remove_item(&s->interests->keys, i, i->hash);
     mem_free(i);

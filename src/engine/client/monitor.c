@@ -4,6 +4,7 @@
  * monitors. Two commands on one key are shown in the order in which they ran, because the line is posted
  * under the key's lock. */
 #include "trivet/engine/client/monitor.h"
+#include "trivet/base/grow.h"
 #include "trivet/base/mem.h"
 #include "trivet/engine/command/secret.h"
 #include "trivet/engine/turn/turn.h"
@@ -24,10 +25,7 @@ void monitor_start(struct client *c) {
     assert(c->worker == worker_self() && !(c->flags & CLIENT_INTERNAL));
     struct watchpost *w = &watchposts[c->worker];
     size_t count = atomic_load_explicit(&w->count, memory_order_relaxed);
-    if (count == w->room) {
-        w->room = w->room ? w->room * 2 : 4;
-        w->at = mem_realloc(w->at, w->room * sizeof(struct client *));
-    }
+    GROW(w->at, count, &w->room, 4);
     w->at[count] = c;
     atomic_store_explicit(&w->count, count + 1, memory_order_relaxed);
     c->flags |= CLIENT_MONITORING;

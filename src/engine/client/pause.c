@@ -1,12 +1,13 @@
 /* pause.c: see pause.h. */
 #include "trivet/engine/client/pause.h"
 #include "trivet/base/clock.h"
+#include "trivet/base/grow.h"
 #include "trivet/base/mem.h"
 #include "trivet/engine/client/transaction.h"
 #include "trivet/engine/turn/locks.h"
 #include "trivet/engine/turn/workers.h"
 
-/* In microseconds: a pause that is counted in whole milliseconds would end up to one of them early. */
+/* In microseconds: in whole milliseconds, a pause could end up to one millisecond early. */
 static enum pause_mode mode = PAUSE_OFF;
 static int64_t paused_until_us;
 
@@ -76,10 +77,7 @@ void pause_postpone(const struct call *call) {
     c->held_arguments = 0;
     for (size_t i = 0; i < call->argc; i++) c->held_arguments += call->argv[i].len;
     atomic_fetch_add_explicit(&postponed_total, 1, memory_order_relaxed);
-    if (postponed_count == postponed_room) {
-        postponed_room = postponed_room ? postponed_room * 2 : 16;
-        postponed = mem_realloc(postponed, postponed_room * sizeof *postponed);
-    }
+    GROW(postponed, postponed_count, &postponed_room, 16);
     postponed[postponed_count++] = c->id;
     client_hooks.timer(c, pause_left_ms(turn_now_ms) + 1);
 }

@@ -10,6 +10,7 @@
  * On the wire a message is a head ("*3 message" or "*4 pmessage <pattern>", '>' instead of '*' in RESP3) and
  * the tail. */
 #include "trivet/engine/client/pubsub.h"
+#include "trivet/base/chain.h"
 #include "trivet/base/glob.h"
 #include "trivet/base/hashing.h"
 #include "trivet/base/lock.h"
@@ -20,11 +21,11 @@
 #include <stdio.h>
 
 #define BIG_MESSAGE 4096 /* from here on the tail is built before the lock is taken */
-#define JOINED_TAIL 1024 /* up to here head and tail are joined once, for one copy a client */
+#define JOINED_TAIL 1024 /* up to this size head and tail are joined once, so each client costs one copy */
 #define NAMES_INSIDE 16
 
 struct name {
-    atomic_uint references; /* one of the registry, one of each delivery that carries it */
+    atomic_uint references; /* one held by the registry, one by each delivery with this name */
     uint32_t len;
     enum pubsub_kind kind;
     uint64_t hash;
@@ -36,7 +37,7 @@ _Static_assert(WORKERS_MAX <= 64, "a name's workers are the bits of one word");
 
 struct audience {
     struct name *name;
-    struct subscription *first;
+    struct chain subscriptions; /* newest first */
 };
 
 /* Owned by the client's worker; in the table of its client and the list of its audience. */
@@ -44,7 +45,7 @@ struct subscription {
     struct client *client;
     struct audience *audience;
     uint64_t since; /* the number of the last message it does not get */
-    struct subscription *previous, *next;
+    struct chain_link in_audience;
 };
 
 struct subscriptions {
@@ -94,7 +95,7 @@ static void insert_first_time(struct table *t, const struct table_ops *ops, void
     table_insert(t, item, hash);
 }
 
-/* A table that nothing was ever put into has no ops yet. */
+/* A table has no ops before its first item. */
 static void *find_in(const struct table *t, struct slice key, uint64_t hash) {
     return table_count(t) > 0 ? table_find(t, key, hash) : NULL;
 }
@@ -123,7 +124,7 @@ static void note_name_count(enum pubsub_kind kind) {
     atomic_store_explicit(&name_counts[kind], table_count(&registry[kind]), memory_order_release);
 }
 
-/* Counts a new subscriber of that worker in. It gets the messages after number *since. */
+/* Adds a subscriber of that worker. It gets the messages after number *since. */
 static struct name *name_join(enum pubsub_kind kind, struct slice text, uint64_t hash, int worker,
                               uint64_t *since) {
     lock_take(&registry_lock);
@@ -178,7 +179,7 @@ static void release_if_none(struct client *c) {
     assert(clients > 0);
 }
 
-static void join(struct client *c, enum pubsub_kind kind, struct slice text, uint64_t hash) {
+static void join_audience(struct client *c, enum pubsub_kind kind, struct slice text, uint64_t hash) {
     struct table *audiences = &stations[c->worker].audiences[kind];
     struct subscription *s = mem_alloc(sizeof *s);
     *s = (struct subscription){ .client = c };
@@ -190,23 +191,18 @@ static void join(struct client *c, enum pubsub_kind kind, struct slice text, uin
         insert_first_time(audiences, &audience_ops, a, hash);
     }
     s->audience = a;
-    s->next = a->first;
-    if (a->first) a->first->previous = s;
-    a->first = s;
+    chain_insert_first(&a->subscriptions, &s->in_audience);
     table_insert(&c->subscriptions->of[kind], s, hash);
 }
 
-static void leave(struct subscription *s) {
+static void leave_audience(struct subscription *s) {
     struct client *c = s->client;
     struct audience *a = s->audience;
     struct name *n = a->name;
-    assert(s->previous ? s->previous->next == s : a->first == s);
     table_remove_item(&c->subscriptions->of[n->kind], s, n->hash);
-    if (s->previous) s->previous->next = s->next;
-    if (s->next) s->next->previous = s->previous;
-    if (a->first == s) a->first = s->next;
+    chain_remove(&a->subscriptions, &s->in_audience);
     mem_free(s);
-    bool gone = !a->first;
+    bool gone = chain_is_empty(&a->subscriptions);
     if (gone) {
         table_remove_item(&stations[c->worker].audiences[n->kind], a, n->hash);
         mem_free(a);
@@ -223,7 +219,7 @@ struct pubsub_counts pubsub_counts(const struct client *c) {
                                    count_of(c, PUBSUB_SHARD) };
 }
 
-/* Confirmations are pushes, which CLIENT REPLY OFF lets through. */
+/* Confirmations are pushes: CLIENT REPLY OFF does not suppress them. */
 static void confirm(struct client *c, enum pubsub_kind kind, bool joined, const struct slice *name) {
     static const char *const words[PUBSUB_KINDS][2] = {
         [PUBSUB_CHANNEL] = { "unsubscribe", "subscribe" },
@@ -248,7 +244,7 @@ void pubsub_subscribe(struct client *c, enum pubsub_kind kind, struct slice name
     assert(kind < PUBSUB_KINDS && (c->worker == worker_self() || exclusive_is_mine()));
     struct subscriptions *s = subscriptions_of(c);
     uint64_t hash = hash_bytes(name);
-    if (!table_find(&s->of[kind], name, hash)) join(c, kind, name, hash);
+    if (!table_find(&s->of[kind], name, hash)) join_audience(c, kind, name, hash);
     confirm(c, kind, true, &name);
 }
 
@@ -257,7 +253,7 @@ void pubsub_unsubscribe(struct client *c, enum pubsub_kind kind, struct slice na
     struct subscription *s = NULL;
     if (c->subscriptions) s = table_find(&c->subscriptions->of[kind], name, hash_bytes(name));
     if (s) {
-        leave(s);
+        leave_audience(s);
         release_if_none(c);
     }
     confirm(c, kind, false, &name);
@@ -268,7 +264,7 @@ struct gathering {
     size_t count;
 };
 
-static bool gather(void *arg, void *item) {
+static bool gather_subscription(void *arg, void *item) {
     struct gathering *g = arg;
     g->at[g->count++] = item;
     return true;
@@ -279,11 +275,11 @@ static size_t leave_kind(struct client *c, enum pubsub_kind kind, bool aloud) {
     size_t count = count_of(c, kind);
     if (count == 0) return 0;
     struct gathering g = { mem_alloc(count * sizeof(struct subscription *)), 0 };
-    table_each(&c->subscriptions->of[kind], gather, &g);
+    table_each(&c->subscriptions->of[kind], gather_subscription, &g);
     for (size_t i = 0; i < g.count; i++) {
         struct name *n = name_ref(g.at[i]->audience->name);
         struct slice text = name_text(n);
-        leave(g.at[i]);
+        leave_audience(g.at[i]);
         if (aloud) confirm(c, kind, false, &text);
         name_unref(n);
     }
@@ -344,7 +340,7 @@ static void matches_add(struct matches *m, struct name *n) {
     m->workers |= n->workers;
 }
 
-/* To clients of this protocol no pattern matches the empty channel, not even "*"; only the empty one does. */
+/* As in Redis and Valkey, only the empty pattern matches the empty channel; not even "*" does. */
 static bool match_pattern(void *arg, void *item) {
     struct matches *m = arg;
     const struct name *pattern = item;
@@ -405,7 +401,7 @@ size_t pubsub_publish(enum pubsub_kind kind, struct slice channel, struct slice 
         if (enqueue(worker, &m, tail)) to_call |= (uint64_t)1 << worker;
     }
     lock_drop(&registry_lock);
-    /* The order is settled; waking the workers, a system call, need not be under the lock. */
+    /* The order is fixed now. Waking a worker is a system call, so do it without the lock. */
     for (; to_call; to_call &= to_call - 1)
         worker_post(__builtin_ctzll(to_call), &stations[__builtin_ctzll(to_call)].call);
     blob_unref(tail);
@@ -451,13 +447,13 @@ static void deliver_to(const struct audience *a, const struct delivery *d) {
         buf_append(&scratch, blob_slice(tail));
         tail = NULL;
     }
-    for (const struct subscription *s = a->first; s; s = s->next) {
-        if (s->next) __builtin_prefetch(s->next->client);
+    CHAIN_EACH(&a->subscriptions, struct subscription, in_audience, s) {
+        if (s_next) __builtin_prefetch(s_next->client);
         if (s->since < d->number) write_message(s->client, &scratch, tail);
     }
 }
 
-/* Delivers what waited at the moment of the call. */
+/* Delivers what waits at the time of the call. */
 static void deliver_waiting(struct station *st, bool from_letter) {
     lock_take(&registry_lock);
     struct delivery *d = st->first;

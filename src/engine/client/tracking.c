@@ -1,17 +1,18 @@
 /* tracking.c: the table of keys that clients may have cached, the prefixes of broadcast mode, and the
  * invalidations on their way.
  *
- * A *reader* is a client that is to be told about a key: its id and its worker in one word, so that sorted
+ * A *reader* is a client that must be told about a key: its id and its worker in one word, so that sorted
  * readers are grouped by worker. A key's readers are taken out of the table when it changes (a client is told
  * once), and a *notice* with them is made for each worker concerned. A client that redirects has its notice
  * forwarded to the other client's worker.
  *
- * Notices gather on the worker where the change happened, and leave between two commands or at the end of the
- * turn (tracking_deliver): so they are never inside a reply, and come behind the reply of the command that
- * made the change. In broadcast mode the keys themselves gather, by prefix, until the turn ends: all that
- * changed in it is one message. Both are out before the replies of that turn leave. */
+ * Notices gather on the worker that made the change. They leave between two commands or at the end of the
+ * turn (tracking_deliver), so they are never inside a reply and come after the reply of the command that made
+ * the change. In broadcast mode the keys gather, by prefix, until the turn ends: one message names all keys
+ * that changed in it. Both are sent before the replies of that turn leave. */
 #include "trivet/engine/client/tracking.h"
 #include "trivet/base/background.h"
+#include "trivet/base/grow.h"
 #include "trivet/base/hashing.h"
 #include "trivet/base/lock.h"
 #include "trivet/base/mem.h"
@@ -41,12 +42,12 @@ struct tracked_key {
 
 struct prefix {
     struct readers readers;
-    uint64_t serial; /* its name in `gathered`: prefixes move in their array */
+    uint64_t serial; /* identifies it in `gathered`: prefixes move in their array */
     size_t len;
     char *bytes;
 };
 
-/* A client's own part; its worker's, or with the gate closed. */
+/* A client's tracking state. Its own worker, or with the gate closed. */
 struct tracking {
     struct tracking_options options; /* its prefixes are not used */
     bool caching;                    /* CLIENT CACHING was said for the next command */
@@ -79,7 +80,7 @@ static uint64_t reader_of(const struct client *c) {
 static int reader_worker(uint64_t reader) { return (int)(reader >> WORKER_SHIFT); }
 static uint64_t reader_id(uint64_t reader) { return reader & (((uint64_t)1 << WORKER_SHIFT) - 1); }
 
-/* Where the reader is, or belongs. */
+/* Where the reader is in the sorted set, or would be inserted. */
 static size_t readers_place(const struct readers *r, uint64_t reader) {
     size_t low = 0, high = r->count;
     while (low < high) {
@@ -100,10 +101,7 @@ static bool readers_have(const struct readers *r, size_t place, uint64_t reader)
 static bool readers_add(struct readers *r, uint64_t reader) {
     size_t place = readers_place(r, reader);
     if (readers_have(r, place, reader)) return false;
-    if (r->count == r->room) {
-        r->room = r->room ? r->room * 2 : 1;
-        r->at = mem_realloc(r->at, r->room * sizeof *r->at);
-    }
+    GROW(r->at, r->count, &r->room, 1);
     memmove(r->at + place + 1, r->at + place, (r->count - place) * sizeof *r->at);
     r->at[place] = reader;
     r->count++;
@@ -148,15 +146,15 @@ static void write_invalidation(struct client *c, struct blob *keys, bool redirec
     client_hooks.output(c);
 }
 
-/* An invalidation on its way to another client than the one that tracks. */
+/* An invalidation that goes to a client other than the one that tracks. */
 struct forwarded {
     uint64_t from, to;
     int from_worker;
     struct blob *keys; /* NULL: everything */
 };
 
-/* client_post, but at once if the client lives here: a letter to the own worker would wait for the next turn.
- */
+/* Like client_post, but at once if the client is on this worker: a letter to itself would wait for the next
+ * turn. */
 static void run_where_it_lives(int worker, uint64_t id, void (*fn)(struct client *c, void *arg), void *arg) {
     if (worker == worker_self())
         fn(client_find_here(id), arg);
@@ -277,7 +275,7 @@ static void append_bulk(struct buf *out, struct slice text) {
     buf_append(out, LIT("\r\n"));
 }
 
-/* One key for those that read it. Changes `r`: `but` (0: nobody) is left out. */
+/* Makes the notices of one key for its readers. Removes the reader `but` (0: nobody) from `r` first. */
 static void add_notices_of_key(struct readers *r, struct slice key, uint64_t but) {
     if (but) readers_remove(r, but);
     if (r->count == 0) return;
@@ -293,7 +291,7 @@ static void add_notices_of_key(struct readers *r, struct slice key, uint64_t but
 /* ---- broadcast ---- */
 
 struct changed_key {
-    uint64_t but; /* the only one who changed it and does not want to hear of that; 0: nobody */
+    uint64_t but; /* the one client that changed it, if it set NOLOOP; else 0 */
     size_t len;
     char bytes[];
 };
@@ -315,10 +313,7 @@ static _Thread_local size_t gathered_count, gathered_room;
 static struct gathered *gathered_of(uint64_t serial) {
     for (size_t i = 0; i < gathered_count; i++)
         if (gathered[i].serial == serial) return &gathered[i];
-    if (gathered_count == gathered_room) {
-        gathered_room = gathered_room ? gathered_room * 2 : 4;
-        gathered = mem_realloc(gathered, gathered_room * sizeof *gathered);
-    }
+    GROW(gathered, gathered_count, &gathered_room, 4);
     struct gathered *g = &gathered[gathered_count++];
     g->serial = serial;
     table_init(&g->keys, &changed_ops);
@@ -337,7 +332,7 @@ static void gather_key(struct gathered *g, struct slice key, uint64_t hash, uint
     table_insert(&g->keys, k, hash);
 }
 
-/* Under each prefix that the key has. */
+/* Adds the key to every registered prefix that it begins with. */
 static void gather_broadcast(struct slice key, uint64_t hash, uint64_t but) NEEDS(table_lock) {
     for (size_t i = 0; i < prefix_count; i++)
         if (slice_starts_with(key, slice_make(prefixes[i].bytes, prefixes[i].len)))
@@ -346,10 +341,10 @@ static void gather_broadcast(struct slice key, uint64_t hash, uint64_t but) NEED
 
 /* The keys of one message, and for whom it is. */
 struct broadcast {
-    uint64_t reader; /* 0: for those that changed nothing themselves */
+    uint64_t reader; /* 0: for clients that changed none of the keys */
     struct buf body;
     size_t count;
-    struct readers changers; /* everybody whose own keys are left out for him */
+    struct readers changers; /* clients that get a message of their own, without the keys they changed */
 };
 
 static bool add_changed_key(void *arg, void *item) {
@@ -379,7 +374,7 @@ static struct blob *message_for(const struct gathered *g, uint64_t reader, struc
     return keys;
 }
 
-/* A copy of the prefix' readers; none if it is there no more. */
+/* A copy of the prefix's readers; empty if the prefix is no longer registered. */
 static struct readers readers_of_prefix(uint64_t serial) {
     struct readers copy = { 0 };
     lock_take(&table_lock);
@@ -446,8 +441,8 @@ static bool is_over_limit(void) NEEDS(table_lock) {
     return max > 0 && tracked && table_count(tracked) > (size_t)max;
 }
 
-/* Drops up to `most` keys over the limit, any ones: their readers are told that they are invalid. */
-static void trim(size_t most) {
+/* Drops up to `most` random keys over the limit and tells their readers that the keys are invalid. */
+static void trim_keys(size_t most) {
     while (most-- > 0) {
         struct tracked_key *k = NULL;
         lock_take(&table_lock);
@@ -462,7 +457,7 @@ static void trim(size_t most) {
     }
 }
 
-void tracking_trim(void) { trim(TRIM_PER_CALL); }
+void tracking_trim(void) { trim_keys(TRIM_PER_CALL); }
 
 static void remember_key(const struct keyref *ref, uint64_t reader) {
     struct slice key = ref->key;
@@ -482,7 +477,7 @@ static void remember_key(const struct keyref *ref, uint64_t reader) {
     items += readers_add(&k->readers, reader);
     bool over = is_over_limit();
     lock_drop(&table_lock);
-    if (UNLIKELY(over)) trim(2);
+    if (UNLIKELY(over)) trim_keys(2);
 }
 
 void tracking_remember(struct call *call) {
@@ -624,12 +619,13 @@ void tracking_stop(struct client *c) {
     assert(c->flags & CLIENT_TRACKING);
     lock_take(&table_lock);
     for (size_t i = 0; i < t->prefix_count; i++) leave_prefix(t->prefixes[i], reader_of(c));
-    /* Keys stay remembered for a client that is gone until they change; with nobody left, all go now. */
+    /* The keys of a client that stopped stay in the table until they change. When nobody tracks any more,
+     * drop all of them now. */
     bool last = atomic_fetch_sub_explicit(&tracking_clients, 1, memory_order_relaxed) == 1;
     struct table *old = last ? forget_keys() : NULL;
     lock_drop(&table_lock);
     discard(old);
-    for (size_t i = 0; i < t->prefix_count; i++) mem_free((char *)(uintptr_t)t->prefixes[i].ptr);
+    for (size_t i = 0; i < t->prefix_count; i++) mem_free(unconst(t->prefixes[i].ptr));
     mem_free(t->prefixes);
     mem_free(t);
     c->tracking = NULL;
@@ -641,8 +637,7 @@ void tracking_caching(struct client *c, bool yes) {
     c->tracking->caching = true;
 }
 
-/* The word counts for the next command, whatever CLIENT commands come between, or for a whole
- * transaction. */
+/* CACHING holds for the next command (CLIENT commands do not count), or for a whole transaction. */
 void tracking_command_done(struct client *c) {
     const struct command *last = c->last_command;
     if (!c->tracking || (c->flags & CLIENT_IN_MULTI)) return;

@@ -3,6 +3,7 @@
  * The watchers of a key hang on its struct interest, one for each client. A client's transaction points to
  * its watchers. */
 #include "trivet/engine/client/transaction.h"
+#include "trivet/base/grow.h"
 #include "trivet/base/hashing.h"
 #include "trivet/base/mem.h"
 #include "trivet/engine/client/interest.h"
@@ -10,7 +11,7 @@
 struct watcher {
     struct client *client;
     struct interest *on;
-    struct watcher *previous, *next;
+    struct chain_link at_key; /* in its interest's `watchers` */
 };
 
 struct transaction {
@@ -41,10 +42,7 @@ void transaction_begin(struct client *c) {
 void transaction_queue(struct call *call) {
     struct transaction *t = transaction_of(call->client);
     assert(call->client->flags & CLIENT_IN_MULTI);
-    if (t->count == t->room) {
-        t->room = t->room ? t->room * 2 : 8;
-        t->queue = mem_realloc(t->queue, t->room * sizeof(struct kept *));
-    }
+    GROW(t->queue, t->count, &t->room, 8);
     struct kept *k = kept_new(call);
     t->queue[t->count++] = k;
     t->memory += sizeof *k + k->memory;
@@ -93,27 +91,20 @@ void transaction_watch(struct call *call, struct slice key) {
     struct interest *w = interest_make(keyspace_shard(&call->view, key), call->view.db, key);
     if (is_watching(t, w)) return;
     assert(!(call->client->flags & (CLIENT_IN_MULTI | CLIENT_INTERNAL)));
-    if (!w->watchers) atomic_fetch_add_explicit(&watched_keys, 1, memory_order_relaxed);
+    if (chain_is_empty(&w->watchers)) atomic_fetch_add_explicit(&watched_keys, 1, memory_order_relaxed);
     struct watcher *one = mem_alloc(sizeof *one);
-    *one = (struct watcher){ .client = call->client, .on = w, .next = w->watchers };
-    if (w->watchers) w->watchers->previous = one;
-    w->watchers = one;
-    if (t->watcher_count == t->watcher_room) {
-        t->watcher_room = t->watcher_room ? t->watcher_room * 2 : 4;
-        t->watchers = mem_realloc(t->watchers, t->watcher_room * sizeof(struct watcher *));
-    }
+    *one = (struct watcher){ .client = call->client, .on = w };
+    chain_insert_first(&w->watchers, &one->at_key);
+    GROW(t->watchers, t->watcher_count, &t->watcher_room, 4);
     if (t->watcher_count++ == 0) atomic_fetch_add_explicit(&watching_clients, 1, memory_order_relaxed);
     t->watchers[t->watcher_count - 1] = one;
 }
 
 static void watcher_free(struct watcher *one) {
     struct interest *w = one->on;
-    assert(one->previous ? one->previous->next == one : w->watchers == one);
-    if (one->previous) one->previous->next = one->next;
-    if (one->next) one->next->previous = one->previous;
-    if (w->watchers == one) w->watchers = one->next;
+    chain_remove(&w->watchers, &one->at_key);
     mem_free(one);
-    if (!w->watchers) {
+    if (chain_is_empty(&w->watchers)) {
         size_t keys = atomic_fetch_sub_explicit(&watched_keys, 1, memory_order_relaxed);
         assert(keys > 0);
     }
@@ -176,8 +167,8 @@ void transaction_shards(const struct client *c, struct shard_set *out) {
 /* ---- being touched ---- */
 
 static void break_watchers(struct interest *w) {
-    for (struct watcher *one = w->watchers; one; one = one->next)
-        atomic_store_explicit(&one->client->watch_broken, true, memory_order_relaxed);
+    CHAIN_EACH(&w->watchers, struct watcher, at_key, one)
+    atomic_store_explicit(&one->client->watch_broken, true, memory_order_relaxed);
 }
 
 void transaction_touch(struct shard *s, uint32_t db, struct slice key) {

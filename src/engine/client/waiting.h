@@ -12,13 +12,14 @@ void blocking_begin_on(struct call *call, int64_t timeout_ms, blocked_end *end, 
 /* Its reply arrived in a letter, made in `ns` of another worker's time: the wait is over. */
 void blocking_served(struct client *c, struct reply *reply, int64_t ns);
 
-/* Leaves the queues of all keys; then tells if nobody served it meanwhile. Its worker, no shard locked. */
+/* Takes it out of the queues of all its keys; true if nobody served it meanwhile. Its worker, no shard
+ * locked. */
 bool waiting_withdraw(struct waiting *w);
-/* Nobody serves it any more; false if somebody has, or is about to. */
+/* Stops others from serving it; false if somebody has served it or is about to. */
 bool waiting_cancel(struct waiting *w);
 void waiting_free(struct waiting *w);
 size_t waiting_memory(const struct waiting *w);
-/* Its command is to be run again from this copy. */
+/* Sets the copy of the command that serving it will run. */
 void waiting_set_command(struct waiting *w, const struct kept *kept);
 
 #endif

@@ -1,7 +1,8 @@
 /* registry.c: the commands by name. Rows are copied, completed (full name, id, derived categories) and put
- * into a table; subcommands hang on their container's copy. */
+ * into a table; a container's copy holds its subcommands. */
 #include "trivet/engine/command/registry.h"
 #include "trivet/base/buf.h"
+#include "trivet/base/grow.h"
 #include "trivet/base/hashing.h"
 #include "trivet/base/mem.h"
 #include "trivet/engine/command/call.h"
@@ -51,7 +52,7 @@ static char *full_name_of(const char *parent, const char *name) {
     return text;
 }
 
-/* What follows from the flags, as ACL's categories are defined. */
+/* The ACL categories that follow from the flags. */
 static uint32_t derived_categories(const struct command *c) {
     uint32_t out = c->categories;
     if (c->flags & WRITES) out |= CAT_WRITE;
@@ -62,8 +63,8 @@ static uint32_t derived_categories(const struct command *c) {
     return out | (c->flags & FAST ? CAT_FAST : CAT_SLOW);
 }
 
-/* The position of the only key, for the dispatcher's short way; 0 if there is more to it. Where flags vary,
- * find_keys tells no more than these: the place is the spec's. */
+/* The position of the only key, for the dispatcher's short way; 0 if the keys are not that simple. Where
+ * flags vary, find_keys finds only the flags: the position is the spec's. */
 static uint32_t simple_key_of(const struct command *c) {
     const struct key_spec *k = &c->keys[0];
     bool one =
@@ -87,10 +88,7 @@ static void complete(struct command *c, const struct command *row, const char *g
     c->simple_key = simple_key_of(c);
     c->names_keys = c->kind != LOCAL && (c->keys[0].begin != BEGIN_NONE || c->find_keys);
     c->id = id_count;
-    if (id_count == id_room) {
-        id_room = id_room ? id_room * 2 : 256;
-        by_id = mem_realloc(by_id, id_room * sizeof *by_id);
-    }
+    GROW(by_id, id_count, &id_room, 256);
     by_id[id_count++] = c;
 }
 
@@ -116,10 +114,7 @@ static void add(const char *group, const struct command *row) {
     if (c->subcommands) add_children(c, group);
     struct slice key = command_key(c);
     table_insert(&by_name, c, hash_bytes(key));
-    if (command_count == command_room) {
-        command_room = command_room ? command_room * 2 : 256;
-        in_order = mem_realloc(in_order, command_room * sizeof *in_order);
-    }
+    GROW(in_order, command_count, &command_room, 256);
     in_order[command_count++] = c;
 }
 
@@ -137,7 +132,7 @@ static void answer_gone(struct call *c) {
     reply_error_printf(c->out, "ERR unknown command '%s'", c->command->full_name);
 }
 
-/* Nothing of its owner is left in it but the name, which is the registry's copy. */
+/* Of its owner's data it keeps only the name, which is the registry's copy. */
 static void make_empty(struct command *c) {
     *c = (struct command){ .name = c->full_name,
                            .run = answer_gone,
@@ -180,9 +175,9 @@ size_t registry_remove(const void *owner) {
 /* ---- the end ---- */
 
 static void release_one(struct command *c) {
-    for (uint32_t i = 0; i < c->child_count; i++) mem_free((char *)(uintptr_t)c->children[i].full_name);
+    for (uint32_t i = 0; i < c->child_count; i++) mem_free(unconst(c->children[i].full_name));
     mem_free(c->children);
-    mem_free((char *)(uintptr_t)c->full_name);
+    mem_free(unconst(c->full_name));
     mem_free(c);
 }
 

@@ -52,8 +52,8 @@ void dispatch_prepare(const struct slice *argv, size_t argc, struct prepared *ou
 
 void prepared_release(struct prepared *p) { command_keys_release(&p->keys); }
 
-/* One step for one command. The table may be looked at only under its shard's lock; where that is taken, this
- * key goes without. */
+/* One step for one command. The table may be read only under its shard's lock; if that is taken, this key is
+ * skipped. */
 static void prefetch_step(uint32_t db, const struct keyref *ref,
                           void (*step)(const struct table *t, const struct keyref *ref)) {
     struct shard *s = &shards[ref->shard];
@@ -71,8 +71,8 @@ static void prefetch_entry(const struct table *t, const struct keyref *ref) {
     table_prefetch_item(t, ref->hash);
 }
 
-/* A string lies in its entry; other values are behind a pointer. Most are small, and of a big one this is the
- * head. */
+/* A string is in its entry; other values are behind a pointer. Most are small, and for a big one this fetches
+ * the head. */
 #define VALUE_BYTES 384
 static void prefetch_value(const struct table *t, const struct keyref *ref) {
     const struct entry *e = table_find(t, ref->key, ref->hash);
@@ -81,12 +81,12 @@ static void prefetch_value(const struct table *t, const struct keyref *ref) {
     for (size_t i = 0; i < VALUE_BYTES; i += CACHE_LINE) __builtin_prefetch(value + i);
 }
 
-/* What is fetched for: the keys of a batch that are not the key of the command before (pipelines on one key
- * are common), as many as are worth it. */
+/* The keys that are prefetched: those that differ from the key of the command before (pipelines on one key
+ * are common), up to a limit. */
 struct wanted {
     size_t count;
     const struct keyref *at[PREFETCH_KEYS];
-    bool outside[PREFETCH_KEYS]; /* the value does not lie in the entry */
+    bool outside[PREFETCH_KEYS]; /* the value is not in the entry */
 };
 
 static void collect(struct wanted *w, const struct prepared *batch, size_t count) {

@@ -67,7 +67,7 @@ static inline void execute(struct call *call) {
     call->ns += clock_ticks_ns() - start;
     call->reply_bytes += out->total - reply_before;
     if (UNLIKELY(call->origin->waits_already)) return; /* it is done when its client has the reply */
-    /* Now, and not before: EXEC stands after what it ran, and SELECT tells the database it chose. */
+    /* Only now: MONITOR shows EXEC after the commands that it ran, and SELECT with the database it chose. */
     if (UNLIKELY(obstacle_is_set(OBSTACLE_MONITOR)))
         monitor_feed(c, call->command, call->argv, call->argc, clock_wall_us());
     if (UNLIKELY(c->flags & (CLIENT_TRACKING | CLIENT_BLOCKED))) {
@@ -80,7 +80,7 @@ static inline void execute(struct call *call) {
     done(call);
 }
 
-/* Before the locks go: clients that waited for what the command did, then the journal. */
+/* Before the locks are dropped: serves the clients that waited for this change, then writes the journal. */
 static void settle(struct client *c) {
     bool served = UNLIKELY(blocking_has_work());
     if (served) blocking_serve();
@@ -156,7 +156,7 @@ static void run_on_keys(struct call *call) {
     run_on_shards(call, &set);
 }
 
-/* EXEC: the locks of everything queued and watched, or the gate if one of them needs it. */
+/* EXEC: takes the locks of all queued and watched keys, or closes the gate if one command needs that. */
 static void run_queue(struct call *call) {
     if (transaction_is_exclusive(call->client)) {
         run_exclusive(call);

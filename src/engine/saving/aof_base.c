@@ -1,8 +1,8 @@
 /* aof_base.c: the base of an append-only file as a job.
  *
- * Of a journal that is on, the next file is made by the background thread first, because that waits for the
- * disk. Then the journal goes over to it and the snapshot begins, at one instant. With the journal off there
- * is no next file: the base stands in the manifest alone. */
+ * If the journal is on, the background thread first makes its next file, because that waits for the disk.
+ * Then, at one instant, the journal switches to that file and the snapshot begins. If the journal is off
+ * there is no next file: the manifest names the base alone. */
 #include "aof_base.h"
 #include "rdb_file.h"
 #include "trivet/base/background.h"
@@ -12,9 +12,9 @@
 #include "trivet/persist/aof/aof.h"
 #include "trivet/persist/journal.h"
 
-/* Of the base that is being written, or prepared. */
+/* State of the base that is being prepared or written. */
 static struct {
-    uint64_t first_incr; /* the incremental that goes on behind it */
+    uint64_t first_incr; /* the incremental file that follows it */
     bool is_rdb;
     bool is_alone; /* the journal is off */
 } base;
@@ -54,8 +54,8 @@ static bool write_base(struct save_job *job, struct buf *why) {
     return begun;
 }
 
-/* What was begun for a journal that is off must end if it was turned on meanwhile, and the other way round.
- */
+/* A base that was begun with the journal off must be given up if the journal was turned on meanwhile, and the
+ * other way round. */
 static const char *what_forbids(const struct save_job *job) {
     if (base.is_alone) return journal_on ? "the append only file was turned on" : NULL;
     return !journal_on || job->is_called_off ? "the append only file was turned off" : NULL;
@@ -85,7 +85,7 @@ static void prepare(void *arg) {
     buf_release(&why);
 }
 
-static bool begin(struct save_job *job, struct buf *why) {
+static bool begin_base(struct save_job *job, struct buf *why) {
     (void)job;
     (void)why;
     base.is_alone = !journal_on;
@@ -99,7 +99,7 @@ static bool begin_now(struct save_job *job, struct buf *why) {
     return write_base(job, why);
 }
 
-static void ended(struct save_job *job, enum snapshot_end how) {
+static void base_ended(struct save_job *job, enum snapshot_end how) {
     (void)job;
     if (how == SNAPSHOT_SAVED) LOG_NOTICE("Background AOF rewrite finished successfully");
 }
@@ -108,8 +108,8 @@ const struct job_kind job_aof_base = {
     .name = "Background AOF rewrite",
     .failure = "Background AOF rewrite terminated with error",
     .status = &saving_status.rewrite,
-    .begin = begin,
-    .ended = ended,
+    .begin = begin_base,
+    .ended = base_ended,
 };
 
 bool aof_base_begin_now(struct buf *why) { return save_job_begin_with(&job_aof_base, begin_now, why); }

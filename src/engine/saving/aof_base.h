@@ -4,10 +4,10 @@
 
 #include "job.h"
 
-/* The journal just began with a new file, and this is the instant of its base. Nothing is under way. False
+/* The journal just began with a new file, and this is the instant of its base. No job may be running. False
  * with the reason logged, and in `why`. */
 MUST_CHECK bool aof_base_begin_now(struct buf *why);
-/* The journal is about to end: what is under way has nothing to go on with. */
+/* The journal is about to end: gives up a running rewrite, which would have no journal. */
 void aof_base_call_off(void);
 
 #endif

@@ -49,8 +49,7 @@ bool save_job_anything_waits(void) { return queue.count > 0; }
 void save_job_begin_next(void) {
     while (save_job_is_idle() && queue.count > 0) {
         struct buf why = { 0 };
-        (void)save_job_begin(queue.kinds[0],
-                             &why); /* the log says what is wrong; nobody waits for an answer */
+        (void)save_job_begin(queue.kinds[0], &why); /* the log tells the reason; nobody waits for an answer */
         buf_release(&why);
     }
 }
@@ -84,7 +83,7 @@ static bool reports_are_stopped(void) {
 
 static void read_report(struct letter *l) {
     struct report *r = CONTAINER_OF(l, struct report, letter);
-    /* It was posted before the end and is read after it: nothing may begin then. */
+    /* It was posted before the end and is read after it: begin nothing now. */
     if (!reports_are_stopped()) {
         exclusive_begin();
         r->run(&running, r->how, buf_slice(&r->why));
@@ -169,13 +168,13 @@ static void snapshot_has_ended(struct save_job *job, enum snapshot_end how, stru
 }
 
 /* On the snapshot's thread. */
-static void ended(void *arg, enum snapshot_end how, struct slice why) {
+static void snapshot_ended(void *arg, enum snapshot_end how, struct slice why) {
     (void)arg;
     save_job_tell(snapshot_has_ended, how, why);
 }
 
 bool save_job_write(struct save_job *job, struct buf *why) {
-    job->plan.ended = ended;
+    job->plan.ended = snapshot_ended;
     job->changes = (uint64_t)COUNTER_SUM(dirty);
     if (!snapshot_begin(&job->plan, why)) return false;
     job->is_writing = true;

@@ -2,7 +2,7 @@
  *
  *     asked for -> queue -> begin -> (prepare) -> write: a snapshot is open -> ended -> the next of the queue
  *
- * What jobs are for is their kind's business. To add a kind: a row of struct job_kind with its status.
+ * A job's kind knows what it writes. To add a kind: a row of struct job_kind with its status.
  *
  *   job.c       the running job, the queue, the letters in which other threads report
  *   rdb_file.c  the kind of BGSAVE: an RDB file
@@ -33,40 +33,41 @@ extern const struct job_kind job_rdb_file, job_aof_base;
 
 struct save_job {
     const struct job_kind *kind; /* NULL: nothing is under way */
-    struct snapshot_plan plan;   /* the kind's to fill before it writes */
+    struct snapshot_plan plan;   /* the kind fills it before it writes */
     uint64_t changes;            /* counter of changes (dirty) at the snapshot's instant */
     bool is_writing;             /* its snapshot is open */
-    bool is_called_off;          /* while it was prepared: it must not come to write */
+    bool is_called_off;          /* it was cancelled while it was prepared: it must not write */
 };
 
-/* The job of this kind that is under way, or NULL. */
+/* The running job of this kind, or NULL. */
 struct save_job *save_job_of(const struct job_kind *kind);
 bool save_job_is_idle(void);
 
-/* Nothing may be under way. False with the reason logged, and in `why`. */
+/* No job may be running. False with the reason logged, and in `why`. */
 bool save_job_begin(const struct job_kind *kind, struct buf *why);
-/* With another beginning than the kind's. */
+/* The same with another beginning than the kind's. */
 MUST_CHECK bool save_job_begin_with(const struct job_kind *kind, job_beginning *begin, struct buf *why);
-/* As soon as nothing else is under way, after those that wait already. A kind waits once. */
+/* Queues it: it begins after the running job and those that wait already. A kind is in the queue at most
+ * once. */
 void save_job_enqueue(const struct job_kind *kind);
 void save_job_dequeue(const struct job_kind *kind);
 bool save_job_anything_waits(void);
-/* The first that waits, if nothing is under way. */
+/* Begins the first job in the queue, if none is running. */
 void save_job_begin_next(void);
 
 /* The job's instant is now: its plan is written by a thread. False with the reason in `why`. */
 MUST_CHECK bool save_job_write(struct save_job *job, struct buf *why);
-/* It did not come to write. */
+/* The job failed before it began to write. */
 void save_job_failed(struct save_job *job, struct slice why);
 void save_job_cancelled(struct save_job *job, const char *why);
 
-/* What is to be done about the running job after something of it was done by another thread. */
+/* What to do about the running job when another thread has finished a step of it. */
 typedef void save_job_report(struct save_job *job, enum snapshot_end how, struct slice why);
 /* Any thread: runs it on worker 0, gate closed; then the next job begins if this one has ended. Copies `why`.
  * After saving_stop() nothing is run any more. */
 void save_job_tell(save_job_report *report, enum snapshot_end how, struct slice why);
 
-/* Of saving_stop(): no report is run any more. */
+/* For saving_stop(): no report runs after this. */
 void save_job_stop_reports(void);
 
 #endif

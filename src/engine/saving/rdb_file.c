@@ -17,8 +17,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Of BGSAVE: paths as they were when it began. A newer file must not be replaced by an older snapshot that
- * ends later. */
+/* Of BGSAVE: paths as they were when it began. A snapshot that began before a newer file was written must not
+ * replace that file when it ends later. */
 static struct {
     struct lock lock;
     char *temporary, *path;
@@ -71,7 +71,7 @@ static void release_target(void) {
 
 /* ---- BGSAVE ---- */
 
-static bool begin(struct save_job *job, struct buf *why) {
+static bool begin_file(struct save_job *job, struct buf *why) {
     target.temporary = temporary_path("");
     target.path = path_of(options.dbfilename);
     target.superseded = false;
@@ -86,7 +86,7 @@ static bool begin(struct save_job *job, struct buf *why) {
     return false;
 }
 
-static void ended(struct save_job *job, enum snapshot_end how) {
+static void file_ended(struct save_job *job, enum snapshot_end how) {
     release_target();
     if (how != SNAPSHOT_SAVED) return;
     saving_status.last_save_s = clock_wall_ms() / 1000;
@@ -97,8 +97,8 @@ const struct job_kind job_rdb_file = {
     .name = "Background saving",
     .failure = "Background saving error",
     .status = &saving_status.snapshot,
-    .begin = begin,
-    .ended = ended,
+    .begin = begin_file,
+    .ended = file_ended,
 };
 
 void rdb_file_supersede(void) {
@@ -160,8 +160,8 @@ static pid_t owner_of(const char *name) {
     return end > 0 && name[end] == '\0' && pid > 0 ? pid : 0;
 }
 
-/* Snapshots that were not finished when their process was killed: nobody else would remove them. Those of
- * processes that run are theirs: servers may share a folder. */
+/* Removes unfinished snapshots of processes that were killed: nobody else would. Files of running processes
+ * stay: servers may share a folder. */
 void rdb_file_remove_leftovers(void) {
     struct buf path = { 0 };
     DIR *folder = opendir(options.dir);

@@ -138,7 +138,7 @@ bool saving_start_journal(struct buf *why) {
         return true;
     }
     if (aof_base_begin_now(why)) return true;
-    /* Nothing was journaled yet: what lies on disk is as it was. */
+    /* Nothing was journaled yet: the files on disk are unchanged. */
     (void)aof_close();
     return false;
 }
@@ -183,7 +183,7 @@ static bool journal_wants_rewrite(int64_t now_ms) {
     return true;
 }
 
-/* What is due and does not wait in the queue yet. */
+/* Queues what is due and not in the queue yet. */
 static const struct job_kind *what_is_due(int64_t now_ms) {
     if (save_point_is_reached(now_ms)) return &job_rdb_file;
     return journal_wants_rewrite(now_ms) ? &job_aof_base : NULL;
@@ -194,7 +194,7 @@ void saving_cron(int64_t now_ms) {
     const struct job_kind *due = save_job_anything_waits() ? NULL : what_is_due(now_ms);
     if (!due && !save_job_anything_waits()) return;
     exclusive_begin();
-    /* While the gate was being closed, another worker's command may have begun something. */
+    /* While this worker closed the gate, another worker's command may have begun a job. */
     if (due && save_job_is_idle()) save_job_enqueue(due);
     save_job_begin_next();
     exclusive_end();

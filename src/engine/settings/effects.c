@@ -1,5 +1,5 @@
-/* effects.c: what a row may refuse beyond its form, and what a change sets off. Effects inside this
- * layer and below (the log) happen here; the rest goes through options_hooks. */
+/* effects.c: what a row refuses beyond wrong syntax, and what a change causes. Effects in this layer and
+ * below (the log) happen here; all others go through options_hooks. */
 #include "rows.h"
 
 #include "trivet/base/log.h"
@@ -16,11 +16,6 @@
 #define HZ_MIN 1
 #define HZ_MAX 500
 
-static bool refuse(struct buf *why, const char *text) {
-    buf_append(why, slice_of(text));
-    return false;
-}
-
 /* ---- Refusals ---- */
 
 static bool check_plain_name(struct slice value, struct buf *why, const char *option, const char *noun) {
@@ -30,12 +25,12 @@ static bool check_plain_name(struct slice value, struct buf *why, const char *op
 }
 
 bool check_appendfilename(struct slice value, struct buf *why) {
-    if (value.len == 0) return refuse(why, "appendfilename can't be empty");
+    if (value.len == 0) return option_refuse(why, "appendfilename can't be empty");
     return check_plain_name(value, why, "appendfilename", "filename");
 }
 
 bool check_appenddirname(struct slice value, struct buf *why) {
-    if (value.len == 0) return refuse(why, "appenddirname can't be empty");
+    if (value.len == 0) return option_refuse(why, "appenddirname can't be empty");
     return check_plain_name(value, why, "appenddirname", "dirname");
 }
 
@@ -56,7 +51,7 @@ bool check_title_template(struct slice value, struct buf *why) {
     while (at < end && (at = memchr(at, '{', (size_t)(end - at)))) {
         const char *close = memchr(at, '}', (size_t)(end - at));
         if (!close || !is_title_variable(slice_between(at + 1, close)))
-            return refuse(why, "template format is invalid or contains unknown variables");
+            return option_refuse(why, "template format is invalid or contains unknown variables");
         at = close + 1;
     }
     return true;
@@ -66,7 +61,7 @@ bool check_locale(struct slice value, struct buf *why) {
     char *name = slice_to_cstr(value);
     locale_t found = newlocale(LC_COLLATE_MASK, name, (locale_t)0);
     mem_free(name);
-    if (!found) return refuse(why, "Invalid locale name");
+    if (!found) return option_refuse(why, "Invalid locale name");
     freelocale(found);
     return true;
 }
@@ -75,15 +70,16 @@ bool check_no_tls(struct slice value, struct buf *why) {
     if (slice_equal(value, LIT("0")) || slice_equal_nocase(value, LIT("no"))) return true;
     bool asks =
         slice_equal_nocase(value, LIT("yes")) || (value.len > 0 && isdigit((unsigned char)value.ptr[0]));
-    return !asks || refuse(why, "TLS is not built in yet"); /* other text fails by its form */
+    return !asks ||
+           option_refuse(why, "TLS is not built in yet"); /* any other text is a syntax error already */
 }
 
 bool check_no_cluster(struct slice value, struct buf *why) {
-    return !slice_equal_nocase(value, LIT("yes")) || refuse(why, "cluster mode is not built in yet");
+    return !slice_equal_nocase(value, LIT("yes")) || option_refuse(why, "cluster mode is not built in yet");
 }
 
 bool check_no_aclfile(struct slice value, struct buf *why) {
-    return value.len == 0 || refuse(why, "ACL files are not supported yet");
+    return value.len == 0 || option_refuse(why, "ACL files are not supported yet");
 }
 
 static bool is_address(int family, struct slice value) {
@@ -96,18 +92,18 @@ static bool is_address(int family, struct slice value) {
 }
 
 bool check_ipv4(struct slice value, struct buf *why) {
-    return value.len == 0 || is_address(AF_INET, value) || refuse(why, "Invalid IPv4 address");
+    return value.len == 0 || is_address(AF_INET, value) || option_refuse(why, "Invalid IPv4 address");
 }
 
 bool check_ipv6(struct slice value, struct buf *why) {
-    return value.len == 0 || is_address(AF_INET6, value) || refuse(why, "Invalid IPv6 address");
+    return value.len == 0 || is_address(AF_INET6, value) || option_refuse(why, "Invalid IPv6 address");
 }
 
 bool check_hostname(struct slice value, struct buf *why) {
     for (size_t i = 0; i < value.len; i++) {
         unsigned char c = (unsigned char)value.ptr[i];
         if (!isalnum(c) && c != '-' && c != '.')
-            return refuse(why, "Hostnames may only contain alphanumeric characters, hyphens or dots");
+            return option_refuse(why, "Hostnames may only contain alphanumeric characters, hyphens or dots");
     }
     return true;
 }
@@ -134,7 +130,8 @@ static bool read_password(const char *path, struct buf *out, struct buf *why) {
 static bool settle_password(struct buf *why) {
     assert(options.requirepass && options.requirepass_file);
     bool has_text = options.requirepass[0], has_file = options.requirepass_file[0];
-    if (has_text && has_file) return refuse(why, "requirepass and requirepass-file exclude each other");
+    if (has_text && has_file)
+        return option_refuse(why, "requirepass and requirepass-file exclude each other");
     struct buf line = { 0 };
     bool known = !has_file || read_password(options.requirepass_file, &line, why);
     if (known) text_replace(&options.password, has_file ? buf_slice(&line) : slice_of(options.requirepass));
@@ -174,7 +171,7 @@ static void settle_hz(void) {
 static bool settle_signal(int bits, struct buf *why) {
     int both = SHUTDOWN_ON_SAVE | SHUTDOWN_ON_NOSAVE;
     return (bits & both) != both ||
-           refuse(why, "shutdown options SAVE and NOSAVE can't be used simultaneously");
+           option_refuse(why, "shutdown options SAVE and NOSAVE can't be used simultaneously");
 }
 
 bool apply_shutdown_on_signal(struct buf *why) {
@@ -196,12 +193,12 @@ static bool call(void (*hook)(void)) {
 
 bool apply_bind(struct buf *why) {
     if (!options_hooks.rebind || options_hooks.rebind()) return true;
-    return refuse(why, "Failed to bind to specified addresses.");
+    return option_refuse(why, "Failed to bind to specified addresses.");
 }
 
 bool apply_port(struct buf *why) {
     if (!options_hooks.rebind || options_hooks.rebind()) return true;
-    return refuse(why, "Unable to listen on this port. Check server logs.");
+    return option_refuse(why, "Unable to listen on this port. Check server logs.");
 }
 
 bool apply_maxclients(struct buf *why) {

@@ -2,8 +2,8 @@
  *
  * All three are the same text: one directive a line, a name and its values, quoted as redis-cli does. The
  * command line is turned into such a text first. A later line wins over an earlier one, and the command line
- * over the files. Reading stops at the first wrong line; what was read until then stays set, as the server
- * does not start then. */
+ * over the files. Reading stops at the first wrong line. What was read until then stays set: the server does
+ * not start anyway. */
 #include "rows.h"
 
 #include "trivet/base/file.h"
@@ -22,14 +22,14 @@
 struct loader {
     struct buf *warnings;
     struct buf *error;
-    bool *is_named; /* by row: the directive came before */
+    bool *is_named; /* by row: the directive has occurred before */
     unsigned depth; /* of includes */
 };
 
 /* One text being read. */
 struct source {
     const char *title; /* what the error message calls it: "the configuration file" */
-    bool has_lines;    /* the command line has none that a user could count */
+    bool has_lines;    /* false for the command line, which has no line numbers */
 };
 
 static char *config_path; /* absolute; NULL: none */
@@ -90,18 +90,13 @@ static const struct {
     { "sentinel", "Sentinel mode is not built in" },
 };
 
-/* Settings that Valkey itself only accepts for the sake of old files. They are not rows. */
+/* Settings that Valkey accepts only for old config files. They are not rows. */
 static const char *const retired[] = {
     "io-threads-do-reads",
     "lua-replicate-commands",
     "list-max-ziplist-entries",
     "list-max-ziplist-value",
 };
-
-static bool refuse(struct buf *why, const char *text) {
-    buf_append(why, slice_of(text));
-    return false;
-}
 
 static void warn_no_effect(struct loader *l, const char *name) {
     if (l->warnings) buf_printf(l->warnings, "'%s' is accepted but has no effect in Trivet\n", name);
@@ -133,7 +128,7 @@ static bool load_option(struct loader *l, const struct option *o, struct slice *
     if ((o->flags & OPTION_NO_EFFECT) && !*is_named) warn_no_effect(l, o->name);
     *is_named = true;
     if (l->depth > 0) option_mark_included(o);
-    if (argc == 0) return refuse(why, "wrong number of arguments");
+    if (argc == 0) return option_refuse(why, "wrong number of arguments");
     if (adds) return store_added(o, argv, argc, why);
     return argc == 1 ? option_store_text(o, argv[0], why) : option_store(o, argv, argc, why);
 }
@@ -145,16 +140,16 @@ static bool load_words(struct loader *l, struct slice *argv, size_t argc, struct
     if (o) return load_option(l, o, argv + 1, argc - 1, why);
     if (slice_equal_nocase(argv[0], LIT("include")) && argc == 2) return include(l, argv[1], why);
     for (size_t i = 0; i < COUNT_OF(refused); i++)
-        if (slice_equal_nocase(argv[0], slice_of(refused[i].name))) return refuse(why, refused[i].why);
+        if (slice_equal_nocase(argv[0], slice_of(refused[i].name))) return option_refuse(why, refused[i].why);
     for (size_t i = 0; i < COUNT_OF(retired); i++) {
         if (!slice_equal_nocase(argv[0], slice_of(retired[i])) || argc != 2) continue;
         warn_no_effect(l, retired[i]);
         return true;
     }
-    return refuse(why, "Bad directive or wrong number of arguments");
+    return option_refuse(why, "Bad directive or wrong number of arguments");
 }
 
-static struct slice trim(struct slice s) {
+static struct slice trim_blanks(struct slice s) {
     while (s.len > 0 && strchr(" \t\r\n", s.ptr[0]) && s.ptr[0]) s.ptr++, s.len--;
     while (s.len > 0 && strchr(" \t\r\n", s.ptr[s.len - 1]) && s.ptr[s.len - 1]) s.len--;
     return s;
@@ -165,7 +160,8 @@ static bool load_line(struct loader *l, struct slice line, struct buf *why) {
     struct slice *argv;
     size_t argc;
     char *text;
-    if (!split_line(line, &argv, &argc, &text)) return refuse(why, "Unbalanced quotes in configuration line");
+    if (!split_line(line, &argv, &argc, &text))
+        return option_refuse(why, "Unbalanced quotes in configuration line");
     bool loaded = argc == 0 || load_words(l, argv, argc, why);
     mem_free(argv);
     mem_free(text);
@@ -174,7 +170,7 @@ static bool load_line(struct loader *l, struct slice line, struct buf *why) {
 
 /* ---- One text ---- */
 
-/* An error in an included file has been told already, with that file's own line. */
+/* An error in an included file was reported already, with that file's own line. */
 static void tell(struct loader *l, const struct source *s, size_t number, struct slice line,
                  struct slice why) {
     assert(why.len > 0 || l->error->len > 0); /* who refuses says why */
@@ -191,7 +187,7 @@ static bool load_text(struct loader *l, const struct source *s, struct slice tex
     for (size_t number = 1; loaded && at < end; number++) {
         const char *line_end = memchr(at, '\n', (size_t)(end - at));
         if (!line_end) line_end = end;
-        struct slice line = trim(slice_between(at, line_end));
+        struct slice line = trim_blanks(slice_between(at, line_end));
         loaded = load_line(l, line, &why);
         if (!loaded) tell(l, s, number, line, buf_slice(&why));
         at = line_end + 1;
@@ -223,7 +219,7 @@ static bool load_included(struct loader *l, const char *path) {
 /* A pattern that matches no file includes nothing; a plain name must exist. */
 static bool include(struct loader *l, struct slice pattern, struct buf *why) {
     assert(l->depth <= INCLUDE_DEPTH_MAX);
-    if (l->depth == INCLUDE_DEPTH_MAX) return refuse(why, "too many nested includes");
+    if (l->depth == INCLUDE_DEPTH_MAX) return option_refuse(why, "too many nested includes");
     char *path = slice_to_cstr(pattern);
     glob_t found = { 0 };
     int result = glob(path, 0, NULL, &found);

@@ -1,6 +1,6 @@
-/* forms.c: the settings whose text is a small language of its own: lists of addresses, save points,
- * limits by client class, event letters, percentiles. Each reads into a local first and stores only
- * when all of it is right. */
+/* forms.c: the settings with a syntax of their own: lists of addresses, save points, limits by client class,
+ * event letters, percentiles. Each reads into a local variable first and stores it only if all of it is
+ * valid. */
 #include "rows.h"
 
 #include "trivet/base/mem.h"
@@ -11,11 +11,6 @@
 #include <limits.h>
 #include <unistd.h>
 
-static bool refuse(struct buf *why, const char *text) {
-    buf_append(why, slice_of(text));
-    return false;
-}
-
 /* ---- bind ---- */
 
 static void bind_clear(void) {
@@ -25,10 +20,10 @@ static void bind_clear(void) {
 }
 
 static bool bind_set(const struct slice *argv, size_t argc, struct buf *why) {
-    if (argc > OPTIONS_BIND_MAX) return refuse(why, "Too many bind addresses specified.");
+    if (argc > OPTIONS_BIND_MAX) return option_refuse(why, "Too many bind addresses specified.");
     for (size_t i = 0; i < argc; i++)
         if (memchr(argv[i].ptr, '\0', argv[i].len))
-            return refuse(why, "argument must not contain a NUL byte");
+            return option_refuse(why, "argument must not contain a NUL byte");
     bind_clear();
     for (size_t i = 0; i < argc; i++) options.bind.address[i] = slice_to_cstr(argv[i]);
     options.bind.count = argc;
@@ -52,7 +47,7 @@ static bool save_set(const struct slice *argv, size_t argc, struct buf *why) {
         right = int64_parse(argv[2 * i], &p->seconds) && int64_parse(argv[2 * i + 1], &p->changes) &&
                 p->seconds >= 1 && p->seconds <= INT32_MAX && p->changes >= 0 && p->changes <= INT32_MAX;
     }
-    if (!right) return refuse(why, "Invalid save parameters");
+    if (!right) return option_refuse(why, "Invalid save parameters");
     options.save = list;
     return true;
 }
@@ -83,19 +78,21 @@ static const struct option_name *client_class_find(struct slice name) {
     return NULL;
 }
 
-/* Classes that are not named keep their limits. */
+/* Classes that the text does not name keep their limits. */
 static bool output_limit_set(const struct slice *argv, size_t argc, struct buf *why) {
-    if (argc % 4 != 0) return refuse(why, "Wrong number of arguments in buffer limit configuration.");
+    if (argc % 4 != 0) return option_refuse(why, "Wrong number of arguments in buffer limit configuration.");
     struct output_limit limits[CLASS_COUNT];
     memcpy(limits, options.client_output_buffer_limit, sizeof limits);
     for (size_t i = 0; i < argc; i += 4) {
         const struct option_name *class = client_class_find(argv[i]);
-        if (!class) return refuse(why, "Invalid client class specified in buffer limit configuration.");
+        if (!class)
+            return option_refuse(why, "Invalid client class specified in buffer limit configuration.");
         struct output_limit *l = &limits[class->value];
         if (!memory_size_parse(argv[i + 1], &l->hard_bytes) ||
             !memory_size_parse(argv[i + 2], &l->soft_bytes) || !int64_parse(argv[i + 3], &l->soft_seconds) ||
             l->soft_seconds < 0)
-            return refuse(why, "Error in hard, soft or soft_seconds setting in buffer limit configuration.");
+            return option_refuse(
+                why, "Error in hard, soft or soft_seconds setting in buffer limit configuration.");
     }
     memcpy(options.client_output_buffer_limit, limits, sizeof limits);
     return true;
@@ -137,7 +134,7 @@ static bool notify_set(const struct slice *argv, size_t argc, struct buf *why) {
     int mask = 0;
     for (size_t i = 0; i < argv[0].len; i++) {
         int bits = event_bits(argv[0].ptr[i]);
-        if (bits == 0) return refuse(why, "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.");
+        if (bits == 0) return option_refuse(why, "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.");
         mask |= bits;
     }
     options.notify_keyspace_events = mask;
@@ -162,12 +159,13 @@ const struct option_special form_notify = { .set = notify_set, .get = notify_get
 static bool percentiles_set(const struct slice *argv, size_t argc, struct buf *why) {
     struct percentile_list list = { .count = argc };
     if (argc > OPTIONS_PERCENTILES_MAX)
-        return refuse(why, "Invalid latency-tracking-info-percentiles parameters");
+        return option_refuse(why, "Invalid latency-tracking-info-percentiles parameters");
     for (size_t i = 0; i < argc; i++) {
         if (!double_parse(argv[i], &list.percent[i]))
-            return refuse(why, "Invalid latency-tracking-info-percentiles parameters");
+            return option_refuse(why, "Invalid latency-tracking-info-percentiles parameters");
         if (list.percent[i] < 0 || list.percent[i] > 100)
-            return refuse(why, "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]");
+            return option_refuse(
+                why, "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]");
     }
     options.latency_tracking_info_percentiles = list;
     return true;
@@ -190,8 +188,8 @@ const struct option_special form_percentiles = { .set = percentiles_set, .get = 
 static bool replicaof_set(const struct slice *argv, size_t argc, struct buf *why) {
     bool is_none = argc == 0 || (argc == 2 && slice_equal_nocase(argv[0], LIT("no")) &&
                                  slice_equal_nocase(argv[1], LIT("one")));
-    if (!is_none && argc != 2) return refuse(why, "wrong number of arguments");
-    if (!is_none) return refuse(why, "replication is not built in yet");
+    if (!is_none && argc != 2) return option_refuse(why, "wrong number of arguments");
+    if (!is_none) return option_refuse(why, "replication is not built in yet");
     text_replace(&options.replicaof, LIT(""));
     return true;
 }
@@ -209,16 +207,16 @@ const struct option_special form_replicaof = { .set = replicaof_set,
 
 /* ---- dir ---- */
 
-/* The one value that is no memory of ours but a property of the process. */
+/* The one value that is not kept in memory here: it is a property of the process. */
 static bool dir_set(const struct slice *argv, size_t argc, struct buf *why) {
     assert(argc == 1);
     char *path = slice_to_cstr(argv[0]);
     int failed = chdir(path);
     int reason = errno;
     mem_free(path);
-    if (failed) return refuse(why, strerror(reason));
+    if (failed) return option_refuse(why, strerror(reason));
     char now[PATH_MAX];
-    if (!getcwd(now, sizeof now)) return refuse(why, strerror(errno));
+    if (!getcwd(now, sizeof now)) return option_refuse(why, strerror(errno));
     text_replace(&options.dir, slice_of(now));
     return true;
 }
@@ -239,10 +237,11 @@ static int64_t oom_values[OOM_VALUES];
 
 static bool oom_values_set(const struct slice *argv, size_t argc, struct buf *why) {
     int64_t values[OOM_VALUES];
-    if (argc != OOM_VALUES) return refuse(why, "wrong number of arguments");
+    if (argc != OOM_VALUES) return option_refuse(why, "wrong number of arguments");
     for (size_t i = 0; i < argc; i++)
         if (!int64_parse(argv[i], &values[i]) || values[i] < -2000 || values[i] > 2000)
-            return refuse(why, "Invalid oom-score-adj-values, elements must be between -2000 and 2000.");
+            return option_refuse(why,
+                                 "Invalid oom-score-adj-values, elements must be between -2000 and 2000.");
     memcpy(oom_values, values, sizeof values);
     return true;
 }
@@ -255,7 +254,7 @@ const struct option_special form_oom_values = { .set = oom_values_set, .get = oo
 
 static bool rdma_bind_set(const struct slice *argv, size_t argc, struct buf *why) {
     (void)argv;
-    return argc == 0 || refuse(why, "No RDMA building support.");
+    return argc == 0 || option_refuse(why, "No RDMA building support.");
 }
 
 static void rdma_bind_get(struct buf *out) { (void)out; }

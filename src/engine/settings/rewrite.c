@@ -1,11 +1,12 @@
 /* rewrite.c: CONFIG REWRITE: the running settings back into the config file.
  *
- * The file belongs to its user: comments, order and every line that still is true stay byte for byte. A
- * setting whose lines no longer say what is set loses them, and gets new ones in the place of the first,
- * unless it is back at its default. What the file does not mention is appended below a marker line.
+ * The file belongs to its user: comments, order and every line that is still true stay byte for byte. If the
+ * lines of a setting are no longer true, they are removed, and new ones go in the place of the first, unless
+ * the setting is back at its default. Settings that the file does not mention are appended below a marker
+ * line.
  *
- * The new text goes to a temporary file beside the old one, is made durable, and takes its name: at any
- * moment there is one whole config file. */
+ * The new text is written to a temporary file beside the old one, synced, and renamed over it: at any moment
+ * there is one whole config file. */
 #include "rows.h"
 
 #include "trivet/base/file.h"
@@ -48,7 +49,7 @@ static void read_line(struct rewrite *r, struct slice text) {
     size_t at = 0;
     while (at < text.len && (text.ptr[at] == ' ' || text.ptr[at] == '\t')) at++;
     if (at == text.len || text.ptr[at] == '#') return;
-    if (!split_line(text, &l->argv, &l->argc, &l->words)) return; /* somebody edited it since: it stays */
+    if (!split_line(text, &l->argv, &l->argc, &l->words)) return; /* edited by hand since: it stays */
     const struct option *o = options_find(l->argv[0]);
     if (o && (l->argc > 1 || (o->flags & OPTION_REPEATS))) l->option = o;
 }
@@ -79,7 +80,7 @@ static void rewrite_release(struct rewrite *r) {
 
 /* ---- Do the old lines still say what is set? ---- */
 
-/* Reads the option's lines as a start would, from its default on, into `o`'s place. */
+/* Resets the option to its default and reads its lines, as at start-up, into `o`'s own field. */
 static bool store_lines(const struct rewrite *r, const struct option *main, const struct option *o) {
     struct buf all = { 0 }, why = { 0 };
     bool stored = true;
@@ -99,7 +100,7 @@ static bool store_lines(const struct rewrite *r, const struct option *main, cons
     return stored;
 }
 
-/* Plain values are read into a place aside, so that nobody's pointer to a string goes stale. */
+/* Plain values are read into a copy, so that no pointer to a string becomes invalid. */
 static bool read_plain(const struct rewrite *r, const struct option *o, struct buf *out) {
     union {
         bool flag;
@@ -126,8 +127,8 @@ static bool read_plain(const struct rewrite *r, const struct option *o, struct b
     return stored;
 }
 
-/* A special value is read into its own place and put back; nobody sees it in between, as no other worker
- * runs. */
+/* A special value is read into its own field and restored after. Nobody sees it in between, because no other
+ * worker runs. */
 static bool read_special(const struct rewrite *r, const struct option *o, struct buf *out) {
     struct buf now = { 0 };
     assert(o->kind == OPTION_SPECIAL && o->special != &form_dir);
@@ -140,7 +141,7 @@ static bool read_special(const struct rewrite *r, const struct option *o, struct
     return stored;
 }
 
-/* The working directory is not left even for a moment: other threads may be opening files in it. */
+/* Does not change the working directory even for a moment: other threads may be opening files in it. */
 static bool read_dir(const struct rewrite *r, const struct option *o, struct buf *out) {
     struct buf path = { 0 };
     for (size_t i = 0; i < r->line_count; i++) {
@@ -279,7 +280,7 @@ static bool rewrite(bool everything, struct buf *error) {
         return false;
     }
     struct rewrite r = { .everything = everything };
-    /* A file that is gone is made anew. */
+    /* If the file was deleted, it is created again. */
     bool written = options_read_file(path, &r.old) || errno == ENOENT;
     if (written) {
         write_text(&r);

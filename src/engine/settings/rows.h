@@ -8,7 +8,7 @@
 /* The tables; each ends with a row without a name. */
 extern const struct option options_table_server[];  /* network, process, log, access, watching */
 extern const struct option options_table_data[];    /* memory, encodings, files, replication */
-extern const struct option options_table_ignored[]; /* kept for their users' sake */
+extern const struct option options_table_ignored[]; /* without effect here; kept and shown */
 
 /* How a row is written: { BOOL("appendonly", appendonly, "no"), .flags = ..., .apply = ... }. The union's
  * typed pointers let the compiler check that the field has the kind's type. */
@@ -34,6 +34,12 @@ const struct option *options_row(size_t index);
 size_t options_row_index(const struct option *o);
 /* The row of exactly this name in any case: perhaps an alias. NULL if there is none. */
 const struct option *options_row_named(struct slice name);
+
+/* Says why a value is refused. Always false, for `return`. */
+static inline bool option_refuse(struct buf *why, const char *text) {
+    buf_append(why, slice_of(text));
+    return false;
+}
 
 /* Stores a value, its words already split. Changes nothing and says why on false. Applies nothing. */
 MUST_CHECK bool option_store(const struct option *o, const struct slice *argv, size_t argc, struct buf *why);
@@ -61,7 +67,7 @@ struct option_words {
 struct option_words option_words_split(struct slice text);
 void option_words_release(struct option_words *w);
 
-/* Replaces an owned string; one that is the same already stays where it is. */
+/* Replaces an owned string; if the text is the same, the old pointer stays valid. */
 void text_replace(char **field, struct slice text);
 /* Appends `word` so that split_line reads it back: in double quotes if it needs them. */
 void word_append(struct buf *out, struct slice word);

@@ -97,7 +97,7 @@ const struct option options_table_data[] = {
     { MEMORY("aof-load-corrupt-tail-max-size", aof_load_corrupt_tail_max_size, "0", 0, MAX_ANY) },
     { BOOL("aof-use-rdb-preamble", aof_use_rdb_preamble, "yes") },
     { BOOL("aof-timestamp-enabled", aof_timestamp_enabled, "no"), .apply = apply_appendfsync },
-    /* Trivet's own: a line behind each write that tells its checksum. */
+    /* Trivet's own: a line with the checksum after each write. */
     { BOOL("aof-checksums", aof_checksums, "yes"), .apply = apply_appendfsync },
     { BOOL("aof-rewrite-incremental-fsync", aof_rewrite_incremental_fsync, "yes") },
     { BOOL("no-appendfsync-on-rewrite", no_appendfsync_on_rewrite, "no") },

@@ -1,6 +1,6 @@
-/* rows_ignored.c: settings of Valkey that mean nothing here. They are read, checked, kept and shown, so
- * that config files and tools fit, and a start that names one warns. Each has a cell of its own, unnamed,
- * behind its row. */
+/* rows_ignored.c: settings of Valkey that have no effect here. They are read, checked, kept and shown, so
+ * that config files and tools work; naming one at start-up logs a warning. Each row has an unnamed cell for
+ * its value. */
 #include "rows.h"
 
 #define KEPT(more) .flags = OPTION_NO_EFFECT | (more)

@@ -1,7 +1,7 @@
 /* rows_server.c: the settings of the server itself: network, process, log, access, and what is watched.
  *
- * To add one: a field in struct options, a row here. Rows need no order. Names, defaults, ranges and
- * texts are those of Valkey, so that its config files and clients fit; what is Trivet's own says so. */
+ * To add one: a field in struct options, a row here. Rows need no order. Names, defaults, ranges and texts
+ * are those of Valkey, so that its config files and clients work; comments mark Trivet's own settings. */
 #include "rows.h"
 
 #include "trivet/base/log.h"
@@ -63,7 +63,7 @@ const struct option options_table_server[] = {
     { BOOL("protected-mode", protected_mode, "yes") },
     { INT("maxclients", maxclients, "10000", 1, UINT32_MAX), .apply = apply_maxclients },
     { INT("max-new-connections-per-cycle", max_new_connections_per_cycle, "10", 1, 1000) },
-    /* Here the number of workers: 0 is as many as cores, at most 4; shown is what that came to. */
+    /* The number of workers. 0: one for each core, at most 4; CONFIG GET shows the resulting number. */
     { INT("io-threads", io_threads_wanted, "0", 0, 256), .flags = OPTION_IMMUTABLE, .show = show_io_threads },
     { STRING("bind-source-addr", bind_source_addr, "") },
     { STRING("availability-zone", availability_zone, "") },

@@ -18,7 +18,7 @@ struct options_hooks options_hooks;
 
 #define ROWS_MAX 384
 
-/* What this module remembers of a row, beside its value. */
+/* What this module remembers about a row, beside its value. */
 struct row_state {
     char *initial; /* the default in stored form; NULL for an alias */
     bool is_included;
@@ -266,7 +266,7 @@ static void append_choice(const struct option *o, struct buf *out) {
         if (!fits) continue;
         buf_printf(out, "%s%s", is_first ? "" : " ", n->name);
         is_first = false;
-        if (o->kind == OPTION_ENUM) break; /* two names may mean the same: the first is shown */
+        if (o->kind == OPTION_ENUM) break; /* if two names mean the same, the first is shown */
     }
     assert(!is_first);
 }
@@ -301,7 +301,7 @@ void option_get(const struct option *o, struct buf *out) {
 
 void option_restore(const struct option *o, struct slice stored) {
     struct buf why = { 0 };
-    /* Only the working directory can be gone since; then the process stays where it is. */
+    /* This can fail only if the old working directory was deleted; then the process stays in the new one. */
     if (!option_store_text(o, stored, &why))
         LOG_WARNING("The old value of '%s' cannot be put back: %.*s", o->name, SLICE_ARG(buf_slice(&why)));
     buf_release(&why);
@@ -379,7 +379,7 @@ static bool has_glob(struct slice s) {
     return false;
 }
 
-/* Whether one of the patterns finds the row; *name then is what to call it. */
+/* True if one of the patterns finds the row; *name is then the name to report. */
 static bool pattern_finds(const struct option *o, const struct slice *patterns, size_t count,
                           struct slice *name) {
     struct slice own = slice_of(o->name);
@@ -438,7 +438,7 @@ static bool may_change(struct change *c, size_t i, struct options_caller caller)
     return true;
 }
 
-/* An unknown name wins over every other complaint. */
+/* An unknown name is reported before any other error. */
 static bool find_rows(struct change *c, struct options_caller caller) {
     for (size_t i = 0; i < c->count; i++) {
         struct slice typed = c->pairs[2 * i];

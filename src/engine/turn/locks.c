@@ -1,7 +1,7 @@
 /* locks.c: the gate and sets of shards. The rules are in locks.h.
  *
- * A worker that wants its gate while an exclusive command waits or runs queues up on the exclusive lock first
- * and lets go of it at once: so a busy worker cannot overtake the exclusive command for ever. */
+ * While an exclusive command waits or runs, a worker that wants its gate first takes the exclusive lock and
+ * drops it at once. So a busy worker cannot overtake the exclusive command for ever. */
 #include "trivet/engine/turn/locks.h"
 #include "trivet/base/thread.h"
 #include "trivet/keyspace/walk.h"

@@ -53,7 +53,7 @@ static void add_argument(struct buf *bytes, const struct call *c, size_t index) 
     }
 }
 
-/* The arguments one behind the other, the end of each in `ends`; returns how many. */
+/* Writes the arguments one after the other, and the end of each to `ends`; returns how many. */
 static size_t gather_arguments(struct buf *bytes, const struct call *c, size_t ends[ARGUMENTS_MAX]) {
     size_t shown = c->argc <= ARGUMENTS_MAX ? c->argc : ARGUMENTS_MAX - 1;
     for (size_t i = 0; i < shown; i++) {
@@ -109,12 +109,12 @@ static void drop_oldest(struct log *l) {
     mem_free(gone);
 }
 
-static void trim(enum commandlog_type type) {
+static void trim_log(enum commandlog_type type) {
     int64_t max = max_length_of(type);
     while (logs[type].length > (max > 0 ? (uint64_t)max : 0)) drop_oldest(&logs[type]);
 }
 
-static void push(enum commandlog_type type, struct node *n) {
+static void push_command(enum commandlog_type type, struct node *n) {
     struct log *l = &logs[type];
     assert(!l->newest == !l->oldest && !l->newest == (l->length == 0));
     n->entry.id = l->next_id++;
@@ -125,7 +125,7 @@ static void push(enum commandlog_type type, struct node *n) {
         l->oldest = n;
     l->newest = n;
     l->length++;
-    trim(type);
+    trim_log(type);
 }
 
 void commandlog_note(const struct call *c, int64_t us, uint64_t reply_bytes) {
@@ -141,7 +141,7 @@ void commandlog_note(const struct call *c, int64_t us, uint64_t reply_bytes) {
             continue;
         struct node *n = node_new(c, value[type]);
         lock_take(&log_lock);
-        push((enum commandlog_type)type, n);
+        push_command((enum commandlog_type)type, n);
         lock_drop(&log_lock);
     }
 }
@@ -171,6 +171,6 @@ void commandlog_reset(enum commandlog_type type) {
 
 void commandlog_trim(void) {
     lock_take(&log_lock);
-    for (int type = 0; type < COMMANDLOG_TYPES; type++) trim((enum commandlog_type)type);
+    for (int type = 0; type < COMMANDLOG_TYPES; type++) trim_log((enum commandlog_type)type);
     lock_drop(&log_lock);
 }

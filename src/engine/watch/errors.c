@@ -15,7 +15,7 @@ static struct error_kind {
 } errors[ERROR_KINDS_MAX]; /* in alphabetical order */
 static size_t error_kinds;
 
-/* Where the code stands, or should be put. */
+/* Where the code is, or where to insert it. */
 static size_t error_place(const char *code, bool *found) {
     size_t i = 0;
     int order = 1;

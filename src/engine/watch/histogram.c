@@ -4,7 +4,7 @@
 #include "trivet/base/mem.h"
 #include <string.h>
 
-/* The highest value that lands in this place. */
+/* The highest value that this place counts. */
 static uint64_t place_top(unsigned group, unsigned step) {
     if (group == 0) return step;
     return ((uint64_t)(STEPS + step + 1) << (group - 1)) - 1;
@@ -49,7 +49,7 @@ static bool sum_group(const struct histogram_set *set, unsigned group, uint64_t 
     return any;
 }
 
-/* Walks the places that were hit, rising; `visit` returns false to stop. */
+/* Visits the places with values, in rising order; `visit` returns false to stop. */
 static void each_place(const struct histogram_set *set,
                        bool (*visit)(void *arg, unsigned group, unsigned step, uint64_t count), void *arg) {
     uint64_t sum[STEPS];
@@ -95,7 +95,7 @@ struct row_builder {
     uint64_t seen, reported;
 };
 
-/* Ends the row of the present limit, if it would say something new. */
+/* Ends the row of the present limit, unless its count is that of the row before. */
 static void end_row(struct row_builder *b) {
     unsigned group, step;
     histogram_place_of(UINT64_C(1024) << b->power, &group, &step);

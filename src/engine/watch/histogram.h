@@ -1,6 +1,6 @@
-/* histogram.h: how often something took how long, log-linear: every power of two is a group of 128 equal
- * steps of nanoseconds, so a value is known within 1 %. Groups are made when first hit: latencies of one
- * command lie in few of them.
+/* histogram.h: counts of durations, log-linear: every power of two is a group of 128 equal steps of
+ * nanoseconds, so a value is known within 1 %. A group is made when its first value comes: the latencies of
+ * one command fall into few groups.
  *
  * Each worker has a histogram of its own; readers add several up. Thread: one adds, any reads. */
 #ifndef ENGINE_WATCH_HISTOGRAM_H
@@ -55,7 +55,7 @@ struct histogram_set {
     int count;
 };
 void histogram_set_add(struct histogram_set *set, histogram_place *at);
-/* In microseconds: the highest value of the place in which the percentile lies; 0 if there are no values. */
+/* In microseconds: the highest value of the step with this percentile; 0 if there are no values. */
 double histogram_percentile(const struct histogram_set *set, double percentile);
 /* As stats_command_histogram. */
 size_t histogram_rows(const struct histogram_set *set, struct histogram_row *out, size_t max);

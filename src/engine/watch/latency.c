@@ -1,7 +1,7 @@
 /* latency.c: the latency monitor: for each kind of event a ring of its last spikes, one sample a second.
  *
- * Events are few (a handful of kinds) and rare, so they stand in one small array in alphabetical order under
- * a lock. */
+ * Events are few (a handful of kinds) and rare, so one small array in alphabetical order under a lock is
+ * enough. */
 #include "trivet/engine/watch/latency.h"
 #include "trivet/base/clock.h"
 #include "trivet/base/lock.h"
@@ -23,8 +23,8 @@ static struct lock events_lock = LOCK_INIT(LOCK_RANK_LEAF);
 static struct ring *events[EVENTS_MAX]; /* sorted by name */
 static size_t event_count;
 
-/* The event, or NULL; *place is where it stands or should stand. */
-static struct ring *find(struct slice name, size_t *place) {
+/* The event, or NULL; *place is where it is or where to insert it. */
+static struct ring *find_event(struct slice name, size_t *place) {
     for (*place = 0; *place < event_count; ++*place) {
         int order = slice_compare(slice_of(events[*place]->name), name);
         if (order == 0) return events[*place];
@@ -43,8 +43,8 @@ static struct ring *add(const char *name, size_t place) {
     return events[place];
 }
 
-/* Several spikes within a second are one sample: the worst. */
-static void push(struct ring *r, int64_t now_s, int64_t ms) {
+/* Several spikes in one second are one sample: the worst. */
+static void push_spike(struct ring *r, int64_t now_s, int64_t ms) {
     r->total++;
     r->sum_ms += ms;
     if (ms > r->max_ms) r->max_ms = ms;
@@ -62,9 +62,9 @@ void latency_note_at(const char *event, int64_t ms, int64_t now_s) {
     size_t place;
     assert(event[0] && ms >= 0);
     lock_take(&events_lock);
-    struct ring *r = find(slice_of(event), &place);
+    struct ring *r = find_event(slice_of(event), &place);
     if (!r) r = add(event, place);
-    if (r) push(r, now_s, ms);
+    if (r) push_spike(r, now_s, ms);
     lock_drop(&events_lock);
 }
 
@@ -84,7 +84,7 @@ static void copy_out(const struct ring *r, struct latency_event *out) {
 bool latency_get(struct slice event, struct latency_event *out) {
     size_t place;
     lock_take(&events_lock);
-    const struct ring *r = find(event, &place);
+    const struct ring *r = find_event(event, &place);
     if (r) copy_out(r, out);
     lock_drop(&events_lock);
     return r != NULL;
@@ -104,7 +104,7 @@ size_t latency_reset(struct slice event) {
     size_t gone = 0, place;
     lock_take(&events_lock);
     for (size_t i = event_count; i-- > 0;) {
-        if (event.len > 0 && find(event, &place) != events[i]) continue;
+        if (event.len > 0 && find_event(event, &place) != events[i]) continue;
         mem_free(events[i]);
         memmove(&events[i], &events[i + 1], (event_count - i - 1) * sizeof *events);
         event_count--;

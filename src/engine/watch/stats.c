@@ -74,7 +74,8 @@ uint64_t stats_command_us(void) {
     uint64_t ns = 0;
     for (uint32_t id = 0; id < cell_count; id++) {
         const struct command *command = registry_by_id(id);
-        if (command && (command->flags & RUNS_QUEUE)) continue; /* what it runs is counted by itself */
+        if (command && (command->flags & RUNS_QUEUE))
+            continue; /* EXEC's commands are counted by themselves */
         for (int w = 0; w < cell_workers; w++) ns += counter_read(&cells[w][id].ns);
     }
     return ns / 1000;
@@ -112,7 +113,7 @@ void stats_command_reset(const struct command *command) {
 
 /* ---- life ---- */
 
-/* More commands came: every worker's cells move. */
+/* Commands were added: moves every worker's cells. */
 static void fit(uint32_t command_ids) {
     if (command_ids <= cell_count) return;
     for (int w = 0; w < cell_workers; w++) {

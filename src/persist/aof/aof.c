@@ -1,20 +1,20 @@
 /* aof.c: the open append-only file: writing, group commit, syncing, and what happens when the disk fails.
  *
- * A worker that needs its bytes on disk takes the file's lock; if another worker has written them meanwhile
- * it is done, else it swaps the journal's buffer for an empty one and writes all of it, for everybody who
- * waits. Under `always` one fdatasync follows, for everybody too. The offset up to which that is done is
+ * A worker that needs its bytes on disk takes the file's lock. If another worker has written them meanwhile,
+ * it is done. Else it swaps the journal's buffer for an empty one and writes all of it, for all workers that
+ * wait. Under `always`, one fdatasync follows, for all of them too. The offset up to which that is done is
  * published in `written`, so asking costs one atomic read.
  *
  * When a write fails, or under `always` its fdatasync, the file is cut back to where it ended before, and the
  * bytes are kept: the next commit writes the same bytes again. So the file never holds half a record followed
  * by a good one, and after a failed fdatasync the bytes go into fresh dirty pages (the kernel may have
- * dropped the old ones and would report success for nothing). If even the cutting fails, it comes first at
- * the next try.
+ * dropped the old ones and would report success for nothing). If even that fails, the next try begins with
+ * it.
  *
  * Under `everysec` the bytes are gone from memory when the sync thread's fdatasync fails, and what was
- * written since the last good one may be lost on disk though a later fdatasync succeeds. We cannot write it
- * again; what we do is say so, refuse writes until an fdatasync succeeds, and leave it to a rewrite to make
- * the file whole. */
+ * written since the last good one may be lost on disk though a later fdatasync succeeds. It cannot be written
+ * again. So the server logs it, refuses writes until an fdatasync succeeds, and leaves it to a rewrite to
+ * make the file whole. */
 #include "aof_private.h"
 #include "note.h"
 #include "trivet/base/background.h"
@@ -30,7 +30,7 @@
 #include <unistd.h>
 
 #define BUFFER_KEPT ((size_t)1024 * 1024) /* a bigger buffer gives its memory back after the write */
-#define LOG_EVERY_US (1000 * 1000)        /* a failing disk fills no log */
+#define LOG_EVERY_US (1000 * 1000)        /* between two log lines about a failing disk */
 #define SLOW_SYNC_US (2 * 1000 * 1000)    /* an fdatasync that takes longer counts as delayed */
 
 static struct lock file_lock = LOCK_INIT(LOCK_RANK_FILE);
@@ -40,7 +40,7 @@ static struct {
     bool opened;
     int fd;
     uint64_t size;        /* of the file, to the end of the last whole append */
-    bool must_cut;        /* bytes of a failed append lie behind `size`: cut them before the next append */
+    bool must_cut;        /* bytes of a failed append follow `size`: cut them off before the next append */
     struct buf pending;   /* taken from the journal, not written yet */
     uint64_t pending_end; /* the journal's offset at the end of `pending` */
     unsigned syncs;       /* threads in fdatasync with no lock: the file must stay open */
@@ -53,7 +53,7 @@ static struct {
 /* Written under file_lock, read by anybody. */
 static _Atomic uint64_t written;    /* journal offset: acknowledged up to here */
 static _Atomic uint64_t synced;     /* journal offset: fsynced up to here */
-static _Atomic int write_error;     /* errno of the last append, 0 if it went well */
+static _Atomic int write_error;     /* errno of the last append, 0 if it succeeded */
 static _Atomic int sync_error;      /* errno of the last fdatasync of the sync thread */
 static _Atomic uint64_t files_size; /* bytes of all files of the manifest */
 static _Atomic uint64_t base_size;  /* the same when it was opened */
@@ -90,7 +90,7 @@ static bool append_failed(const char *what, int error) {
     return false;
 }
 
-/* Always false, for `return`. `unsure`: what is written but may not be on disk, in words. */
+/* Always false, for `return`. `unsure` says in words which bytes are written but may not be on disk. */
 static bool sync_failed(int error, const char *unsure, uint64_t bytes) {
     if (atomic_exchange(&sync_error, error) != 0) return false;
     LOG_WARNING("Fail to fsync the AOF file: %s. Up to %llu bytes %s may be lost on disk; writes are refused "
@@ -138,9 +138,9 @@ static bool settle_retired(void) NEEDS(file_lock);
 static bool settle_retired(void) {
     while (UNLIKELY(file.retired >= 0) && file.syncs > 0)
         pthread_cond_wait(&file.synced_all, &file_lock.mutex);
-    if (file.retired < 0) return true; /* perhaps another thread settled it while this one waited */
+    if (file.retired < 0) return true; /* another thread may have done it while this one waited */
     if (file_io.fdatasync(file.retired) != 0) {
-        /* Not a failed append: perhaps no byte waits, and then no append would come to clear that. */
+        /* Does not report a failed append: if no byte waits, no later append would clear that error. */
         return sync_failed(errno, "of the file before", atomic_load(&written) - atomic_load(&synced));
     }
     close(file.retired);
@@ -171,7 +171,7 @@ static bool append_pending(void) {
     if (file.must_cut && !cut_back())
         return append_failed("Error writing to the AOF file: cutting off an unfinished write", errno);
     bool sync = policy_now() == FSYNC_ALWAYS;
-    size_t batch = file.pending.len; /* the sum is part of what is written, not of what waits */
+    size_t batch = file.pending.len; /* the sum is written too, but is not part of `pending` */
     if (aof_notes_have_sums()) aof_note_add_sum(&file.pending);
     wait_before_write();
     bool wrote = file_write_all(file.fd, buf_slice(&file.pending));
@@ -201,7 +201,7 @@ static bool write_up_to(uint64_t offset) {
     while (!aof_is_committed(offset)) {
         if (file.pending.len == 0) {
             file.pending_end = journal_swap(&file.pending);
-            assert(file.pending.len > 0); /* nobody waits for an offset that was not appended */
+            assert(file.pending.len > 0); /* an offset beyond the journal's end would wait for ever */
             aof_note_stamp(&file.pending, file.size == 0);
         }
         if (!append_pending()) return false;
@@ -285,15 +285,15 @@ static bool sleep_a_second(void) {
     return go_on;
 }
 
-/* When the disk heals while no client asks for anything. What the journal has not handed out yet stays there:
- * that is the workers' business. */
+/* Recovers when the disk works again but no client asks for anything. Writes only `pending`; the workers take
+ * what is still in the journal. */
 static void append_again(void) {
     lock_take(&file_lock);
     if (file.opened && file.pending.len > 0) (void)append_pending();
     lock_drop(&file_lock);
 }
 
-/* A failed fsync is tried again whatever the policy is by now: nobody else would clear the failure. */
+/* A failed fsync is tried again under any policy: nothing else would clear the failure. */
 static void *sync_each_second(void *arg) {
     while (sleep_a_second()) {
         if (atomic_load_explicit(&write_error, memory_order_relaxed) != 0) append_again();
@@ -405,7 +405,7 @@ bool aof_close(void) {
     bool done = flush_and_close();
     journal_on = false;
     journal_restart();
-    /* Nobody waits for a file that is not there any more. */
+    /* No reply waits for a file that is closed. */
     atomic_store(&written, journal_offset());
     atomic_store(&write_error, 0);
     atomic_store(&sync_error, 0);

@@ -1,13 +1,11 @@
-/* aof_private.h: what the AOF's rooms show one another: the system calls, the folder with its manifest, the
- * reader.
+/* aof_private.h: what the AOF's files share: the system calls, the folder with its manifest, the reader.
  *
  *   aof.c        the open file: writing, group commit, syncing, failure and recovery
  *   rewrite.c which files there are: opening, a new base, history
  *   folder.c  the folder: names, manifest, making and replacing files so that a crash at any step loads
  *   read.c   one file: runs its commands (behind scan.h, which finds out which are sound)
  *   check.c  one file, for the check tool
- *   load.c   start-up: all files in order, what to do about a bad tail, the upgrade of an old single file
- */
+ *   load.c   start-up: all files in order, what to do about a bad tail, the upgrade of an old single file */
 #ifndef PERSIST_AOF_AOF_PRIVATE_H
 #define PERSIST_AOF_AOF_PRIVATE_H
 
@@ -22,7 +20,7 @@ MUST_CHECK bool aof_begin_appending(int fd, uint64_t size, uint64_t others_size,
 /* Writes what the journal has into the present file, which is synced and closed soon; what comes after goes
  * into `fd`. False if the disk fails: then nothing changed. Gate closed. */
 MUST_CHECK bool aof_switch_file(int fd);
-/* The bytes of the other files, after a rewrite. */
+/* Sets the bytes of the other files, after a rewrite. */
 void aof_set_others_size(uint64_t bytes);
 
 /* ---- folder.c ---- */
@@ -39,8 +37,8 @@ struct aof_file {
 };
 
 /* The files in the order in which they are loaded: at most one base, then incrementals by rising number.
- * History files (of no use any more, waiting to be removed) stand at any place. A zeroed struct is an empty
- * one. */
+ * History files (no longer used, waiting to be removed) may be anywhere in the list. A zeroed struct is an
+ * empty one. */
 struct aof_manifest {
     struct aof_file *files;
     size_t count, room;
@@ -48,8 +46,8 @@ struct aof_manifest {
 void aof_manifest_release(struct aof_manifest *m);
 void aof_manifest_add(struct aof_manifest *m, struct slice name, uint64_t seq, enum aof_file_type type);
 void aof_manifest_remove(struct aof_manifest *m, size_t index);
-/* Adds the next base or incremental under a name that no other file of the manifest has, nor an incremental
- * with bytes in the folder, and that ends with the suffix ("incr.aof", "base.rdb"); returns it. */
+/* Adds the next base or incremental and returns it. Its name ends with the suffix ("incr.aof", "base.rdb"),
+ * and differs from all files of the manifest and all incrementals with bytes in the folder. */
 const struct aof_file *aof_manifest_add_next(struct aof_manifest *m, enum aof_file_type type,
                                              const char *suffix);
 const struct aof_file *aof_manifest_base(const struct aof_manifest *m);
@@ -63,8 +61,8 @@ void aof_manifest_format(const struct aof_manifest *m, struct buf *out);
 enum aof_manifest_read { MANIFEST_READ, MANIFEST_ABSENT, MANIFEST_BROKEN };
 MUST_CHECK enum aof_manifest_read aof_manifest_read(struct aof_manifest *m, struct buf *error);
 /* Replaces the manifest: write new, fsync, rename, fsync the folder. After a failure the disk holds the old
- * one or, if only the folder's fsync failed, perhaps the new one: so the files that either names must stay.
- */
+ * one or, if only the folder's fsync failed, perhaps the new one: so keep the files that either of them
+ * names. */
 MUST_CHECK bool aof_manifest_write(const struct aof_manifest *m, struct buf *error);
 
 /* Paths end in a NUL that len does not count. `out` is cleared first; returns out->ptr. */
@@ -84,13 +82,13 @@ enum aof_parse {
     AOF_RECORD, /* argv[0..argc-1], `used` bytes */
     AOF_NOTE,   /* an annotation line of `used` bytes */
     AOF_MORE,   /* incomplete: at least `need` bytes belong to it */
-    AOF_BAD,    /* no record: the byte at `bad` cannot stand there; `why` says what should */
+    AOF_BAD,    /* no record: the byte at `bad` is wrong; `why` says what was expected */
 };
 struct aof_record {
     struct slice *argv; /* the array is owned, its bytes are the caller's */
     size_t argc, room;
     size_t used, need, bad;
-    size_t lines; /* that ended where they should, of this record */
+    size_t lines; /* lines of this record that ended where they should */
     const char *why;
 };
 /* Reads the record at the beginning of `bytes`. Pure but for argv's memory. */
@@ -104,7 +102,7 @@ enum aof_read_end {
     AOF_READ_TORN,    /* the file ends (or turns into zeros) in a record or a transaction; cut it at `good` */
     AOF_READ_BAD,     /* damaged at `offset`; see `reason`. Up to `good` nothing is known to be wrong */
     AOF_READ_RDB,     /* the file begins as an RDB file, and nobody reads those */
-    AOF_READ_REFUSED, /* run() or rdb() did not take what is at `offset`; see `reason` */
+    AOF_READ_REFUSED, /* run() or rdb() refused what is at `offset`; see `reason` */
     AOF_READ_FAILED,  /* the system could not read; see `reason` */
 };
 struct aof_read {

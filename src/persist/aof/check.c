@@ -1,4 +1,4 @@
-/* check.c: the scan of scan.c for those who only want to know what it finds. */
+/* check.c: runs the scan of scan.c and reports what it finds, without running commands. */
 #include "trivet/persist/aof/check.h"
 #include "scan.h"
 #include "trivet/base/mem.h"
@@ -7,11 +7,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define HEAD_MAX 4096 /* a file tells in so many bytes what it is */
+#define HEAD_MAX 4096 /* bytes that are enough to know the sort of file */
 
 /* ---- what a file is ---- */
 
-/* The first line that is no annotation or comment. */
+/* The first line that is not an annotation or comment. */
 static struct slice first_line(struct slice text) {
     while (text.len > 0 && text.ptr[0] == '#') {
         const char *end = memchr(text.ptr, '\n', text.len);

@@ -1,6 +1,6 @@
-/* commands_of_stream.c: a stream as commands that make it again: its entries, its numbers, its groups, what
- * is pending. Other servers do not take a pending entry that was deleted from the stream; Trivet does when it
- * loads (cmd_xclaim). */
+/* commands_of_stream.c: writes a stream as commands that restore it: its entries, its numbers, its groups,
+ * its pending entries. Other servers do not take a pending entry that was deleted from the stream; Trivet
+ * does when it loads (cmd_xclaim). */
 #include "commands_of_types.h"
 #include "trivet/base/mem.h"
 #include "trivet/types/stream.h"
@@ -45,7 +45,7 @@ static void emit_entries(const struct emitting *e, const struct stream *s) {
     stream_walk_begin(&w, s, STREAM_ID_MIN, STREAM_ID_MAX, false);
     while (stream_walk_next(&w)) emit_entry(e, &w);
     if (s->length > 0) return;
-    /* An empty stream is one from which an entry went. */
+    /* An empty stream needs an entry that is deleted again. */
     const struct slice argv[] = { LIT_INIT("XADD"), e->key,        LIT_INIT("MAXLEN"), LIT_INIT("0"),
                                   LIT_INIT("0-1"),  LIT_INIT("x"), LIT_INIT("y") };
     e->emit(e->arg, argv, COUNT_OF(argv));

@@ -1,4 +1,4 @@
-/* commands_of_types.h: how values that take more than a line or two become commands; see rebuild.h. */
+/* commands_of_types.h: values that take more than a line or two to write as commands; see commands_of.h. */
 #ifndef PERSIST_AOF_COMMANDS_OF_TYPES_H
 #define PERSIST_AOF_COMMANDS_OF_TYPES_H
 

@@ -16,7 +16,8 @@ struct gathering {
     char digits[2 * ELEMENTS_AT_ONCE][INT64_TEXT_MAX];
 };
 
-static void begin(struct gathering *g, aof_emit *emit, void *arg, struct slice name, struct slice key) {
+static void begin_command(struct gathering *g, aof_emit *emit, void *arg, struct slice name,
+                          struct slice key) {
     g->emit = emit;
     g->arg = arg;
     g->argv[0] = name;
@@ -29,7 +30,7 @@ static void flush(struct gathering *g) {
     g->argc = 2;
 }
 
-static void gather(struct gathering *g, struct slice text) {
+static void gather_text(struct gathering *g, struct slice text) {
     if (text.len < INT64_TEXT_MAX) {
         char *copy = g->digits[g->argc - 2];
         if (text.len) memcpy(copy, text.ptr, text.len);
@@ -40,22 +41,22 @@ static void gather(struct gathering *g, struct slice text) {
 
 static bool gather_member(void *arg, struct slice member) {
     struct gathering *g = arg;
-    gather(g, member);
+    gather_text(g, member);
     if (g->argc == 2 + ELEMENTS_AT_ONCE) flush(g);
     return true;
 }
 
 void rebuild_set(aof_emit *emit, void *arg, const struct entry *e) {
     struct gathering g;
-    begin(&g, emit, arg, LIT("SADD"), entry_key(e));
+    begin_command(&g, emit, arg, LIT("SADD"), entry_key(e));
     set_each(entry_value(e), gather_member, &g);
     flush(&g);
 }
 
 static bool gather_field(void *arg, const struct hash_field *f) {
     struct gathering *g = arg;
-    gather(g, f->name);
-    gather(g, f->value);
+    gather_text(g, f->name);
+    gather_text(g, f->value);
     if (g->argc == COUNT_OF(g->argv)) flush(g);
     return true;
 }
@@ -74,7 +75,7 @@ static bool emit_field_expiry(void *arg, const struct hash_field *f) {
 
 void rebuild_hash(aof_emit *emit, void *arg, const struct entry *e) {
     struct gathering g;
-    begin(&g, emit, arg, LIT("HSET"), entry_key(e));
+    begin_command(&g, emit, arg, LIT("HSET"), entry_key(e));
     hash_each(entry_value(e), gather_field, &g);
     flush(&g);
     if (e->encoding != ENCODING_LISTPACK && hash_dated(entry_value(e)) > 0)

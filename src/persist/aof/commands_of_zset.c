@@ -1,4 +1,4 @@
-/* commands_of_zset.c: sorted sets as commands; see rebuild_private.h. */
+/* commands_of_zset.c: sorted sets as commands; see commands_of_types.h. */
 #include "commands_of_types.h"
 #include "trivet/base/number.h"
 #include "trivet/types/zset.h"

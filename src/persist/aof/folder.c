@@ -1,14 +1,15 @@
 /* folder.c: the AOF's folder: which files there are, under which names, and how that list is replaced.
  *
- * The manifest is the truth: a file that it does not name does not exist for us. So every change makes the
- * new files first, makes them durable, then replaces the manifest in one rename. Whatever moment a crash
- * picks, the manifest is the old one or the new one, and all files that it names are there.
+ * The manifest decides: a file that it does not name is ignored. So every change makes the new files first,
+ * makes them durable, then replaces the manifest in one rename. Whenever a crash happens, the manifest is the
+ * old one or the new one, and all files that it names exist.
  *
  * A line of it is "file <name> seq <number> type <b|h|i>": base, history, incremental. Names that need it are
- * quoted as in a config file; words that we do not know come in pairs and are skipped.
+ * quoted as in a config file; unknown words come in pairs and are skipped.
  * Source of the format: Valkey's public description of multi-part AOF. */
 #include "aof_private.h"
 #include "trivet/base/clock.h"
+#include "trivet/base/grow.h"
 #include "trivet/base/lock.h"
 #include "trivet/base/mem.h"
 #include "trivet/base/number.h"
@@ -25,14 +26,14 @@
 
 struct aof_settings aof_settings;
 
-/* Threads that work in the folder make paths while another worker may set a new `dir` and turn the AOF on.
- * The other two texts never change. */
+/* Guards `dir`: threads make paths while another worker may set a new `dir` and turn the AOF on. The other
+ * two texts never change. */
 static struct lock settings_lock = LOCK_INIT(LOCK_RANK_LEAF);
 
 static void replace_text(const char **text, const char *with) {
     if (*text && strcmp(*text, with) == 0) return;
     char *copy = mem_strdup(with);
-    mem_free((void *)(uintptr_t)*text);
+    mem_free(unconst(*text));
     *text = copy;
 }
 
@@ -54,7 +55,7 @@ void aof_configure(const struct aof_settings *settings) {
 
 /* ---- paths ---- */
 
-static const char *join(struct buf *out, const char *b, const char *c) {
+static const char *join_path(struct buf *out, const char *b, const char *c) {
     buf_clear(out);
     lock_take(&settings_lock);
     buf_printf(out, c ? "%s/%s/%s" : "%s/%s", aof_settings.dir, b, c);
@@ -63,12 +64,12 @@ static const char *join(struct buf *out, const char *b, const char *c) {
 }
 
 const char *aof_path_in_folder(struct buf *out, const char *name) {
-    return join(out, aof_settings.dirname, name);
+    return join_path(out, aof_settings.dirname, name);
 }
 
-const char *aof_path_of_folder(struct buf *out) { return join(out, aof_settings.dirname, NULL); }
+const char *aof_path_of_folder(struct buf *out) { return join_path(out, aof_settings.dirname, NULL); }
 
-const char *aof_path_of_old_file(struct buf *out) { return join(out, aof_settings.filename, NULL); }
+const char *aof_path_of_old_file(struct buf *out) { return join_path(out, aof_settings.filename, NULL); }
 
 static const char *path_of_manifest(struct buf *out, const char *prefix) {
     struct buf name = { 0 };
@@ -84,7 +85,8 @@ bool aof_folder_make(struct buf *error) {
     struct buf path = { 0 };
     bool done = file_io.mkdir(aof_path_of_folder(&path), 0755) == 0 || errno == EEXIST;
     if (!done) file_failed(error, "make folder", path.ptr);
-    /* Also if it was there: whoever made it may have failed, or died, before this. */
+    /* Sync the parent even if the folder was there: the process that made it may have failed, or died, before
+     * its sync. */
     if (done) done = file_sync_folder(aof_settings.dir, error);
     buf_release(&path);
     return done;
@@ -125,10 +127,7 @@ void aof_manifest_release(struct aof_manifest *m) {
 }
 
 void aof_manifest_add(struct aof_manifest *m, struct slice name, uint64_t seq, enum aof_file_type type) {
-    if (m->count == m->room) {
-        m->room = m->room ? m->room * 2 : 4;
-        m->files = mem_realloc(m->files, m->room * sizeof *m->files);
-    }
+    GROW(m->files, m->count, &m->room, 4);
     m->files[m->count++] = (struct aof_file){ .name = slice_to_cstr(name), .seq = seq, .type = type };
 }
 
@@ -145,8 +144,8 @@ static bool has_name(const struct aof_manifest *m, struct slice name) {
     return false;
 }
 
-/* History files keep their numbers but not what they were, so a new number is above all of them: a name
- * never comes twice, even while old files wait for their removal. */
+/* History files keep their numbers but not their type, so a new number is above all of them: no name is used
+ * twice, even while old files wait for their removal. */
 static uint64_t next_seq(const struct aof_manifest *m, enum aof_file_type type) {
     uint64_t highest = 0;
     for (size_t i = 0; i < m->count; i++) {
@@ -157,7 +156,8 @@ static uint64_t next_seq(const struct aof_manifest *m, enum aof_file_type type) 
     return highest + 1;
 }
 
-/* Bytes in an incremental that the manifest does not name are somebody's data: its name is not used again. */
+/* An incremental with bytes that the manifest does not name may be somebody's data: its name is not used
+ * again. */
 static bool is_taken(const char *name, enum aof_file_type type) {
     struct buf path = { 0 };
     uint64_t size;
@@ -196,7 +196,7 @@ const struct aof_file *aof_manifest_last_incr(const struct aof_manifest *m) {
 
 /* ---- text to list ---- */
 
-/* What a line says; a value that it does not have is NULL. */
+/* The values of one line; NULL if the line lacks it. */
 struct line {
     struct slice name, seq, type;
 };
@@ -222,7 +222,7 @@ static bool is_plain_name(struct slice name) {
 
 static bool is_type(struct slice type) { return type.len == 1 && strchr("bhi", type.ptr[0]) != NULL; }
 
-/* NULL, or what is wrong with this file after those that were read before. */
+/* NULL, or the reason why this file cannot follow those read before. */
 static const char *objection(const struct aof_manifest *m, const struct line *line, uint64_t seq) {
     if (!is_plain_name(line->name)) return "a file's name must not be empty or a path";
     if (!is_type(line->type)) return "Unknown AOF file type: it is b, h or i";
@@ -256,7 +256,7 @@ static const char *add_line(struct aof_manifest *m, struct slice text) {
     return wrong;
 }
 
-static bool broken(struct aof_manifest *m, struct buf *error, size_t line, const char *why) {
+static bool broken_manifest(struct aof_manifest *m, struct buf *error, size_t line, const char *why) {
     aof_manifest_release(m);
     buf_printf(error, "Invalid AOF manifest file format: line %zu of the manifest: %s", line, why);
     return false;
@@ -279,14 +279,14 @@ bool aof_manifest_parse(struct slice text, struct aof_manifest *m, struct buf *e
     while (at < end) {
         number++;
         const char *stop = memchr(at, '\n', (size_t)(end - at));
-        if (!stop) return broken(m, error, number, "the line does not end");
+        if (!stop) return broken_manifest(m, error, number, "the line does not end");
         struct slice line = slice_between(at, stop);
         at = stop + 1;
         if (slice_starts_with(line, LIT("#"))) continue;
         const char *wrong = line.len == 0 ? "an empty line" : add_line(m, line);
-        if (wrong) return broken(m, error, number, wrong);
+        if (wrong) return broken_manifest(m, error, number, wrong);
     }
-    if (m->count == 0) return broken(m, error, number, "Found an empty AOF manifest");
+    if (m->count == 0) return broken_manifest(m, error, number, "Found an empty AOF manifest");
     base_first(m);
     return true;
 }
@@ -316,7 +316,7 @@ static void put_name(struct buf *out, const char *name) {
     buf_append_byte(out, '"');
 }
 
-/* The base first, then history, then incrementals, as others write it. */
+/* The base first, then history, then incrementals, as Redis and Valkey write it. */
 void aof_manifest_format(const struct aof_manifest *m, struct buf *out) {
     static const char order[] = { AOF_FILE_BASE, AOF_FILE_HISTORY, AOF_FILE_INCR };
     for (size_t k = 0; k < COUNT_OF(order) * m->count; k++) {

@@ -1,8 +1,8 @@
 /* load.c: start-up: all files of the manifest in order, into the running server through `run`.
  *
- * Nothing on disk changes before everything has loaded: only then is a bad tail cut off, or an old single
- * file moved into its folder. A tail can only be bad in the file that was being written, which is the last
- * one that is not empty (a rewrite names the next file in the manifest before it goes over to it); damage
+ * Nothing on disk changes until everything has loaded. Only then a bad tail is cut off, or an old single file
+ * is moved into its folder. A tail can only be bad in the file that was being written, which is the last one
+ * that is not empty (a rewrite names the next file in the manifest before it goes over to it); damage
  * anywhere else is refused. What may be cut off, and it takes load_truncated for all of it:
  *
  *   the file ends in a record or a transaction         always
@@ -82,7 +82,7 @@ static void refuse_damage(const struct part *part, const struct aof_read *read) 
                         "be cut off here");
 }
 
-static void refuse(const struct part *part, const struct aof_read *read, enum aof_read_end end) {
+static void refuse_file(const struct part *part, const struct aof_read *read, enum aof_read_end end) {
     struct slice reason = buf_slice(&read->reason);
     switch (end) {
     case AOF_READ_WHOLE: return;
@@ -120,7 +120,7 @@ static bool load_part(struct loading *l, const struct part *part) {
     if (bad_tail && part->is_last && may_cut(&read, end))
         loaded = cut(part, &read, end);
     else if (!loaded)
-        refuse(part, &read, end);
+        refuse_file(part, &read, end);
     if (loaded && read.errors > 0)
         LOG_WARNING("AOF file %s: loaded, but %llu of its %llu commands failed", part->name, LLU(read.errors),
                     LLU(read.commands));
@@ -129,7 +129,7 @@ static bool load_part(struct loading *l, const struct part *part) {
     return loaded;
 }
 
-/* Every file begins in database 0, whatever the one before ended with. */
+/* Every file begins in database 0, whatever database the file before ended in. */
 static bool begin_in_db_0(const struct aof_load *how) {
     struct slice argv[2] = { LIT("SELECT"), LIT("0") };
     struct buf error = { 0 };
@@ -141,7 +141,7 @@ static bool begin_in_db_0(const struct aof_load *how) {
 
 /* ---- an old single file ---- */
 
-/* Moves it into the folder, of which the manifest names it as the base already. */
+/* Moves it into the folder, whose manifest names it as the base already. */
 static bool move_old_file(struct buf *error) {
     struct buf from = { 0 }, to = { 0 };
     aof_path_of_old_file(&from);
@@ -155,8 +155,8 @@ static bool move_old_file(struct buf *error) {
     return done;
 }
 
-/* First the manifest, then the move: a crash between the two leaves a manifest that names a file which still
- * lies outside; the next start sees that and moves it (is_half_upgraded). */
+/* First the manifest, then the move: after a crash in between, the manifest names a file that is still
+ * outside the folder. The next start notices that and moves it (is_half_upgraded). */
 static bool upgrade(void) {
     struct aof_manifest m = { 0 };
     aof_manifest_add(&m, slice_of(aof_settings.filename), 1, AOF_FILE_BASE);

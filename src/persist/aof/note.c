@@ -1,5 +1,5 @@
-/* note.c: annotation lines, out and in; see note.h for their form. They are read strictly: a
- * line that was written by aof_note_add_sum() and is not exactly so any more was damaged. */
+/* note.c: annotation lines, out and in; see note.h for their form. They are read strictly: a sum line that
+ * differs in any way from what aof_note_add_sum() writes is damaged. */
 #include "note.h"
 #include "aof_private.h"
 #include "trivet/base/clock.h"

@@ -2,10 +2,10 @@
  * skip them.
  *
  *   #SUM:<bytes>:<16 hex digits>\r\n   the XXH3 sum (64 bits, seed 0) of so many bytes right before the line
- *   #TS:<seconds since 1970>\r\n       what follows was written in this second or later
+ * #TS:<seconds since 1970>\r\n the commands after it were written in this second or later
  *
- * A sum speaks only of bytes before it in the same file, so whoever appends needs to know nothing of what is
- * there: not after a restart, not after a tail was cut off, not after another server has appended. */
+ * A sum covers only bytes before it in the same file, so appending needs no knowledge of the older content:
+ * not after a restart, not after a tail was cut off, not after another server has appended. */
 #ifndef PERSIST_AOF_NOTE_H
 #define PERSIST_AOF_NOTE_H
 
@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #define NOTE_SUM_PREFIX "#SUM:"
-#define NOTE_SUM_MAX 64 /* bytes of a longest sum line, with its end */
+#define NOTE_SUM_MAX 64 /* bytes of the longest sum line, with its line end */
 
 enum aof_note_kind {
     NOTE_OTHER,  /* somebody else's */

@@ -1,11 +1,12 @@
-/* proof.c: what checksum notes prove about bytes that do not parse.
+/* proof.c: uses checksum notes to judge bytes that do not parse.
  *
  * One bit that flips in a length makes a record swallow what follows it: other records, notes, perhaps all up
  * to the end of the file. The damage then looks like a tail that was cut in the middle of a write. But the
  * swallowed notes are still there as text.
  *
- * Such text may also be part of somebody's value. So it proves something only in two cases: the bytes before
- * it have the sum that it states; or the file ends with it, as a torn write would by a rare chance only. */
+ * Such text may also be part of a value. So it proves something only in two cases: if the bytes before it
+ * have the sum that it states, or if the file ends with it, because a torn write would end there only by a
+ * rare chance. */
 #include "scan.h"
 #include "trivet/base/hashing.h"
 #include "trivet/base/mem.h"
@@ -50,7 +51,7 @@ struct found {
     struct aof_note note;
 };
 
-/* Moves to the next "#SUM:" in the window. If there is none, moves so near to the end that none is missed. */
+/* Moves to the next "#SUM:" in the window. If there is none, moves close enough to the end to miss none. */
 static bool skip_to_prefix(struct aof_window *w) {
     struct slice rest = aof_window_rest(w);
     size_t prefix = sizeof NOTE_SUM_PREFIX - 1;
@@ -73,7 +74,7 @@ static bool read_found(struct aof_window *w, struct found *out) {
     return out->note.kind == NOTE_SUM && out->note.bytes <= out->at;
 }
 
-/* Finds the next one. False if there is none. A file that cannot be read proves nothing, so false too. */
+/* Finds the next one. False if there is none. False also if the file cannot be read: that proves nothing. */
 static bool find_note(struct aof_window *w, struct found *out) {
     for (;;) {
         bool hit = skip_to_prefix(w);
@@ -107,7 +108,8 @@ bool aof_notes_follow(int fd, uint64_t from, uint64_t size) {
     struct aof_window w = { 0 };
     struct found f;
     bool proved = false;
-    /* A value can be made of many texts that look like notes of many bytes: the work for them is limited. */
+    /* A hostile value can hold many texts that look like notes of many bytes, so the work for them is
+     * limited. */
     uint64_t budget = 4 * (size - from);
     aof_window_start(&w, fd, from);
     while (!proved && find_note(&w, &f)) {

@@ -1,8 +1,8 @@
 /* read.c: one append-only file, from its bytes to running commands.
  *
- * Two windows slide over the file: the scan's, which goes ahead and says up to where all is right
- * (scan.c), and the runner's, which follows it up to there and runs what it finds. So when a command runs
- * its frame, its transaction's end and its checksum have been looked at.
+ * Two windows slide over the file. The scan's goes ahead and says up to where all is right (scan.c). The
+ * runner's follows up to there and runs the commands. So when a command runs, its frame, the end of its
+ * transaction and its checksum have been checked.
  *
  * MULTI and EXEC themselves are not run: nobody else is there to see the state in between.
  *
@@ -40,7 +40,7 @@ static enum aof_read_end failed(struct aof_read *out, const char *what) {
 
 /* ---- running ---- */
 
-/* A word of a command as it may stand in the log. */
+/* A word of a command in a form that is safe for the log. */
 static void describe(struct buf *out, struct slice name) {
     if (name.len > 64) name.len = 64;
     for (size_t i = 0; i < name.len; i++) {
@@ -49,7 +49,7 @@ static void describe(struct buf *out, struct slice name) {
     }
 }
 
-/* What the scan had to say of the bytes behind is of no interest any more. */
+/* What the scan found in the later bytes no longer matters. */
 static struct buf *new_reason(struct reader *r) {
     buf_clear(&r->out->reason);
     return &r->out->reason;
@@ -66,8 +66,8 @@ static void describe_failure(const struct reader *r, struct slice error, struct 
     buf_printf(out, "%s' failed: %.*s", record->argc > WORDS_LOGGED ? " ..." : "", SLICE_ARG(error));
 }
 
-/* An error is no reason to give up all data: whoever wrote the command may have gone on after the same error.
- * Other servers load such files too. */
+/* An error reply is no reason to give up all data: the server that wrote the command may have got the same
+ * error and gone on. Other servers load such files too. */
 static void note_error(struct reader *r, struct slice error) {
     if (++r->out->errors > ERRORS_LOGGED) return;
     struct buf text = { 0 };
@@ -96,7 +96,7 @@ static bool is_frame_of_transaction(const struct aof_record *record) {
                                  slice_equal_nocase(record->argv[0], LIT("EXEC")));
 }
 
-/* Runs what lies before `limit`, where the scan has been. WHOLE: all of it. */
+/* Runs the commands before `limit`, which the scan has cleared. WHOLE: all of them ran. */
 static enum aof_read_end run_up_to(struct reader *r, uint64_t limit) {
     struct aof_window *w = &r->window;
     while (aof_window_offset(w) < limit) {
@@ -155,7 +155,7 @@ static enum aof_read_end read_opened(struct reader *r) {
     struct stat facts;
     if (fstat(r->window.fd, &facts) != 0) return failed(r->out, "cannot look at");
     r->out->size = (uint64_t)facts.st_size;
-    /* Only a hint to read ahead; nothing is wrong without it. */
+    /* Only a hint to read ahead; a failure does not matter. */
     (void)posix_fadvise(r->window.fd, 0, 0, POSIX_FADV_SEQUENTIAL);
     if (!aof_window_fill(&r->window, 0, 0)) return failed(r->out, "cannot read");
     struct slice start = aof_window_rest(&r->window);

@@ -7,6 +7,7 @@
  *
  * Lines that begin with '#' between records are annotations (note.h). */
 #include "scan.h"
+#include "trivet/base/grow.h"
 #include "trivet/base/mem.h"
 #include "trivet/base/number.h"
 #include <errno.h>
@@ -14,7 +15,7 @@
 #include <unistd.h>
 
 #define NOTE_MAX ((size_t)64 * 1024) /* longest annotation line */
-#define LENGTH_DIGITS_MAX 18         /* more cannot be a length, and would overflow */
+#define LENGTH_DIGITS_MAX 18         /* digits; more would overflow and cannot be a length */
 #define WINDOW_KEPT (4 * AOF_WINDOW) /* a window gives back what a big record needed beyond this */
 
 /* ---- one record ---- */
@@ -24,7 +25,7 @@ void aof_record_release(struct aof_record *r) {
     *r = (struct aof_record){ 0 };
 }
 
-static enum aof_parse bad(struct aof_record *r, size_t at, const char *why) {
+static enum aof_parse bad_record(struct aof_record *r, size_t at, const char *why) {
     r->bad = at;
     r->why = why;
     return AOF_BAD;
@@ -37,11 +38,11 @@ static enum aof_parse more(struct aof_record *r, size_t need) {
 
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-/* Reads "\r\n" at *at, and moves it there behind. */
+/* Reads "\r\n" at *at, and moves *at after it. */
 static enum aof_parse read_line_end(struct aof_record *r, struct slice in, size_t *at) {
     for (size_t i = 0; i < 2; i++) {
         if (*at + i >= in.len) return more(r, *at + 2);
-        if (in.ptr[*at + i] != "\r\n"[i]) return bad(r, *at + i, "the end of a line should be here");
+        if (in.ptr[*at + i] != "\r\n"[i]) return bad_record(r, *at + i, "the end of a line should be here");
     }
     *at += 2;
     return AOF_RECORD;
@@ -52,15 +53,17 @@ static enum aof_parse read_length(struct aof_record *r, struct slice in, size_t 
                                   size_t *length) {
     if (*at >= in.len) return more(r, *at + 4);
     if (in.ptr[*at] != mark) {
-        return bad(r, *at,
-                   mark == '*' ? "a command ('*') should begin here" : "an argument ('$') should begin here");
+        return bad_record(r, *at,
+                          mark == '*' ? "a command ('*') should begin here"
+                                      : "an argument ('$') should begin here");
     }
     size_t end = *at + 1;
     while (end < in.len && is_digit(in.ptr[end]) && end - *at <= LENGTH_DIGITS_MAX) end++;
     if (end == in.len) return more(r, end + 2);
     struct slice digits = slice_between(in.ptr + *at + 1, in.ptr + end);
     uint64_t n;
-    if (!uint64_parse(digits, &n)) return bad(r, digits.len == 0 ? end : *at + 1, "a length should be here");
+    if (!uint64_parse(digits, &n))
+        return bad_record(r, digits.len == 0 ? end : *at + 1, "a length should be here");
     enum aof_parse line_end = read_line_end(r, in, &end);
     if (line_end != AOF_RECORD) return line_end;
     r->lines++;
@@ -89,18 +92,15 @@ static enum aof_parse read_note(struct aof_record *r, struct slice in) {
         r->used = (size_t)(end + 1 - in.ptr);
         return AOF_NOTE;
     }
-    /* A power cut fills with zeros, and no annotation has one. */
+    /* A power cut leaves zeros, and no annotation contains one. */
     const char *zero = memchr(in.ptr, '\0', in.len < NOTE_MAX ? in.len : NOTE_MAX);
-    if (zero) return bad(r, (size_t)(zero - in.ptr), "an annotation has a zero byte here");
-    if (in.len >= NOTE_MAX) return bad(r, 0, "an annotation ('#') without end begins here");
+    if (zero) return bad_record(r, (size_t)(zero - in.ptr), "an annotation has a zero byte here");
+    if (in.len >= NOTE_MAX) return bad_record(r, 0, "an annotation ('#') without end begins here");
     return more(r, in.len + 1);
 }
 
-static void push(struct aof_record *r, struct slice arg) {
-    if (r->argc == r->room) {
-        r->room = r->room ? r->room * 2 : 16;
-        r->argv = mem_realloc(r->argv, r->room * sizeof *r->argv);
-    }
+static void push_word(struct aof_record *r, struct slice arg) {
+    GROW(r->argv, r->argc, &r->room, 16);
     r->argv[r->argc++] = arg;
 }
 
@@ -110,12 +110,12 @@ enum aof_parse aof_parse_record(struct aof_record *r, struct slice bytes) {
     size_t at = 0, count;
     enum aof_parse got = read_length(r, bytes, &at, '*', &count);
     if (got != AOF_RECORD) return got;
-    if (count == 0 || count > INT32_MAX) return bad(r, 1, "a number of arguments should be here");
+    if (count == 0 || count > INT32_MAX) return bad_record(r, 1, "a number of arguments should be here");
     while (r->argc < count) {
         struct slice arg;
         got = read_bulk(r, bytes, &at, &arg);
         if (got != AOF_RECORD) return got;
-        push(r, arg);
+        push_word(r, arg);
     }
     r->used = at;
     return AOF_RECORD;
@@ -130,7 +130,7 @@ void aof_window_start(struct aof_window *w, int fd, uint64_t offset) {
     w->size = fstat(fd, &facts) == 0 ? (uint64_t)facts.st_size : UINT64_MAX;
 }
 
-/* Drops what lies before `keep`, and the memory that a big record needed. */
+/* Drops the bytes before `keep`, and the memory that a big record needed. */
 static void slide(struct aof_window *w, uint64_t keep) {
     size_t drop = keep <= w->base ? 0 : (size_t)(keep - w->base);
     if (drop > w->at) drop = w->at;
@@ -146,7 +146,7 @@ bool aof_window_fill(struct aof_window *w, size_t wanted, uint64_t keep) {
     slide(w, keep);
     size_t goal = w->at + (wanted > AOF_WINDOW ? wanted : AOF_WINDOW);
     if (goal < 2 * w->bytes.len) goal = 2 * w->bytes.len;
-    /* One byte more than there should be: reading nothing is how the end is noticed. */
+    /* One byte more than expected: only a read of 0 bytes shows the end of the file. */
     if (goal > w->size - w->base && w->size >= w->base + w->bytes.len) goal = (size_t)(w->size - w->base) + 1;
     buf_reserve(&w->bytes, goal - w->bytes.len);
     while (!w->eof && w->bytes.len < goal) {

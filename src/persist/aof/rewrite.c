@@ -1,4 +1,4 @@
-/* rewrite.c: which files the AOF consists of, and how that changes: opening, a new base, history.
+/* rewrite.c: which files the AOF consists of, and the steps that change it: opening, a new base, history.
  *
  * A rewrite replaces base and incrementals by one new base, in four steps:
  *
@@ -23,7 +23,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Whoever changes the manifest on disk holds it; it is not needed for writing into the open file. */
+/* Held while the manifest on disk changes. Not needed for writing into the open file. */
 static struct lock manifest_lock = LOCK_INIT(LOCK_RANK_MANIFEST);
 
 /* Under manifest_lock. */
@@ -31,8 +31,8 @@ static struct {
     uint64_t open_seq; /* of the incremental that is written to */
     int prepared;      /* the next one, -1 if there is none */
     uint64_t prepared_seq;
-    /* The open one is not in the manifest on disk: there is no base for it yet. Read by anybody: a cron must
-     * not wait for the disk to learn it. */
+    /* The open one is not in the manifest on disk: there is no base for it yet. Any thread reads it without a
+     * lock: a cron must not wait for the disk. */
     atomic_bool lacks_base;
 } now = { .prepared = -1 };
 
@@ -44,7 +44,7 @@ static bool is_named(const struct aof_manifest *m, const struct aof_file *f) {
     return false;
 }
 
-/* Files that nobody needs any more, with their folder: 'dir' may be another one when they are removed. */
+/* Files to remove, with their folder: `dir` may have changed when they are removed. */
 struct history {
     struct aof_manifest files;
     struct buf folder;
@@ -58,7 +58,7 @@ static bool is_present_folder(const struct buf *folder) {
     return same;
 }
 
-/* Takes what was removed out of the manifest, which may have changed since. */
+/* Takes the removed files out of the manifest, which may have changed since. */
 static void forget_history(const struct history *h) {
     struct aof_manifest m;
     struct buf error = { 0 };
@@ -78,7 +78,7 @@ static void forget_history(const struct history *h) {
     buf_release(&error);
 }
 
-/* A background job, which owns its argument. */
+/* A background job; it owns its argument. */
 static void remove_history(void *arg) {
     struct history *h = arg;
     struct buf path = { 0 };
@@ -164,8 +164,7 @@ static uint64_t others_size(const struct aof_manifest *m) {
     return sum;
 }
 
-/* From here on `fd`, the last incremental of `m`, takes what is appended to the journal. It is closed if that
- * fails. */
+/* From now on the journal goes into `fd`, the last incremental of `m`. Closes it on failure. */
 static bool begin_appending(int fd, uint64_t size, const struct aof_manifest *m, struct buf *error)
     NEEDS(manifest_lock);
 static bool begin_appending(int fd, uint64_t size, const struct aof_manifest *m, struct buf *error) {
@@ -191,8 +190,8 @@ static int open_last_incr(struct aof_manifest *m, uint64_t *size, struct buf *er
     return fd;
 }
 
-/* Makes durable what lies there. A process that was killed may have left names and bytes that are not: a
- * power cut would take them away from under what is appended now. */
+/* Syncs the existing files and their folder. A process that was killed may have left names and bytes
+ * unsynced: a power cut could lose them and keep what is appended after them. */
 static bool settle_folder(const struct aof_manifest *m, struct buf *error) {
     struct buf path = { 0 };
     bool done = file_sync_folder(aof_path_of_folder(&path), error);
@@ -207,7 +206,7 @@ static bool settle_folder(const struct aof_manifest *m, struct buf *error) {
     return done;
 }
 
-/* A rewrite that did not finish left it; it would take room until the next rewrite. */
+/* A rewrite that did not finish left it there; it would take space until the next rewrite. */
 static void remove_unfinished_base(void) {
     struct buf path = { 0 };
     uint64_t size;
@@ -233,8 +232,8 @@ bool aof_open(struct buf *error) {
 
 /* ---- a new base ---- */
 
-/* Gives what was written (durable, under a temporary path of the folder) the name of the next base of `m`;
- * durable too. */
+/* Renames the new base (synced, at a temporary path in the folder) to the name of the next base of `m`, and
+ * syncs the folder. */
 static bool adopt_base(struct aof_manifest *m, const char *written, bool is_rdb, struct buf *error) {
     struct buf path = { 0 };
     const struct aof_file *f = aof_manifest_add_next(m, AOF_FILE_BASE, is_rdb ? "base.rdb" : "base.aof");
@@ -261,7 +260,8 @@ bool aof_start_anew(aof_write_base *write_base, void *arg, bool is_rdb, struct b
     bool done = aof_manifest_read(&m, error) != MANIFEST_BROKEN && aof_folder_make(error);
     make_history(&m, UINT64_MAX);
     /* The lock is dropped because shards are locked before files, never after. Meanwhile the manifest on disk
-     * can only lose history entries. Ours brings them back, and the next removal finds the files gone. */
+     * can only lose history entries. Our manifest brings them back, and the next removal finds that the files
+     * do not exist. */
     lock_drop(&manifest_lock);
     done = done && write_base(arg, aof_path_of_new_base(&path), error);
     lock_take(&manifest_lock);
@@ -279,7 +279,7 @@ bool aof_start_anew(aof_write_base *write_base, void *arg, bool is_rdb, struct b
     return done;
 }
 
-/* The name of an incremental that has no base yet: no start takes such a file for data. */
+/* The temporary name of an incremental without a base: no start loads such a file. */
 static const char *unnamed(struct buf *out, uint64_t seq) {
     buf_clear(out);
     buf_printf(out, "temp-%s.%llu.incr.aof", aof_settings.filename, (unsigned long long)seq);
@@ -318,7 +318,7 @@ static void unlink_path(void *arg) {
     mem_free(arg);
 }
 
-/* An incremental without a base, and never to get one. */
+/* Gives up an incremental that will never get a base. */
 static void remove_unnamed(uint64_t seq) {
     struct buf path = { 0 }, name = { 0 };
     aof_path_in_folder(&path, unnamed(&name, seq));
@@ -355,7 +355,7 @@ bool aof_lacks_base(void) { return atomic_load_explicit(&now.lacks_base, memory_
 
 const char *aof_path_of_new_base(struct buf *out) { return aof_path_in_folder(out, "temp-rewrite.aof"); }
 
-/* Makes durable that it is named: whoever did that may have failed, or died, before. */
+/* Syncs the rename: the thread or process that did it may have failed, or died, before its sync. */
 static int open_named_incr(const struct aof_file *f, struct buf *error) {
     struct buf path = { 0 };
     uint64_t size;
@@ -364,7 +364,7 @@ static int open_named_incr(const struct aof_file *f, struct buf *error) {
     return fd;
 }
 
-/* An earlier rewrite that did not come to its switch may have left the next incremental, empty. */
+/* An earlier rewrite that failed before its switch may have left the next incremental, empty. */
 static int open_next_incr(struct aof_manifest *m, struct buf *error) NEEDS(manifest_lock);
 static int open_next_incr(struct aof_manifest *m, struct buf *error) {
     const struct aof_file *last = aof_manifest_last_incr(m);
@@ -380,7 +380,7 @@ static int open_next_incr(struct aof_manifest *m, struct buf *error) {
     return -1;
 }
 
-/* The manifest on disk; none at all is fine only where it is to be made. */
+/* Reads the manifest on disk; a missing one is an error, except where this call makes it. */
 static bool read_manifest(struct aof_manifest *m, struct buf *error) NEEDS(manifest_lock);
 static bool read_manifest(struct aof_manifest *m, struct buf *error) {
     enum aof_manifest_read got = aof_manifest_read(m, error);
@@ -399,7 +399,8 @@ bool aof_rewrite_prepare(struct buf *error) {
     bool done = now.prepared >= 0;
     aof_manifest_release(&m);
     lock_drop(&manifest_lock);
-    /* What is synced now need not be while commands wait at the switch. A failure shows itself there. */
+    /* Syncs now what would otherwise be synced at the switch, while commands wait. A failure is reported
+     * there. */
     if (done) (void)aof_sync_written();
     return done;
 }

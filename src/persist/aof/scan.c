@@ -1,10 +1,10 @@
-/* scan.c: walks through an append-only file ahead of the runner. Nothing runs before all that speaks against
- * it is known.
+/* scan.c: walks through an append-only file ahead of the runner. Nothing runs before all checks on it are
+ * done.
  *
- * A checksum note speaks of the bytes before it. So the scan goes on to the next note; then the records
- * before that note are clear. A file of Valkey or Redis has no notes: the scan goes to the end of the file
- * first, and the file is read twice. A file with notes is read a window at a time, and the second reading
- * finds it in memory. Either way a window and the biggest record are all the memory it takes.
+ * A checksum note covers the bytes before it. So the scan goes on to the next note; then the records before
+ * that note may run. A file of Valkey or Redis has no notes: the scan goes to the end of the file first, and
+ * the file is read twice. A file with notes is read a window at a time, and the second reading finds it in
+ * memory. Either way a window and the biggest record are all the memory it takes.
  *
  * Records without a note are accepted. Another server may have appended them, or a power cut may have taken
  * their note. Two rules find a record that swallowed its neighbours: a note must begin between two records
@@ -16,7 +16,7 @@
 #include <inttypes.h>
 #include <unistd.h>
 
-#define PAUSE (64 * AOF_WINDOW) /* without notes, the caller gets to report progress so often */
+#define PAUSE (64 * AOF_WINDOW) /* without notes: bytes after which the caller can report progress */
 
 void aof_scan_begin(struct aof_scan *s, int fd, uint64_t offset, struct aof_read *out) {
     aof_window_start(&s->window, fd, offset);
@@ -32,8 +32,8 @@ void aof_scan_release(struct aof_scan *s) {
 
 /* ---- boundaries ---- */
 
-/* Does the offset lie between two records or transactions behind the last note? Only the last few thousand
- * are known. */
+/* Is the offset between two records or transactions after the last note? Only the last few thousand are
+ * known. */
 static bool known_boundary(const struct aof_scan *s, uint64_t offset) {
     if (offset <= s->noted_end) return offset == s->noted_end && s->noted_end == s->clear_end;
     size_t known = s->boundary_count < AOF_BOUNDARIES ? s->boundary_count : AOF_BOUNDARIES;
@@ -42,7 +42,7 @@ static bool known_boundary(const struct aof_scan *s, uint64_t offset) {
     return false;
 }
 
-/* May a note speak of bytes that begin there? An offset too far back to be known passes: the sum decides. */
+/* May a note cover bytes that begin there? An offset too far back to be known passes: the sum decides. */
 static bool may_begin_at(const struct aof_scan *s, uint64_t offset) {
     if (offset == s->noted_end || known_boundary(s, offset)) return true;
     return offset > s->noted_end && s->boundary_count > AOF_BOUNDARIES &&
@@ -58,15 +58,15 @@ static enum aof_read_end failed(struct aof_scan *s) {
 
 static bool has_suspect(const struct aof_scan *s) { return s->has_sums && s->suspect_at != AOF_NOWHERE; }
 
-/* All before `good` may run and be kept, unless a suspect record lies in it. */
-static enum aof_read_end bad(struct aof_scan *s, uint64_t good, uint64_t offset) {
+/* All before `good` may run and be kept, unless there is a suspect record in it. */
+static enum aof_read_end stop_at_damage(struct aof_scan *s, uint64_t good, uint64_t offset) {
     if (!has_suspect(s)) s->clear_end = good;
     s->out->offset = offset;
     return AOF_READ_BAD;
 }
 
-/* Something at `offset` is damaged. Returns up to where all is good: if a note behind the damage covers it,
- * only up to where that note's bytes begin. */
+/* Something at `offset` is damaged. Returns the end of the good bytes: if a note after the damage covers it,
+ * the place where that note's bytes begin. */
 static uint64_t good_before(const struct aof_scan *s, uint64_t offset) {
     uint64_t begin;
     if (!aof_note_covers(s->window.fd, offset, &begin)) return s->whole_end;
@@ -75,7 +75,7 @@ static uint64_t good_before(const struct aof_scan *s, uint64_t offset) {
 
 static enum aof_read_end swallowed(struct aof_scan *s) {
     buf_append(&s->out->reason, LIT("the command here has a wrong length: a checksum note lies in it"));
-    return bad(s, s->clear_end, s->suspect_at);
+    return stop_at_damage(s, s->clear_end, s->suspect_at);
 }
 
 static enum aof_read_end whole(struct aof_scan *s) {
@@ -91,7 +91,7 @@ static enum aof_read_end torn(struct aof_scan *s) {
     if (aof_notes_follow(s->window.fd, record, s->out->size)) {
         buf_append(&s->out->reason, LIT("the command here has a wrong length: it would reach beyond the end "
                                         "of the file, but checksum notes follow it"));
-        return bad(s, s->clear_end, record);
+        return stop_at_damage(s, s->clear_end, record);
     }
     s->clear_end = s->out->offset = s->whole_end;
     s->out->in_transaction = s->inside;
@@ -113,8 +113,8 @@ static bool find_zeros(const struct aof_scan *s, uint64_t *begin) {
 }
 
 /* The bytes here are no record. If only zeros follow, a power cut took what had been there: a torn tail. Else
- * it is damage, and if a note behind it covers it, all the bytes of that note are in doubt: which of their
- * records has a right length and wrong bytes, nobody knows. */
+ * it is damage. If a later note covers it, all the bytes of that note are in doubt: any of their records may
+ * have a right length and wrong bytes. */
 static enum aof_read_end damaged(struct aof_scan *s) {
     uint64_t zeros, where = aof_window_offset(&s->window) + s->record.bad;
     if (!find_zeros(s, &zeros)) return failed(s);
@@ -124,7 +124,7 @@ static enum aof_read_end damaged(struct aof_scan *s) {
     }
     if (has_suspect(s)) return swallowed(s);
     buf_append(&s->out->reason, slice_of(s->record.why));
-    return bad(s, good_before(s, aof_window_offset(&s->window)), where);
+    return stop_at_damage(s, good_before(s, aof_window_offset(&s->window)), where);
 }
 
 /* ---- records ---- */
@@ -169,7 +169,7 @@ static enum aof_read_end check_sum(struct aof_scan *s, const struct aof_note *no
                    "the checksum note here speaks of the %" PRIu64
                    " bytes before it, and no command begins where they do",
                    note->bytes);
-        return bad(s, s->clear_end, at);
+        return stop_at_damage(s, s->clear_end, at);
     }
     if (!aof_sum_of_range(&s->window, from, at, &sum)) return failed(s);
     if (sum == note->sum) return s->suspect_at < from ? swallowed(s) : AOF_READ_WHOLE;
@@ -177,7 +177,7 @@ static enum aof_read_end check_sum(struct aof_scan *s, const struct aof_note *no
                "the bytes from offset %" PRIu64 " to %" PRIu64 " have the checksum %016" PRIx64
                ", but the note behind them says %016" PRIx64,
                from, at, sum, note->sum);
-    return bad(s, good_before(s, from), from);
+    return stop_at_damage(s, good_before(s, from), from);
 }
 
 static enum aof_read_end take_sum(struct aof_scan *s, const struct aof_note *note) {
@@ -212,8 +212,8 @@ static enum aof_read_end need_more(struct aof_scan *s, bool *done) {
     if (w->eof && left == 0 && !s->inside) return whole(s);
     if (w->eof || (left > 0 && s->record.need > s->out->size - at)) return torn(s);
     *done = false;
-    /* Keep the bytes that the next note will cover, unless they are many: then its sum is read from the file.
-     */
+    /* Keeps the bytes that the next note will cover, unless they are many: then they are read from the file
+     * again. */
     uint64_t keep = at - s->noted_end <= AOF_WINDOW ? s->noted_end : at;
     return aof_window_fill(w, s->record.need, keep) ? AOF_READ_WHOLE : failed(s);
 }

@@ -32,7 +32,8 @@ void aof_window_release(struct aof_window *w);
 
 static inline uint64_t aof_window_offset(const struct aof_window *w) { return w->base + w->at; }
 static inline struct slice aof_window_rest(const struct aof_window *w) {
-    if (w->at == w->bytes.len) return LIT(""); /* nothing was read yet, perhaps: no pointer to add to */
+    if (w->at == w->bytes.len)
+        return LIT(""); /* bytes.ptr is NULL before the first read: nothing to add to */
     return slice_make(w->bytes.ptr + w->at, w->bytes.len - w->at);
 }
 
@@ -52,7 +53,7 @@ static inline struct slice aof_window_rest(const struct aof_window *w) {
 struct aof_scan {
     struct aof_window window;
     struct aof_record record;
-    struct aof_read *out; /* borrowed; at the end the scan says in it what went wrong, and where */
+    struct aof_read *out; /* borrowed; at the end the scan writes there what went wrong, and where */
     uint64_t whole_end;   /* of the last whole record, or of the transaction it stands in */
     uint64_t noted_end;   /* of the last checksum note; without one, where the commands begin */
     uint64_t clear_end;   /* all before it may run; never inside a transaction */
@@ -66,8 +67,8 @@ struct aof_scan {
     size_t boundary_count;
 };
 void aof_scan_begin(struct aof_scan *s, int fd, uint64_t offset, struct aof_read *out);
-/* Moves clear_end about a window further, or gives up for now to let the caller report progress. False at the
- * end of what can run: that is clear_end too, and *end says why the scan ends there. */
+/* Moves clear_end about a window further, or returns early to let the caller report progress. False when
+ * nothing after clear_end can run; *end says why the scan ends there. */
 MUST_CHECK bool aof_scan_ahead(struct aof_scan *s, enum aof_read_end *end);
 void aof_scan_release(struct aof_scan *s);
 
@@ -77,10 +78,10 @@ void aof_scan_release(struct aof_scan *s);
  * read. */
 MUST_CHECK bool aof_sum_of_range(const struct aof_window *w, uint64_t from, uint64_t to, uint64_t *sum);
 /* A record, or damage, begins at `from` and seems to reach to the end of the file. True if checksum notes
- * behind `from` prove that it does not. */
+ * after `from` prove that it does not. */
 bool aof_notes_follow(int fd, uint64_t from, uint64_t size);
-/* True if text behind `from` reads as a checksum note of bytes that begin at `from` or earlier. *begin is the
- * earliest such beginning: any of these texts but one may be part of somebody's value. */
+/* True if text after `from` reads as a checksum note of bytes that begin at `from` or earlier. *begin is the
+ * earliest such beginning: all of these texts but one may be part of a value. */
 bool aof_note_covers(int fd, uint64_t from, uint64_t *begin);
 /* Does a record's text end like a checksum note? Then the record may have swallowed one. */
 bool aof_ends_as_note(struct slice record);

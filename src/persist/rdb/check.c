@@ -1,6 +1,6 @@
 /* check.c: what trivet-check-rdb, and trivet-check-aof on a base file, say about an RDB file.
  *
- * The lines are those that operators, and their scripts, know from redis-check-rdb. */
+ * It prints the lines that operators and their scripts know from redis-check-rdb. */
 #include "scan.h"
 #include "trivet/base/clock.h"
 #include <stdarg.h>
@@ -49,7 +49,7 @@ static bool report(struct check *c, const struct rdb_error *e) {
     return false;
 }
 
-/* A module's value is sound if its framing is: nobody but its module knows more. */
+/* A module's value is sound if its framing is: only the module could check more. */
 static bool check_record(struct check *c, const struct rdb_record *record) {
     struct rdb_error error = { .type = -1 };
     struct entry *e = NULL;

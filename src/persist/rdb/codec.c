@@ -9,7 +9,7 @@
 enum { LENGTH_32 = 0x80, LENGTH_64 = 0x81, STRING_INT8 = 0xc0, STRING_INT16, STRING_INT32, STRING_LZF };
 enum { NUMBER_TEXT_MAX = 11, COMPRESS_MIN = 20 };
 #define DRAIN_BYTES ((size_t)64 * 1024)
-/* What three bytes of LZF can become at most is 264; a longer claim is a lie. */
+/* Three bytes of LZF become at most 264; a longer claimed length is false. */
 #define LZF_RATIO_MAX 264
 
 /* ---- writing ---- */
@@ -62,7 +62,7 @@ static bool put_number(struct rdb_out *out, int64_t n) {
     return true;
 }
 
-/* False, and nothing is written, if it does not become shorter. */
+/* False, and nothing is written, if the compressed form is not shorter. */
 static bool put_compressed(struct rdb_out *out, struct slice text) {
     if (text.len <= COMPRESS_MIN || text.len > UINT32_MAX) return false;
     unsigned char *packed = mem_try_alloc(text.len);

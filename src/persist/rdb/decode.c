@@ -1,4 +1,4 @@
-/* decode.c: reading values in the RDB format; see rdb_values.h.
+/* decode.c: reading values in the RDB format; see values.h.
  *
  * A small form is taken over as it is if it is sound and within today's limits; else the value is built anew
  * from its elements, in the form that suits. A name or member that comes twice makes a payload unsound. */
@@ -11,7 +11,7 @@
 #include "values_private.h"
 #include <math.h>
 
-/* One value being read. The scratches hold strings that do not lie in the input. */
+/* One value being read. The scratch buffers hold strings that are not in the input as they are. */
 struct taking {
     struct rdb_in *in;
     struct value value; /* ptr NULL: nothing yet */
@@ -188,7 +188,7 @@ static bool zset_of_bytes(struct taking *t, struct slice bytes) {
     bool ordered;
     if (!listpack_is_valid(lp, bytes.len, NULL, NULL)) return false;
     t->empty = listpack_count(lp) == 0;
-    /* the rule for hashes is the same: pairs, and no name twice */
+    /* the rule for hashes is the same: pairs, and no duplicate name */
     if (t->empty || !hash_listpack_is_valid(lp, bytes.len) || !check_pairs(lp, &ordered)) return false;
     if (ordered) {
         t->value = zset_of_listpack(listpack_copy(lp));

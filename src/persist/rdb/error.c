@@ -1,4 +1,4 @@
-/* error.c: what there is to say about RDB files that are no good, and the names of types. */
+/* error.c: the error texts for bad RDB files, and the names of types. */
 #include "scan.h"
 #include <stdarg.h>
 

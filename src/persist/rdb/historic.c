@@ -27,7 +27,7 @@ struct zip_entry {
     int64_t number;
 };
 
-/* The length of the entry before, at *at; *at is behind it then. */
+/* Reads the length of the entry before, at *at; moves *at after it. */
 static bool take_previous(const unsigned char **at, const unsigned char *end, size_t *len) {
     size_t left = (size_t)(end - *at);
     if (left == 0 || **at == END_MARK) return false;

@@ -1,5 +1,6 @@
 /* libraries.c: the libraries of functions that a file held. This server runs none of them; they go into the
- * next file, so that nothing is lost. A library that comes again takes the place of the older one. */
+ * next file, so that nothing is lost. A library replaces an older one of the same name. */
+#include "trivet/base/grow.h"
 #include "trivet/base/mem.h"
 #include "trivet/persist/rdb/file.h"
 
@@ -18,10 +19,7 @@ static struct slice first_line(struct slice code) {
 static struct slice *place_of(struct slice code) {
     for (size_t i = 0; i < libraries.count; i++)
         if (slice_equal(first_line(libraries.codes[i]), first_line(code))) return &libraries.codes[i];
-    if (libraries.count == libraries.room) {
-        libraries.room = libraries.room ? libraries.room * 2 : 4;
-        libraries.codes = mem_realloc(libraries.codes, libraries.room * sizeof *libraries.codes);
-    }
+    GROW(libraries.codes, libraries.count, &libraries.room, 4);
     libraries.codes[libraries.count] = (struct slice){ NULL, 0 };
     return &libraries.codes[libraries.count++];
 }
@@ -30,7 +28,7 @@ void rdb_libraries_add(struct slice code) {
     char *bytes = mem_alloc(code.len + 1);
     memcpy(bytes, code.ptr, code.len);
     struct slice *place = place_of(code);
-    mem_free((void *)(uintptr_t)place->ptr);
+    mem_free(unconst(place->ptr));
     *place = slice_make(bytes, code.len);
 }
 
@@ -42,7 +40,7 @@ struct slice rdb_libraries_get(size_t index) {
 }
 
 void rdb_libraries_clear(void) {
-    for (size_t i = 0; i < libraries.count; i++) mem_free((void *)(uintptr_t)libraries.codes[i].ptr);
+    for (size_t i = 0; i < libraries.count; i++) mem_free(unconst(libraries.codes[i].ptr));
     mem_free(libraries.codes);
     libraries.codes = NULL;
     libraries.count = libraries.room = 0;

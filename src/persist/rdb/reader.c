@@ -1,10 +1,10 @@
-/* reader.c: a file, event by event; see rdb_file.h.
+/* reader.c: reads a file, event by event; see file.h.
  *
- * The file is mapped, and looked at through a window that grows as it is needed: the pages of each further
- * piece are asked for first (MADV_POPULATE_READ), which reads ahead, and which fails where touching them
- * would end the process with SIGBUS. An event that is not whole within the window is read again from its
- * start once the window has grown; it doubles, so that bytes are looked at a few times at most. Pages that
- * lie far behind are given back, so that loading does not count a file as this process' memory. */
+ * The file is mapped and read through a window that grows as needed. Before the reader touches the next pages
+ * it asks the kernel for them (MADV_POPULATE_READ). That reads ahead, and fails where touching them would end
+ * the process with SIGBUS. An event that is not complete within the window is read again from its start once
+ * the window has grown. The window doubles, so bytes are read a few times at most. Pages far behind are given
+ * back, so that the file does not count as memory of this process. */
 #include "scan.h"
 #include "trivet/base/crc.h"
 #include "trivet/base/file.h"
@@ -23,8 +23,8 @@
 #endif
 
 #define WINDOW ((size_t)8 * 1024 * 1024)
-#define BEHIND (4 * WINDOW)             /* records that other threads decode are not further back */
-#define SUM_STEP ((ptrdiff_t)64 * 1024) /* the checksum follows while the bytes are in the cache */
+#define BEHIND (4 * WINDOW) /* bytes kept mapped behind the reader: other threads decode records there */
+#define SUM_STEP ((ptrdiff_t)64 * 1024) /* the checksum follows in such steps, while they are cached */
 #define PAGE ((uintptr_t)4096)
 
 struct rdb_reader {
@@ -43,15 +43,14 @@ struct rdb_reader {
     struct buf name, value; /* scratch of AUX and LIBRARY */
 };
 
-/* What came of one look at the window. */
+/* The result of one step in the window. */
 enum look { LOOK_DONE, LOOK_AGAIN /* with a larger window */, LOOK_BROKEN };
 
 /* ---- the window ---- */
 
 static uintptr_t page_of(const unsigned char *at) { return (uintptr_t)at & ~(PAGE - 1); }
 
-/* False if the system cannot read the pages. Kernels that do not know the request let us find out ourselves.
- */
+/* False if the system cannot read the pages. Kernels that do not know the request give no such protection. */
 static bool ask_for(const unsigned char *from, const unsigned char *to) {
     uintptr_t first = page_of(from);
     if (madvise((void *)first, (uintptr_t)to - first, MADV_POPULATE_READ) == 0) return true;
@@ -61,12 +60,12 @@ static bool ask_for(const unsigned char *from, const unsigned char *to) {
 static void drop_behind(struct rdb_reader *r) {
     if (r->scan.in.at - r->dropped < (ptrdiff_t)(2 * BEHIND)) return;
     uintptr_t first = page_of(r->dropped), last = page_of(r->scan.in.at - BEHIND);
-    /* Only a hint: what somebody still looks at comes back from the page cache. */
+    /* Only a hint: pages that a thread still reads come back from the page cache. */
     (void)madvise((void *)first, last - first, MADV_DONTNEED);
     r->dropped = (const unsigned char *)last;
 }
 
-static bool broken(struct rdb_reader *r, const char *doing, const char *what) {
+static bool broken_file(struct rdb_reader *r, const char *doing, const char *what) {
     rdb_error_set(&r->error, rdb_reader_offset(r), doing, "%s", what);
     return false;
 }
@@ -78,7 +77,7 @@ static bool widen(struct rdb_reader *r) {
     size_t more = held > WINDOW ? held : WINDOW;
     if (more > left) more = left;
     if (!ask_for(s->in.end, s->in.end + more))
-        return broken(r, "read-file", "the system cannot read the file here");
+        return broken_file(r, "read-file", "the system cannot read the file here");
     s->in.end += more;
     if (r->is_mapped) drop_behind(r);
     return true;
@@ -142,7 +141,7 @@ struct rdb_reader *rdb_reader_open(const char *path, struct rdb_rules rules, str
 
 void rdb_reader_close(struct rdb_reader *r) {
     if (!r) return;
-    if (r->is_mapped) munmap((void *)(uintptr_t)r->begin, rdb_reader_size(r));
+    if (r->is_mapped) munmap(unconst(r->begin), rdb_reader_size(r));
     buf_release(&r->name);
     buf_release(&r->value);
     rdb_error_release(&r->error);
@@ -180,7 +179,7 @@ static enum look read_header(struct rdb_reader *r) {
     struct slice head;
     if (!rdb_scan_bytes(&r->scan, RDB_HEADER_BYTES)) {
         if (!r->scan.bad) return LOOK_AGAIN;
-        broken(r, "start", "Unexpected EOF reading RDB file");
+        broken_file(r, "start", "Unexpected EOF reading RDB file");
         return LOOK_BROKEN;
     }
     head = slice_make(r->scan.in.at - RDB_HEADER_BYTES, RDB_HEADER_BYTES);
@@ -188,7 +187,7 @@ static enum look read_header(struct rdb_reader *r) {
     size_t magic = r->is_valkey ? RDB_MAGIC_VALKEY.len : RDB_MAGIC_REDIS.len;
     if ((!r->is_valkey && !slice_starts_with(head, RDB_MAGIC_REDIS)) ||
         !read_version(r, slice_make(head.ptr + magic, head.len - magic))) {
-        broken(r, "start", "Wrong signature trying to load DB from file");
+        broken_file(r, "start", "Wrong signature trying to load DB from file");
         return LOOK_BROKEN;
     }
     if (!version_is_known(r)) {
@@ -249,7 +248,7 @@ static bool read_database(struct rdb_reader *r, struct rdb_item *item) {
     return true;
 }
 
-/* The words of a module, of which the first tells when it is to be loaded. */
+/* The words of a module; the first one tells when it would be loaded. */
 static bool skip_module(struct rdb_reader *r, struct rdb_item *item) {
     uint64_t id;
     char name[RDB_MODULE_NAME_LEN + 1];
@@ -278,8 +277,8 @@ static bool skip_slot_import(struct rdb_scan *s) {
 
 /* ---- the end ---- */
 
-/* Versions without a checksum are older than files that go on with an AOF. So one that goes on says a wrong
- * version, and its checksum must not go unseen. */
+/* Versions without a checksum are older than files that go on with an AOF. So a file that does go on has a
+ * damaged version number, and must not skip the checksum. */
 static bool ends_here(struct rdb_reader *r) {
     if (r->scan.in.at == r->scan.end) return true;
     rdb_error_set(&r->error, rdb_reader_offset(r), "check-sum",
@@ -352,7 +351,7 @@ static bool read_marks(struct rdb_scan *s, struct rdb_record *record, unsigned *
     }
 }
 
-/* Other servers gave the numbers from Valkey's newest type on to other things. */
+/* Other servers use the numbers from Valkey's newest type on for other things. */
 static bool type_is_known(const struct rdb_reader *r, unsigned type) {
     if (type == RDB_MODULE_2) return true;
     return type == RDB_HASH_2 ? r->is_valkey : rdb_type_name(type)[0] != '?' && type != RDB_MODULE_OLD;
@@ -412,7 +411,7 @@ static bool read_opcode(struct rdb_reader *r, unsigned opcode, struct rdb_item *
         return take_text(s, &r->value, &item->value);
     case RDB_OP_FUNCTION_PRE_GA:
         *doing = "read-functions";
-        broken(r, *doing, "Pre-release function format not supported");
+        broken_file(r, *doing, "Pre-release function format not supported");
         s->bad = true;
         return false;
     case RDB_OP_MODULE_AUX:
@@ -429,7 +428,7 @@ static bool read_opcode(struct rdb_reader *r, unsigned opcode, struct rdb_item *
     }
 }
 
-/* Says why the scan stopped, unless that is known already. `record` is NULL if it was none. */
+/* Sets the error that says why the scan stopped, unless one is set. `record` is NULL outside of records. */
 static void explain(struct rdb_reader *r, const char *doing, const struct rdb_record *record) {
     struct rdb_error *e = &r->error;
     if (e->what.len == 0 && r->scan.short_of)

@@ -20,7 +20,7 @@ void rdb_record_describe_key(const struct rdb_record *record, struct buf *out) {
     buf_release(&scratch);
 }
 
-/* The hint that the present policy has a use for, or a fresh start. */
+/* The access field from the record's hint, if it fits the present policy; else that of a new entry. */
 static uint32_t access_of(const struct rdb_record *record, int64_t now_ms) {
     bool frequencies = eviction_settings.policy & EVICT_LFU;
     if (frequencies && record->frequency >= 0)
@@ -30,8 +30,8 @@ static uint32_t access_of(const struct rdb_record *record, int64_t now_ms) {
     return eviction_access_idle((record->idle_s < most ? record->idle_s : most) * 1000, now_ms);
 }
 
-static enum rdb_decoded refuse(const struct rdb_record *record, const struct rdb_in *in,
-                               struct rdb_error *e) {
+static enum rdb_decoded refuse_record(const struct rdb_record *record, const struct rdb_in *in,
+                                      struct rdb_error *e) {
     e->type = record->type;
     buf_clear(&e->key);
     rdb_record_describe_key(record, &e->key);
@@ -63,5 +63,5 @@ enum rdb_decoded rdb_record_decode(const struct rdb_record *record, int64_t now_
     buf_release(&scratch);
     if (*out && rdb_left(&in) == 0) return RDB_DECODED;
     if (*out) entry_free(*out);
-    return empty ? RDB_DECODED_NOTHING : refuse(record, &in, error);
+    return empty ? RDB_DECODED_NOTHING : refuse_record(record, &in, error);
 }

@@ -63,7 +63,7 @@ void image_put_string_head(const struct image_form *form, struct rdb_out *out, c
 
 /* ---- in parts ---- */
 
-/* An older RDB version leaves out fields that have expired, whose number is not known beforehand. */
+/* An older RDB version leaves out expired fields, so the number of fields is not known in advance. */
 bool image_can_part(const struct image_form *form, const struct entry *e) {
     if (!value_can_freeze(entry_value(e))) return false;
     if (e->type == TYPE_STREAM) return !form->as_commands;

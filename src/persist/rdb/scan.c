@@ -1,15 +1,15 @@
 /* scan.c: steps over values in the RDB format without decoding them.
  *
- * A value is a row of pieces, once or as often as a count before them says; only streams nest deeper. So
- * a loader can cut a file into records at the speed of jumping from length to length, and leave the decoding
- * to other threads. What lies between the lengths is not looked at here. */
+ * A value is a row of pieces, present once or repeated by a count before them; only streams nest deeper. So a
+ * loader can cut a file into records by jumping from length to length, and leave the decoding to other
+ * threads. The bytes between the lengths are not read here. */
 #include "scan.h"
 
 enum { LENGTH_32 = 0x80, LENGTH_64 = 0x81, STRING_INT8 = 0xc0, STRING_INT16, STRING_INT32, STRING_LZF };
 
 /* ---- the pieces ---- */
 
-static bool bad(struct rdb_scan *s) {
+static bool bad_value(struct rdb_scan *s) {
     s->bad = true;
     return false;
 }
@@ -17,7 +17,7 @@ static bool bad(struct rdb_scan *s) {
 bool rdb_scan_bytes(struct rdb_scan *s, uint64_t count) {
     if (UNLIKELY(count > rdb_left(&s->in))) {
         s->short_of = count > (uint64_t)(s->end - s->in.at);
-        return s->short_of ? bad(s) : false;
+        return s->short_of ? bad_value(s) : false;
     }
     s->in.at += count;
     return true;
@@ -32,7 +32,7 @@ bool rdb_scan_length(struct rdb_scan *s, uint64_t *n) {
         s->in.at++;
         return true;
     }
-    if (first > LENGTH_64) return bad(s);
+    if (first > LENGTH_64) return bad_value(s);
     size_t size = first < LENGTH_32 ? 2 : first == LENGTH_32 ? 5 : 9;
     return left < size ? rdb_scan_bytes(s, size) : rdb_take_length(&s->in, n);
 }
@@ -49,7 +49,7 @@ bool rdb_scan_string(struct rdb_scan *s) {
         uint64_t len;
         return rdb_scan_length(s, &len) && rdb_scan_bytes(s, len);
     }
-    if (first > STRING_LZF) return bad(s);
+    if (first > STRING_LZF) return bad_value(s);
     s->in.at++;
     if (first == STRING_LZF) return scan_compressed(s);
     return rdb_scan_bytes(s, (uint64_t)1 << (first - STRING_INT8));
@@ -85,7 +85,7 @@ static bool scan_pieces(struct rdb_scan *s, const uint8_t pieces[PIECES_MAX]) {
     return true;
 }
 
-/* A count that is a lie ends at the end of the bytes: every piece takes at least one. */
+/* A false count runs into the end of the bytes, because every piece takes at least one. */
 static bool scan_counted(struct rdb_scan *s, const uint8_t pieces[PIECES_MAX]) {
     uint64_t count;
     if (!rdb_scan_length(s, &count)) return false;
@@ -145,7 +145,7 @@ static bool scan_module_word(struct rdb_scan *s, uint64_t word) {
     case MODULE_FLOAT: return rdb_scan_bytes(s, 4);
     case MODULE_DOUBLE: return rdb_scan_bytes(s, 8);
     case MODULE_STRING: return rdb_scan_string(s);
-    default: return bad(s);
+    default: return bad_value(s);
     }
 }
 
@@ -199,7 +199,7 @@ bool rdb_scan_value(struct rdb_scan *s, unsigned type) {
     case RDB_MODULE_2: return rdb_scan_length(s, &id) && rdb_scan_module(s);
     default: break;
     }
-    if (type >= COUNT_OF(shapes) || !shapes[type].is_known) return bad(s);
+    if (type >= COUNT_OF(shapes) || !shapes[type].is_known) return bad_value(s);
     return shapes[type].is_counted ? scan_counted(s, shapes[type].pieces)
                                    : scan_pieces(s, shapes[type].pieces);
 }

@@ -1,4 +1,4 @@
-/* scan.h: how the reader of RDB files looks at bytes it has not got all of yet. */
+/* scan.h: stepping over parts of an RDB file whose bytes may not all be in the window yet. */
 #ifndef PERSIST_RDB_SCAN_H
 #define PERSIST_RDB_SCAN_H
 
@@ -13,7 +13,7 @@ struct rdb_scan {
     bool bad, short_of;
 };
 
-/* rdb_scan.c: each steps over one thing without looking at more of it than its lengths. */
+/* scan.c: each steps over one thing and reads only its lengths. */
 MUST_CHECK bool rdb_scan_bytes(struct rdb_scan *s, uint64_t count);
 MUST_CHECK bool rdb_scan_length(struct rdb_scan *s, uint64_t *n);
 MUST_CHECK bool rdb_scan_string(struct rdb_scan *s);

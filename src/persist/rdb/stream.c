@@ -85,7 +85,7 @@ static void put_group(struct rdb_out *out, const struct stream_group *g, int for
     for (uint32_t i = 0; i < g->consumers.count; i++) put_consumer(out, stream_consumer_at(g, i), form);
 }
 
-/* What pending entries take, once in the group and once at their consumer, if few are delivered often. */
+/* The bytes of the pending entries, in the groups and at their consumers, at the least. */
 static size_t pending_bytes(const struct stream *s) {
     size_t count = 0;
     for (uint32_t i = 0; i < s->groups.count; i++) count += stream_group_at(s, i)->pending.count;
@@ -159,10 +159,10 @@ static bool take_nodes(struct rdb_in *in, struct stream *s, struct buf *scratch,
     return true;
 }
 
-/* Other servers count on past the limit, into negative numbers: such a counter is at its limit here. */
+/* Other servers let a counter overflow into negative numbers: here such a counter is at its limit. */
 static uint64_t within_counter(uint64_t n) { return n > STREAM_COUNTER_MAX ? STREAM_COUNTER_MAX : n; }
 
-/* The numbers of the whole stream; what is known already must agree with them. */
+/* Reads the numbers of the whole stream; they must agree with what is known already. */
 static bool take_numbers(struct rdb_in *in, struct stream *s, int form, struct stream_id last_master) {
     uint64_t length;
     struct stream_id first;
@@ -232,7 +232,7 @@ static bool take_consumers(struct rdb_in *in, struct stream_group *g, int form, 
     return g->pending.count == pending->count; /* everything has an owner */
 }
 
-/* The count that old forms lack, where it can be told from the ids. */
+/* Works out the count that old forms lack, where the ids allow it. */
 static int64_t guess_entries_read(const struct stream *s, struct stream_id last_id) {
     if (s->entries_added == 0 || stream_id_compare(last_id, s->first_id) < 0) return 0;
     if (stream_id_equal(last_id, s->last_id)) return (int64_t)s->entries_added;

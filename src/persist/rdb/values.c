@@ -1,5 +1,4 @@
-/* values.c: writing values in the RDB format; see rdb_values.h. Small forms are written as the bytes they
- * are. */
+/* values.c: writing values in the RDB format; see values.h. Small forms are written as the bytes they are. */
 #include "trivet/types/hash.h"
 #include "trivet/types/list.h"
 #include "trivet/types/set.h"
@@ -107,7 +106,7 @@ static void put_zset(struct rdb_out *out, struct value v, enum rdb_type type) {
 struct hash_saving {
     struct rdb_out *out;
     bool with_expiry;
-    int64_t now_ms; /* without: what expired before is left out */
+    int64_t now_ms; /* without: fields that expired before it are left out */
     size_t count;
 };
 

@@ -1,7 +1,7 @@
 /* file.c: the file of a snapshot. SAVE writes it without a thread: with the gate closed nothing changes
  * meanwhile.
  *
- * After the first failure nothing more is written. The reason is kept for whoever asks at the end. */
+ * After the first failure nothing more is written. The reason is kept until the end. */
 #include "trivet/persist/rdb/file.h"
 #include "snapshot_private.h"
 #include "trivet/base/crc.h"

@@ -1,8 +1,8 @@
 /* part.c: big values, written in parts.
  *
  * A collection is frozen and written a few buckets or nodes at a time, its shard unlocked in between. A
- * string is written from a reference. In the file the record must be in one piece, so what commands hand over
- * waits in the part until the walker comes for it. */
+ * string is written from a reference. In the file a record must be in one piece. So bytes that commands hand
+ * over wait in the part until the walker writes it. */
 #include "snapshot_private.h"
 #include "trivet/base/mem.h"
 #include "trivet/keyspace/walk.h"
@@ -11,9 +11,9 @@
 #include <unistd.h>
 
 #define BIG_ELEMENTS 256              /* from here on a collection is frozen */
-#define BIG_BYTES ((size_t)64 * 1024) /* or so many bytes */
+#define BIG_BYTES ((size_t)64 * 1024) /* or with this many bytes */
 #define BIG_NODES 16                  /* of a stream */
-/* Under one lock; nodes have some kilobytes, which may have to be compressed. */
+/* While the lock is held once; a node has some kilobytes, which may have to be compressed. */
 #define BUCKETS_AT_ONCE 32
 #define NODES_AT_ONCE 4
 #define STRING_COMPRESSED_MAX ((size_t)16 * 1024 * 1024) /* more would take as much memory again */
@@ -63,7 +63,7 @@ struct part *part_new(const struct image_form *form, const struct entry *e, uint
     return p;
 }
 
-/* Takes the lock of the shard in which the value is now: it may be renamed while we wait. */
+/* Takes the lock of the shard that the value is in now: a RENAME may move it while this waits. */
 static struct shard *lock_home(struct part *p) UNCHECKED;
 static struct shard *lock_home(struct part *p) {
     for (;;) {
@@ -78,7 +78,8 @@ static bool has_nodes(const struct part *p) {
     return p->facts.type == TYPE_LIST || p->facts.type == TYPE_STREAM;
 }
 
-/* Some steps, whose bytes go to `taken`. True while there is more; at the end the value is let go. */
+/* Does some steps and puts their bytes into `taken`. True while there is more; at the end the value is
+ * released. */
 static bool walk_some(struct part *p, struct buf *taken, bool drop) UNCHECKED;
 static bool walk_some(struct part *p, struct buf *taken, bool drop) {
     walk_enter();
@@ -96,7 +97,7 @@ static bool walk_some(struct part *p, struct buf *taken, bool drop) {
     return more;
 }
 
-/* Behind its head, which is in `out`. */
+/* Writes the string after its head, which is in `out`. */
 static void put_blob(struct part *p, struct snapshot_file *f) {
     if (p->out.compress && p->blob->len <= STRING_COMPRESSED_MAX) {
         rdb_put_string(&p->out, blob_slice(p->blob));

@@ -1,12 +1,12 @@
-/* snapshot.c: the thread that walks over the keyspace, and what commands hand over to it.
+/* snapshot.c: the thread that walks over the keyspace, and the data that commands hand over to it.
  *
  * The thread visits the databases that had keys at the instant: shard by shard, a slice at a time. After each
- * slice it takes along what commands left for it: images (`side`), big values (`parts`), flushed databases.
- * Only the thread writes to the file. SWAPDB may change the number of a database meanwhile: `origin` says
- * which number it had at the instant.
+ * slice it takes what commands left for it: images (`side`), big values (`parts`), flushed databases. Only
+ * the thread writes to the file. SWAPDB may change the number of a database meanwhile: `origin` says which
+ * number it had at the instant.
  *
  * When the file is given up (a write failed, or snapshot_cancel), the walk goes on without writing. It marks
- * all entries as saved, so that the next snapshot begins with equal marks. That takes little time.
+ * all entries as saved, so that all marks are equal when the next snapshot begins. That is quick.
  *
  * The thread does not close the snapshot itself: the keyspace may stop calling us only while the gate is
  * closed. */
@@ -29,7 +29,7 @@
 #define WALKER_NICE 10 /* below the workers */
 #define DELAY_STEP_US 5000
 
-/* Something that lies in a list until the thread comes for it, or until the end. */
+/* Tables and entries that commands handed over. They wait in a list for the thread, or for the end. */
 struct waiting_tables {
     struct waiting_tables *next;
     uint32_t db; /* at the instant */
@@ -55,7 +55,7 @@ static struct {
     bool *had_keys;   /* by number at the instant */
 } run;
 
-/* The thread is made first, because that may fail, and waits until all else is done. */
+/* The thread is started first, because that may fail, and waits until all else is done. */
 static sem_t begun;
 
 static _Atomic enum state state;
@@ -211,7 +211,7 @@ static void free_adopted(void) {
     }
 }
 
-/* An entry that is unsaved, found by the walk: under its shard's lock, or in tables that are ours. */
+/* Writes an unsaved entry that the walk found: under its shard's lock, or in tables of the snapshot. */
 static void save(struct entry *e, uint32_t origin, uint32_t shard) {
     e->epoch = keyspace_epoch;
     if (!is_saving()) return;
@@ -272,7 +272,7 @@ static bool take_one_flushed(void) {
     return true;
 }
 
-/* All that commands have left by now. */
+/* Takes all that commands have left by now. */
 static void take_along(void) {
     take_images();
     while (take_part()) give_up_if_failed();
@@ -405,7 +405,7 @@ void snapshot_cancel(void) {
     atomic_compare_exchange_strong(&state, &saving, GIVEN_UP);
 }
 
-/* What came after the thread's last look: nothing in it is unsaved. */
+/* Frees what came after the thread's last look; nothing in it is unsaved. */
 static void free_tables_later(void *arg) { keyspace_flushed_free(arg); }
 
 void snapshot_close(void) {

@@ -1,9 +1,8 @@
-/* snapshot_private.h: what the snapshot's rooms show one another.
+/* snapshot_private.h: what the snapshot's files share.
  *
  *   snapshot.c        the thread, the walk over the shards, what commands hand over
  *   part.c   big values that are written piece by piece
- *   file.c   the file: head, bytes, checksum, end; SAVE
- */
+ *   file.c   the file: head, bytes, checksum, end; SAVE */
 #ifndef PERSIST_SNAPSHOT_SNAPSHOT_PRIVATE_H
 #define PERSIST_SNAPSHOT_SNAPSHOT_PRIVATE_H
 
@@ -21,7 +20,7 @@ struct snapshot_file {
     uint64_t written, synced; /* bytes */
     struct rdb_out out;       /* not written yet */
     uint32_t db;              /* of the entries written last; NO_DATABASE: select before the next */
-    bool failed;              /* nothing is written any more; `error` says why */
+    bool failed;              /* writing has stopped; `error` says why */
     struct buf error;
 };
 #define NO_DATABASE UINT32_MAX
@@ -32,9 +31,9 @@ struct image_form snapshot_form(const struct snapshot_plan *plan);
 /* Creates the file and puts its head. */
 void snapshot_file_open(struct snapshot_file *f, const struct snapshot_plan *plan);
 void snapshot_file_select(struct snapshot_file *f, const struct image_form *form, uint32_t db);
-/* Writes what has gathered in `out` if that is worth it, or in any case. */
+/* Writes the bytes gathered in `out`: in any case, or only if there are enough. */
 void snapshot_file_flush(struct snapshot_file *f, bool all);
-/* Bytes that are no part of `out`, behind it. */
+/* Writes bytes from elsewhere, after those of `out`. */
 void snapshot_file_put(struct snapshot_file *f, struct slice bytes);
 /* Puts the end, syncs and closes; then the plan's publish. Removes the file if anything failed. True if it is
  * there under its name. */
@@ -58,14 +57,14 @@ struct part {
     size_t noted;       /* bytes that count as waiting; under the shard's lock */
 };
 
-/* Is the entry to be written in parts? */
+/* Must the entry be written in parts? */
 bool part_suits(const struct image_form *form, const struct entry *e);
 /* Under the shard's lock. */
 struct part *part_new(const struct image_form *form, const struct entry *e, uint32_t db, uint32_t shard);
-/* Writes all of it, or ends it without if `drop`; then lets go of the value. The walker, no lock held. */
+/* Writes all of it, or nothing more if `drop`; then releases the value. The walker, no lock held. */
 void part_finish(struct part *p, struct snapshot_file *f, bool drop);
 void part_free(struct part *p);
-/* The string is about to be overwritten: its bytes are there only for the part. Under the shard's lock. */
+/* The string is about to be overwritten: then only the part holds its bytes. Under the shard's lock. */
 void part_keeps_blob(struct part *p);
 
 /* ---- snapshot.c: bytes of a part that wait for the walker, before and now. Any thread ---- */

@@ -201,9 +201,7 @@ size_t listpack_element_bytes(struct slice text) { return text_shape(text).size;
 
 /* ---- walking ---- */
 
-static unsigned char *or_end(const unsigned char *at) {
-    return *at == END ? NULL : (unsigned char *)(uintptr_t)at;
-}
+static unsigned char *or_end(const unsigned char *at) { return *at == END ? NULL : unconst(at); }
 
 unsigned char *listpack_first(const unsigned char *lp) { return or_end(lp + LISTPACK_HEADER); }
 
@@ -215,7 +213,7 @@ unsigned char *listpack_next(const unsigned char *lp, const unsigned char *at) {
 /* The element that ends just before `end`. */
 static unsigned char *before(const unsigned char *end) {
     size_t body = read_back(end - 1);
-    return (unsigned char *)(uintptr_t)(end - back_size(body) - body);
+    return unconst(end - back_size(body) - body);
 }
 
 unsigned char *listpack_last(const unsigned char *lp) {
@@ -262,7 +260,7 @@ unsigned char *listpack_find(const unsigned char *lp, const unsigned char *from,
     for (const unsigned char *at = from; at;) {
         /* a number that others wrote as text is found as well */
         if (is_string(at) ? slice_equal(listpack_get(at).text, text) : number && read_number(at) == n)
-            return (unsigned char *)(uintptr_t)at;
+            return unconst(at);
         at = listpack_next(lp, at);
         for (size_t i = 0; i < skip && at; i++) at = listpack_next(lp, at);
     }

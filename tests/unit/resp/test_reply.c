@@ -40,8 +40,7 @@ static void expect(const struct reply *r, struct slice expected) {
 
 static void assert_empty(const struct reply *r) {
     assert_true(reply_is_empty(r));
-    assert_null(r->head);
-    assert_null(r->tail);
+    assert_true(chain_is_empty(&r->chain));
     assert_int_equal(r->memory, 0);
     assert_int_equal(r->chunks, 0);
     assert_int_equal(r->sent, 0);
@@ -323,12 +322,12 @@ static void a_small_reply_reuses_the_last_chunk(void **state) {
     struct reply r;
     reply_init(&r, 2);
     reply_ok(&r);
-    const struct chunk *first = r.head;
+    const struct chain_link *first = r.chain.first;
     for (int i = 0; i < 10; i++) {
         reply_sent(&r, r.bytes);
         size_t before = mem_used_exact();
         reply_ok(&r);
-        assert_ptr_equal(r.head, first);
+        assert_ptr_equal(r.chain.first, first);
         assert_int_equal(mem_used_exact(), before);
     }
     reply_release(&r);

@@ -9,7 +9,7 @@
 
 enum unblock_reason { UNBLOCK_TIMEOUT, UNBLOCK_ERROR, UNBLOCK_SERVED };
 
-/* What blocking asks of those who run commands (engine/run); filled at start-up. */
+/* What blocking needs from the layer that runs commands (engine/run); filled at start-up. */
 struct blocking_hooks {
     void (*run)(struct call *call);        /* command_run */
     void (*done)(const struct call *call); /* command_done */
@@ -23,13 +23,13 @@ typedef void blocked_end(struct client *c, enum unblock_reason reason, void *arg
  * when the time is up, by CLIENT UNBLOCK, or when it is served; not when the client just goes. Takes over
  * `arg`. The command counts as done when the wait ends. */
 void blocking_begin(struct call *call, int64_t timeout_ms, blocked_end *end, void *arg);
-/* The command that blocked its client has returned: how long it took is added to what comes. */
+/* The command that blocked its client has returned: adds the time it took to the time of serving it. */
 void blocking_has_begun(const struct call *call);
 /* Ends the wait of a blocked client and lets it go on. Its worker only. False if it was not blocked. */
 bool blocking_finish(struct client *c, enum unblock_reason reason);
-/* Whoever changes its keys leaves the client alone from now on: it is to be unblocked or closed. False if it
- * does not wait, or was served already and its reply is on the way. Its own worker, or any with the gate
- * closed. */
+/* The client is about to be unblocked or closed: from now on no change of its keys serves it. False if it
+ * does not wait, or if it was served already and its reply is on the way. Its own worker, or any with the
+ * gate closed. */
 bool blocking_cancel(struct client *c);
 /* The error of a client unblocked by CLIENT UNBLOCK id ERROR. */
 void blocking_reply_unblocked(struct reply *out);
@@ -44,17 +44,18 @@ size_t blocking_memory(const struct client *c);    /* all that it keeps for its 
 
 /* ---- for keys (blocking_keys.c) ----
  *
- * A blocking command (BLPOP, XREAD BLOCK) first does what it can; finding nothing it calls blocking_on_keys
- * and returns without a reply. Whoever then changes one of the keys runs the command again for the waiting
- * clients, in the order of their arrival, under the locks it holds, before anybody else can see the key: the
- * command runs with origin_waiter and may look only at the key call_may_touch() allows. If it writes a
- * reply, that goes to the waiting client's worker and the wait is over; if not, the client waits on. In a
- * transaction nobody waits: the command gets its null at once. */
+ * A blocking command (BLPOP, XREAD BLOCK) first does what it can. If it finds nothing, it calls
+ * blocking_on_keys and returns without a reply. A later command that changes one of the keys runs the blocked
+ * command again for the waiting clients, in the order of their arrival. It does so under the locks it holds,
+ * before anybody else can see the key. The command runs with origin_waiter and may look only at the key that
+ * call_may_touch() allows. If it writes a reply, that reply goes to the waiting client's worker and the wait
+ * is over; if not, the client goes on waiting. In a transaction nobody waits: the command gets its null at
+ * once. */
 enum blocked_null { BLOCKED_NULL, BLOCKED_NULL_ARRAY }; /* the reply when the time is up */
 struct key_range {
-    size_t first, count; /* arguments first, first + 1, ... are the keys to wait for */
-    bool
-        needs_others; /* being served takes other keys too (BLMOVE): the changer then closes the gate first */
+    size_t first, count;  /* arguments first, first + 1, ... are the keys to wait for */
+    bool needs_others;    /* serving it needs other keys too (BLMOVE): the command that changes the key closes
+                             the gate first */
     enum value_type only; /* run it again only if the key holds this type; TYPE_STRING (0): whatever it holds,
                              or nothing */
 };
@@ -66,8 +67,8 @@ bool call_may_touch(const struct call *c, size_t index);
 void blocking_key_changed(struct shard *s, uint32_t db, struct slice key);
 /* All keys of two databases may have changed (SWAPDB, FLUSHDB: the same twice). The gate is closed. */
 void blocking_databases_changed(uint32_t db, uint32_t other);
-/* Before the locks of the changed keys go: serves, and after the journal took the effects: sends the replies
- * off. */
+/* blocking_serve: before the locks of the changed keys are dropped. blocking_deliver: after the journal took
+ * the effects, sends the replies. */
 bool blocking_has_work(void);
 void blocking_serve(void);
 void blocking_deliver(uint64_t journal_offset);
@@ -75,7 +76,7 @@ void blocking_deliver(uint64_t journal_offset);
 bool blocking_needs_gate(const struct shard *s);
 void blocking_thread_release(void);
 size_t blocking_keys_count(void); /* keys that clients wait for, any thread */
-/* Those of them for which somebody waits who must hear when the key goes. */
+/* Those of them with a waiting client that must be told when the key is deleted. */
 size_t blocking_absence_keys_count(void);
 
 /* "<seconds>" with a fraction, as BLPOP and its like take it, or milliseconds as an integer (WAIT): the

@@ -9,6 +9,7 @@
 #define TRIVET_ENGINE_CLIENT_CLIENT_H
 
 #include "trivet/base/buf.h"
+#include "trivet/base/chain.h"
 #include "trivet/base/mailbox.h"
 #include "trivet/engine/command/call.h"
 #include "trivet/engine/settings/client_class.h"
@@ -19,7 +20,7 @@
 enum client_flag {
     CLIENT_IN_MULTI = 1 << 0,     /* between MULTI and EXEC */
     CLIENT_MULTI_BROKEN = 1 << 1, /* a command could not be queued: EXEC will abort */
-    CLIENT_CLOSE_AFTER = 1 << 2,  /* close when the output is gone (QUIT, protocol errors) */
+    CLIENT_CLOSE_AFTER = 1 << 2,  /* close once the output is sent (QUIT, protocol errors) */
     CLIENT_CLOSING = 1 << 3,      /* closed at the end of the turn, nothing more is read or run */
     CLIENT_MONITORING = 1 << 4,
     CLIENT_SUBSCRIBED = 1 << 5, /* has subscriptions of any sort */
@@ -46,10 +47,10 @@ struct subscriptions; /* pubsub.h */
 struct tracking;      /* tracking.h */
 struct blocked;       /* blocking.h */
 
-/* What of a client is in its worker's sums (client_memory.h). */
+/* What this client adds to its worker's sums (client_memory.h). */
 struct client_counted {
     size_t memory, shared;
-    size_t buffers; /* of `memory`, what changes all the time: input, arguments, replies */
+    size_t buffers; /* the part of `memory` that changes all the time: input, arguments, replies */
     enum client_class class;
 };
 
@@ -77,11 +78,11 @@ struct client {
     size_t arguments_memory;           /* of the incomplete or postponed command; set by net */
     const struct args *running;        /* the command that runs now, NULL between two; set by net */
     size_t reply_peak;                 /* most bytes that waited in the first block of replies lately */
-    size_t held_input, held_arguments; /* of a postponed command: its part of input_pending (set by net), and
-                                        * its arguments */
+    size_t held_input, held_arguments; /* of a postponed command: the part of input_pending that it fills (set
+                                          by net), and its arguments */
     struct client_counted counted;
-    int64_t soft_limit_since_ms;    /* over the soft output limit since then; 0: it is not */
-    struct client *previous, *next; /* its worker's list */
+    int64_t soft_limit_since_ms; /* when it went over the soft output limit; 0: it is not over */
+    struct chain_link in_roster; /* its worker's list */
 };
 
 /* What net does for the engine, on the client's own worker. */
@@ -89,8 +90,9 @@ struct client_hooks {
     void (*output)(struct client *c); /* something was added to c->reply outside its own command */
     void (*close)(struct client *c,
                   const char *why);   /* close at the end of the turn; `why` for the log, may be NULL */
-    void (*resume)(struct client *c); /* it is neither blocked nor postponed any more: go on with its input */
-    void (*timer)(struct client *c, int64_t in_ms); /* call blocking_timeout(c) then; negative: never mind */
+    void (*resume)(struct client *c); /* it is no longer blocked or postponed: go on with its input */
+    void (*timer)(struct client *c,
+                  int64_t in_ms); /* call blocking_timeout(c) in that time; negative: cancel that */
 };
 extern struct client_hooks client_hooks;
 
@@ -111,6 +113,9 @@ void client_set_text(char **field, struct slice text);
 
 /* The clients of a worker. Own worker, or with the gate closed. */
 struct client *client_first(int worker);
+static inline struct client *client_after(const struct client *c) {
+    return CHAIN_NEXT(c, struct client, in_roster);
+}
 struct client *client_find_here(uint64_t id);     /* on the calling worker */
 struct client *client_find_anywhere(uint64_t id); /* with the gate closed */
 size_t client_count(void);                        /* of all workers, any thread */
@@ -119,7 +124,8 @@ size_t client_count(void);                        /* of all workers, any thread 
  * arg can be freed. `worker` is where it lives (clients never move). */
 void client_post(int worker, uint64_t id, void (*fn)(struct client *c, void *arg), void *arg);
 
-#define CLIENTS_OF(worker, c) \
-    for (struct client *c = client_first(worker), *c##_next; c && (c##_next = c->next, 1); c = c##_next)
+#define CLIENTS_OF(worker, c)                                                                      \
+    for (struct client *c = client_first(worker), *c##_next; c && (c##_next = client_after(c), 1); \
+         c = c##_next)
 
 #endif

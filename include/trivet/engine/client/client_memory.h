@@ -1,4 +1,5 @@
-/* client_memory.h: what clients hold, each and all together, and maxmemory-clients, the limit of the whole.
+/* client_memory.h: the memory of each client and of all together, and the limit on the whole:
+ * maxmemory-clients.
  *
  * Each worker keeps the sum of its clients, so that INFO costs nothing. The sum follows a client whenever its
  * buffers change (client_recount_if_changed), and once a second whatever else it holds (client_recount).
@@ -18,7 +19,7 @@ size_t client_queued_bytes(const struct client *c);
 
 /* Counts it anew in its worker's sums. */
 void client_recount(struct client *c);
-/* The client goes: takes it out of the sums. */
+/* The client is being freed: takes it out of the sums. */
 void client_uncount(struct client *c);
 /* The same as client_recount, unless nothing can have changed. */
 static inline void client_recount_if_changed(struct client *c) {
@@ -35,13 +36,13 @@ size_t clients_memory_shared(void);
  * client_recent_max_input_buffer and client_recent_max_output_buffer. Any thread. */
 size_t clients_recent_max_input(void);
 size_t clients_recent_max_output(void);
-/* Once a second on each worker: what is too old for the two above goes. */
+/* Once a second on each worker: forgets what is too old for the two above. */
 void clients_forget_peaks(int64_t now_ms);
 
 /* maxmemory-clients in bytes, a percentage worked out; 0: no limit. */
 size_t clients_memory_limit(void);
-/* Closes the biggest normal and pubsub clients until the others are below the limit; returns how many. Takes
- * the gate if they are not; the caller is between two commands and holds its own. */
+/* If clients are over the limit, closes the gate and closes the biggest normal and pubsub clients until the
+ * others are below it; returns how many. The caller is between two commands and holds its own gate. */
 size_t clients_keep_limit(void);
 
 #endif

@@ -1,22 +1,19 @@
-/* interest.h: keys that some client wants to hear of: watched by WATCH, waited for by a blocked client.
+/* interest.h: keys that some client must be told about: watched by WATCH, or waited for by a blocked client.
  *
- * Each shard has one table of them, NULL while there is none, so a write to a shard in which nobody is
- * interested pays one test of a pointer. Thread: everything under the shard's lock, or with the gate closed.
- */
+ * Each shard has one table of them, NULL while there is none, so a write to a shard without interests costs
+ * one test of a pointer. Thread: everything under the shard's lock, or with the gate closed. */
 #ifndef TRIVET_ENGINE_CLIENT_INTEREST_H
 #define TRIVET_ENGINE_CLIENT_INTEREST_H
 
+#include "trivet/base/chain.h"
 #include "trivet/base/slice.h"
 #include "trivet/keyspace/shard.h"
 
-struct watcher;      /* transaction.c */
-struct waiting_link; /* blocking_keys.c */
-
-/* One key of one database. It goes when both lists are empty (interest_drop). */
+/* One key of one database. Freed when both lists are empty (interest_drop). */
 struct interest {
-    struct watcher *watchers;
-    struct waiting_link *first_waiting, *last_waiting; /* in order of arrival */
-    uint32_t absence_waiters; /* those of them that must hear when the key goes (XREADGROUP) */
+    struct chain watchers;    /* of struct watcher (transaction.c) */
+    struct chain waiting;     /* of struct waiting_link (blocking_keys.c), in order of arrival */
+    uint32_t absence_waiters; /* the waiting ones that must be told when the key is deleted (XREADGROUP) */
     uint64_t hash;            /* of id */
     uint32_t shard;
     uint32_t id_len;

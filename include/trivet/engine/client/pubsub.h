@@ -15,20 +15,20 @@ enum pubsub_kind { PUBSUB_CHANNEL, PUBSUB_PATTERN, PUBSUB_SHARD, PUBSUB_KINDS };
 
 /* Subscribes and writes the confirmation (a push in RESP3) to c->reply. */
 void pubsub_subscribe(struct client *c, enum pubsub_kind kind, struct slice name);
-/* The same the other way; answers even if the client had no such subscription. */
+/* Unsubscribes likewise; confirms even if the client had no such subscription. */
 void pubsub_unsubscribe(struct client *c, enum pubsub_kind kind, struct slice name);
-/* From all of this kind, a confirmation each; one with a null name if there were none. */
+/* Unsubscribes from all of this kind, with a confirmation each; one with a null name if there were none. */
 void pubsub_unsubscribe_all(struct client *c, enum pubsub_kind kind);
-/* Silently, when the client goes. */
+/* The client is closing: unsubscribes from everything, without a word. */
 void pubsub_leave_all(struct client *c);
 
 /* Sends to subscribers of the channel (and, for PUBSUB_CHANNEL, of matching patterns); returns how many
  * receive it. */
 size_t pubsub_publish(enum pubsub_kind kind, struct slice channel, struct slice message);
 
-/* Delivers now what was published so far to the calling worker's clients: called before a subscription ends,
- * so that every message that counted the client as a receiver reaches it first. Not inside a reply that is
- * half written. */
+/* Delivers what was published so far to the calling worker's clients. Call it before a subscription ends:
+ * then every message that counted the client as a receiver reaches it first. Not while a reply is half
+ * written. */
 void pubsub_deliver(void);
 
 struct pubsub_counts {
@@ -40,7 +40,7 @@ size_t pubsub_memory(const struct client *c);
 size_t pubsub_names(enum pubsub_kind kind);
 size_t pubsub_subscribers(enum pubsub_kind kind, struct slice name);
 size_t pubsub_clients(void);
-/* Every name of the kind, under the lock: `visit` must be short. */
+/* Visits every name of the kind under the lock, so `visit` must be short. */
 void pubsub_each(enum pubsub_kind kind, void (*visit)(void *arg, struct slice name), void *arg);
 void pubsub_thread_release(void);
 

@@ -1,4 +1,5 @@
-/* tracking.h: client-side caching (CLIENT TRACKING): who read which key, and telling them when it changes.
+/* tracking.h: client-side caching (CLIENT TRACKING): remembers who read which key, and tells them when it
+ * changes.
  *
  * Default mode: the keys of each read command are remembered for the client, under the locks of those keys.
  * BCAST mode: prefixes. Invalidations gather on the worker that made the change and leave with
@@ -26,9 +27,9 @@ void tracking_stop(struct client *c); /* on its worker or with the gate closed; 
 /* CLIENT CACHING: for the next command. */
 void tracking_caching(struct client *c, bool yes);
 
-/* After a read command ran, before its locks go: its keys are remembered if this client wants that. */
+/* Call after a read command, before its locks are dropped: remembers its keys if this client wants that. */
 void tracking_remember(struct call *c);
-/* After any command but CLIENT CACHING itself: CACHING's word is used up. */
+/* Call after any command but CLIENT CACHING itself: what CACHING said held for one command. */
 void tracking_command_done(struct client *c);
 /* A key changed (under its shard lock): `by` is the client that did it, or NULL. */
 void tracking_invalidate(const struct client *by, struct slice key);
@@ -38,9 +39,10 @@ void tracking_invalidate_all(void);
  * limit changes. */
 void tracking_trim(void);
 
-/* Tells what gathered on this worker, but for broadcasts. Between two commands, no shard locked. */
+/* Sends the invalidations that gathered on this worker, except broadcasts. Between two commands, no shard
+ * locked. */
 void tracking_deliver(void);
-/* Broadcasts too. At the end of a turn, behind its letters and before its replies leave. */
+/* The same with broadcasts. At the end of a turn, after its letters and before its replies leave. */
 void tracking_turn_ends(void);
 void tracking_thread_release(void);
 

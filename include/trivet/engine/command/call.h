@@ -17,10 +17,10 @@ struct shard_set;
 /* On whose behalf a command runs, as plain properties. Nobody asks where a command comes from, only what
  * follows from it. */
 struct origin {
-    bool may_wait;      /* finding nothing, it may block the client; else it replies that there is nothing */
-    bool waits_already; /* it runs again for a client that waits: without a reply, that waits on */
-    bool is_nested;     /* its reply is a part of another command's reply */
-    bool has_locks;     /* somebody took the locks of its keys, or closed the gate */
+    bool may_wait;      /* if it finds nothing, it may block the client; else it replies with a null */
+    bool waits_already; /* it runs again for a client that waits; without a reply, the wait goes on */
+    bool is_nested;     /* its reply is part of another command's reply */
+    bool has_locks;     /* the caller took the locks of its keys, or closed the gate */
     bool is_replay;     /* its effects are in the journal already, and limits for clients do not bind it */
 };
 extern const struct origin origin_connection, origin_transaction, origin_waiter, origin_journal;
@@ -28,16 +28,16 @@ extern const struct origin origin_connection, origin_transaction, origin_waiter,
 struct call {
     struct client *client;
     const struct origin *origin;
-    struct reply *out; /* where the reply goes: the client's own, or a sink of who runs it */
+    struct reply *out; /* where the reply goes: to the client, or into a reply of the caller's own */
     const struct command *command;
     const struct slice *argv; /* argv[0] is the name; borrowed for the call's time */
     struct blob **blobs;      /* NULL, or for each argument the blob that holds it, or NULL (see parser.h) */
     size_t argc;
     const struct command_keys *keys; /* its keys, resolved; never NULL */
     const struct shard_set
-        *locked;               /* EXEC: the shards of all it runs and watches; NULL: the gate is closed */
-    struct keyspace_view view; /* its sight of the keyspace */
-    size_t ready_key;          /* of a call that waits already: the argument that is the changed key */
+        *locked; /* EXEC: the shards of all keys that it uses and watches; NULL: the gate is closed */
+    struct keyspace_view view; /* how it sees the keyspace */
+    size_t ready_key;          /* if origin->waits_already: the argument that is the changed key */
     uint64_t request_bytes;    /* on the wire; 0 inside a transaction */
     /* What command_run found out. */
     int64_t ns;           /* time spent in the handler, before it waited and after */
@@ -49,7 +49,7 @@ struct call {
  * blob holds more than the argument. The caller owns the reference. */
 struct blob *call_take_blob(struct call *c, size_t index);
 
-/* The most bytes that a string may get by this command. proto-max-bulk-len is a limit of clients: what the
+/* The longest string that this command may make, in bytes. proto-max-bulk-len limits clients only: what the
  * journal holds was allowed when it was written. */
 uint64_t call_bulk_max(const struct call *c);
 

@@ -1,5 +1,4 @@
-/* command.h: what the server knows of a command: one row beside its code, the only place where these facts
- * stand.
+/* command.h: what the server knows of a command: one row beside its code, the only place for these facts.
  *
  * Groups of commands are tables of rows ending with a row without a name. The registry (registry.h) copies
  * the rows at start-up and fills in the fields below "the registry's"; everything else refers to that copy.
@@ -13,7 +12,7 @@
 
 struct call;
 
-/* What a command touches, and so under which locks the dispatcher runs it. */
+/* What a command touches. It decides which locks the dispatcher takes. */
 enum command_kind {
     LOCAL,     /* only its own connection, or state with locks of its own: at once */
     KEYED,     /* the keys named by its key specs: under the locks of their shards, beside other workers */
@@ -44,11 +43,12 @@ enum command_flag {
     DEPRECATED = 1 << 20,        /* doc flag */
     NO_MANDATORY_KEYS = 1 << 21, /* a key spec may match nothing */
     RUNS_QUEUE = 1 << 22,        /* EXEC: its locks are those of the queued commands */
-    RUNS_IN_MULTI = 1 << 23,     /* not queued between MULTI and EXEC but run (EXEC, DISCARD, RESET, QUIT) */
-    RUNS_PAUSED = 1 << 24,       /* runs even while all clients are paused (CLIENT UNPAUSE) */
-    RUNS_SUBSCRIBED = 1 << 25,   /* allowed to a RESP2 client that has subscriptions */
-    KEEPS_CACHING = 1 << 26,     /* CLIENT CACHING's word waits on for the next command; subcommands too */
-    HEEDS_DISK = 1 << 27,        /* refused like a write while the disk fails (PING: health checks see it) */
+    RUNS_IN_MULTI =
+        1 << 23, /* runs at once between MULTI and EXEC, is not queued (EXEC, DISCARD, RESET, QUIT) */
+    RUNS_PAUSED = 1 << 24,     /* runs even while all clients are paused (CLIENT UNPAUSE) */
+    RUNS_SUBSCRIBED = 1 << 25, /* allowed to a RESP2 client that has subscriptions */
+    KEEPS_CACHING = 1 << 26, /* CLIENT CACHING still holds for the command after this one; subcommands too */
+    HEEDS_DISK = 1 << 27,    /* refused like a write while the disk fails (PING: health checks see it) */
 };
 
 /* ACL categories that do not follow from the flags; the others (read, write, admin, dangerous, fast, slow,
@@ -92,7 +92,7 @@ enum key_flag {
     KEY_VARIABLE_FLAGS = 1 << 10,
 };
 
-/* Where keys stand among the arguments: a place to begin and a way to go on, as COMMAND INFO shows them. */
+/* Which arguments are keys: where they begin and how to go on from there, as COMMAND INFO shows it. */
 struct key_spec {
     uint16_t flags;
     enum { BEGIN_NONE, BEGIN_INDEX, BEGIN_KEYWORD, BEGIN_UNKNOWN } begin;
@@ -132,8 +132,8 @@ struct command {
     uint32_t flags;                      /* enum command_flag */
     uint32_t categories;                 /* enum command_category */
     struct key_spec keys[KEY_SPECS_MAX]; /* unused ones are zero */
-    /* For keys that specs cannot tell (SORT, MIGRATE), and what is done to them where their spec says
-     * KEY_VARIABLE_FLAGS (SET): adds positions; false: the arguments make no sense. NULL else. */
+    /* For keys that specs cannot describe (SORT, MIGRATE), and for the flags of keys whose spec says
+     * KEY_VARIABLE_FLAGS (SET): adds positions; false: the arguments make no sense. Else NULL. */
     bool (*find_keys)(const struct slice *argv, size_t argc, struct key_positions *out);
     /* Is this argument a password, which no log and no MONITOR may show? NULL: none is. */
     bool (*secret)(const struct slice *argv, size_t argc, size_t index);
@@ -146,7 +146,7 @@ struct command {
     const char *tips; /* comma-separated */
     const char *deprecated_since, *replaced_by;
 
-    void *owner; /* who may take it back (registry_remove); NULL: the server */
+    void *owner; /* who may remove it (registry_remove); NULL: the server itself */
 
     /* the registry's */
     const char *group;
@@ -156,7 +156,7 @@ struct command {
     uint32_t child_count;
     uint32_t id;         /* dense, from 0: index of its statistics */
     uint32_t simple_key; /* position of the one key if that is all its specs say, else 0 */
-    bool names_keys;     /* its keys are to be resolved (command_keys.h) */
+    bool names_keys;     /* its keys must be resolved (command_keys.h) */
 };
 
 #define WORD_COUNT(command) ((command)->parent ? 2 : 1)

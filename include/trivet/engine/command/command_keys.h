@@ -1,8 +1,8 @@
-/* command_keys.h: the keys of one command: found among the arguments and hashed once, before anything else is
- * done with it. Locks, permission, tracking, transactions and the keyspace read them from here.
+/* command_keys.h: the keys of one command: found among the arguments and hashed once, as the first step.
+ * Locks, permission, tracking, transactions and the keyspace read them from here.
  *
- * Owner: whoever resolved them. The slices point into the arguments. A zeroed struct holds no keys. It may
- * not be copied (`at` may point inside); resolving again reuses its memory. */
+ * Owner: the caller that resolved them. The slices point into the arguments. A zeroed struct holds no keys.
+ * Do not copy it (`at` may point inside); resolving again reuses its memory. */
 #ifndef TRIVET_ENGINE_COMMAND_COMMAND_KEYS_H
 #define TRIVET_ENGINE_COMMAND_COMMAND_KEYS_H
 
@@ -18,10 +18,10 @@ struct command_keys {
 };
 
 /* LOCAL commands have no keys to resolve. If the arguments make no sense (a wrong numkeys) there are none:
- * the command itself says what is wrong with them. */
+ * the command itself replies with the error. */
 void command_keys_resolve(struct command_keys *keys, const struct command *command, const struct slice *argv,
                           size_t argc);
-/* The short way for a command whose specs say one key (command->simple_key), and that has this argument. */
+/* The short way for a command with exactly one key (command->simple_key). The argument must be there. */
 static inline void command_keys_set_one(struct command_keys *keys, const struct command *command,
                                         const struct slice *argv) {
     if (!keys->at) keys->at = keys->inside;

@@ -1,6 +1,6 @@
 /* kept.h: a command that outlives the bytes it came in: queued by MULTI, or blocked.
  *
- * Owner: whoever keeps it; freed with kept_release. Its memory does not move, so its keys stay valid. */
+ * Owner: the caller of kept_new; freed with kept_free. Its memory does not move, so its keys stay valid. */
 #ifndef TRIVET_ENGINE_COMMAND_KEPT_H
 #define TRIVET_ENGINE_COMMAND_KEPT_H
 

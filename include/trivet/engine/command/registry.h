@@ -1,7 +1,7 @@
 /* registry.h: from a name to a command.
  *
- * Setup fills it at start-up. Rows may come and go later. Changes need the gate closed; every worker reads
- * without a lock. */
+ * Setup fills it at start-up. Rows may be added and removed later. Changes need the gate closed; every worker
+ * reads without a lock. */
 #ifndef TRIVET_ENGINE_COMMAND_REGISTRY_H
 #define TRIVET_ENGINE_COMMAND_REGISTRY_H
 
@@ -11,16 +11,16 @@
 #include <stddef.h>
 
 /* Registers the rows of a table under a group name ("string", "generic", ...). False if one of the names is
- * taken, or too long: nothing is added then. The rows' texts must stay while they are registered. */
+ * taken, or too long: nothing is added then. The rows' texts must stay valid while they are registered. */
 MUST_CHECK bool registry_add(const char *group, const struct command *rows);
-/* Takes back every command of this owner; returns how many. Their structs stay until registry_release,
- * because clients remember the last command, queue commands and parse ahead: what still holds one finds a
- * command that answers as an unknown one does. Ids are not given out again. */
+/* Removes every command of this owner; returns how many. Their structs stay until registry_release, because
+ * clients remember their last command, queue commands and parse ahead. Such a removed command answers like an
+ * unknown one. Ids are not used again. */
 size_t registry_remove(const void *owner);
-/* Counts removals. Who keeps what registry_find gave beyond one command keeps this too, and asks again when
- * it changed. */
+/* Counts removals. Keep it beside a command that you keep for longer than one call, and look the command up
+ * again when it has changed. */
 extern uint32_t registry_generation;
-/* Called after rows were added, with registry_ids(): who keeps something by id makes room. May be NULL. */
+/* Called after rows were added, with registry_ids(), to make room in arrays by id. May be NULL. */
 extern void (*registry_grew)(uint32_t ids);
 void registry_release(void);
 
@@ -36,7 +36,7 @@ const struct command *registry_resolve(const struct slice *argv, size_t argc,
                                        const struct command **container);
 
 size_t registry_count(void);                       /* commands, without subcommands */
-uint32_t registry_ids(void);                       /* ids given out, subcommands included */
+uint32_t registry_ids(void);                       /* number of ids, subcommands included */
 const struct command *registry_at(size_t index);   /* by order of registration, 0..registry_count()-1 */
 const struct command *registry_by_id(uint32_t id); /* NULL if it was removed */
 

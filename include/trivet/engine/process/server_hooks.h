@@ -25,27 +25,26 @@ enum shutdown_flag {
 /* The words of DEBUG RELOAD. */
 enum reload_flag {
     RELOAD_NOSAVE = 1 << 0,
-    RELOAD_NOFLUSH = 1 << 1, /* what is there stays; a key that the file has too is an error */
-    RELOAD_MERGE = 1 << 2,   /* not an error: the file's wins */
+    RELOAD_NOFLUSH = 1 << 1, /* keep the present keys; a key that the file has too is an error */
+    RELOAD_MERGE = 1 << 2,   /* with it: not an error, the file's key wins */
 };
 
 struct server_hooks {
-    /* SHUTDOWN. Gate closed. True: the end was begun, the caller closes its client without a reply. False:
-     * the server goes on, and `error` has the reply's text without '-' ("ERR Errors trying to SHUTDOWN. Check
-     * logs."). */
+    /* SHUTDOWN. Gate closed. True: the shutdown has begun, the caller closes its client without a reply.
+     * False: the server goes on, and `error` has the reply's text without '-' ("ERR Errors trying to
+     * SHUTDOWN. Check logs."). */
     bool (*shutdown)(unsigned flags, struct buf *error);
     /* SHUTDOWN ABORT. Gate closed. False if no shutdown was in progress. */
     bool (*shutdown_abort)(void);
-    /* DEBUG LOADAOF: makes the file whole, empties the keyspace and reads the file again. Gate closed. False
-     * with the reply's text without '-' in `error`. NULL: there is nothing to load from. */
+    /* DEBUG LOADAOF: writes what the file still lacks, empties the keyspace and reads the file again. Gate
+     * closed. False with the reply's text without '-' in `error`. NULL: there is nothing to load from. */
     bool (*reload_aof)(struct buf *error);
-    /* The loading half of DEBUG RELOAD: empties the keyspace and loads dir/dbfilename, after a look at
-     * whether that is whole; `flags` are of enum reload_flag. Gate closed. False with the reply's text
-     * without '-' in `error`. */
+    /* The loading half of DEBUG RELOAD: checks that dir/dbfilename is undamaged, empties the keyspace and
+     * loads it; `flags` are of enum reload_flag. Gate closed. False with the reply's text without '-' in
+     * `error`. */
     bool (*reload_rdb)(unsigned flags, struct buf *error);
-    /* DEBUG RESTART, CRASH-AND-RECOVER: the process begins anew with its arguments, after a delay, having
-     * written everything if `save`. Gate closed. Returns only with the reply's text without '-' in `error`.
-     */
+    /* DEBUG RESTART, CRASH-AND-RECOVER: restarts the process with its arguments, after a delay; if `save`,
+     * everything is written first. Gate closed. Returns only with the reply's text without '-' in `error`. */
     void (*restart)(bool save, int64_t delay_ms, struct buf *error);
     /* Appends INFO's lines "listener0:name=tcp,bind=*,port=6379\r\n". Any worker, gate held. */
     void (*describe_listeners)(struct buf *out);
@@ -58,7 +57,7 @@ struct server_facts {
     char replid[41];       /* of this primary's history */
     char build_id[17];     /* 16 hex digits that the linker made of the program; zeros if it did not */
     char executable[1024]; /* absolute path, "" if unknown */
-    int64_t clients_hz;    /* how often a second each client is looked after */
+    int64_t clients_hz;    /* how many times a second each client is checked */
     int64_t started_ms;    /* wall clock; LASTSAVE answers it while there was no save */
     int64_t started_steady_us;
     size_t startup_memory; /* used memory when the server was ready, before any data */

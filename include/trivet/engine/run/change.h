@@ -10,7 +10,7 @@
 #include "trivet/engine/settings/events.h"
 #include "trivet/keyspace/change.h"
 
-/* What the journal gets: a command that has the same effect whenever it is replayed. */
+/* What the journal gets: a command that has the same effect at any time it is replayed. */
 struct effect {
     const struct slice *argv;
     size_t argc;
@@ -25,25 +25,25 @@ struct effect {
 
 /* ---- collections ---- */
 
-/* Opens the collection at `key` to change it; false after replying that it is of another type. If the key is
- * not there (out->entry is NULL) the command may make a value. Then close it; if nothing was changed it may
- * be left. */
+/* Opens the collection at `key` to change it; false after replying that it has another type. If the key is
+ * missing (out->entry is NULL) the command may make a value. Close it after a change; without a change that
+ * may be left out. */
 MUST_CHECK bool change_open(struct call *c, struct slice key, enum value_type type,
                             struct keyspace_change *out);
-/* Closes it and tells of `times` changes (0: of none) by the event of that name; a collection that lost its
- * last element tells "del" after it. */
+/* Closes it and reports `times` changes (0: none) with this event; a collection that lost its last element
+ * reports "del" after it. */
 void change_close(struct call *c, struct keyspace_change *change, size_t times, const char *event,
                   struct effect effect);
 
-/* The same for the second key of one change (the target of a move): told of, but not counted nor journaled.
+/* The same for the second key of one change (the target of a move): reported, but not counted or journaled.
  */
 void change_close_quietly(struct call *c, struct keyspace_change *change, const char *event);
 
-/* The result of a command that stores one: `v`, which is taken over, goes in the place of whatever `key`
- * holds; if it is empty the key is deleted. */
+/* Stores the result of a command like SUNIONSTORE: takes over `v` and puts it in the place of whatever `key`
+ * holds; an empty `v` deletes the key. */
 void change_store(struct call *c, struct slice key, enum value_type type, struct value v, size_t times,
                   const char *event);
-/* The same for an entry that is made already; NULL deletes the key. */
+/* The same for a finished entry; NULL deletes the key. */
 void change_store_entry(struct call *c, struct slice key, struct entry *fresh, size_t times,
                         enum notify_class class, const char *event);
 
@@ -53,22 +53,23 @@ void change_store_entry(struct call *c, struct slice key, struct entry *fresh, s
 void changed(struct call *c, struct slice key, enum notify_class class, const char *event,
              struct effect effect);
 /* The same for several changes at once, as `rdb_changes_since_last_save` counts them: elements that were
- * added, removed or set. 0: the key is no change of its own, but of another key that is told of too. */
+ * added, removed or set. 0: it belongs to the change of another key, which is reported too. */
 void changed_times(struct call *c, struct slice key, size_t times, enum notify_class class, const char *event,
                    struct effect effect);
 /* A key of another database than the call's changed (MOVE, COPY DB); journal_effect tells the journal. */
 void changed_in(struct call *c, uint32_t db, struct slice key, size_t times, enum notify_class class,
                 const char *event);
-/* Whole databases (FLUSHDB: the same twice; SWAPDB). The gate is closed. Before: their keys' watchers hear.
- */
+/* Whole databases (FLUSHDB: the same twice; SWAPDB). The gate is closed. Before the change: breaks the
+ * watchers of their keys. */
 void changing_databases(struct call *c, uint32_t db, uint32_t other);
-/* After, for each: the tracking clients and those that wait for keys hear. Counts as `times` changes. */
+/* After it, for each: tells the tracking clients and the clients that wait for keys. Counts as `times`
+ * changes. */
 void changed_database(struct call *c, uint32_t db, size_t times, struct effect effect);
 /* Only an effect, or only a notification: what changed() is made of. */
 void journal_effect(struct call *c, struct effect effect);
 void notify(uint32_t db, enum notify_class class, const char *event, struct slice key);
 
-/* The effects gathered on this worker go to the journal; the dispatcher calls it before it lets go of the
+/* Puts the effects gathered on this worker into the journal; the dispatcher calls it before it drops the
  * locks. Returns the journal's offset that covers them, 0 if there were none. */
 uint64_t change_flush(void);
 /* For expiry and eviction, which need no offset. */

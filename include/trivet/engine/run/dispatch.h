@@ -20,9 +20,9 @@ struct prepared {
 
 enum dispatched {
     DISPATCH_DONE,      /* go on with the next command */
-    DISPATCH_BLOCKED,   /* it ran and the client is blocked: the next command waits for client_hooks.resume */
+    DISPATCH_BLOCKED,   /* it ran and the client is blocked: run the next command after client_hooks.resume */
     DISPATCH_POSTPONED, /* it did not run: run it again after client_hooks.resume */
-    DISPATCH_CLOSE,     /* the client is to be closed */
+    DISPATCH_CLOSE,     /* close the client */
 };
 
 /* The arguments must stay where they are until the command has run. */

@@ -1,7 +1,7 @@
 /* run.h: the one way to run a command.
  *
- * A connection, EXEC, a client that waits, the loader of the append-only file: each fills a struct call and
- * hands it to command_run. The call's origin says what is special about it. */
+ * A connection, EXEC, serving a blocked client, the loader of the append-only file: each fills a struct call
+ * and hands it to command_run. The call's origin says what is special about it. */
 #ifndef TRIVET_ENGINE_RUN_RUN_H
 #define TRIVET_ENGINE_RUN_RUN_H
 
@@ -11,7 +11,7 @@
 #include "trivet/engine/command/kept.h"
 #include "trivet/engine/turn/turn.h"
 
-/* What a call does with what is over. */
+/* What a call does with entries whose expiry has passed. */
 static inline enum expiry expiry_of_call(const struct client *c, const struct origin *origin) {
     if (UNLIKELY(origin->is_replay)) return EXPIRY_KEEPS;
     return LIKELY(!data_may_stand_still()) ? EXPIRY_DELETES : expiry_for_client(c, turn_now_ms);
@@ -37,11 +37,11 @@ static inline void call_init(struct call *call, struct client *c, const struct o
     call->ns = 0;
     call->held = false;
 }
-/* The command of the call: one that somebody keeps. */
+/* Sets the call's command and arguments from a kept command. */
 void call_set_kept(struct call *call, const struct kept *k);
 
-/* May this command run for this client now? Arity, memory, disk. If not, the error reply was written. What
- * concerns a conversation (transaction, subscriptions) was looked at before, by the dispatcher. No shard is
+/* May this command run for this client now? Arity, memory, disk. If not, the error reply was written. The
+ * dispatcher has checked before what concerns the conversation (transaction, subscriptions). No shard is
  * locked, unless by the call's origin. */
 bool command_admit(struct call *call);
 
@@ -50,8 +50,8 @@ bool command_admit(struct call *call);
  */
 void command_run(struct call *call);
 
-/* A command is done: statistics, slow log, latency. command_run does this itself; whoever ends the wait of a
- * blocked client calls it then. Thread: the client's worker. */
+/* Records a finished command: statistics, slow log, latency. command_run does this itself; for a blocked
+ * client, it is called when the wait ends. Thread: the client's worker. */
 void command_done(const struct call *call);
 
 /* The command whose handler this worker is inside of, or NULL. Any thread. */

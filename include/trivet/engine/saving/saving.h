@@ -1,8 +1,8 @@
-/* saving.h: when the data set goes to disk as a whole, and how that went: SAVE, BGSAVE, save points,
- * rewriting the AOF, by request and by itself. The writing is persist/snapshot.h and persist/aof.h.
+/* saving.h: when the whole data set is written to disk, and how that went: SAVE, BGSAVE, save points,
+ * rewriting the AOF, on request or automatically. The writing is persist/snapshot.h and persist/aof.h.
  *
- * One snapshot at a time: a second one is refused or scheduled, as clients know it. Thread: a worker with the
- * gate closed, unless said. */
+ * One snapshot at a time: a second one is refused or scheduled, as in Redis and Valkey. Thread: a worker with
+ * the gate closed, unless said. */
 #ifndef TRIVET_ENGINE_SAVING_SAVING_H
 #define TRIVET_ENGINE_SAVING_SAVING_H
 
@@ -10,11 +10,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* How one of the two kinds of writing is going. Changed with the gate closed; read with a gate held. Seconds,
+/* The state of one of the two kinds of writing. Changed with the gate closed; read with a gate held. Seconds,
  * -1: never. */
 struct saving_kind {
-    bool scheduled;   /* it waits in the queue until another one is through */
-    bool last_ok;     /* the last that ended was not a failure */
+    bool scheduled;   /* it waits in the queue until another one has ended */
+    bool last_ok;     /* the last one that ended did not fail */
     int64_t began_ms; /* wall clock; 0: none is running */
     int64_t tried_ms; /* when the last one began */
     int64_t last_took_s;
@@ -40,7 +40,8 @@ bool saving_rewrite(bool later, struct buf *text);
 
 /* Save points, automatic rewrites, what is scheduled. Worker 0, gate held but not closed. */
 void saving_cron(int64_t now_ms);
-/* All databases were emptied: a snapshot that still holds the data must not come back to disk. */
+/* All databases were emptied: a running snapshot still holds the old data and must not become the file on
+ * disk. */
 void saving_all_flushed(void);
 /* CONFIG SET appendonly yes: begins an AOF and, beside the running commands, its base. False with the reason
  * in `why`. */
@@ -49,18 +50,18 @@ bool saving_start_journal(struct buf *why);
 void saving_configure_journal(void);
 /* Tells the AOF those that may change while it is on. */
 void saving_tune_journal(void);
-/* An aof_write_base: all data to this path, at once. */
+/* An aof_write_base: writes all data to this path, before it returns. */
 bool saving_write_base(void *arg, const char *path, struct buf *error);
-/* The AOF is about to be closed: a rewrite has nothing to go on with. */
+/* The AOF is about to be closed: ends a rewrite, which would have no journal. */
 void saving_journal_ends(void);
 /* For the end of the process: writes the snapshot now, whatever is running. False with the reason logged. */
 bool saving_save_finally(void);
-/* The workers are about to end: what is under way reports to nobody any more. */
+/* The workers are about to end: a running job sends no more reports. */
 void saving_stop(void);
 /* After the workers have ended. Main thread. */
 void saving_end(void);
 
-/* Changes that no file has but the journal. */
+/* The changes that no snapshot file has yet. */
 uint64_t saving_changes(void);
 
 #endif

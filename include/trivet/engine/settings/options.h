@@ -1,12 +1,12 @@
 /* options.h: the server's settings: CONFIG GET and SET, config files, the command line.
  *
  * Every setting is one row (struct option) that names its text form, its limits and where its value lives: a
- * typed field of the one `options` below, or, for settings that only are kept for their users' sake, a cell
- * of its own. Text goes in and comes out through the rows; code reads the fields.
+ * typed field of the one `options` below, or, for settings that have no effect here, a cell of its own. Text
+ * is read and written through the rows; code reads the fields.
  *
  * Thread: values change at start-up, before any worker, and later only in exclusive commands (every other
  * worker parked), so workers read fields without a lock. Strings are owned here, never NULL, and valid until
- * the next change: whoever keeps one over a command copies it. */
+ * the next change: to keep one longer than a command, copy it. */
 #ifndef TRIVET_ENGINE_SETTINGS_OPTIONS_H
 #define TRIVET_ENGINE_SETTINGS_OPTIONS_H
 
@@ -72,15 +72,15 @@ struct options {
     int64_t port; /* 0: none */
     char *unixsocket;
     char *unixsocketgroup;
-    int64_t unixsocketperm; /* 0: leave to the umask */
+    int64_t unixsocketperm; /* 0: as the umask says */
     int64_t tcp_backlog;
     int64_t tcp_keepalive_s;
     int64_t timeout_s; /* 0: never */
     bool protected_mode;
     int64_t maxclients;
     int64_t max_new_connections_per_cycle;
-    int64_t io_threads;        /* workers, 1..64: what io_threads_wanted came to */
-    int64_t io_threads_wanted; /* 0: as many as cores, at most 4 */
+    int64_t io_threads;        /* number of workers, 1..64; follows from io_threads_wanted */
+    int64_t io_threads_wanted; /* 0: one for each core, at most 4 */
     char *bind_source_addr;
     char *availability_zone;
 
@@ -225,11 +225,11 @@ struct options {
 };
 extern struct options options;
 
-/* What a changed setting sets off outside this module. setup.c fills them once at start-up; a NULL does
- * nothing. Those that answer bool refuse with false and may say why; the values then are put back and the
- * hook called again. */
+/* What a changed setting causes outside this module. setup.c fills them once at start-up; NULL does nothing.
+ * A hook that returns bool may refuse with false and say why; then the old values are restored and the hook
+ * is called again. */
 struct options_hooks {
-    bool (*rebind)(void); /* bind, port: listeners now differ */
+    bool (*rebind)(void); /* bind or port changed: adapt the listeners */
     bool (*maxclients_changed)(struct buf *why);
     bool (*appendonly_changed)(bool on, struct buf *why);
     void (*maxmemory_changed)(void); /* limit, policy, samples, tenacity, lfu-*, lazy eviction */
@@ -249,7 +249,7 @@ enum option_kind {
     OPTION_MEMORY,  /* "1gb"; shown as bytes */
     OPTION_PERCENT, /* a memory value, or "10%", kept as -10 */
     OPTION_ENUM,
-    OPTION_BITS, /* several names of an enum table; the first name is 0 and stands alone */
+    OPTION_BITS, /* several names of an enum table; the first name is 0 and cannot be combined */
     OPTION_STRING,
     OPTION_SPECIAL, /* its own functions */
 };
@@ -258,7 +258,7 @@ enum option_flag {
     OPTION_IMMUTABLE = 1 << 0,   /* only at start-up */
     OPTION_PROTECTED = 1 << 1,   /* CONFIG SET needs enable-protected-configs */
     OPTION_HIDDEN = 1 << 2,      /* patterns do not find it, its exact name does */
-    OPTION_SENSITIVE = 1 << 3,   /* the value must not reach logs and MONITOR */
+    OPTION_SENSITIVE = 1 << 3,   /* its value must not appear in logs and MONITOR */
     OPTION_MULTI_ARG = 1 << 4,   /* a value of several words */
     OPTION_NO_EFFECT = 1 << 5,   /* kept and shown, nothing more */
     OPTION_NOT_LOADING = 1 << 6, /* CONFIG SET refuses while data is loading */
@@ -321,7 +321,7 @@ void option_get(const struct option *o, struct buf *out);
 void options_each(const struct slice *patterns, size_t count,
                   void (*each)(void *arg, struct slice name, const struct option *o), void *arg);
 
-/* Who asks for a change. */
+/* Where a change comes from. */
 struct options_caller {
     bool is_local; /* over the loopback or a unix socket: guards that say "local" let it pass */
     bool loading;  /* the data set is being loaded */
@@ -331,7 +331,7 @@ struct options_caller {
 MUST_CHECK bool options_set(const struct slice *pairs, size_t count, struct options_caller caller,
                             struct buf *error);
 
-/* CONFIG REWRITE: brings the config file up to date: comments, order and lines that still are true stay as
+/* CONFIG REWRITE: brings the config file up to date: comments, order and lines that are still true stay as
  * they are. `error` as for options_set. */
 MUST_CHECK bool options_rewrite(struct buf *error);
 /* The same with every setting, also those at their default. */

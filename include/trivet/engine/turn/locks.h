@@ -1,4 +1,4 @@
-/* locks.h: gate and shard sets: who may run beside whom.
+/* locks.h: gate and shard sets: which workers may run at the same time.
  *
  * Gate: each worker holds its own while it works on its connections (from the first event of a turn to the
  * end of the turn); exclusive_begin() takes all of them, so that everybody else is parked between two

@@ -1,5 +1,5 @@
-/* turn.h: what is true for everybody in a worker's present turn: its clock, and what stands in the way of
- * commands.
+/* turn.h: the state of a worker's present turn: its clock, and the obstacles that make commands take the slow
+ * way.
  *
  * A turn is what a worker does between two sleeps of its event loop (net/worker.h). */
 #ifndef TRIVET_ENGINE_TURN_TURN_H
@@ -12,11 +12,12 @@
 /* The wall clock as of this worker's turn; net sets it before each batch of commands. */
 extern _Thread_local int64_t turn_now_ms;
 
-/* DEBUG PAUSE-CRON: the workers' periodic work rests. Any worker reads. */
+/* DEBUG PAUSE-CRON: the workers skip their periodic work. Any worker reads. */
 extern atomic_bool turn_cron_paused;
 
-/* A bit each, so that the hot path tests one word. Set and cleared with the gate closed or at start-up,
- * except DISK and SAVE, which any worker's cron may write, and MONITOR, which goes with the last monitor. */
+/* One bit for each obstacle, so that the hot path tests one word. Set and cleared with the gate closed or at
+ * start-up, except DISK and SAVE, which any worker's cron may write, and MONITOR, which goes with the last
+ * monitor. */
 enum obstacle {
     OBSTACLE_LOADING = 1,
     OBSTACLE_DISK = 2, /* the append-only file cannot be written */

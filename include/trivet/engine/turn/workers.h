@@ -10,7 +10,7 @@
 extern struct mailbox worker_mailboxes[WORKERS_MAX]; /* 0..thread_worker_count-1 are in use */
 
 static inline int worker_self(void) { return thread_worker_index; }
-/* To the own worker without waking it: it drains its box at the end of its turn. */
+/* Posts to the calling worker without waking it: it drains its box at the end of its turn. */
 static inline void worker_post(int worker, struct letter *letter) {
     assert(worker >= 0 && worker < thread_worker_count && letter->run);
     if (worker == worker_self())

@@ -10,10 +10,10 @@
 
 enum commandlog_type { COMMANDLOG_SLOW, COMMANDLOG_LARGE_REQUEST, COMMANDLOG_LARGE_REPLY, COMMANDLOG_TYPES };
 
-/* Adds what is over its threshold. Arguments are cut to 32, each to 128 bytes ("... (12 more bytes)");
- * secrets are left out. */
+/* Adds the command to each log whose threshold it exceeds. Arguments are cut to 32, each to 128 bytes ("...
+ * (12 more bytes)"); secrets are left out. */
 void commandlog_note(const struct call *c, int64_t us, uint64_t reply_bytes);
-/* The cheap look before: is one of the three over its threshold? */
+/* A cheap test first: is one of the three over its threshold? */
 static inline bool commandlog_wants(int64_t us, uint64_t request_bytes, uint64_t reply_bytes) {
     return (us >= options.slow_execution_us && options.slow_execution_us >= 0) ||
            ((int64_t)request_bytes >= options.large_request_bytes && options.large_request_bytes >= 0) ||

@@ -1,8 +1,9 @@
-/* metrics.h: what the server tells of itself, as rows: a name, what sort of number it is, and where to read
- * it. INFO prints the rows of a section in their order; another page may print the same rows in its own form.
+/* metrics.h: the facts that the server reports about itself, as rows: a name, the sort of number, and where
+ * to read it. INFO prints the rows of a section in their order; another page may print the same rows in its
+ * own form.
  *
- * Rows lie in tables beside what they tell of. Setup registers the tables at start-up; the order of
- * registration is the order of lines. Readers take no lock beyond what a row's source takes itself.
+ * Rows are in tables beside the code that they describe. Setup registers the tables at start-up; the order of
+ * registration is the order of lines. Readers take no lock except those that a row's source takes itself.
  * Thread: any worker reads, its gate held. */
 #ifndef TRIVET_ENGINE_WATCH_METRICS_H
 #define TRIVET_ENGINE_WATCH_METRICS_H
@@ -14,7 +15,7 @@
 #include <stdint.h>
 
 enum metric_kind {
-    METRIC_COUNTER, /* only rises, until the server or its statistics begin anew */
+    METRIC_COUNTER, /* only rises, until the server restarts or its statistics are reset */
     METRIC_GAUGE,
     METRIC_TEXT,
 };
@@ -33,14 +34,14 @@ union metric_value {
     uint64_t number;
     int64_t whole;
     double real;
-    const char *text; /* valid until the sample goes */
+    const char *text; /* valid as long as the sample */
 };
 
 enum metric_source {
     FROM_SAMPLE,   /* a field of the table's sample, at `offset` */
     FROM_STATS,    /* a counter of struct stats, summed over the workers */
     FROM_KEYSPACE, /* the same of struct keyspace_counters */
-    FROM_NOTHING,  /* what cannot happen in this server; the name is there for those who look for it */
+    FROM_NOTHING,  /* always 0 here; the name is there for tools that expect it */
 };
 
 struct metric {

@@ -6,7 +6,7 @@
 
 enum rate { RATE_COMMANDS, RATE_NET_IN, RATE_NET_OUT, RATE_TURNS, RATE_TURN_US, RATE_COUNT };
 void stats_sample(int64_t steady_us);
-uint64_t stats_rate(enum rate which); /* per second; of RATE_TURN_US the time of one turn */
+uint64_t stats_rate(enum rate which); /* per second; RATE_TURN_US: the mean time of one turn */
 void rates_reset(void);               /* CONFIG RESETSTAT; gate closed */
 
 #endif

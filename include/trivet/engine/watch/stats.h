@@ -1,4 +1,4 @@
-/* stats.h: numbers about what the server did: one block a worker, summed by the reader.
+/* stats.h: counts of what the server did: one block for each worker, summed by the reader.
  * Thread: each worker adds to its own block (stats_mine); any thread reads sums. Times are microseconds
  * unless said. */
 #ifndef TRIVET_ENGINE_WATCH_STATS_H
@@ -32,7 +32,7 @@ static inline struct stats *stats_mine(void) {
 uint64_t stats_sum(size_t offset);
 #define STATS_SUM(field) stats_sum(offsetof(struct stats, field))
 
-/* Time of the main thread's turns since the start, whatever was reset. */
+/* Time of the main thread's turns since the start; CONFIG RESETSTAT does not reset it. */
 uint64_t stats_active_us(void);
 
 /* Per command, on the calling worker: it ran for `ns`, with or without an error reply; or it was refused. */
@@ -54,8 +54,8 @@ struct histogram_row {
 size_t stats_command_histogram(const struct command *command, struct histogram_row *out, size_t max);
 void stats_command_reset(const struct command *command); /* gate closed */
 
-/* After thread_worker_count and the registry are set, before workers start. Room for commands that are
- * registered later is made then, with the gate closed. */
+/* After thread_worker_count and the registry are set, before workers start. When commands are registered
+ * later, room for them is made with the gate closed. */
 void stats_init(uint32_t command_ids);
 void stats_reset(void); /* CONFIG RESETSTAT; gate closed */
 void stats_release(void);

@@ -4,9 +4,9 @@
  * ("appendonly.aof.manifest", "appendonly.aof.1.base.rdb", "appendonly.aof.1.incr.aof"); new effects go to
  * the last incremental. Source of the format: Valkey's public description of multi-part AOF.
  *
- * The promise: a reply leaves only after aof_commit() said COMMITTED for the journal offset its command
- * reached: then write(2) has covered it (and fsync, if appendfsync is always), so SIGKILL loses nothing that
- * was acknowledged. Whoever commits first writes, and syncs, for everybody who waits.
+ * The promise: a reply leaves only after aof_commit() returned COMMITTED for the journal offset that its
+ * command reached. Then write(2) has covered it (and fsync, if appendfsync is always), so SIGKILL loses
+ * nothing that was acknowledged. The first worker that commits writes, and syncs, for all that wait.
  *
  * When the disk fails, the bytes stay in memory, the file is cut back to the end of the last whole
  * append, aof_is_failing() is true (writes are refused with MISCONF) and each later commit tries again. */
@@ -41,14 +41,14 @@ void aof_set_write_delay(int64_t us);         /* likewise: waits before each wri
 
 /* Runs one command of the file; false (with the reason in `error`) stops the load. True with a text in
  * `error`: the command answered with that error, which is logged and counted, and the load goes on. MULTI and
- * EXEC never come: a transaction is read to its end before its commands are run, one by one. The first file
- * begins in database 0; before each further one comes a SELECT 0. */
+ * EXEC are never passed: a transaction is read to its end, then its commands run one by one. The first file
+ * begins in database 0; a SELECT 0 precedes each further file. */
 typedef bool aof_run(void *arg, const struct slice *argv, size_t argc, struct buf *error);
 struct aof_load {
     aof_run *run;
     void (*progress)(void *arg, uint64_t loaded, uint64_t total); /* every megabyte or so, bytes */
-    /* Loads the RDB part with which the file begins, and says where it ends: commands may follow. False with
-     * the reason in `error`. NULL: such files are refused. */
+    /* Loads the RDB part at the beginning of the file, and returns where it ends: commands may follow. False
+     * with the reason in `error`. NULL: such files are refused. */
     bool (*rdb)(void *arg, const char *path, uint64_t *end, struct buf *error);
     void *arg;
 };
@@ -56,35 +56,35 @@ enum aof_loaded { AOF_LOADED, AOF_EMPTY, AOF_REFUSED };
 /* Reads base and incrementals as the manifest says (or upgrades a single old-style file named appendfilename:
  * it becomes the base). EMPTY: there is nothing on disk. REFUSED: the reason was logged, with file and
  * offset, and nothing on disk was changed. A tail cut in the middle of a record or a transaction is cut off
- * (one log line says how many bytes) if load_truncated allows it, else REFUSED. So is a tail of zeros, as a
- * power cut leaves them, if it is within corrupt_tail_max or that is 0; and other damage that begins within
- * corrupt_tail_max of the end. The file whose tail may be bad is the last one that is not empty. Where a file
- * has checksum notes nothing runs before the note behind it was found to be right. */
+ * (one log line says how many bytes) if load_truncated allows it, else REFUSED. The same holds for a tail of
+ * zeros (left by a power cut), if it is not longer than corrupt_tail_max or that is 0, and for other damage
+ * that begins within corrupt_tail_max of the end. Only the last file that is not empty may have a bad tail.
+ * In a file with checksum notes, a command runs only after the note that follows it was verified. */
 enum aof_loaded aof_load(const struct aof_load *how);
 
 /* Opens the last incremental for appending (making folder and manifest as needed) and starts the sync thread.
  * False with the reason in `error`. */
 MUST_CHECK bool aof_open(struct buf *error);
 /* Flushes, fsyncs and closes; journal_on becomes false. False if the last bytes could not be written: they
- * are dropped then, and nobody waits for them any more. To refuse a shutdown instead, ask aof_sync_now()
- * first. The gate is closed. */
+ * are dropped, and no reply waits for them any more. To refuse a shutdown instead, ask aof_sync_now() first.
+ * The gate is closed. */
 bool aof_close(void);
-/* Begins an AOF with the data that is there: `write_base` writes all of it to the path, whole and durable.
- * What was there before becomes history. Before the server serves. False with the reason in `error`. */
+/* Begins an AOF with the present data: `write_base` writes all of it to the path and syncs it. Older files
+ * become history. Called before the server serves clients. False with the reason in `error`. */
 typedef bool aof_write_base(void *arg, const char *path, struct buf *error);
 MUST_CHECK bool aof_start_anew(aof_write_base *write_base, void *arg, bool is_rdb, struct buf *error);
 /* The same on a running server: from now on effects go to a new incremental, which the manifest names only
- * when aof_rewrite_publish() has given it a base; till then a crash leaves what was there before. The caller
- * begins the snapshot of the base at the same instant, or a rewrite later. Gate closed. */
+ * when aof_rewrite_publish() has given it a base; until then a crash leaves the old files in force. The
+ * caller begins the snapshot of the base at the same instant, or a rewrite later. Gate closed. */
 MUST_CHECK bool aof_begin_anew(struct buf *error);
-/* It waits for its base. */
+/* True while the incremental has no base yet. */
 bool aof_lacks_base(void);
 
 /* Rewriting, in the steps of rewrite.c. */
 
 /* Makes the next incremental file. Any thread but a worker: it waits for the disk. */
 MUST_CHECK bool aof_rewrite_prepare(struct buf *error);
-/* What is journaled from now on goes into it. Gate closed; at the same instant a snapshot begins. */
+/* The journal goes into that file from now on. Gate closed; the snapshot begins at the same instant. */
 MUST_CHECK bool aof_rewrite_switch(struct buf *error);
 /* Instead of the switch. */
 void aof_rewrite_drop(void);
@@ -92,31 +92,30 @@ void aof_rewrite_drop(void);
 const char *aof_path_of_new_base(struct buf *out);
 /* The number of the incremental that is written to: asked for at the instant of the base. */
 uint64_t aof_incr_in_use(void);
-/* The base is whole and durable there: it takes the place of all that was before that incremental, which must
+/* The base at that path is complete and synced: it replaces all files before that incremental, which must
  * still be in use. */
 MUST_CHECK bool aof_rewrite_publish(uint64_t first_incr, bool is_rdb, struct buf *error);
 
-/* A base without a journal behind it, while the AOF is off: the folder is made, then whoever writes the base
- * at aof_path_of_new_base() publishes it. The manifest names it alone; what was there before becomes history.
- */
+/* For a base without a journal, while the AOF is off: makes the folder. The caller then writes the base at
+ * aof_path_of_new_base() and publishes it. The manifest names only the base; older files become history. */
 MUST_CHECK bool aof_base_prepare(struct buf *error);
 MUST_CHECK bool aof_base_publish(bool is_rdb, struct buf *error);
-/* There is something on disk that aof_load() would look at. */
+/* True if there are files on disk that aof_load() would read. */
 bool aof_is_there(void);
 
 /* ---- while running ---- */
 
 enum commit { COMMITTED, COMMIT_PENDING };
 /* Makes everything up to `offset` of the journal durable as the policy says. PENDING: the disk failed; the
- * caller keeps its replies back and asks again later. Thread: a worker, no shard locked. It waits for the
- * disk: at the end of a turn a worker leaves its gate first; a command that asks for it (WAITAOF) cannot. */
+ * caller holds its replies back and asks again later. Thread: a worker, no shard locked. It waits for the
+ * disk: at the end of a turn a worker leaves its gate first; a command (WAITAOF) cannot. */
 enum commit aof_commit(uint64_t offset);
-/* A cheap look: has `offset` been written (and synced if the policy is always)? */
+/* A cheap test: has `offset` been written (and synced if the policy is always)? */
 bool aof_is_committed(uint64_t offset);
 bool aof_is_failing(void);
 /* The last error's errno text, for MISCONF; "" if none. Copied to `out`. */
 void aof_failure(struct buf *out);
-/* no-appendfsync-on-rewrite: the sync thread of everysec rests while the disk is busy with a snapshot. */
+/* no-appendfsync-on-rewrite: the sync thread of everysec pauses while the disk is busy with a snapshot. */
 void aof_pause_sync(bool paused);
 /* Waits until all that is written is fsynced too (WAITAOF, SHUTDOWN). False on failure. */
 bool aof_sync_now(void);
@@ -127,8 +126,9 @@ uint64_t aof_synced_offset(void);
 
 struct aof_info {
     bool enabled, last_write_ok, fsync_pending;
-    uint64_t current_size, base_size; /* bytes of all files of the manifest; of it at start or last rewrite */
-    uint64_t buffer_length;           /* bytes not yet written */
+    uint64_t current_size,
+        base_size; /* bytes of all files of the manifest: now, and at start or after the last rewrite */
+    uint64_t buffer_length; /* bytes not yet written */
     uint64_t delayed_fsyncs;
 };
 void aof_info(struct aof_info *out);

@@ -1,4 +1,4 @@
-/* check.h: AOF files looked at without running them: what trivet-check-aof knows. Nothing here writes.
+/* check.h: checks AOF files without running them, for trivet-check-aof. Nothing here writes.
  * Thread: any; no state is kept. */
 #ifndef TRIVET_PERSIST_AOF_CHECK_H
 #define TRIVET_PERSIST_AOF_CHECK_H
@@ -9,9 +9,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What a file's first bytes say that it is. */
+/* The sort of file, by its first bytes. */
 enum aof_content { AOF_CONTENT_COMMANDS, AOF_CONTENT_RDB, AOF_CONTENT_MANIFEST, AOF_CONTENT_UNREADABLE };
-/* UNREADABLE: the reason is in `error`. A folder is. */
+/* UNREADABLE (a folder, for example): the reason is in `error`. */
 MUST_CHECK enum aof_content aof_content(const char *path, uint64_t *size, struct buf *error);
 
 enum aof_verdict {
@@ -28,12 +28,12 @@ struct aof_checked {
     uint64_t lines;    /* of commands, up to where it went wrong */
     uint64_t offset;   /* where it went wrong; `what` says how */
     uint64_t beyond;   /* see aof_check */
-    bool at_command;   /* what stands at `offset` should be the beginning of a command */
+    bool at_command;   /* a command should begin at `offset` */
     struct buf what;   /* the caller's to release */
 };
-/* Looks at the commands from `begin` (the end of an RDB part) on: frames, transactions, checksum notes; or
- * only up to the first time note later than `until` seconds, whose offset is `beyond` then (NOWHERE: there is
- * none). In a transaction, `beyond` is the transaction's beginning. */
+/* Checks the commands from `begin` (the end of an RDB part) on: frames, transactions, checksum notes. It
+ * stops at the first time note later than `until` seconds and puts its offset, or the start of the
+ * transaction it is in, into `beyond` (NOWHERE: there is no such note). */
 void aof_check(const char *path, uint64_t begin, int64_t until, struct aof_checked *out);
 
 /* A manifest's files in the order in which they are loaded. */

@@ -26,7 +26,7 @@
 #define RDB_VERSION_FOREIGN_MIN 12
 #define RDB_VERSION_FOREIGN_MAX 79
 
-/* What stands where the type of a value may stand; lower numbers are types (enum rdb_type). */
+/* Opcodes: bytes in the place of a value's type; lower numbers are types (enum rdb_type). */
 enum rdb_opcode {
     RDB_OP_SLOT_IMPORT = 243,     /* a slot that is being moved here: name, ranges (Valkey 9) */
     RDB_OP_SLOT_INFO = 244,       /* slot, keys, expires: a hint (other servers) */
@@ -43,8 +43,8 @@ enum rdb_opcode {
     RDB_OP_EOF = 255,
 };
 
-/* Libraries of functions as the bytes they are: this server does not run them yet, but what a file brought is
- * written again. One of the same name (its first line) takes the other's place. Thread: the gate is closed,
+/* Libraries of functions as the bytes they are: this server does not run them yet, but writes them into the
+ * next file. A library replaces an older one of the same name (its first line). Thread: the gate is closed,
  * or the loading thread at start-up. */
 void rdb_libraries_add(struct slice code);
 size_t rdb_libraries_count(void);
@@ -65,7 +65,8 @@ struct rdb_facts {
 
 /* A key with its value, not decoded yet. */
 struct rdb_record {
-    uint64_t offset;   /* in the file, of its first byte: of the type, or what stands before that */
+    uint64_t offset;   /* in the file, of the record's first byte: an expiry or a hint before the type, or the
+                          type */
     struct slice body; /* in the reader's memory: the key as it is encoded, then the value */
     uint64_t body_offset;
     int64_t expiry_ms; /* or NO_EXPIRY */
@@ -79,12 +80,12 @@ enum rdb_event {
     RDB_EVENT_RECORD,   /* .record */
     RDB_EVENT_AUX,      /* .name, .value; the reader's facts have it if they know it */
     RDB_EVENT_DATABASE, /* .number: records from here on are in this database */
-    RDB_EVENT_SIZES,    /* .keys, .expires: about so many are to come; not to be trusted */
+    RDB_EVENT_SIZES,    /* .keys, .expires: how many keys follow; only a hint */
     RDB_EVENT_LIBRARY,  /* .value */
-    RDB_EVENT_MODULE,   /* .name: data of a module that stands outside of keys; skipped */
+    RDB_EVENT_MODULE,   /* .name: data of a module outside of keys; skipped */
     RDB_EVENT_SLOTS,    /* about cluster slots; skipped */
     RDB_EVENT_END,      /* the checksum is right, or there is none */
-    RDB_EVENT_BROKEN,   /* the reader's error tells; nothing more is to be had */
+    RDB_EVENT_BROKEN,   /* see the reader's error; no event follows */
 };
 
 /* What rdb_reader_next gives. Slices lie in the reader's memory or, of AUX and LIBRARY, are valid until the
@@ -100,8 +101,8 @@ struct rdb_rules {
     bool relaxed;     /* try foreign and future versions too (rdb-version-check relaxed) */
 };
 
-/* Checksums of files and payloads are not looked at, whatever the rules say: to feed damaged ones (DEBUG
- * SET-SKIP-CHECKSUM-VALIDATION). Any thread. */
+/* Turns off the check of all checksums of files and payloads, whatever the rules say: to test with damaged
+ * ones (DEBUG SET-SKIP-CHECKSUM-VALIDATION). Any thread. */
 extern atomic_bool rdb_checksums_are_skipped;
 
 /* Why a file was refused. */
@@ -114,9 +115,9 @@ struct rdb_error {
 };
 void rdb_error_release(struct rdb_error *e);
 
-/* One file. It is mapped; what cannot be read (a bad disk, a file cut meanwhile) is an error, not a crash,
- * because pages are asked for before they are looked at. Thread: one; but any may look at records' bytes
- * until rdb_reader_close. */
+/* One file. The file is mapped. A page that cannot be read (a bad disk, a file cut meanwhile) is an error,
+ * not a crash, because the reader asks the kernel for each page before it touches it. Thread: one; but any
+ * may read records' bytes until rdb_reader_close. */
 struct rdb_reader;
 /* NULL with the reason in `error` if the file cannot be opened. */
 MUST_CHECK struct rdb_reader *rdb_reader_open(const char *path, struct rdb_rules rules, struct buf *error);
@@ -125,7 +126,7 @@ struct rdb_reader *rdb_reader_over(struct slice bytes, struct rdb_rules rules);
 void rdb_reader_close(struct rdb_reader *r);
 /* The first call reads the header too. */
 enum rdb_event rdb_reader_next(struct rdb_reader *r, struct rdb_item *item);
-/* Where the next byte is, and how many there are. */
+/* The offset of the next byte, and the file's size. */
 uint64_t rdb_reader_offset(const struct rdb_reader *r);
 uint64_t rdb_reader_size(const struct rdb_reader *r);
 /* After the first event; the facts are those of the AUX fields that came so far. */
@@ -148,8 +149,8 @@ enum rdb_decoded {
     RDB_DECODED_NOTHING, /* a collection without elements: there is no such key */
     RDB_DECODED_BROKEN,  /* `error` has all of it */
 };
-/* Makes the entry of a record, which the caller owns. Its access field is of the present policy. Thread: any
- * that may allocate. */
+/* Makes the entry of a record; the caller owns it. Its access field is in the form of the present eviction
+ * policy. Thread: any that may allocate. */
 enum rdb_decoded rdb_record_decode(const struct rdb_record *record, int64_t now_ms, struct entry **out,
                                    struct rdb_error *error);
 /* The key, readable, for messages; cut if it is long. */
@@ -157,8 +158,8 @@ void rdb_record_describe_key(const struct rdb_record *record, struct buf *out);
 
 /* ---- checking ---- */
 
-/* Reads everything and decodes every value, printing what trivet-check-rdb prints. True if all is well;
- * *end (may be NULL) is the offset behind the file's end, where an AOF may go on. */
+/* Reads everything and decodes every value, printing what trivet-check-rdb prints. True if all is well; *end
+ * (may be NULL) is the offset after the RDB data, where an AOF may go on. */
 MUST_CHECK bool rdb_check(const char *path, void (*print)(void *arg, const char *line), void *arg,
                           uint64_t *end);
 

@@ -14,7 +14,7 @@ enum image_hint { HINT_NONE, HINT_IDLE, HINT_FREQUENCY };
 
 struct image_form {
     bool as_commands;
-    bool compress;        /* what is written by the walker; commands do not take the time */
+    bool compress;        /* set for the snapshot's thread; commands do not take the time to compress */
     int version;          /* of the RDB format */
     enum image_hint hint; /* what eviction knows of an entry */
     int64_t now_ms;       /* the snapshot's instant */
@@ -42,7 +42,7 @@ void image_put_element(const struct image_form *form, struct rdb_out *out, const
 void image_put_tail(const struct image_form *form, struct rdb_out *out, const struct image_parts *parts);
 void image_parts_release(struct image_parts *parts);
 
-/* What stands before a string that is written by reference (a big blob). RDB only. */
+/* What precedes a string that is written by reference (a big blob). RDB only. */
 void image_put_string_head(const struct image_form *form, struct rdb_out *out, const struct entry *e);
 
 #endif

@@ -1,9 +1,8 @@
 /* values.h: values of every type in the RDB format, as files and DUMP payloads hold them.
  *
  * Written in the forms of the version asked for: 10 (Redis 7.0), 11 (Redis 7.2, Valkey), 80 (Valkey 9: fields
- * with an expiry). Read in all forms there ever were, back to ziplists and zipmaps, and never trusted: what
- * is read obeys every rule of its type, or is refused. Thread: as for the entry; reading touches no state but
- * its own. */
+ * with an expiry). Reads all forms there ever were, back to ziplists and zipmaps, and trusts none: a value
+ * that breaks a rule of its type is refused. Thread: as for the entry; reading touches no other state. */
 #ifndef TRIVET_PERSIST_RDB_VALUES_H
 #define TRIVET_PERSIST_RDB_VALUES_H
 
@@ -47,7 +46,7 @@ void rdb_put_value(struct rdb_out *out, const struct entry *e, int version, int6
 void rdb_put_list_node(struct rdb_out *out, struct slice bytes, bool plain);
 
 /* A new entry, or NULL if the bytes are no such value, or a collection without elements (*empty says so). The
- * input is behind the value then. */
+ * input then points after the value. */
 MUST_CHECK struct entry *rdb_take_value(struct rdb_in *in, unsigned type, struct slice key, int64_t expiry_ms,
                                         bool *empty);
 

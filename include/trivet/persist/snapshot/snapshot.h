@@ -1,10 +1,10 @@
 /* snapshot.h: all entries of one instant in a file, written beside the running workers, without fork.
  *
  * snapshot_begin() flips the epoch (keyspace/walk.h): that is the instant. A thread then walks over shard
- * after shard and writes what is unsaved. A command about to change or remove an unsaved entry first puts its
- * image into a buffer that the thread takes along; of a big collection it is frozen instead (types/freeze.h)
- * and handed over piece by piece, of a big string only a reference is kept. So each entry is written once, as
- * it was at the instant, and a command's extra work is bounded:
+ * after shard and writes what is unsaved. A command that is about to change or remove an unsaved entry first
+ * puts its image (its record in the file) into a buffer that the thread takes along. A big collection is
+ * frozen instead (types/freeze.h) and handed over piece by piece; of a big string only a reference is kept.
+ * So each entry is written once, as it was at the instant, and a command's extra work is bounded:
  *
  *   a small value            its image, once
  *   hash, set, sorted set    the elements of the bucket it changes
@@ -33,13 +33,13 @@ struct snapshot_plan {
     bool checksum;         /* at the end of an RDB file */
     bool is_aof_base;      /* says so in the file */
     bool incremental_sync; /* fsync now and then while writing, not all at the end */
-    int64_t key_delay_us;  /* wait so long for each key; negative: 1 us every so many keys. For tests */
+    int64_t key_delay_us;  /* microseconds to wait for each key; -n: 1 us for every n keys. For tests */
     int64_t now_ms;
     /* The file is whole and durable: give it its name. False with the reason in `error`. On the snapshot's
      * thread (or the caller's, of snapshot_write_now). */
     bool (*publish)(void *arg, struct buf *error);
-    /* The last thing the snapshot's thread does; `why` if it failed. Somebody must call snapshot_close()
-     * after. */
+    /* The last thing the snapshot's thread does; `why` if it failed. After it, a worker must call
+     * snapshot_close(). */
     void (*ended)(void *arg, enum snapshot_end how, struct slice why);
     void *arg;
 };
@@ -53,7 +53,8 @@ bool snapshot_is_open(void);
 void snapshot_cancel(void);
 /* After `ended`. Gate closed. */
 void snapshot_close(void);
-/* At the process' end, after all workers have ended: stops the thread, if one runs; the file is removed. */
+/* At the end of the process, after all workers have ended: stops the thread, if one runs, and removes the
+ * file. */
 void snapshot_abandon(void);
 
 /* SAVE: writes the same file at once. Gate closed; another snapshot may be open. */
@@ -69,8 +70,8 @@ struct snapshot_progress {
 };
 void snapshot_progress(struct snapshot_progress *out);
 
-/* Commands give images faster than the disk takes them: who is about to write waits a little first, so that
- * memory does not fill up with images. Thread: a worker, no shard locked. */
+/* If commands leave images faster than the disk takes them, a worker waits here a little before it runs a
+ * write, so that images do not fill the memory. Thread: a worker, no shard locked. */
 extern atomic_bool snapshot_is_pressed;
 void snapshot_wait_for_room(void);
 
