@@ -112,11 +112,15 @@ static const struct row rows[] = {
     { "XADD x 1-1 f v; XGROUP CREATE x g 0", "XGROUP CREATECONSUMER x g c", 1 },
     { "XADD x 1-1 f v; XGROUP CREATE x g 0; XGROUP CREATECONSUMER x g c", "XGROUP DELCONSUMER x g c", 1 },
     { "XADD x 1-1 f v; XADD x 2-1 f v; XGROUP CREATE x g 0", "XREADGROUP GROUP g c STREAMS x >", 2 },
-    { "XADD x 1-1 f v; XADD x 2-1 f v; XGROUP CREATE x g 0; XGROUP CREATECONSUMER x g c", "XREADGROUP GROUP g c STREAMS x >", 1 },
+    { "XADD x 1-1 f v; XADD x 2-1 f v; XGROUP CREATE x g 0; XGROUP CREATECONSUMER x g c",
+      "XREADGROUP GROUP g c STREAMS x >", 1 },
     { "XADD x 1-1 f v; XADD x 2-1 f v; XGROUP CREATE x g 0", "XREADGROUP GROUP g c NOACK STREAMS x >", 2 },
-    { "XADD x 1-1 f v; XADD x 2-1 f v; XGROUP CREATE x g 0; XREADGROUP GROUP g c STREAMS x >", "XACK x g 1-1 2-1", 2 },
-    { "XADD x 1-1 f v; XADD x 2-1 f v; XGROUP CREATE x g 0; XREADGROUP GROUP g c STREAMS x >", "XCLAIM x g d 0 1-1 2-1", 3 },
-    { "XADD x 1-1 f v; XADD x 2-1 f v; XGROUP CREATE x g 0; XREADGROUP GROUP g c STREAMS x >", "XAUTOCLAIM x g d 0 0", 3 },
+    { "XADD x 1-1 f v; XADD x 2-1 f v; XGROUP CREATE x g 0; XREADGROUP GROUP g c STREAMS x >",
+      "XACK x g 1-1 2-1", 2 },
+    { "XADD x 1-1 f v; XADD x 2-1 f v; XGROUP CREATE x g 0; XREADGROUP GROUP g c STREAMS x >",
+      "XCLAIM x g d 0 1-1 2-1", 3 },
+    { "XADD x 1-1 f v; XADD x 2-1 f v; XGROUP CREATE x g 0; XREADGROUP GROUP g c STREAMS x >",
+      "XAUTOCLAIM x g d 0 0", 3 },
 };
 
 static void ask_all(struct client *c, const char *commands) {
