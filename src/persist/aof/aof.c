@@ -164,10 +164,12 @@ static const char *what_failed(void) {
     return some ? "Short write while writing to the AOF file" : "Error writing to the AOF file";
 }
 
-/* Writes `pending` whole, and syncs it under `always`; or leaves file and `pending` as they were. */
+/* Writes `pending` whole, and syncs it under `always`; or leaves file and `pending` as they were. Nothing is
+ * left of it if another thread wrote it while this one waited for the file before. */
 static bool append_pending(void) NEEDS(file_lock);
 static bool append_pending(void) {
     if (!settle_retired()) return false;
+    if (file.pending.len == 0) return true;
     if (file.must_cut && !cut_back())
         return append_failed("Error writing to the AOF file: cutting off an unfinished write", errno);
     bool sync = policy_now() == FSYNC_ALWAYS;

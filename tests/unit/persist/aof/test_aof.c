@@ -381,6 +381,54 @@ static void a_slow_sync_is_counted(void **state) {
     file_io.now_us = clock_steady_us;
 }
 
+/* A sync that lasts as long as the test wants. */
+static atomic_bool sync_held, sync_began;
+static int (*true_fdatasync)(int fd);
+
+static int held_fdatasync(int fd) {
+    atomic_store(&sync_began, true);
+    while (atomic_load(&sync_held)) nap();
+    return true_fdatasync(fd);
+}
+
+static void *sync_it(void *arg) {
+    (void)arg;
+    if (!aof_sync_now()) abort();
+    return NULL;
+}
+
+static void *commit_it(void *arg) {
+    if (aof_commit(*(const uint64_t *)arg) != COMMITTED) abort();
+    return NULL;
+}
+
+/* Each of those who wait for the sync of the file before has the same batch in mind: one writes it. */
+static void what_waits_for_the_file_before_is_written_once(void **state) {
+    (void)state;
+    pthread_t syncer, committers[THREADS];
+    thread_worker_count = THREADS;
+    open_it(FSYNC_NO);
+    true_fdatasync = file_io.fdatasync;
+    file_io.fdatasync = held_fdatasync;
+    atomic_store(&sync_began, false);
+    atomic_store(&sync_held, true);
+    append_del("a");
+    assert_true(thread_start(&syncer, "sync", sync_it, NULL));
+    while (!atomic_load(&sync_began)) nap();
+    int fd = open(path_of("aofdir/next"), O_CREAT | O_RDWR | O_APPEND, 0600);
+    assert_true(fd >= 0 && aof_switch_file(fd));
+    uint64_t offset = append_del("b");
+    for (int i = 0; i < THREADS; i++) assert_true(thread_start(&committers[i], "commit", commit_it, &offset));
+    for (int i = 0; i < 50; i++) nap(); /* so that several wait, most likely */
+    atomic_store(&sync_held, false);
+    for (int i = 0; i < THREADS; i++) pthread_join(committers[i], NULL);
+    pthread_join(syncer, NULL);
+    assert_commands_in_file("aofdir/next", LIT(SELECT_0 DEL_B));
+    assert_true(aof_close());
+    file_io.fdatasync = true_fdatasync;
+    thread_worker_count = 1;
+}
+
 /* ---- opening ---- */
 
 static void opening_fails_at_each_call_and_succeeds_afterwards(void **state) {
@@ -553,6 +601,7 @@ int main(void) {
         TEST(a_failed_background_sync_refuses_writes_until_one_succeeds),
         TEST(a_file_at_its_limit_heals_when_the_limit_rises),
         TEST(a_slow_sync_is_counted),
+        TEST(what_waits_for_the_file_before_is_written_once),
         TEST(opening_fails_at_each_call_and_succeeds_afterwards),
         TEST(a_first_start_may_be_killed_anywhere),
         TEST(somebody_elses_bytes_are_not_appended_to),
