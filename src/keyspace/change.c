@@ -21,6 +21,14 @@ static bool is_as_heavy(const struct keyspace_change *change) {
     return is_one_block && change->value.ptr == change->address && change->weight <= MEM_SMALL_MAX;
 }
 
+/* Only a hash that is a table has fields that expire; one that had some is marked. */
+static bool may_be_dated(const struct keyspace_change *change) {
+    const struct value_ops *ops = value_ops[change->type];
+    if (!ops->due_ms) return false;
+    return keyspace_was_dated(change->entry) ||
+           (change->value.encoding == ENCODING_TABLE && ops->due_ms(change->value) != INT64_MAX);
+}
+
 /* An empty stream stays: it remembers its last id. */
 static bool is_emptied(const struct keyspace_change *change) {
     return change->type != TYPE_STREAM && value_ops[change->type]->count(change->value) == 0;
@@ -47,6 +55,6 @@ enum keyspace_closed keyspace_close(struct keyspace_view *view, struct keyspace_
         keyspace_delete(view, e, true);
         return CLOSED_DELETED;
     }
-    if (keyspace_was_dated(e) || entry_due_ms(e) != INT64_MAX) keyspace_note_elements(view, e);
+    if (UNLIKELY(may_be_dated(change))) keyspace_note_elements(view, e);
     return CLOSED_KEPT;
 }

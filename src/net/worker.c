@@ -13,6 +13,7 @@
 #include "trivet/engine/client/pubsub.h"
 #include "trivet/engine/client/tracking.h"
 #include "trivet/engine/run/change.h"
+#include "trivet/engine/run/run.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/engine/turn/locks.h"
 #include "trivet/engine/turn/turn.h"
@@ -102,6 +103,7 @@ static void end_turn(struct worker *w) {
     COUNTER_ADD(s->turns, 1);
     COUNTER_ADD(s->turn_us, (uint64_t)(clock_ticks_ns() - w->turn_began_ns) / 1000);
     assert(w->in_turn && gate_is_mine());
+    command_turn_ends();
     w->in_turn = false;
     gate_leave();
 }

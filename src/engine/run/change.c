@@ -18,7 +18,8 @@
 static _Thread_local struct effects gathered;
 
 /* `by`: whose command it was, to whom its own changes need not be reported (NOLOOP); NULL: nobody's. */
-static void key_changed(struct keyspace_view *view, const struct client *by, uint32_t db, struct slice key) {
+static inline void key_changed(struct keyspace_view *view, const struct client *by, uint32_t db,
+                               struct slice key) {
     struct shard *s = &shards[keyspace_shard(view, key)];
     if (UNLIKELY(s->interests != NULL)) {
         transaction_touch(s, db, key);
@@ -54,22 +55,28 @@ void journal_effect(struct call *c, struct effect effect) {
     if (!c->origin->is_replay) gather(c->view.db, effect);
 }
 
-void changed_in(struct call *c, uint32_t db, struct slice key, size_t times, enum notify_class class,
-                const char *event) {
+ALWAYS_INLINE void tell(struct call *c, uint32_t db, struct slice key, size_t times, enum notify_class class,
+                        const char *event) {
     COUNTER_ADD(counters_mine()->dirty, times);
     key_changed(&c->view, c->client, db, key);
     if (event) notify(db, class, event, key);
 }
 
+void changed_in(struct call *c, uint32_t db, struct slice key, size_t times, enum notify_class class,
+                const char *event) {
+    tell(c, db, key, times, class, event);
+}
+
 void changed_times(struct call *c, struct slice key, size_t times, enum notify_class class, const char *event,
                    struct effect effect) {
-    changed_in(c, c->view.db, key, times, class, event);
+    tell(c, c->view.db, key, times, class, event);
     journal_effect(c, effect);
 }
 
 void changed(struct call *c, struct slice key, enum notify_class class, const char *event,
              struct effect effect) {
-    changed_times(c, key, 1, class, event, effect);
+    tell(c, c->view.db, key, 1, class, event);
+    journal_effect(c, effect);
 }
 
 /* ---- collections ---- */

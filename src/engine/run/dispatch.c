@@ -22,7 +22,7 @@ static bool is_queueing(const struct client *c, const struct command *command) {
     return (c->flags & CLIENT_IN_MULTI) && !(command->flags & RUNS_IN_MULTI);
 }
 
-static void run_or_queue(struct call *call) {
+ALWAYS_INLINE void run_or_queue(struct call *call) {
     struct client *c = call->client;
     if (UNLIKELY(is_queueing(c, call->command))) {
         transaction_queue(call);
@@ -38,7 +38,7 @@ static enum dispatched postpone(const struct call *call) {
     return DISPATCH_POSTPONED;
 }
 
-static inline enum dispatched converse(struct call *call) {
+ALWAYS_INLINE enum dispatched converse(struct call *call) {
     struct client *c = call->client;
     c->last_command = call->command;
     if (!dispatch_admit(call)) return c->flags & CLIENT_CLOSING ? DISPATCH_CLOSE : DISPATCH_DONE;
@@ -55,7 +55,7 @@ static inline enum dispatched converse(struct call *call) {
 }
 
 /* CLIENT REPLY OFF and SKIP: the reply is dropped, pushes are not. */
-static enum dispatched converse_muted(struct call *call) {
+RARE static enum dispatched converse_muted(struct call *call) {
     struct client *c = call->client;
     if (c->flags & CLIENT_TRACKING) tracking_deliver();
     uint32_t skip = c->flags & CLIENT_REPLY_SKIP_NEXT;
@@ -69,7 +69,6 @@ static enum dispatched converse_muted(struct call *call) {
 
 enum dispatched dispatch_run(struct client *c, const struct args *args, const struct prepared *p) {
     struct call call;
-    assert(!(c->flags & (CLIENT_BLOCKED | CLIENT_POSTPONED)));
     call_init(&call, c, &origin_connection);
     call.command = p->command;
     call.argv = args->argv;

@@ -27,14 +27,14 @@ void call_set_kept(struct call *call, const struct kept *k) {
 
 /* ---- the handler, and what follows every command ---- */
 
-/* What each worker is inside of, for the report of a crash. */
+/* What each worker runs, or ran last in this turn: for the report of a crash. */
 static struct { _Atomic(const struct command *) command; } CACHE_ALIGNED running[WORKERS_MAX];
 
 const struct command *command_running(int worker) {
     return atomic_load_explicit(&running[worker].command, memory_order_relaxed);
 }
 
-static inline void done(const struct call *call) {
+ALWAYS_INLINE void done(const struct call *call) {
     const struct reply *out = call->out;
     call->client->commands++;
     COUNTER_ADD(stats_mine()->commands, 1);
@@ -50,10 +50,12 @@ static inline void done(const struct call *call) {
 
 void command_done(const struct call *call) { done(call); }
 
-static inline void note_running(const struct command *command) {
+ALWAYS_INLINE void note_running(const struct command *command) {
     int worker = thread_worker_index < 0 ? 0 : thread_worker_index;
     atomic_store_explicit(&running[worker].command, command, memory_order_relaxed);
 }
+
+void command_turn_ends(void) { note_running(NULL); }
 
 static inline void execute(struct call *call) {
     struct client *c = call->client;
@@ -63,7 +65,6 @@ static inline void execute(struct call *call) {
     int64_t start = clock_ticks_ns();
     note_running(call->command);
     call->command->run(call);
-    note_running(NULL);
     call->ns += clock_ticks_ns() - start;
     call->reply_bytes += out->total - reply_before;
     if (UNLIKELY(call->origin->waits_already)) return; /* it is done when its client has the reply */

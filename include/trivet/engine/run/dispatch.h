@@ -16,7 +16,8 @@
 struct prepared {
     const struct command *command; /* NULL: no such command; the run says so */
     struct command_keys keys;
-};
+} CACHE_ALIGNED;
+static_assert(sizeof(struct prepared) == CACHE_LINE, "a command of a batch is prepared in one cache line");
 
 enum dispatched {
     DISPATCH_DONE,      /* go on with the next command */

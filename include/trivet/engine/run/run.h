@@ -54,7 +54,8 @@ void command_run(struct call *call);
  * client, it is called when the wait ends. Thread: the client's worker. */
 void command_done(const struct call *call);
 
-/* The command whose handler this worker is inside of, or NULL. Any thread. */
+/* The command that this worker runs, or ran last in its present turn; NULL between turns. Any thread. */
 const struct command *command_running(int worker);
+void command_turn_ends(void);
 
 #endif
