@@ -265,7 +265,6 @@ static enum dispatched refuse_browser(struct conn *conn) {
 
 static enum dispatched run_one(struct conn *conn, struct args *a, const struct prepared *p) {
     struct client *c = &conn->client;
-    assert(!c->blocked && (!(c->flags & CLIENT_IN_MULTI) || c->transaction));
     assert(!(c->flags & STOPPED)); /* a command that closes or stops the client ends the batch */
     if (speaks_http(a, p)) return refuse_browser(conn);
     c->running = a;

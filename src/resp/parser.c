@@ -81,7 +81,8 @@ static enum parse broken_line_end(struct args *a) {
     return broken_request(a, "Protocol error: invalid CRLF in request");
 }
 
-static inline bool is_line_end(const char *at) { return at[0] == '\r' && at[1] == '\n'; }
+/* One comparison of two bytes: it is made twice for each argument. */
+static inline bool is_line_end(const char *at) { return memcmp(at, "\r\n", 2) == 0; }
 
 /* Doubles argv. The count that a client announces allocates nothing: only arguments that have arrived do. */
 static void grow_argv(struct args *a) {

@@ -443,6 +443,22 @@ static void the_table_is_kept_under_its_limit(void **state) {
     server_free(server);
 }
 
+/* As with LMOVE done at once; what the one who pushes invalidates comes before. */
+static void a_served_command_is_answered_before_what_it_invalidated(void **state) {
+    struct client *c = fixture_client(state);
+    struct client *h = server_connect(((struct fixture *)*state)->server);
+    assert_reply(c, "RPUSH l2 a", ":1");
+    assert_reply(h, "HELLO 3", "%{...}");
+    assert_reply(h, "CLIENT TRACKING ON", "+OK");
+    assert_reply(h, "LRANGE l2 0 -1", "*[$\"a\"]");
+    client_send(h, "BLMOVE l1 l2 LEFT LEFT 0");
+    assert_reply_soon(c, "INFO clients", "$\"...blocked_clients:1...");
+    assert_reply(c, "RPUSH l1 foo", ":1");
+    assert_next(h, "$\"foo\"");
+    assert_next(h, ">[$\"invalidate\", *[$\"l2\"]]");
+    client_close(h);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         FIXTURE_TEST(a_reader_is_told_once_for_each_key_it_read),
@@ -470,6 +486,7 @@ int main(void) {
         FIXTURE_TEST(what_leaves_a_full_table_is_told_before_the_next_reply),
         FIXTURE_TEST(evicted_keys_are_told_before_the_reply_that_needed_the_room),
         FIXTURE_TEST(the_table_is_kept_under_its_limit),
+        FIXTURE_TEST(a_served_command_is_answered_before_what_it_invalidated),
     };
     return cmocka_run_group_tests(tests, fixture_start, fixture_stop);
 }
