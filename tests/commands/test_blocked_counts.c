@@ -4,19 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static struct client *connect_another(void **state) {
-    return server_connect(((struct fixture *)*state)->server);
-}
-
-/* Sends the command and returns when the client waits. `c` is another one, to ask with. */
-static void send_and_wait(struct client *c, struct client *waiter, const char *command) {
-    char list[64];
-    snprintf(list, sizeof list, "CLIENT LIST ID %lld FLAGS b",
-             (long long)client_ask_int(waiter, "CLIENT ID"));
-    client_send(waiter, "%s", command);
-    assert_reply_soon(c, list, "$\"id=...");
-}
-
 /* How often the command was called, or 0 if there is no line for it. */
 static int calls_of(struct client *c, const char *command) {
     char field[64];

@@ -163,7 +163,7 @@ static void what_a_waiting_client_takes_counts_too(void **state) {
     };
     struct client *c = fixture_client(state);
     for (size_t i = 0; i < COUNT_OF(waits); i++) {
-        struct client *waiter = server_connect(((struct fixture *)*state)->server);
+        struct client *waiter = connect_another(state);
         assert_reply(c, "FLUSHALL", "+OK");
         (void)client_ask(c, "%s", waits[i].before);
         client_send(waiter, "%s", waits[i].wait);

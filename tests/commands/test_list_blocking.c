@@ -10,19 +10,6 @@
 #define WAITERS 6 /* more than workers, over which connections are spread */
 #define WRONGTYPE "-WRONGTYPE Operation against a key holding the wrong kind of value"
 
-static struct client *connect_another(void **state) {
-    return server_connect(((struct fixture *)*state)->server);
-}
-
-/* Sends the command and returns when the client waits. `c` is another one, to ask with. */
-static void send_and_wait(struct client *c, struct client *waiter, const char *command) {
-    char list[64];
-    snprintf(list, sizeof list, "CLIENT LIST ID %lld FLAGS b",
-             (long long)client_ask_int(waiter, "CLIENT ID"));
-    client_send(waiter, "%s", command);
-    assert_reply_soon(c, list, "$\"id=...");
-}
-
 static void await_nobody_blocked(struct client *c) { assert_reply_soon(c, "CLIENT LIST FLAGS b", "$\"\""); }
 
 /* ---- waiting and being served ---- */

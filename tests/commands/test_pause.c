@@ -7,8 +7,6 @@
 #include <unistd.h>
 
 static struct server *server_of(void **state) { return ((struct fixture *)*state)->server; }
-static struct client *connect_another(void **state) { return server_connect(server_of(state)); }
-
 /* A connection of that name, and its id. */
 static struct client *connect_named(struct server *s, const char *name, int64_t *id) {
     struct client *c = server_connect(s);

@@ -12,7 +12,7 @@
 #define SWITCH_MODE \
     "before disabling tracking for this client, and then re-enabling it with a different mode."
 
-static struct client *connect_to(void **state) { return server_connect(((struct fixture *)*state)->server); }
+static struct client *connect_to(void **state) { return connect_another(state); }
 
 static struct client *reader_with(void **state, const char *options) {
     struct client *c = connect_to(state);
@@ -446,7 +446,7 @@ static void the_table_is_kept_under_its_limit(void **state) {
 /* As with LMOVE done at once; what the one who pushes invalidates comes before. */
 static void a_served_command_is_answered_before_what_it_invalidated(void **state) {
     struct client *c = fixture_client(state);
-    struct client *h = server_connect(((struct fixture *)*state)->server);
+    struct client *h = connect_another(state);
     assert_reply(c, "RPUSH l2 a", ":1");
     assert_reply(h, "HELLO 3", "%{...}");
     assert_reply(h, "CLIENT TRACKING ON", "+OK");

@@ -7,10 +7,6 @@
 #define NOT_INSIDE(name) "-ERR Command '" name "' not allowed inside a transaction"
 #define ABORTED "-EXECABORT Transaction discarded because of previous errors."
 
-static struct client *connect_another(void **state) {
-    return server_connect(((struct fixture *)*state)->server);
-}
-
 /* Connections are spread over the workers: with this many, each worker has one at least. */
 #define OTHERS 4
 

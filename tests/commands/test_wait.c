@@ -6,10 +6,6 @@
 
 #define NOT_INT "-ERR value is not an integer or out of range"
 
-static struct client *connect_another(void **state) {
-    return server_connect(((struct fixture *)*state)->server);
-}
-
 static void wait_without_replicas_counts_none(void **state) {
     static const struct exchange rows[] = {
         { "WAIT 0 0", ":0" },

@@ -67,6 +67,14 @@ void check_reply_soon(struct client *c, const char *command, const char *expecte
     compare(command, expected, got, file, line);
 }
 
+void check_waits(struct client *c, struct client *waiter, const char *command, const char *file, int line) {
+    char list[64];
+    snprintf(list, sizeof list, "CLIENT LIST ID %lld FLAGS b",
+             (long long)client_ask_int(waiter, "CLIENT ID"));
+    client_send(waiter, "%s", command);
+    check_reply_soon(c, list, "$\"id=...", file, line);
+}
+
 void check_ended(struct client *c, const char *file, int line) {
     if (!client_ended(c)) harness_fail(file, line, "the connection goes on: %s", client_read_text(c));
 }

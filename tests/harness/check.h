@@ -21,6 +21,8 @@
 /* Asks again and again, with patience, until the reply is `expected`: for what happens in the background. */
 #define assert_reply_soon(client, command, expected) \
     check_reply_soon((client), (command), (expected), __FILE__, __LINE__)
+/* Sends `waiter` a command and returns when it waits in it. `c` is another one, to ask with. */
+#define send_and_wait(c, waiter, command) check_waits((c), (waiter), (command), __FILE__, __LINE__)
 /* The server has closed the connection, or does it now. */
 #define assert_ended(client) check_ended((client), __FILE__, __LINE__)
 
@@ -35,6 +37,7 @@ void check_next(struct client *c, const char *expected, const char *file, int li
 void check_exchanges(struct client *c, const struct exchange *rows, const char *file, int line);
 void check_reply_soon(struct client *c, const char *command, const char *expected, const char *file,
                       int line);
+void check_waits(struct client *c, struct client *waiter, const char *command, const char *file, int line);
 void check_ended(struct client *c, const char *file, int line);
 
 /* The value of one INFO field as text ("" if it is absent); valid until the next call. */

@@ -30,5 +30,9 @@ int fixture_open(void **state);
 int fixture_close(void **state);
 
 static inline struct client *fixture_client(void **state) { return ((struct fixture *)*state)->client; }
+/* Another connection to the same server; the test closes it. */
+static inline struct client *connect_another(void **state) {
+    return server_connect(((struct fixture *)*state)->server);
+}
 
 #endif
