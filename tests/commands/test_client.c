@@ -452,6 +452,7 @@ static void kill_by_address_knows_both_forms(void **state) {
     struct server *s = server_launch(&(struct server_plan){ .tcp = true });
     struct client *c = server_connect(s), *old = server_connect_tcp(s), *new = server_connect_tcp(s);
     char address[64], wanted[256];
+    assert_reply(new, "PING", "+PONG"); /* now the server has taken it in */
     struct node *info = client_ask_node(old, "CLIENT INFO");
     const char *at = strstr(text_str(&info->bytes), " addr=") + 6;
     snprintf(address, sizeof address, "%.*s", (int)strcspn(at, " "), at);

@@ -14,8 +14,8 @@
 #define CHURN_KEYS 2000 /* strings str:0 ... */
 #define CHURN_ELEMENTS 2000
 #else
-#define CHURN_KEYS 10000
-#define CHURN_ELEMENTS 12000 /* of each big value */
+#define CHURN_KEYS 5000
+#define CHURN_ELEMENTS 6000 /* of each big value */
 #endif
 #define CHURN_BIG 2     /* big values of each type */
 #define CHURN_SMALL 200 /* small ones */
