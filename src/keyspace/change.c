@@ -13,8 +13,8 @@ bool keyspace_open(struct keyspace_view *view, struct slice key, enum value_type
     return true;
 }
 
-/* The cheap answer for a small collection, which is one block: a small block never changes its size in place.
- */
+/* The cheap answer for a small collection, which is one block: a small block at the same address has the same
+ * size, see MEM_SMALL_MAX. */
 static bool is_as_heavy(const struct keyspace_change *change) {
     bool is_one_block =
         change->value.encoding == ENCODING_LISTPACK || change->value.encoding == ENCODING_INTSET;

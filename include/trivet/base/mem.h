@@ -50,9 +50,13 @@ size_t mem_balance(void);
 size_t mem_size(const void *ptr);
 /* Bytes that mem_alloc(size) would hand out. */
 size_t mem_good_size(size_t size);
-/* Up to this size a block that mem_realloc makes bigger or smaller moves: jemalloc keeps such blocks in
- * classes of one size each, and the allocators of the sanitizers always move. */
+/* Up to this size an address tells the size of the block: jemalloc keeps such blocks in classes of one size
+ * each. The allocators of the sanitizers do not, and may hand out a freed address for another size. */
+#ifdef TRIVET_SANITIZE
+#define MEM_SMALL_MAX ((size_t)0)
+#else
 #define MEM_SMALL_MAX ((size_t)14336)
+#endif
 
 /* Bytes in use now, give or take MEM_PUBLISH_STEP a thread; one read of a shared line. */
 size_t mem_used(void);
