@@ -16,6 +16,8 @@ DOCDIR ?= $(PREFIX)/share/doc/trivet
 DESTDIR ?=
 FUZZ_SECONDS ?= 60
 CRASH_ROUNDS ?= 80
+REPLICATION_KEYS ?= 1000000
+REPLICATION_CUTS ?= 300
 # Which tests `make test` runs: all, or those whose name matches this pattern.
 T ?=
 
@@ -27,7 +29,7 @@ endif
 # ---- flags ----
 
 CC := gcc
-PKGS := libevent libcrypto libsystemd
+PKGS := libevent libssl libcrypto libsystemd lua5.1 lua5.1-cjson lua5.1-bitop
 WARN := -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
 CPPFLAGS := -Iinclude -Isrc -D_GNU_SOURCE -DVARIANT_$(VARIANT) $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 CFLAGS := -std=gnu11 -g -fno-omit-frame-pointer -pthread
@@ -64,7 +66,7 @@ say = $(if $(filter 1,$(V)),,@printf '%-4s %s\n' '$(1)' '$(2)';)
 
 # ---- what there is ----
 
-LAYERS := base types resp keyspace persist engine commands net server
+LAYERS := base transport types resp keyspace persist engine script commands net server
 SOURCES := $(foreach layer,$(LAYERS),$(wildcard src/$(layer)/*.c src/$(layer)/*/*.c))
 OBJECTS := $(SOURCES:%.c=$(B)/%.o)
 MAIN := $(B)/src/server/main.o
@@ -75,7 +77,8 @@ TOOLS := $(patsubst src/tools/%.c,$(B)/%,$(wildcard src/tools/trivet-*.c))
 
 UNIT_SOURCES := $(wildcard tests/unit/*/test_*.c tests/unit/*/*/test_*.c)
 UNIT_TESTS := $(UNIT_SOURCES:tests/%.c=$(B)/tests/%)
-INTEGRATION_SOURCES := $(wildcard tests/commands/test_*.c tests/integration/test_*.c tests/crash/test_*.c)
+INTEGRATION_SOURCES := $(wildcard tests/commands/test_*.c tests/integration/test_*.c tests/crash/test_*.c \
+    tests/replication/test_*.c)
 INTEGRATION_TESTS := $(INTEGRATION_SOURCES:tests/%.c=$(B)/tests/%)
 HARNESS_SOURCES := $(wildcard tests/harness/*.c)
 HARNESS_OBJECTS := $(HARNESS_SOURCES:%.c=$(B)/%.o)
@@ -84,6 +87,9 @@ CRASH_SOURCES := $(filter-out $(INTEGRATION_SOURCES),$(wildcard tests/crash/*.c)
 DIFFERENTIAL_SOURCES := $(wildcard tests/differential/*.c)
 DIFFERENTIAL_OBJECTS := $(DIFFERENTIAL_SOURCES:%.c=$(B)/%.o)
 DIFFERENTIAL := $(B)/tests/differential/differential
+# What those of tests/replication share; the differential test's generators write for them.
+REPLICATION_SOURCES := $(filter-out $(INTEGRATION_SOURCES),$(wildcard tests/replication/*.c)) \
+    $(filter-out tests/differential/differential.c,$(DIFFERENTIAL_SOURCES))
 FUZZERS := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 # Preloaded into a server that a test starts: makes its disk fail.
 SHIM := $(B)/tests/faults/disk_shim.so
@@ -117,13 +123,15 @@ $(B)/flags: always
 $(UNIT_TESTS): $(B)/tests/unit/%: $(B)/tests/unit/%.o $(LIBRARY)
 	$(call say,LINK,$@)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIBRARY) -lcmocka $(LDLIBS)
 
-# The engine's rooms are tested through the harness's loopback clients.
-$(filter $(B)/tests/unit/engine/%,$(UNIT_TESTS)): $(HARNESS_OBJECTS)
+# The rooms of engine and scripts are tested through the harness's loopback clients, transport with its certificates.
+$(filter $(B)/tests/unit/engine/% $(B)/tests/unit/script/% $(B)/tests/unit/transport/%,$(UNIT_TESTS)): $(HARNESS_OBJECTS)
 
 $(INTEGRATION_TESTS): $(B)/tests/%: $(B)/tests/%.o $(HARNESS_OBJECTS) $(LIBRARY)
 	$(call say,LINK,$@)$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
 
 $(filter $(B)/tests/crash/%,$(INTEGRATION_TESTS)): $(CRASH_SOURCES:%.c=$(B)/%.o)
+
+$(filter $(B)/tests/replication/%,$(INTEGRATION_TESTS)): $(REPLICATION_SOURCES:%.c=$(B)/%.o)
 
 $(DIFFERENTIAL): $(DIFFERENTIAL_OBJECTS) $(HARNESS_OBJECTS) $(LIBRARY)
 	$(call say,LINK,$@)$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
@@ -185,11 +193,18 @@ tsan: ## the tests under the thread sanitizer
 	@$(MAKE) --no-print-directory test VARIANT=tsan
 
 .PHONY: crash
-crash: ## kills the server under load, and cuts its power, CRASH_ROUNDS=80 times for each appendfsync policy
+crash: ## kills servers under load, cuts their power, lets replicas take over, CRASH_ROUNDS=80 times in each way
 	@scripts/install-packages build test
 	@$(MAKE) --no-print-directory test-programs
 	@for program in $(patsubst %.c,$(B)/%,$(wildcard tests/crash/test_*.c)); do \
 	    TRIVET_ROUNDS=$(CRASH_ROUNDS) $$program || exit 1; done
+
+.PHONY: replication
+replication: ## replication with REPLICATION_KEYS=1000000 keys, and REPLICATION_CUTS=300 cuts of each link
+	@scripts/install-packages build test
+	@$(MAKE) --no-print-directory test-programs
+	@for program in $(patsubst %.c,$(B)/%,$(wildcard tests/replication/test_*.c)); do \
+	    TRIVET_REPLICATION_KEYS=$(REPLICATION_KEYS) TRIVET_REPLICATION_CUTS=$(REPLICATION_CUTS) $$program || exit 1; done
 
 .PHONY: tidy
 tidy: ## only the checks of layers, sizes, headers, words and lock annotations

@@ -15,7 +15,8 @@ measure() {
     times=$({ time taskset -c "$cores" redis-benchmark ${at[$name]} --csv -n "$requests" -r "$keys" -d 32 "${@:4}" \
         >"$work/csv" 2>"$work/errors"; } 2>&1) || { cat "$work/errors" >&2; fail "redis-benchmark failed on $name"; }
     after=$(cpu_ticks "${pid[$name]}")
-    rate=$(awk -F '"' 'NR == 2 { print $4 }' "$work/csv")
+    # The second of eight columns, counted from the end: the first one, the command, may hold quotes and line ends.
+    rate=$(awk -F '"' 'END { if (NR > 1) print $(NF - 13) }' "$work/csv")
     [[ $rate ]] || { cat "$work/errors" >&2; fail "redis-benchmark said nothing about $name: ${*:4}"; }
     awk -v rate="$rate" -v used=$((after - before)) -v ticks="$ticks" -v requests="$requests" -v times="$times" 'BEGIN {
         split(times, t, " ")

@@ -76,13 +76,25 @@ stop() { # NAME
     unset "pid[$1]"
 }
 
-# only NAME: it runs, the others are frozen.
+# The name of a replica begins with its primary's and "-replica".
+is_of() { [[ $1 == "$2" || $1 == "$2"-replica* ]]; } # NAME PRIMARY
+
+# only NAME: it and its replicas run, the others are frozen.
 only() {
     local name
     for name in "${!pid[@]}"; do
-        [[ $name == "$1" ]] || kill -STOP "${pid[$name]}"
+        is_of "$name" "$1" || kill -STOP "${pid[$name]}"
     done
-    kill -CONT "${pid[$1]}"
+    for name in "${!pid[@]}"; do
+        ! is_of "$name" "$1" || kill -CONT "${pid[$name]}"
+    done
+}
+
+freeze() { # NAME: and its replicas
+    local name
+    for name in "${!pid[@]}"; do
+        ! is_of "$name" "$1" || kill -STOP "${pid[$name]}"
+    done
 }
 
 info() { # NAME FIELD

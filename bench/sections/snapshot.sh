@@ -4,25 +4,8 @@
 # so few requests that the server is never late without a snapshot. If allowed, it gets real-time priority: else the
 # saving could delay the probe's own clock instead of the server.
 
-probe_rate=10000
 idle_seconds=$((5 * seconds))
 snapshots=3
-
-first=()
-if chrt -f 10 true 2>/dev/null; then first=(chrt -f 10); fi
-
-address() { # NAME: as the probe takes it
-    [[ $transport == unix ]] && echo "${at[$1]#-s }" || echo "${at[$1]##* }"
-}
-
-probe_for() { # NAME SECONDS FILE: in the background
-    taskset -c 1 "${first[@]}" "$probe" "$(address "$1")" "$snapshot_keys" "$probe_rate" "$2" >"$3" 2>"$3.errors" &
-    probe_pid=$!
-}
-
-probe_done() { # FILE
-    wait "$probe_pid" || fail "$(<"$1.errors")"
-}
 
 snapshot_begin() { # NAME
     must "$1" BGSAVE >/dev/null
@@ -50,19 +33,10 @@ latencies() { # NAME
     done
     awk -v begin="$begin" -v end="$EPOCHREALTIME" -v n="$snapshots" 'BEGIN { printf "%.2f\n", (end - begin) / n }' \
         >"$work/$1.seconds"
-    kill -TERM "$probe_pid" || true # if it is gone, its words follow
-    probe_done "$work/$1.busy"
+    probe_end "$work/$1.busy"
 }
 
-# What the process and its children hold, pages that they share counted once.
-resident() { # NAME
-    local process
-    for process in "${pid[$1]}" $(pgrep -P "${pid[$1]}"); do
-        cat "/proc/$process/smaps_rollup" 2>/dev/null || true
-    done | awk '$1 == "Pss:" { kb += $2 } END { print kb }'
-}
-
-# The most of it during a snapshot while every key is written over and over, against before.
+# The most memory it holds during a snapshot while every key is written over and over, against before.
 growth() { # NAME
     local before load now peak=0
     # shellcheck disable=SC2086
@@ -82,9 +56,7 @@ growth() { # NAME
     echo "$before $peak"
 }
 
-field() { awk -v kind="$2" -v n="$3" '$1 == kind { print $n }' "$1"; }
-
-[[ -x $probe ]] || fail "$probe is missing: build it, \`make bench\` does"
+need "$probe"
 for side in "${sides[@]}"; do
     start "$side" 0,1 1
     preload "$side" "$snapshot_keys"
@@ -102,9 +74,8 @@ echo "BGSAVE of $snapshot_keys keys; $probe_rate GET and SET a second; microseco
 printf '%-34s %8s %8s %6s %5s   %8s %8s %6s\n' "" "Trivet" "" "" "" "Redis" "" "" \
     "" idle saving ratio goal idle saving ratio
 for kind in GET SET; do
-    for column in "4|median|" "5|99.9 %|2.0" "6|maximum|2.0"; do
+    for column in "3|median|" "5|99.9 %|2.0" "6|maximum|2.0"; do
         IFS='|' read -r n name goal <<<"$column"
-        n=$((n - 1))
         awk -v name="$kind, $name" -v goal="$goal" \
             -v a="$(field "$work/trivet.idle" $kind "$n")" -v b="$(field "$work/trivet.busy" $kind "$n")" \
             -v c="$(field "$work/redis.idle" $kind "$n")" -v d="$(field "$work/redis.busy" $kind "$n")" 'BEGIN {

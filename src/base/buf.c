@@ -72,3 +72,10 @@ char *slice_to_cstr(struct slice s) {
     text[s.len] = '\0';
     return text;
 }
+
+void buf_append_upper(struct buf *out, struct slice word) {
+    size_t start = out->len;
+    buf_append(out, word);
+    for (size_t i = start; i < out->len; i++)
+        if (out->ptr[i] >= 'a' && out->ptr[i] <= 'z') out->ptr[i] = (char)(out->ptr[i] - 'a' + 'A');
+}

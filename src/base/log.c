@@ -23,6 +23,7 @@ static atomic_int line_format = LOG_FORMAT_LEGACY;
 static atomic_int time_form = LOG_TIMESTAMP_LEGACY;
 static atomic_char role = 'M';
 static atomic_bool syslog_on;
+static atomic_long last_gmtoff; /* seconds east of Greenwich, as of the last line */
 
 static struct lock settings_lock = LOCK_INIT(LOCK_RANK_LOG);
 static char file_path[PATH_MAX]; /* under settings_lock; "" is stdout */
@@ -71,13 +72,38 @@ void log_set_syslog(const char *ident, int facility) {
     lock_drop(&settings_lock);
 }
 
+/* As localtime_r, with the offset of the last line: that function takes a lock, on which the thread that
+ * writes a report of its crash might wait for ever. */
+static void local_time_in_crash(int64_t seconds, struct tm *out) {
+    int64_t local = seconds + atomic_load(&last_gmtoff), days = local / 86400, of_day = local % 86400;
+    int64_t z = days + 719468, era = z / 146097, of_era = z - era * 146097; /* years begin in March */
+    int64_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+    int64_t of_year = of_era - (365 * year + year / 4 - year / 100), month = (5 * of_year + 2) / 153;
+    *out = (struct tm){ .tm_mday = (int)(of_year - (153 * month + 2) / 5 + 1),
+                        .tm_mon = (int)(month < 10 ? month + 2 : month - 10),
+                        .tm_year = (int)(year + era * 400 + (month >= 10) - 1900),
+                        .tm_hour = (int)(of_day / 3600),
+                        .tm_min = (int)(of_day / 60 % 60),
+                        .tm_sec = (int)(of_day % 60),
+                        .tm_gmtoff = atomic_load(&last_gmtoff) };
+}
+
+static void local_time(int64_t seconds, bool in_crash, struct tm *out) {
+    if (in_crash) {
+        local_time_in_crash(seconds, out);
+        return;
+    }
+    time_t t = (time_t)seconds;
+    localtime_r(&t, out);
+    atomic_store(&last_gmtoff, out->tm_gmtoff);
+}
+
 /* "22 Nov 2026 23:45:11.123", "2026-11-22T23:45:11.123+00:00" or milliseconds since 1970. */
-static void format_time(char *out, size_t room) {
+static void format_time(char *out, size_t room, bool in_crash) {
     int64_t now_ms = clock_wall_ms();
-    time_t seconds = (time_t)(now_ms / 1000);
     int milliseconds = (int)(now_ms % 1000);
     struct tm local;
-    localtime_r(&seconds, &local);
+    local_time(now_ms / 1000, in_crash, &local);
     switch ((enum log_timestamp)atomic_load(&time_form)) {
     case LOG_TIMESTAMP_MILLISECONDS: snprintf(out, room, "%lld", (long long)now_ms); return;
     case LOG_TIMESTAMP_LEGACY: {
@@ -114,11 +140,12 @@ static void make_safe_for_logfmt(char *text) {
 }
 
 /* Everything before the message; returns its length. */
-static size_t format_head(char *out, size_t room, enum log_level level, bool logfmt) {
+static size_t format_head(char *out, size_t room, enum log_level level, bool in_crash) {
+    bool logfmt = atomic_load(&line_format) == LOG_FORMAT_LOGFMT;
     static const char marks[] = ".-*#";
     static const char *const words[] = { "debug", "info", "notice", "warning" };
     char now[64];
-    format_time(now, sizeof now);
+    format_time(now, sizeof now, in_crash);
     int pid = (int)getpid();
     char letter = atomic_load(&role);
     int len = logfmt ? snprintf(out, room, "pid=%d role=%s timestamp=\"%s\" level=%s message=\"", pid,
@@ -129,12 +156,12 @@ static size_t format_head(char *out, size_t room, enum log_level level, bool log
 }
 
 /* A whole line with its newline, at most LOG_LINE_MAX bytes; returns its length. */
-static size_t format_line(char out[LOG_LINE_MAX], enum log_level level, char *message) {
+static size_t format_line(char out[LOG_LINE_MAX], enum log_level level, char *message, bool in_crash) {
     bool logfmt = atomic_load(&line_format) == LOG_FORMAT_LOGFMT;
     if (logfmt) make_safe_for_logfmt(message);
     const char *tail = logfmt ? "\"\n" : "\n";
     size_t tail_len = strlen(tail);
-    size_t len = format_head(out, LOG_LINE_MAX, level, logfmt);
+    size_t len = format_head(out, LOG_LINE_MAX, level, in_crash);
     size_t message_len = strnlen(message, LOG_LINE_MAX - len - tail_len);
     memcpy(out + len, message, message_len);
     len += message_len;
@@ -175,7 +202,7 @@ void log_line(enum log_level level, const char *format, ...) {
     va_start(args, format);
     vsnprintf(message, sizeof message, format, args);
     va_end(args);
-    size_t len = format_line(line, level, message);
+    size_t len = format_line(line, level, message, false);
     write_to_sink(line, len);
     if (atomic_load(&syslog_on)) write_to_syslog(level, message);
     errno = saved_errno;
@@ -192,5 +219,5 @@ void log_crash_line(int fd, const char *format, ...) {
     va_start(args, format);
     vsnprintf(message, sizeof message, format, args);
     va_end(args);
-    write_line(fd, line, format_line(line, LOG_LEVEL_WARNING, message));
+    write_line(fd, line, format_line(line, LOG_LEVEL_WARNING, message, true));
 }

@@ -227,9 +227,10 @@ static size_t eligible(const struct keydb *kdb) {
  * any. The hash spreads every database alike, so one shard has the proportions of all. */
 static struct keydb *pick_db(struct shard *s, uint32_t *db) NEEDS(s->lock) {
     size_t total = 0;
-    for (uint32_t i = 0; i <= shard_last_db(s); i++) total += eligible(shard_db(s, i));
+    uint32_t last = keyspace_last_db(s);
+    for (uint32_t i = 0; i <= last; i++) total += eligible(shard_db(s, i));
     if (total == 0) return NULL;
-    uint64_t nth = shard_last_db(s) ? random_below(total) : 0;
+    uint64_t nth = last ? random_below(total) : 0;
     for (*db = 0; nth >= eligible(shard_db(s, *db)); ++*db) nth -= eligible(shard_db(s, *db));
     return shard_db(s, *db);
 }

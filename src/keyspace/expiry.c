@@ -123,7 +123,7 @@ int64_t expiry_average_ttl_ms(uint32_t db) {
 
 /* The database of this shard to go on with. Skips databases without an expiry; NULL at the shard's end. */
 static struct keydb *next_db(struct shard *s, struct watch *w) NEEDS(s->lock) {
-    for (; w->db <= shard_last_db(s); w->db++) {
+    for (; w->db <= keyspace_last_db(s); w->db++) {
         struct keydb *kdb = shard_db(s, w->db);
         if (kdb && (kdb->expires > 0 || kdb->dated)) return kdb;
     }

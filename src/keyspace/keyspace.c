@@ -23,7 +23,7 @@ void keyspace_init(uint32_t databases) {
     database_count = databases;
     shards_are_shared = thread_is_parallel();
     shards_init();
-    for (int i = 0; i < thread_worker_count; i++) counters_init(&keyspace_counters[i], databases);
+    for (int i = 0; i < thread_worker_count; i++) counters_init(&keyspace_counters[i], keyspace_numbers());
 }
 
 void keyspace_release(void) {
@@ -32,6 +32,15 @@ void keyspace_release(void) {
 }
 
 uint32_t keyspace_databases(void) { return database_count; }
+uint32_t keyspace_beside(uint32_t db) {
+    assert(db < database_count);
+    return database_count + db;
+}
+uint32_t keyspace_numbers(void) { return 2 * database_count; }
+uint32_t keyspace_last_db(const struct shard *s) {
+    uint32_t last = shard_last_db(s);
+    return last < database_count ? last : database_count - 1;
+}
 
 /* Commands name their keys in order, so the next one is close behind the last; further off, hashing is
  * cheaper than looking (MSET may name a million). */
@@ -123,6 +132,12 @@ static void insert_at(uint32_t db, struct keydb *kdb, struct entry *e, uint64_t 
     if (UNLIKELY(keyspace_saver != NULL) && e->type != TYPE_STRING) keyspace_saver->placed(e, SHARD_OF(hash));
 }
 
+/* Who hides what is over, because another decides when it goes, may have to see to its own keys. */
+static inline void note_dated(struct keyspace_view *view, const struct entry *e) {
+    if (LIKELY(view->expiry != EXPIRY_HIDES) || !e->has_expiry) return;
+    if (keyspace_hooks.dated) keyspace_hooks.dated(view, entry_key(e));
+}
+
 static void expiry_changed(uint32_t db, struct keydb *kdb, struct entry *e, uint64_t hash, bool had) {
     assert(SHARD_IS_MINE(hash));
     mark_if_expiring(db, kdb, e, hash);
@@ -151,7 +166,7 @@ static void discard(struct entry *e, bool lazily) {
 }
 
 static struct keydb *db_of(struct keyspace_view *view, uint64_t hash) {
-    assert(view->db < database_count);
+    assert(view->db < keyspace_numbers());
     return shard_db_make(&shards[SHARD_OF(hash)], view->db);
 }
 
@@ -253,6 +268,7 @@ void keyspace_insert(struct keyspace_view *view, struct entry *e) {
     if (UNLIKELY(view->expiry == EXPIRY_HIDES)) make_place(view, kdb, e, hash);
     stamp(view, e);
     insert_at(view->db, kdb, e, hash);
+    note_dated(view, e);
     if (keyspace_hooks.made) keyspace_hooks.made(view, entry_key(e));
 }
 
@@ -270,6 +286,7 @@ static void swap_in(struct keyspace_view *view, struct keyspace_before before, s
     }
     keyspace_weigh(view->db, before.bytes, entry_memory(fresh));
     expiry_changed(view->db, kdb, fresh, hash, before.had_expiry);
+    note_dated(view, fresh);
 }
 
 void keyspace_moved(struct keyspace_view *view, struct keyspace_before before, struct entry *fresh) {
@@ -313,6 +330,17 @@ struct entry *keyspace_set_expiry(struct keyspace_view *view, struct entry *e, i
     struct entry *fresh = entry_with_expiry(e, expiry_ms);
     keyspace_moved(view, before, fresh);
     return fresh;
+}
+
+enum keyspace_due keyspace_expire(struct keyspace_view *view, struct slice key) {
+    uint64_t hash = keyspace_hash(view, key);
+    struct keydb *kdb = shard_db(&shards[SHARD_OF(hash)], view->db);
+    struct entry *e = kdb ? table_find(&kdb->table, key, hash) : NULL;
+    if (!e || !e->has_expiry) return DUE_NEVER;
+    if (!entry_is_expired(e, view->now_ms)) return DUE_LATER;
+    table_remove_item(&kdb->table, e, hash);
+    keyspace_vanish(view, kdb, e, VANISHED_EXPIRED, true);
+    return DUE_NOW;
 }
 
 void keyspace_note_elements(struct keyspace_view *view, struct entry *e) {

@@ -6,6 +6,8 @@
 struct shard shards[SHARD_COUNT] CACHE_ALIGNED;
 bool shards_are_shared;
 _Thread_local bool shards_are_mine;
+uint16_t shard_keeper[SHARD_COUNT];
+atomic_int shards_kept;
 
 static struct slice entry_key_of(const void *item) { return entry_key(item); }
 const struct table_ops entry_table_ops = { .key = entry_key_of };

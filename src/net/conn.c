@@ -1,20 +1,26 @@
-/* conn.c: reads bytes, runs commands, writes bytes.
+/* conn.c: reads bytes, runs commands.
  *
  * All connections of a worker read into one shared buffer. Only what is left of an incomplete command moves
  * to the connection's own buffer, so an idle connection owns none. A pipelined buffer is parsed into a batch
  * of commands. Their keys are hashed and prefetched, then they run. A big argument is read straight into its
  * blob.
  *
- * Replies wait for the end of the worker's turn (conns_flush): one writev for all that a connection got in
- * it. */
+ * Replies wait for the end of the worker's turn (conns_flush in conn_output.c): one writev for all that a
+ * connection got in it. */
 #include "trivet/net/conn.h"
+#include "conn_private.h"
+#include "stranger.h"
 #include "trivet/base/clock.h"
 #include "trivet/base/log.h"
 #include "trivet/base/mem.h"
 #include "trivet/engine/client/blocking.h"
 #include "trivet/engine/client/client_memory.h"
+#include "trivet/engine/client/login.h"
 #include "trivet/engine/client/tracking.h"
 #include "trivet/engine/client/transaction.h"
+#include "trivet/engine/replication/apply.h"
+#include "trivet/engine/replication/primary.h"
+#include "trivet/engine/replication/replicas.h"
 #include "trivet/engine/run/dispatch.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/engine/turn/locks.h"
@@ -23,23 +29,15 @@
 #include "trivet/engine/watch/errors.h"
 #include "trivet/engine/watch/stats.h"
 #include "trivet/net/listener.h"
-#include "trivet/net/socket.h"
 #include "trivet/net/worker.h"
 #include "trivet/persist/aof/aof.h"
 #include "trivet/persist/journal.h"
-#include "trivet/resp/parser.h"
 #include <errno.h>
-#include <event2/event.h>
-#include <event2/event_struct.h>
 #include <string.h>
-#include <unistd.h>
 
-#define READ_SIZE (64 * 1024) /* the worker's shared input buffer */
-#define BATCH 64              /* commands parsed ahead */
-#define WRITE_VECTORS 64
-#define WRITE_AT_ONCE (1024 * 1024)    /* bytes for one connection before the others get their turn */
+#define READ_SIZE (64 * 1024)          /* the worker's shared input buffer */
+#define BATCH 64                       /* commands parsed ahead */
 #define CHECK_OUTPUT_FROM (256 * 1024) /* bytes from which a pipeline's replies meet the limits */
-#define UNAUTHENTICATED_OUTPUT 1024    /* bytes that may wait for a client that has not authenticated */
 #define PEAK_EVERY_MS 5000             /* the peak of the first block of replies covers this time */
 #define READ_ASIDE_MAX (1024 * 1024)   /* input kept for a blocked client */
 #define KEEP_INPUT_ROOM (16 * 1024)    /* an empty input buffer larger than this is given back */
@@ -47,47 +45,47 @@
 /* No command of such a client may run now. */
 #define STOPPED (CLIENT_CLOSING | CLIENT_BLOCKED | CLIENT_POSTPONED)
 
-struct conn {
-    struct client client;
-    struct event readable, writable;
-    struct event timer;
-    int64_t timer_due_us; /* by the steady clock */
-    struct buf in;        /* bytes of a command that is not complete, or may not run yet */
-    struct args args;     /* that command, as far as it is parsed; the worker's slots have it while a batch is
-                             parsed and run */
-    bool args_ready;      /* args is complete and was postponed (only for commands with big arguments) */
-    bool trusted;         /* it was authenticated once */
-    bool reading;         /* `readable` is added */
-    bool writing;         /* `writable` is added: the socket was full */
-    bool queued;          /* on the worker's list of connections with output */
-    bool marked;          /* on the worker's list of those to be closed */
-    bool resumed;         /* on the worker's list of those that go on with their input */
-    struct conn *next_output, *next_marked, *next_resumed;
+/* Where input is read, parsed and run. The slots are empty between two reads, but for their memory. */
+struct workspace {
+    struct args slots[BATCH];
+    struct prepared prepared[BATCH];
+    char shared[READ_SIZE];
+};
+
+struct conn_queue {
+    struct conn *first, *last;
 };
 
 /* One worker's part. */
 static _Thread_local struct {
-    struct conn *output; /* have something to write, newest first */
+    struct conn_queue ready; /* have something to read, in order of arrival */
+    struct conn_queue later; /* the same for the next turn */
     struct conn *marked;
     struct conn *resumed;
-    char *shared; /* READ_SIZE bytes */
-    bool ended;   /* conns_end ran: refuse new connections */
-    struct args slots[BATCH];
-    struct prepared prepared[BATCH];
+    struct workspace *space; /* another one in a turn in the middle of a command */
+    struct conn *running;    /* the connection whose commands run, or ran last */
+    bool is_meanwhile;       /* this turn is in the middle of a command */
+    struct reply pushes;     /* what `running` got in such turns; it belongs behind its reply */
+    bool ended;              /* conns_end ran: refuse new connections */
 } here;
 
-static struct conn *conn_of(struct client *c) { return CONTAINER_OF(c, struct conn, client); }
+static struct workspace *space_new(void) {
+    struct workspace *w = mem_alloc_aligned(CACHE_LINE, sizeof *w);
+    memset(w, 0, offsetof(struct workspace, shared));
+    return w;
+}
+
+static void space_free(struct workspace *w) {
+    for (size_t i = 0; i < BATCH; i++) {
+        args_release(&w->slots[i]);
+        prepared_release(&w->prepared[i]);
+    }
+    mem_free(w);
+}
 
 /* ---- marking for the end of the turn ---- */
 
-static void queue_output(struct conn *conn) {
-    if (conn->queued || conn->writing) return;
-    conn->queued = true;
-    conn->next_output = here.output;
-    here.output = conn;
-}
-
-static void mark_for_closing(struct conn *conn) {
+void conn_mark_for_closing(struct conn *conn) {
     conn->client.flags |= CLIENT_CLOSING;
     blocking_cancel(&conn->client); /* from now on no change of a key serves it */
     if (conn->marked) return;
@@ -97,77 +95,47 @@ static void mark_for_closing(struct conn *conn) {
     here.marked = conn;
 }
 
-static void close_soon(struct client *c, const char *why) {
+void conn_close_soon(struct client *c, const char *why) {
     struct conn *conn = conn_of(c);
     if (why && !conn->marked)
         LOG_VERBOSE("Closing client %s (id %llu): %s", c->peer, (unsigned long long)c->id, why);
-    mark_for_closing(conn);
+    conn_mark_for_closing(conn);
 }
 
-/* Waits for an event of the connection. If that fails, the connection could never be served again, so it is
- * closed. */
-static void wait_for(struct conn *conn, struct event *event, const struct timeval *timeout) {
+void conn_wait_for(struct conn *conn, struct event *event, const struct timeval *timeout) {
     if (event_add(event, timeout) == 0) return;
     LOG_WARNING("Error registering fd event for client %s (id %llu): %s", conn->client.peer,
                 (unsigned long long)conn->client.id, strerror(errno));
-    mark_for_closing(conn);
+    conn_mark_for_closing(conn);
+}
+
+/* It has something to read: in this turn, or in the next one if `later`. */
+static void note_ready(struct conn *conn, bool later) {
+    if (conn->ready) return;
+    struct conn_queue *q = later ? &here.later : &here.ready;
+    conn->ready = true;
+    conn->next_ready = NULL;
+    if (q->first)
+        q->last->next_ready = conn;
+    else
+        q->first = conn;
+    q->last = conn;
+}
+
+/* No event tells of input that the socket has taken in already. It waits for the next turn, so that a client
+ * that keeps sending does not keep the others waiting. */
+static void note_pending(struct conn *conn) {
+    if (conn->reading && socket_has_pending(&conn->socket)) note_ready(conn, true);
 }
 
 static void set_reading(struct conn *conn, bool on) {
     if (conn->reading == on) return;
     conn->reading = on;
     if (on)
-        wait_for(conn, &conn->readable, NULL);
+        conn_wait_for(conn, &conn->readable, NULL);
     else
         event_del(&conn->readable);
-}
-
-static void set_writing(struct conn *conn, bool on) {
-    if (conn->writing == on) return;
-    conn->writing = on;
-    if (on)
-        wait_for(conn, &conn->writable, NULL);
-    else
-        event_del(&conn->writable);
-}
-
-/* ---- output limits ---- */
-
-static void close_for_output(struct conn *conn, const char *limit) {
-    struct buf line = { 0 };
-    client_describe(&conn->client, turn_now_ms, &line);
-    LOG_WARNING("Client closed for overcoming of output buffer limits: the %s output buffer limit "
-                "(client-output-buffer-limit): %.*s",
-                limit, SLICE_ARG(buf_slice(&line)));
-    buf_release(&line);
-    COUNTER_ADD(stats_mine()->output_limit_closed, 1);
-    mark_for_closing(conn);
-}
-
-/* The hard limit at once, the soft limit once it has been passed for its time. */
-static void check_output(struct conn *conn) {
-    struct client *c = &conn->client;
-    const struct output_limit *limit = &options.client_output_buffer_limit[client_class(c)];
-    size_t waiting = c->reply.memory;
-    if (c->flags & CLIENT_CLOSING) return;
-    if (limit->hard_bytes && waiting >= limit->hard_bytes) {
-        close_for_output(conn, "hard");
-        return;
-    }
-    if (!limit->soft_bytes || waiting < limit->soft_bytes) {
-        c->soft_limit_since_ms = 0;
-    } else if (c->soft_limit_since_ms == 0) {
-        c->soft_limit_since_ms = turn_now_ms;
-    } else if (turn_now_ms - c->soft_limit_since_ms > limit->soft_seconds * 1000) {
-        close_for_output(conn, "soft");
-    }
-}
-
-static void on_output(struct client *c) {
-    struct conn *conn = conn_of(c);
-    check_output(conn);
-    queue_output(conn);
-    if (conn->writing) client_recount_if_changed(c); /* no flush will see it soon */
+    note_pending(conn);
 }
 
 /* ---- a batch of commands ----
@@ -191,24 +159,24 @@ static void swap_args(struct args *a, struct args *b) {
 }
 
 static void take_partial(struct conn *conn) {
-    assert(args_is_idle(&here.slots[0]) && !conn->args_ready);
-    if (!args_is_idle(&conn->args)) swap_args(&here.slots[0], &conn->args);
+    assert(args_is_idle(&here.space->slots[0]) && !conn->args_ready);
+    if (!args_is_idle(&conn->args)) swap_args(&here.space->slots[0], &conn->args);
 }
 
 static void give_back(struct conn *conn, size_t slot) {
     assert(args_is_idle(&conn->args));
-    if (!args_is_idle(&here.slots[slot])) swap_args(&here.slots[slot], &conn->args);
+    if (!args_is_idle(&here.space->slots[slot])) swap_args(&here.space->slots[slot], &conn->args);
 }
 
 /* Empties the slots from `first` to the incomplete one, if there is one. */
 static void drop_from(const struct batch *b, size_t first) {
-    for (size_t i = first; i < b->count; i++) args_reset(&here.slots[i]);
-    if (b->ended != PARSE_READY) args_reset(&here.slots[b->count]);
+    for (size_t i = first; i < b->count; i++) args_reset(&here.space->slots[i]);
+    if (b->ended != PARSE_READY) args_reset(&here.space->slots[b->count]);
 }
 
 static struct parse_limits limits_of(struct conn *conn) {
-    if (LIKELY(conn->client.authenticated)) {
-        conn->trusted = true;
+    if (!client_must_log_in(&conn->client)) {
+        if (UNLIKELY(!conn->trusted)) stranger_may_be_known(conn);
         return (struct parse_limits){ options.proto_max_bulk_len, INT32_MAX };
     }
     return (struct parse_limits){ PARSE_UNAUTHENTICATED_BULK, PARSE_UNAUTHENTICATED_ARGS };
@@ -217,24 +185,27 @@ static struct parse_limits limits_of(struct conn *conn) {
 /* Parses commands into the worker's slots; the one that is not complete, if any, is in slots[count]. */
 static void parse_batch(struct conn *conn, struct slice input, struct batch *b) {
     struct parse_limits limits = limits_of(conn);
+    struct workspace *space = here.space;
     b->count = 0;
     b->used = 0;
     b->ended = PARSE_READY;
     take_partial(conn); /* goes on where the last read ended */
     while (b->count < BATCH) {
-        struct args *a = &here.slots[b->count];
+        struct args *a = &space->slots[b->count];
         struct slice rest = slice_make(input.ptr + b->used, input.len - b->used);
         b->ended = parse_command(a, rest, &limits);
         if (b->ended != PARSE_READY) return;
         b->used += a->used;
         if (a->argc == 0) {
+            if (UNLIKELY(conn->client.replica != NULL)) replica_is_there(conn->client.replica);
             args_reset(a);
             continue;
         }
         b->consumed[b->count] = b->used;
-        dispatch_prepare(a->argv, a->argc, &here.prepared[b->count]);
+        dispatch_prepare(a->argv, a->argc, &space->prepared[b->count]);
         b->count++;
-        if (a->blobs || !conn->client.authenticated) return; /* AUTH changes the limits for what follows */
+        if (a->blobs || client_must_log_in(&conn->client))
+            return; /* AUTH changes the limits for what follows */
     }
 }
 
@@ -259,18 +230,21 @@ static enum dispatched refuse_browser(struct conn *conn) {
             "a browser talk to this server. The connection from %s is cut off.",
             conn->client.peer);
     }
-    close_soon(&conn->client, "it speaks HTTP");
+    conn_close_soon(&conn->client, "it speaks HTTP");
     return DISPATCH_CLOSE;
 }
 
-static enum dispatched run_one(struct conn *conn, struct args *a, const struct prepared *p) {
+/* `wire`: its bytes, if they are in one piece. */
+static enum dispatched run_one(struct conn *conn, struct args *a, const struct prepared *p,
+                               struct slice wire) {
     struct client *c = &conn->client;
     assert(!(c->flags & STOPPED)); /* a command that closes or stops the client ends the batch */
     if (speaks_http(a, p)) return refuse_browser(conn);
     c->running = a;
-    enum dispatched d = dispatch_run(c, a, p);
+    enum dispatched d =
+        LIKELY(!(c->flags & CLIENT_PRIMARY)) ? dispatch_run(c, a, p, wire) : apply_run(c, a, p, wire);
     c->running = NULL;
-    if (UNLIKELY(c->reply.full || c->reply.memory > CHECK_OUTPUT_FROM)) check_output(conn);
+    if (UNLIKELY(c->reply.full || c->reply.memory > CHECK_OUTPUT_FROM)) conn_check_output(conn);
     return d;
 }
 
@@ -282,24 +256,28 @@ static enum dispatched go_to_next(const struct client *c) {
 
 /* Runs the batch and empties it. Returns how many bytes of the input were used; *held says why it stopped
  * before the end. The incomplete command stays in its slot if all others ran. */
-static size_t run_batch(struct conn *conn, const struct batch *b, enum dispatched *held) {
+static size_t run_batch(struct conn *conn, struct slice input, const struct batch *b, enum dispatched *held) {
     struct client *c = &conn->client;
+    struct workspace *space = here.space;
     size_t i = 0;
     *held = DISPATCH_DONE;
-    if (b->count > 0) dispatch_prefetch(c, here.prepared, b->count);
+    here.running = conn;
+    if (b->count > 0) dispatch_prefetch(c, space->prepared, b->count);
     reply_set_max(&c->reply, options.client_output_buffer_limit[client_class(c)].hard_bytes);
     for (; i < b->count; i++) {
-        *held = run_one(conn, &here.slots[i], &here.prepared[i]);
+        size_t begin = i ? b->consumed[i - 1] : 0;
+        struct slice wire = slice_make(input.ptr + begin, b->consumed[i] - begin);
+        *held = run_one(conn, &space->slots[i], &space->prepared[i], wire);
         if (UNLIKELY(*held != DISPATCH_DONE)) break;
-        args_reset(&here.slots[i]);
+        args_reset(&space->slots[i]);
         *held = go_to_next(c);
         if (UNLIKELY(*held != DISPATCH_DONE)) break;
     }
     reply_set_max(&c->reply, 0);
     if (LIKELY(i == b->count)) return b->used;
     bool postponed = *held == DISPATCH_POSTPONED;
-    if (postponed) c->held_input = here.slots[i].used;
-    if (postponed && here.slots[i].blobs) { /* its arguments are not all in the input: keep it as it is */
+    if (postponed) c->held_input = space->slots[i].used;
+    if (postponed && space->slots[i].blobs) { /* its arguments are not all in the input: keep it as it is */
         give_back(conn, i);
         conn->args_ready = true;
     }
@@ -317,29 +295,18 @@ static void protocol_error(struct conn *conn, const char *why) {
     set_reading(conn, false);
 }
 
-static bool write_some(struct conn *conn);
-
-/* A client that has not authenticated gets its replies at once, or is closed: it must not fill the memory by
- * not reading them. Its commands changed no key, so there is no write to wait for. */
-static void check_unauthenticated(struct conn *conn) {
-    struct client *c = &conn->client;
-    if (c->reply.bytes <= UNAUTHENTICATED_OUTPUT || (c->flags & CLIENT_CLOSING)) return;
-    if (!write_some(conn))
-        close_soon(c, strerror(errno));
-    else if (c->reply.bytes > UNAUTHENTICATED_OUTPUT)
-        close_for_output(conn, "unauthenticated");
-}
-
 /* Parses and runs all of `input`; returns how many bytes of it were used. */
 static size_t run_input(struct conn *conn, struct slice input) {
     size_t done = 0;
     for (;;) {
         struct batch b;
         enum dispatched held;
-        parse_batch(conn, slice_make(input.ptr + done, input.len - done), &b);
-        done += run_batch(conn, &b, &held);
+        struct slice rest = slice_make(input.ptr + done, input.len - done);
+        parse_batch(conn, rest, &b);
+        done += run_batch(conn, rest, &b, &held);
         if (UNLIKELY(!conn->trusted)) {
-            check_unauthenticated(conn);
+            stranger_may_be_known(conn);
+            conn_check_unauthenticated(conn);
             if (held == DISPATCH_DONE && (conn->client.flags & CLIENT_CLOSING)) {
                 drop_from(&b, b.count);
                 held = DISPATCH_CLOSE;
@@ -351,7 +318,7 @@ static size_t run_input(struct conn *conn, struct slice input) {
             return input.len;
         }
         if (b.ended == PARSE_BROKEN) {
-            protocol_error(conn, here.slots[b.count].error);
+            protocol_error(conn, here.space->slots[b.count].error);
             drop_from(&b, b.count);
             return input.len;
         }
@@ -367,7 +334,8 @@ static bool run_postponed(struct conn *conn) {
     args_rebase(a, conn->in.ptr);
     size_t used = a->used;
     dispatch_prepare(a->argv, a->argc, &p);
-    enum dispatched d = run_one(conn, a, &p);
+    here.running = conn;
+    enum dispatched d = run_one(conn, a, &p, (struct slice){ 0 }); /* the primary's are never postponed */
     prepared_release(&p);
     if (d == DISPATCH_POSTPONED) {
         conn->client.held_input = used;
@@ -387,7 +355,7 @@ static void over_query_limit(struct conn *conn) {
                 SLICE_ARG(buf_slice(&line)));
     buf_release(&line);
     COUNTER_ADD(stats_mine()->query_limit_closed, 1);
-    mark_for_closing(conn);
+    conn_mark_for_closing(conn);
 }
 
 /* Tells the client how much memory its input takes now, and checks it against the limit. */
@@ -413,10 +381,17 @@ static void keep_input(struct conn *conn, struct slice input, size_t done) {
     note_input(conn);
 }
 
+static void add_pushes(struct conn *conn) {
+    assert(conn == here.running);
+    reply_move(&conn->client.reply, &here.pushes);
+    here.pushes = (struct reply){ 0 };
+}
+
 static void after_input(struct conn *conn) {
     struct client *c = &conn->client;
-    if (!reply_is_empty(&c->reply) || (c->flags & CLIENT_CLOSE_AFTER)) queue_output(conn);
-    check_output(conn);
+    if (UNLIKELY(!reply_is_empty(&here.pushes))) add_pushes(conn);
+    if (!reply_is_empty(&c->reply) || (c->flags & CLIENT_CLOSE_AFTER)) conn_queue_output(conn);
+    conn_check_output(conn);
     if (!conn->queued) client_recount_if_changed(c); /* else the flush does */
 }
 
@@ -433,7 +408,12 @@ static void note_read(struct conn *conn, size_t got) {
     struct client *c = &conn->client;
     c->active_ms = turn_now_ms;
     c->bytes_in += (uint64_t)got;
-    COUNTER_ADD(stats_mine()->net_in, (uint64_t)got);
+    if (LIKELY(!(c->flags & CLIENT_PRIMARY))) {
+        COUNTER_ADD(stats_mine()->net_in, (uint64_t)got);
+    } else {
+        COUNTER_ADD(stats_mine()->repl_in, (uint64_t)got);
+        primary_note_read(got);
+    }
 }
 
 /* Reads into the big argument that is being filled and, if its end is in reach, what comes after it into the
@@ -443,7 +423,7 @@ static ssize_t read_big(struct conn *conn) {
     struct parse_room room = parse_big_room(&conn->args);
     char *behind = buf_reserve(&conn->in, KEEP_INPUT_ROOM / 4);
     struct iovec to[2] = { { room.ptr, room.len }, { behind, KEEP_INPUT_ROOM / 4 } };
-    ssize_t got = socket_read_vectors(conn->client.fd, to, room.is_last ? 2 : 1);
+    ssize_t got = socket_read_vectors(&conn->socket, to, room.is_last ? 2 : 1);
     if (got <= 0) return got;
     note_read(conn, (size_t)got);
     size_t into_big = (size_t)got < room.len ? (size_t)got : room.len;
@@ -459,14 +439,14 @@ static ssize_t read_big(struct conn *conn) {
 }
 
 static ssize_t read_plain(struct conn *conn) {
-    assert(!conn->args.big && here.shared);
-    char *to = here.shared;
+    assert(!conn->args.big && here.space);
+    char *to = here.space->shared;
     if (conn->in.len > 0) to = buf_reserve(&conn->in, READ_SIZE / 4);
     size_t room = conn->in.len > 0 ? conn->in.room - conn->in.len : READ_SIZE;
-    ssize_t got = socket_read(conn->client.fd, to, room);
+    ssize_t got = socket_read(&conn->socket, to, room);
     if (got <= 0) return got;
     note_read(conn, (size_t)got);
-    if (to == here.shared) {
+    if (to == here.space->shared) {
         process(conn, slice_make(to, (size_t)got));
     } else {
         conn->in.len += (size_t)got;
@@ -477,7 +457,7 @@ static ssize_t read_plain(struct conn *conn) {
 
 /* Keeps what a blocked client sends for later, up to a limit. It reads only to notice a hang-up. */
 static ssize_t read_aside(struct conn *conn) {
-    ssize_t got = socket_read(conn->client.fd, buf_reserve(&conn->in, KEEP_INPUT_ROOM), KEEP_INPUT_ROOM);
+    ssize_t got = socket_read(&conn->socket, buf_reserve(&conn->in, KEEP_INPUT_ROOM), KEEP_INPUT_ROOM);
     if (got > 0) {
         note_read(conn, (size_t)got);
         conn->in.len += (size_t)got;
@@ -488,16 +468,23 @@ static ssize_t read_aside(struct conn *conn) {
     return got;
 }
 
-static void on_readable(evutil_socket_t fd, short what, void *arg) {
-    (void)fd;
-    (void)what;
-    struct conn *conn = arg;
+/* What TLS may want beside more input. */
+static void after_read(struct conn *conn) {
+    if (LIKELY(!conn->socket.tls)) return;
+    note_pending(conn);
+    if (conn->output_waits_for_input || socket_read_waits_to_write(&conn->socket)) conn_queue_output(conn);
+}
+
+static void read_ready(struct conn *conn) {
     struct client *c = &conn->client;
-    worker_begin_turn();
     if (mailbox_has_letters(&worker_mailboxes[worker_self()]))
         mailbox_drain(&worker_mailboxes[worker_self()]);
     tracking_deliver();
     if (c->flags & CLIENT_CLOSING) return;
+    if (UNLIKELY(c->flags & CLIENT_PRIMARY) && obstacle_is_set(OBSTACLE_BUSY)) {
+        note_ready(conn, true); /* in the middle of a script data stands still */
+        return;
+    }
     COUNTER_ADD(stats_mine()->reads, 1);
     ssize_t got;
     if ((c->flags & STOPPED) || conn->resumed) /* what it was stopped with goes first: see go_on */
@@ -505,10 +492,94 @@ static void on_readable(evutil_socket_t fd, short what, void *arg) {
     else
         got = conn->args.big ? read_big(conn) : read_plain(conn);
     if (got == 0)
-        mark_for_closing(conn);
+        conn_mark_for_closing(conn);
     else if (got < 0 && errno != EAGAIN && errno != EINTR)
-        close_soon(c, strerror(errno));
+        conn_close_soon(c, socket_error(&conn->socket));
+    else
+        after_read(conn);
 }
+
+/* Commands do not run in here, inside the event loop: one of them may want to run that loop. */
+static void on_readable(evutil_socket_t fd, short what, void *arg) {
+    (void)fd;
+    (void)what;
+    note_ready(arg, false);
+}
+
+void conn_read_soon(struct conn *conn) { note_ready(conn, false); }
+
+static void take_later_ones(void) {
+    if (LIKELY(!here.later.first)) return;
+    if (here.ready.first)
+        here.ready.last->next_ready = here.later.first;
+    else
+        here.ready.first = here.later.first;
+    here.ready.last = here.later.last;
+    here.later = (struct conn_queue){ 0 };
+}
+
+bool conns_are_due(void) { return here.later.first != NULL; }
+
+void conns_read(void) {
+    take_later_ones();
+    if (!here.ready.first) return;
+    worker_begin_turn();
+    while (here.ready.first) {
+        struct conn *conn = here.ready.first;
+        here.ready.first = conn->next_ready;
+        conn->ready = false;
+        if (UNLIKELY(conn->client.running))
+            note_ready(conn, true); /* this turn is in the middle of its command */
+        else
+            read_ready(conn);
+    }
+}
+
+/* ---- a turn in the middle of a command ---- */
+
+/* The event loop must not look at it either: it would find the same bytes readable in every turn. */
+static void stop_events(struct conn *conn) {
+    event_del(&conn->readable);
+    event_del(&conn->writable);
+}
+
+static void start_events(struct conn *conn) {
+    if (conn->reading) conn_wait_for(conn, &conn->readable, NULL);
+    if (conn->writing) conn_wait_for(conn, &conn->writable, NULL);
+}
+
+/* Its reply may be in the middle of an array, so what it is sent meanwhile has a reply of its own. */
+static struct reply swap_reply(struct conn *conn) {
+    struct reply reply = conn->client.reply;
+    conn->client.reply = here.pushes;
+    if (reply_is_empty(&here.pushes)) reply_init(&conn->client.reply, reply.protocol);
+    here.pushes = (struct reply){ 0 };
+    return reply;
+}
+
+static void swap_reply_back(struct conn *conn, const struct reply *reply) {
+    here.pushes = conn->client.reply;
+    conn->client.reply = *reply;
+}
+
+void conns_meanwhile(void (*turn)(void)) {
+    struct conn *conn = here.running;
+    struct workspace *space = here.space;
+    assert(!here.is_meanwhile && conn && conn->client.running);
+    here.is_meanwhile = true;
+    here.space = space_new();
+    stop_events(conn);
+    struct reply reply = swap_reply(conn);
+    turn();
+    swap_reply_back(conn, &reply);
+    start_events(conn);
+    space_free(here.space);
+    here.space = space;
+    here.running = conn;
+    here.is_meanwhile = false;
+}
+
+/* ---- going on ---- */
 
 /* Another client's command or a timer lets this client go on. Its input waits for the end of the turn,
  * because the worker's slots may be in use now. */
@@ -522,7 +593,7 @@ static void resume(struct client *c) {
 
 static void go_on(struct conn *conn) {
     struct client *c = &conn->client;
-    assert(!(c->flags & CLIENT_BLOCKED) == !c->blocked);
+    assert(!(c->flags & CLIENT_BLOCKED) == !c->blocked && !c->running);
     if (c->flags & STOPPED) return;
     bool ran = !conn->args_ready || run_postponed(conn);
     if (ran && !(c->flags & (STOPPED | CLIENT_CLOSE_AFTER))) {
@@ -542,90 +613,11 @@ void conns_resume(void) {
     }
 }
 
-/* ---- writing ---- */
-
-/* Writes as much as the socket takes, up to a fair share. False if the connection broke. */
-static bool write_some(struct conn *conn) {
-    struct reply *r = &conn->client.reply;
-    size_t written = 0;
-    while (!reply_is_empty(r) && written < WRITE_AT_ONCE) {
-        struct iovec vectors[WRITE_VECTORS];
-        int count = reply_vectors(r, vectors, WRITE_VECTORS);
-        assert(count > 0); /* it is not empty */
-        ssize_t n = socket_write_vectors(conn->client.fd, vectors, count);
-        COUNTER_ADD(stats_mine()->writes, 1);
-        if (n < 0) {
-            if (errno == EINTR) continue;
-            return errno == EAGAIN;
-        }
-        size_t before = r->bytes;
-        reply_sent(r, (size_t)n);
-        written += (size_t)n;
-        if ((size_t)n < before && count < WRITE_VECTORS) break; /* the socket is full */
-    }
-    conn->client.bytes_out += written;
-    COUNTER_ADD(stats_mine()->net_out, written);
-    return true;
-}
-
-/* CLIENT LIST shows how full the first block of replies was lately. */
-static void note_reply_peak(struct client *c) {
-    size_t waits = c->reply.bytes < REPLY_CHUNK ? c->reply.bytes : REPLY_CHUNK;
-    if (waits > c->reply_peak) c->reply_peak = waits;
-}
-
-static void flush(struct conn *conn) {
-    struct client *c = &conn->client;
-    if (c->flags & CLIENT_CLOSING) return;
-    note_reply_peak(c);
-    if (!write_some(conn)) {
-        close_soon(c, strerror(errno));
-        return;
-    }
-    bool more = !reply_is_empty(&c->reply);
-    if (!more && (c->flags & CLIENT_CLOSE_AFTER)) mark_for_closing(conn);
-    if (UNLIKELY(c->soft_limit_since_ms != 0)) check_output(conn); /* below it again? */
-    client_recount_if_changed(c);
-    set_writing(conn, more);
-}
-
-static void on_writable(evutil_socket_t fd, short what, void *arg) {
-    (void)fd;
-    (void)what;
-    struct conn *conn = arg;
-    worker_begin_turn();
-    assert(conn->writing);
-    /* Replies added since may depend on a write that is not durable yet. Then all wait for the flush. */
-    if (journal_on && !aof_is_committed(conn->client.journal_offset)) {
-        set_writing(conn, false);
-        queue_output(conn);
-        return;
-    }
-    flush(conn);
-}
-
-bool conns_have_output(void) { return here.output != NULL; }
-
-void conns_flush(uint64_t durable) {
-    struct conn *list = here.output;
-    here.output = NULL;
-    while (list) {
-        struct conn *conn = list;
-        list = conn->next_output;
-        assert(conn->queued);
-        conn->queued = false;
-        if (conn->client.journal_offset <= durable || aof_is_committed(conn->client.journal_offset))
-            flush(conn);
-        else
-            queue_output(conn); /* tried again in each turn, at the latest by the cron */
-    }
-}
-
 /* ---- opening and closing ---- */
 
 static void arm_timer(struct conn *conn, int64_t in_us) {
     struct timeval in = { in_us / 1000000, in_us % 1000000 };
-    wait_for(conn, &conn->timer, &in);
+    conn_wait_for(conn, &conn->timer, &in);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg) {
@@ -655,38 +647,64 @@ static void set_timer(struct client *c, int64_t in_ms) {
 
 void conn_fill_hooks(struct client_hooks *hooks) {
     *hooks = (struct client_hooks){
-        .output = on_output, .close = close_soon, .resume = resume, .timer = set_timer
+        .output = conn_output_added, .close = conn_close_soon, .resume = resume, .timer = set_timer
     };
+    hooks->may_delay = conn_output_may_delay;
 }
 
-bool conn_open(int fd, bool is_unix) {
+struct client *conn_open(struct socket socket, enum listener_kind kind) {
+    bool is_unix = kind == LISTEN_UNIX;
     if (here.ended) {
-        close(fd);
-        return false;
+        socket_close(&socket);
+        return NULL;
     }
     struct event_base *base = worker_base(worker_self());
     struct conn *conn = mem_alloc_zero(sizeof *conn);
-    if (!here.shared) here.shared = mem_alloc(READ_SIZE);
+    if (!here.space) here.space = space_new();
     client_init(&conn->client, is_unix ? CLIENT_UNIX_SOCKET : 0);
-    conn->client.fd = fd;
-    conn->client.authenticated = options.password[0] == '\0';
+    conn->socket = socket;
+    int fd = conn->client.fd = socket.fd;
     socket_addresses(fd, is_unix ? options.unixsocket : NULL, conn->client.peer, conn->client.local);
     args_init(&conn->args);
     event_assign(&conn->readable, base, fd, EV_READ | EV_PERSIST, on_readable, conn);
-    event_assign(&conn->writable, base, fd, EV_WRITE | EV_PERSIST, on_writable, conn);
+    event_assign(&conn->writable, base, fd, EV_WRITE | EV_PERSIST, conn_on_writable, conn);
     event_assign(&conn->timer, base, -1, 0, on_timer, conn);
     client_recount(&conn->client);
-    COUNTER_ADD(stats_mine()->connections, 1);
     set_reading(conn, true);
-    return true;
+    stranger_arrives(conn);
+    return &conn->client;
+}
+
+struct client *conn_adopt(struct socket socket, struct slice received) {
+    struct client *c = conn_open(socket, LISTEN_TCP);
+    if (!c) return NULL;
+    listeners_count_client(worker_self(), 1);
+    buf_append(&conn_of(c)->in, received);
+    if (received.len > 0) resume(c);
+    note_pending(conn_of(c));
+    return c;
+}
+
+static void leave_queue(struct conn_queue *q, struct conn *conn) {
+    struct conn *before = NULL, *at = q->first;
+    while (at && at != conn) {
+        before = at;
+        at = at->next_ready;
+    }
+    if (!at) return;
+    if (before)
+        before->next_ready = conn->next_ready;
+    else
+        q->first = conn->next_ready;
+    if (q->last == conn) q->last = before;
 }
 
 static void leave_lists(struct conn *conn) {
-    for (struct conn **at = &here.output; conn->queued && *at; at = &(*at)->next_output)
-        if (*at == conn) {
-            *at = conn->next_output;
-            break;
-        }
+    conn_leave_output(conn);
+    if (UNLIKELY(conn->ready)) {
+        leave_queue(&here.ready, conn);
+        leave_queue(&here.later, conn);
+    }
     for (struct conn **at = &here.resumed; conn->resumed && *at; at = &(*at)->next_resumed)
         if (*at == conn) {
             *at = conn->next_resumed;
@@ -697,13 +715,16 @@ static void leave_lists(struct conn *conn) {
 static void conn_close(struct conn *conn) {
     assert(conn->client.worker == worker_self() && !conn->client.running);
     leave_lists(conn);
+    stranger_goes(conn);
+    if (here.running == conn) here.running = NULL;
+    if (UNLIKELY(conn->client.replica != NULL)) replica_release(&conn->client);
+    if (UNLIKELY(conn->client.flags & CLIENT_PRIMARY)) primary_lost(&conn->client);
     event_del(&conn->readable);
     event_del(&conn->writable);
     event_del(&conn->timer);
-    listeners_count_client(worker_self(),
-                           -1); /* before INFO tells that one is gone: its place is free then */
+    listeners_count_client(worker_self(), -1); /* its place is free before INFO tells that it is gone */
     client_release(&conn->client);
-    close(conn->client.fd);
+    socket_close(&conn->socket);
     buf_release(&conn->in);
     args_release(&conn->args);
     mem_free(conn);
@@ -711,41 +732,46 @@ static void conn_close(struct conn *conn) {
 }
 
 void conns_close_marked(void) {
+    struct conn *spared = NULL; /* this turn is in the middle of its command */
     while (here.marked) {
         struct conn *conn = here.marked;
         here.marked = conn->next_marked;
         assert(conn->marked && (conn->client.flags & CLIENT_CLOSING));
-        conn_close(conn);
+        if (LIKELY(!conn->client.running)) {
+            conn_close(conn);
+        } else {
+            conn->next_marked = NULL;
+            spared = conn;
+        }
     }
+    here.marked = spared;
 }
 
 void conns_end(void) {
     conns_close_marked();
     CLIENTS_OF(worker_self(), c) {
         struct conn *conn = conn_of(c);
-        if (!reply_is_empty(&c->reply) && (!journal_on || aof_is_committed(c->journal_offset)))
-            write_some(conn);
+        bool has_some = !reply_is_empty(&c->reply) || c->replica;
+        if (has_some && (!journal_on || aof_is_committed(c->journal_offset))) conn_write_some(conn);
         conn_close(conn);
     }
-    for (size_t i = 0; i < BATCH; i++) {
-        args_release(&here.slots[i]);
-        prepared_release(&here.prepared[i]);
-    }
-    mem_free(here.shared);
-    here.shared = NULL;
+    if (here.space) space_free(here.space);
+    here.space = NULL;
     here.ended = true;
 }
 
 /* ---- now and then ---- */
 
 static bool is_idle_too_long(const struct client *c, int64_t now_ms) {
-    uint32_t spared = CLIENT_SUBSCRIBED | CLIENT_BLOCKED | CLIENT_MONITORING | CLIENT_POSTPONED;
-    return options.timeout_s > 0 && !(c->flags & spared) && now_ms - c->active_ms > options.timeout_s * 1000;
+    uint32_t spared = CLIENT_SUBSCRIBED | CLIENT_BLOCKED | CLIENT_MONITORING | CLIENT_POSTPONED |
+                      CLIENT_REPLICA | CLIENT_PRIMARY;
+    return options.timeout_s > 0 && !(c->flags & spared) && !c->running &&
+           now_ms - c->active_ms > options.timeout_s * 1000;
 }
 
 /* A connection at rest owns no input buffer. */
 static void drop_empty_input(struct conn *conn) {
-    if (conn->in.len > 0 || !conn->in.ptr) return;
+    if (conn->in.len > 0 || !conn->in.ptr || conn->client.running) return;
     assert(args_is_idle(&conn->args)); /* else its arguments are there */
     buf_release(&conn->in);
     conn->client.input_room = 0;
@@ -756,10 +782,12 @@ void conns_cron(int64_t now_ms) {
     bool new_peaks = now_ms - peaks_ms >= PEAK_EVERY_MS || now_ms < peaks_ms;
     if (new_peaks) peaks_ms = now_ms;
     clients_forget_peaks(now_ms);
+    strangers_cron(now_ms);
     CLIENTS_OF(worker_self(), c) {
-        if (is_idle_too_long(c, now_ms)) close_soon(c, "idle for longer than timeout");
-        check_output(conn_of(c));
+        if (is_idle_too_long(c, now_ms)) conn_close_soon(c, "idle for longer than timeout");
+        conn_check_output(conn_of(c));
         drop_empty_input(conn_of(c));
+        socket_rest(&conn_of(c)->socket);
         client_recount(c);
         if (new_peaks) c->reply_peak = 0;
     }

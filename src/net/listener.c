@@ -1,17 +1,19 @@
 /* listener.c: listening sockets, accepting, handing out. See listener.h. */
 #include "trivet/net/listener.h"
+#include "handshake.h"
 #include "listening.h"
 #include "trivet/base/clock.h"
 #include "trivet/base/log.h"
 #include "trivet/base/mem.h"
+#include "trivet/engine/access/users.h"
 #include "trivet/engine/client/client.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/engine/turn/locks.h"
 #include "trivet/engine/turn/workers.h"
 #include "trivet/engine/watch/stats.h"
 #include "trivet/net/conn.h"
-#include "trivet/net/socket.h"
 #include "trivet/net/worker.h"
+#include "trivet/transport/socket.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <event2/event.h>
@@ -21,6 +23,7 @@
 
 #define LAST_ACCEPTED 64 /* connections of a socket that is about to be closed, at most */
 #define PAUSE_MS 100     /* out of file descriptors: try again then, or when a connection ends */
+#define CROWD_MS 20      /* as many handshakes as may be: look again then */
 
 /* Worker 0's, except that CONFIG SET changes them with the gate closed. */
 static struct listener_list listeners;
@@ -30,6 +33,7 @@ static struct listener_list retired;
 static bool paused;
 static atomic_bool any_paused; /* the same for other workers to see */
 static struct event *pause_timer;
+static struct event *crowd_timer;        /* while it runs nobody is accepted at the TLS port */
 static atomic_int conns_of[WORKERS_MAX]; /* handed out so far, see least_busy */
 
 /* ---- opening ---- */
@@ -54,8 +58,13 @@ static void on_incoming(evutil_socket_t fd, short what, void *arg) {
 static void pause_accepting(void);
 static bool accept_one(struct listener *l);
 
+static bool is_crowded(const struct listener *l) {
+    return l->kind == LISTEN_TLS && event_pending(crowd_timer, EV_TIMEOUT, NULL);
+}
+
 static bool start_listening(struct listener *l) {
     assert(l->fd >= 0);
+    if (is_crowded(l)) return true; /* on_crowd_over does it */
     if (!l->readable) l->readable = event_new(worker_base(0), l->fd, EV_READ | EV_PERSIST, on_incoming, NULL);
     return l->readable && event_add(l->readable, NULL) == 0;
 }
@@ -85,15 +94,29 @@ static void on_pause_over(evutil_socket_t fd, short what, void *arg) {
     listen_to_all();
 }
 
+static bool explain_event(struct buf *error) {
+    buf_printf(error, "Error registering fd event for a listening socket: %s", strerror(errno));
+    return false;
+}
+
+static void on_crowd_over(evutil_socket_t fd, short what, void *arg) {
+    (void)fd;
+    (void)what;
+    (void)arg;
+    worker_begin_turn();
+    if (!paused) listen_to_all();
+}
+
 static bool open_listeners(struct buf *error) {
     static const struct listener_list none;
+    pause_timer = event_new(worker_base(0), -1, 0, on_pause_over, NULL);
+    crowd_timer = event_new(worker_base(0), -1, 0, on_crowd_over, NULL);
+    bool all = pause_timer && crowd_timer;
+    if (!all) return explain_event(error);
     if (!listening_open_tcp(&none, &listeners, error)) return false;
     if (options.unixsocket[0] && !listening_open_unix(&listeners, error)) return false;
-    pause_timer = event_new(worker_base(0), -1, 0, on_pause_over, NULL);
-    bool all = pause_timer != NULL;
     for (size_t i = 0; all && i < listeners.count; i++) all = start_listening(&listeners.at[i]);
-    if (!all) buf_printf(error, "Error registering fd event for a listening socket: %s", strerror(errno));
-    return all;
+    return all || explain_event(error);
 }
 
 bool listeners_open(struct buf *error) {
@@ -141,7 +164,7 @@ static bool renew(const struct listener_list *open, struct buf *error) {
     struct listener_list now = { 0 };
     if (!listening_open_tcp(open, &now, error)) return false;
     for (size_t i = 0; i < open->count; i++)
-        if (open->at[i].is_unix) now.at[now.count++] = open->at[i];
+        if (open->at[i].kind == LISTEN_UNIX) now.at[now.count++] = open->at[i];
     retired.count = 0;
     retire_what_is_missing(open, &now, &retired);
     listeners = now;
@@ -168,7 +191,8 @@ void listeners_close(void) {
     close_all(&retired);
     close_all(&listeners);
     if (pause_timer) event_free(pause_timer);
-    pause_timer = NULL;
+    if (crowd_timer) event_free(crowd_timer);
+    pause_timer = crowd_timer = NULL;
     if (options.unixsocket[0]) unlink(options.unixsocket);
 }
 
@@ -209,12 +233,14 @@ void listeners_resume(void) {
     worker_post(0, l);
 }
 
-static void refuse_connection(int fd, const char *text) {
+/* Who waits for TLS could not read the text. */
+static void refuse_connection(int fd, enum listener_kind kind, const char *text) {
+    struct socket s = { .fd = fd };
     COUNTER_ADD(stats_mine()->rejected, 1);
     struct iovec v = { unconst(text), strlen(text) };
-    ssize_t sent = socket_write_vectors(fd, &v, 1);
-    if (sent < 0) LOG_DEBUG("A refused connection did not take its error: %s", strerror(errno));
-    close(fd);
+    if (kind != LISTEN_TLS && socket_write_vectors(&s, &v, 1) < 0)
+        LOG_DEBUG("A refused connection did not take its error: %s", strerror(errno));
+    socket_close(&s);
 }
 
 static bool is_loopback(const struct sockaddr_storage *peer) {
@@ -247,28 +273,36 @@ struct arrival {
     struct letter letter;
     int worker; /* there it is counted; at the very end another thread empties that mailbox */
     int fd;
-    bool is_unix;
+    enum listener_kind kind;
 };
+
+static void open_here(int fd, enum listener_kind kind, int worker) {
+    COUNTER_ADD(stats_mine()->connections, 1);
+    bool taken =
+        kind == LISTEN_TLS ? handshake_begin(fd) : conn_open((struct socket){ .fd = fd }, kind) != NULL;
+    if (!taken) listeners_count_client(worker, -1);
+}
 
 static void arrive(struct letter *self) {
     struct arrival *a = CONTAINER_OF(self, struct arrival, letter);
-    if (!conn_open(a->fd, a->is_unix)) listeners_count_client(a->worker, -1);
+    open_here(a->fd, a->kind, a->worker);
     mem_free(a);
 }
 
-static void hand_out(int fd, bool is_unix) {
-    if (!is_unix) {
-        socket_no_delay(fd);
+static void hand_out(int fd, enum listener_kind kind) {
+    if (kind != LISTEN_UNIX) {
+        socket_set_delay(fd, false);
         if (options.tcp_keepalive_s > 0) socket_keepalive(fd, options.tcp_keepalive_s);
     }
+    if (kind == LISTEN_TLS) handshake_announce();
     int worker = least_busy();
     listeners_count_client(worker, +1);
     if (worker == worker_self()) {
-        if (!conn_open(fd, is_unix)) listeners_count_client(worker, -1);
+        open_here(fd, kind, worker);
         return;
     }
     struct arrival *a = mem_alloc(sizeof *a);
-    *a = (struct arrival){ .letter = { .run = arrive }, .worker = worker, .fd = fd, .is_unix = is_unix };
+    *a = (struct arrival){ .letter = { .run = arrive }, .worker = worker, .fd = fd, .kind = kind };
     worker_post(worker, &a->letter);
 }
 
@@ -297,33 +331,59 @@ static bool accept_one(struct listener *l) {
         return errno == EINTR || errno == ECONNABORTED;
     }
     if (clients_now() >= options.maxclients)
-        refuse_connection(fd, "-ERR max number of clients reached\r\n");
-    else if (options.protected_mode && !options.password[0] && !l->is_unix && !is_loopback(&peer))
-        refuse_connection(fd, protected_text);
+        refuse_connection(fd, l->kind, "-ERR max number of clients reached\r\n");
+    else if (options.protected_mode && user_default->needs_no_password && l->kind != LISTEN_UNIX &&
+             !is_loopback(&peer))
+        refuse_connection(fd, l->kind, protected_text);
     else
-        hand_out(fd, l->is_unix);
+        hand_out(fd, l->kind);
     return true;
+}
+
+/* As many handshakes are under way as may be: no more are accepted until some are done. */
+static void wait_for_handshakes(void) {
+    struct timeval in = { 0, CROWD_MS * 1000 };
+    if (event_add(crowd_timer, &in) != 0) return; /* then it is looked at in each turn */
+    for (size_t i = 0; i < listeners.count; i++)
+        if (listeners.at[i].kind == LISTEN_TLS && listeners.at[i].readable)
+            event_del(listeners.at[i].readable);
+}
+
+/* A slice of the connections that wait there; true if it was a full one. */
+static bool accept_slice(struct listener *l) {
+    bool tls = l->kind == LISTEN_TLS;
+    int64_t left = tls ? options.max_new_tls_connections_per_cycle : options.max_new_connections_per_cycle;
+    while (left > 0 && !paused) {
+        if (tls && handshakes_are_full()) {
+            wait_for_handshakes();
+            return false;
+        }
+        if (!accept_one(l)) return false;
+        left--;
+    }
+    return left == 0;
 }
 
 bool listeners_accept(void) {
     assert(worker_self() == 0);
     bool more = false;
-    for (size_t i = 0; i < listeners.count && !paused; i++) {
-        int64_t left = options.max_new_connections_per_cycle;
-        while (left > 0 && !paused && accept_one(&listeners.at[i])) left--;
-        more |= left == 0;
-    }
+    for (size_t i = 0; i < listeners.count && !paused; i++)
+        if (!is_crowded(&listeners.at[i])) more |= accept_slice(&listeners.at[i]);
     return more && !paused;
 }
 
 /* ---- names ---- */
 
+/* A kind has the same number in each server. */
+static void describe_ports(struct buf *out, int index, const char *name, int64_t port) {
+    if (port == 0) return;
+    buf_printf(out, "listener%d:name=%s", index, name);
+    for (size_t i = 0; i < options.bind.count; i++) buf_printf(out, ",bind=%s", options.bind.address[i]);
+    buf_printf(out, ",port=%d\r\n", (int)port);
+}
+
 void listeners_describe(struct buf *out) {
-    int index = 0;
-    if (options.port != 0) {
-        buf_printf(out, "listener%d:name=tcp", index++);
-        for (size_t i = 0; i < options.bind.count; i++) buf_printf(out, ",bind=%s", options.bind.address[i]);
-        buf_printf(out, ",port=%d\r\n", (int)options.port);
-    }
-    if (options.unixsocket[0]) buf_printf(out, "listener%d:name=unix,bind=%s\r\n", index, options.unixsocket);
+    describe_ports(out, 0, "tcp", options.port);
+    if (options.unixsocket[0]) buf_printf(out, "listener1:name=unix,bind=%s\r\n", options.unixsocket);
+    describe_ports(out, 2, "tls", options.tls_port);
 }

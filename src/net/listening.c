@@ -65,13 +65,14 @@ static bool collide(const struct sockaddr_storage *a, const struct sockaddr_stor
 static const struct listener *find_address(const struct listener_list *list,
                                            const struct sockaddr_storage *address) {
     for (size_t i = 0; i < list->count; i++)
-        if (!list->at[i].is_unix && same_address(&list->at[i].address, address)) return &list->at[i];
+        if (list->at[i].kind != LISTEN_UNIX && same_address(&list->at[i].address, address))
+            return &list->at[i];
     return NULL;
 }
 
 static bool any_collides(const struct listener_list *list, const struct sockaddr_storage *address) {
     for (size_t i = 0; i < list->count; i++)
-        if (!list->at[i].is_unix && collide(&list->at[i].address, address)) return true;
+        if (list->at[i].kind != LISTEN_UNIX && collide(&list->at[i].address, address)) return true;
     return false;
 }
 
@@ -107,7 +108,7 @@ static int open_socket(const struct addrinfo *info, bool beside_old) {
 static bool share_with_old(const struct listener_list *old, const struct sockaddr_storage *address, bool on) {
     bool done = true;
     for (size_t i = 0; i < old->count; i++)
-        if (!old->at[i].is_unix && collide(&old->at[i].address, address))
+        if (old->at[i].kind != LISTEN_UNIX && collide(&old->at[i].address, address))
             done &= set_flag(old->at[i].fd, SOL_SOCKET, SO_REUSEPORT, on);
     return done;
 }
@@ -126,14 +127,15 @@ static int open_beside(const struct listener_list *old, const struct addrinfo *i
     return fd;
 }
 
-/* One address that a name stood for: taken from `old`, or opened. False with errno. */
-static bool add_address(const struct listener_list *old, struct listener_list *out,
+/* One address that a name stood for: taken from `old`, whatever spoke there, or opened. False with errno. */
+static bool add_address(const struct listener_list *old, struct listener_list *out, enum listener_kind kind,
                         const struct addrinfo *info) {
     struct sockaddr_storage address = { 0 };
     assert(info->ai_addrlen <= sizeof address && out->count < LISTENERS_MAX);
     memcpy(&address, info->ai_addr, info->ai_addrlen);
-    if (find_address(out, &address)) return true; /* named twice */
-    if (any_collides(out, &address)) {
+    const struct listener *twin = find_address(out, &address);
+    if (twin && twin->kind == kind) return true; /* named twice */
+    if (any_collides(out, &address) || twin) {
         errno = EADDRINUSE;
         return false;
     }
@@ -141,6 +143,7 @@ static bool add_address(const struct listener_list *old, struct listener_list *o
     struct listener l = known ? *known : (struct listener){ .address = address };
     if (!known) l.fd = open_beside(old, info, &address);
     if (l.fd < 0) return false;
+    l.kind = kind;
     out->at[out->count++] = l;
     return true;
 }
@@ -159,15 +162,19 @@ static const char *host_of(const char *address, int *family) {
     return address;
 }
 
+static int port_of(enum listener_kind kind) {
+    return (int)(kind == LISTEN_TLS ? options.tls_port : options.port);
+}
+
 /* One word of bind: a name stands for one or more addresses, of which one must do. */
-static bool open_word(const struct listener_list *old, struct listener_list *out, const char *word,
-                      struct buf *error) {
+static bool open_word(const struct listener_list *old, struct listener_list *out, enum listener_kind kind,
+                      const char *word, struct buf *error) {
     bool optional = word[0] == '-';
     if (optional) word++;
     struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV }, *found;
     const char *host = host_of(word, &hints.ai_family);
     char port[8], where[256];
-    snprintf(port, sizeof port, "%d", (int)options.port);
+    snprintf(port, sizeof port, "%d", port_of(kind));
     snprintf(where, sizeof where, "%s:%s", word, port);
     int bad = getaddrinfo(host, port, &hints, &found);
     if (bad)
@@ -176,7 +183,7 @@ static bool open_word(const struct listener_list *old, struct listener_list *out
     bool any = false;
     int why = 0;
     for (struct addrinfo *info = found; info && out->count < LISTENERS_MAX; info = info->ai_next) {
-        if (add_address(old, out, info))
+        if (add_address(old, out, kind, info))
             any = true;
         else
             why = errno;
@@ -187,21 +194,26 @@ static bool open_word(const struct listener_list *old, struct listener_list *out
     return explain(error, "Could not create server TCP listening socket", where, strerror(why));
 }
 
-static bool open_all(const struct listener_list *old, struct listener_list *out, struct buf *error) {
-    if (options.port == 0) return true;
+static bool open_all(const struct listener_list *old, struct listener_list *out, enum listener_kind kind,
+                     struct buf *error) {
+    size_t before = out->count;
+    if (port_of(kind) == 0) return true;
     for (size_t i = 0; i < options.bind.count; i++)
-        if (!open_word(old, out, options.bind.address[i], error)) return false;
-    if (options.bind.count == 0 || out->count > 0) return true;
+        if (!open_word(old, out, kind, options.bind.address[i], error)) return false;
+    if (options.bind.count == 0 || out->count > before) return true;
     buf_append(error, LIT("None of the addresses in 'bind' could be listened on"));
     return false;
 }
 
 bool listening_open_tcp(const struct listener_list *old, struct listener_list *out, struct buf *error) {
+    static const enum listener_kind kinds[] = { LISTEN_TCP, LISTEN_TLS };
     struct buf why = { 0 };
     assert(out->count == 0);
-    if (open_all(old, out, &why)) return true;
-    buf_printf(error, "Failed listening on port %d (tcp): %.*s", (int)options.port,
-               SLICE_ARG(buf_slice(&why)));
+    size_t opened = 0;
+    while (opened < COUNT_OF(kinds) && open_all(old, out, kinds[opened], &why)) opened++;
+    if (opened == COUNT_OF(kinds)) return true;
+    buf_printf(error, "Failed listening on port %d (%s): %.*s", port_of(kinds[opened]),
+               kinds[opened] == LISTEN_TLS ? "tls" : "tcp", SLICE_ARG(buf_slice(&why)));
     buf_release(&why);
     for (size_t i = 0; i < out->count; i++)
         if (!listening_has(old, out->at[i].fd)) close(out->at[i].fd);
@@ -236,6 +248,6 @@ bool listening_open_unix(struct listener_list *out, struct buf *error) {
         if (fd >= 0) close(fd);
         return false;
     }
-    out->at[out->count++] = (struct listener){ .fd = fd, .is_unix = true };
+    out->at[out->count++] = (struct listener){ .fd = fd, .kind = LISTEN_UNIX };
     return true;
 }

@@ -5,19 +5,20 @@
 #include "trivet/base/buf.h"
 #include "trivet/base/compiler.h"
 #include "trivet/engine/settings/options.h"
+#include "trivet/net/listener.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>
 
-/* An address may resolve to IPv4 and IPv6; one unix socket. */
-#define LISTENERS_MAX (OPTIONS_BIND_MAX * 2 + 1)
+/* An address may resolve to IPv4 and IPv6, each with a plain and a TLS port; one unix socket. */
+#define LISTENERS_MAX (OPTIONS_BIND_MAX * 2 * 2 + 1)
 
 struct event;
 
 struct listener {
     int fd;
-    bool is_unix;
-    struct sockaddr_storage address; /* TCP only: where it listens */
+    enum listener_kind kind;
+    struct sockaddr_storage address; /* not of a unix socket: where it listens */
     struct event *readable;          /* NULL: worker 0 does not wait for it yet */
 };
 
@@ -26,9 +27,9 @@ struct listener_list {
     size_t count;
 };
 
-/* Sockets for options.port and options.bind, appended to `out`. Those that `old` has already are taken from
- * there as they are; the others are opened. False with the reason in `error`: then all that was opened is
- * closed again, `out` is empty, and `old` is as before. */
+/* Sockets for options.port, options.tls_port and options.bind, appended to `out`. Those that `old` has
+ * already are taken from there as they are; the others are opened. False with the reason in `error`: then all
+ * that was opened is closed again, `out` is empty, and `old` is as before. */
 MUST_CHECK bool listening_open_tcp(const struct listener_list *old, struct listener_list *out,
                                    struct buf *error);
 /* The unix socket of options.unixsocket, appended to `out`. */

@@ -1,8 +1,10 @@
 /* worker.c: the threads and their turns. The order of a turn is told in worker.h.
  *
  * The loop is the worker's own: event_base_loop(EVLOOP_ONCE) waits and runs the callbacks that are due, then
- * end_turn() does what comes after all of them. Callbacks call worker_begin_turn() first. */
+ * conns_read() runs the commands of the connections that they found readable, and end_turn() does what comes
+ * after all of them. Callbacks call worker_begin_turn() first, but for those that only note something. */
 #include "trivet/net/worker.h"
+#include "handshake.h"
 #include "trivet/base/background.h"
 #include "trivet/base/clock.h"
 #include "trivet/base/log.h"
@@ -12,6 +14,8 @@
 #include "trivet/engine/client/pause.h"
 #include "trivet/engine/client/pubsub.h"
 #include "trivet/engine/client/tracking.h"
+#include "trivet/engine/replication/replicas.h"
+#include "trivet/engine/replication/waiters.h"
 #include "trivet/engine/run/change.h"
 #include "trivet/engine/run/run.h"
 #include "trivet/engine/settings/options.h"
@@ -22,7 +26,9 @@
 #include "trivet/keyspace/eviction.h"
 #include "trivet/net/conn.h"
 #include "trivet/persist/aof/aof.h"
+#include "trivet/persist/backlog.h"
 #include "trivet/persist/journal.h"
+#include "trivet/transport/tls.h"
 #include <assert.h>
 #include <errno.h>
 #include <event2/event.h>
@@ -78,6 +84,16 @@ static uint64_t commit(uint64_t needed) {
     return done ? UINT64_MAX : 0;
 }
 
+/* Whatever any worker wrote so far, if something is about to be sent: a reply may show another client's
+ * write, which must not get lost then; and replicas must not have what this server could lose. */
+static uint64_t make_durable(void) {
+    if (!conns_have_output()) return UINT64_MAX;
+    uint64_t stream = backlog_offset(); /* before the journal's: so that one covers all of it */
+    uint64_t durable = commit(journal_on ? journal_offset() : 0);
+    if (durable > 0) replicas_may_send(stream);
+    return durable;
+}
+
 /* A letter may let clients go on, and what they run may post letters to this very worker. */
 static void drain_and_resume(struct worker *w) {
     do {
@@ -92,13 +108,15 @@ static void end_turn(struct worker *w) {
     worker_begin_turn();
     drain_and_resume(w);
     tracking_turn_ends();
-    /* Covers all that any worker wrote so far: a reply may show another client's write, which must not get
-     * lost then. */
-    uint64_t durable = commit(journal_on && conns_have_output() ? journal_offset() : 0);
-    conns_flush(durable);
+    waiters_turn_ends();
+    replicas_turn_ends();
+    conns_flush(make_durable());
     COUNTER_ADD(stats_mine()->evicted_clients, clients_keep_limit());
-    if (w->index == 0 && accept_wanted) accept_wanted = acceptor();
-    conns_close_marked();
+    conns_close_marked(); /* before newcomers are counted: these places are free */
+    if (w->index == 0 && accept_wanted) {
+        accept_wanted = acceptor();
+        conns_close_marked(); /* newcomers that could not be waited for */
+    }
     struct stats *s = stats_mine();
     COUNTER_ADD(s->turns, 1);
     COUNTER_ADD(s->turn_us, (uint64_t)(clock_ticks_ns() - w->turn_began_ns) / 1000);
@@ -161,6 +179,47 @@ void workers_retime(void) {
     }
 }
 
+/* Waiting can only fail if the loop's own descriptor is broken. */
+static void wait_and_read(struct worker *w, int flags) {
+    assert(!w->in_turn);
+    if (UNLIKELY(conns_are_due() || handshakes_are_due())) flags |= EVLOOP_NONBLOCK;
+    int result = event_base_loop(w->base, flags);
+    assert(result >= 0);
+    handshakes_open();
+    conns_read();
+}
+
+static void run_turn(struct worker *w, int flags) {
+    wait_and_read(w, flags);
+    end_turn(w);
+    handshakes_step();
+}
+
+/* ---- a turn in the middle of a command ---- */
+
+static void turn_inside(void) {
+    struct worker *w = self();
+    gate_leave();
+    w->in_turn = false;
+    wait_and_read(w, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+    worker_begin_turn(); /* even if nothing happened: replies of the turn outside wait */
+    end_turn(w);
+    handshakes_step();
+    worker_begin_turn();
+}
+
+void worker_turn_meanwhile(void) {
+    struct worker *w = self();
+    assert(w->in_turn && gate_is_mine());
+    int64_t began_ns = w->turn_began_ns, left_ns = clock_ticks_ns();
+    const struct command *running = command_running(w->index);
+    struct change_aside *aside = change_set_aside();
+    conns_meanwhile(turn_inside);
+    change_take_back(aside);
+    command_goes_on(running);
+    w->turn_began_ns = began_ns + (clock_ticks_ns() - left_ns); /* the turn inside counted its own time */
+}
+
 /* ---- start and end ---- */
 
 static bool worker_prepare(struct worker *w, int index) {
@@ -178,6 +237,9 @@ static bool worker_prepare(struct worker *w, int index) {
 
 static void thread_end(void) {
     worker_begin_turn();
+    handshakes_end();
+    uint64_t stream = backlog_offset(); /* before the look at the journal, as in end_turn */
+    if (!journal_on || aof_is_committed(journal_offset())) replicas_may_send(stream);
     conns_end();
     mailbox_drain(&worker_mailboxes[self()->index]);
     change_flush_quietly();
@@ -185,25 +247,18 @@ static void thread_end(void) {
     gate_leave();
     eviction_thread_release();
     tracking_thread_release();
+    pause_thread_release();
+    waiters_thread_release();
     change_thread_release();
     pubsub_thread_release();
     reply_thread_release();
-}
-
-/* Waiting can only fail if the loop's own descriptor is broken. */
-static void wait_and_run(struct worker *w, int flags) {
-    assert(!w->in_turn);
-    int result = event_base_loop(w->base, flags);
-    assert(result >= 0);
+    tls_thread_release();
 }
 
 static void *worker_main(void *arg) {
     struct worker *w = arg;
     thread_worker_index = w->index;
-    while (!atomic_load_explicit(&w->stop, memory_order_relaxed)) {
-        wait_and_run(w, EVLOOP_ONCE);
-        end_turn(w);
-    }
+    while (!atomic_load_explicit(&w->stop, memory_order_relaxed)) run_turn(w, EVLOOP_ONCE);
     thread_end();
     return NULL;
 }
@@ -224,19 +279,35 @@ bool workers_start(void) {
     return true;
 }
 
+static struct {
+    void (*run)(void *arg);
+    void *arg;
+} task; /* between two turns of worker 0; its own */
+
+void worker_run_between_turns(void (*run)(void *arg), void *arg) {
+    assert(thread_worker_index == 0 && !task.run);
+    task.run = run;
+    task.arg = arg;
+}
+
+static void run_task(void) {
+    void (*run)(void *arg) = task.run;
+    task.run = NULL;
+    run(task.arg);
+}
+
 void workers_run(void) {
     struct worker *w = &workers[0];
     while (!atomic_load_explicit(&w->stop, memory_order_relaxed)) {
-        wait_and_run(w, EVLOOP_ONCE);
-        end_turn(w);
+        run_turn(w, EVLOOP_ONCE);
+        if (UNLIKELY(task.run != NULL)) run_task();
     }
 }
 
 void workers_pump(void) {
     struct worker *w = &workers[0];
     bool had_gate = gate_is_mine();
-    wait_and_run(w, EVLOOP_ONCE | EVLOOP_NONBLOCK);
-    end_turn(w);
+    run_turn(w, EVLOOP_ONCE | EVLOOP_NONBLOCK);
     if (had_gate) gate_enter();
     turn_now_ms = clock_wall_ms();
 }

@@ -1,35 +1,44 @@
 /* journal.c: the order of writes, as bytes in memory.
  *
- * One buffer takes the effects of all workers, each command's in one memcpy under the journal's lock, so
- * the order of the bytes is the order in which the keys' locks were held. The sink swaps the buffer for an
- * empty one and writes without that lock, so appending never waits for a disk.
+ * Effects are formatted by their worker, then copied in one piece under the journal's lock, so the order of
+ * the bytes is the order in which the keys' locks were held. The bytes for the file are one buffer, which the
+ * AOF swaps for an empty one and writes without that lock: appending never waits for a disk. The bytes for
+ * replicas go on a tape (backlog.c).
  *
- * With one worker the lock is skipped: only that worker appends and commits. (The AOF's sync thread reads
- * offsets, never the buffer.) */
+ * With one worker the lock is skipped: only that worker appends, commits and sends. (The AOF's sync thread
+ * reads offsets, never the buffer.) */
+#include "journal_private.h"
 #include "trivet/base/lock.h"
 #include "trivet/base/number.h"
 #include "trivet/base/thread.h"
 #include "trivet/persist/journal_sink.h"
 
 #define WIRE_KEPT (256 * 1024) /* a worker's effects above this size give their memory back */
-#define SELECT_MAX 64          /* bytes of a SELECT on the wire */
-#define NO_DB UINT32_MAX
 
-bool journal_on;
+bool journal_on, effects_are_wanted, effects_apart_are_wanted;
 
 static struct lock journal_lock = LOCK_INIT(LOCK_RANK_JOURNAL);
-static struct buf bytes;            /* under journal_lock: what no sink has taken yet */
-static uint32_t current_db = NO_DB; /* under journal_lock: the database of the last effect */
+static struct buf bytes;            /* under journal_lock: what the file has not taken yet */
+static uint32_t current_db = NO_DB; /* under journal_lock: the database of the file's last effect */
+static size_t in_stream;            /* under journal_lock: see struct journal_piece */
 static _Atomic uint64_t offset_now; /* written under journal_lock, read by anybody */
 
-static void journal_take(void) UNCHECKED;
-static void journal_take(void) {
+struct effects_range {
+    size_t begin, end;
+};
+
+void journal_take(void) {
     if (thread_is_parallel()) lock_take(&journal_lock);
 }
 
-static void journal_drop(void) UNCHECKED;
-static void journal_drop(void) {
+void journal_drop(void) {
     if (thread_is_parallel()) lock_drop(&journal_lock);
+}
+
+void journal_note_readers(bool file, bool replicas) {
+    journal_on = file;
+    effects_apart_are_wanted = replicas;
+    effects_are_wanted = file || replicas;
 }
 
 /* ---- effects ---- */
@@ -57,81 +66,173 @@ void wire_command(struct buf *out, const struct slice *argv, size_t argc) {
     out->len = (size_t)(at - out->ptr);
 }
 
-static void wire_select(struct buf *out, uint32_t db) {
+void wire_select(struct buf *out, uint32_t db) {
     char digits[INT64_TEXT_MAX];
     struct slice argv[2] = { LIT("SELECT"), { digits, uint64_format(digits, db) } };
     wire_command(out, argv, 2);
 }
 
-void effects_add(struct effects *e, uint32_t db, const struct slice *argv, size_t argc) {
-    assert(argc > 0 && db != NO_DB);
-    if (e->count == 0)
+/* How many effects the file gets. */
+static size_t common_count(const struct effects *e) { return e->count - e->apart_count; }
+
+/* Says the database, if it is another than that of the effect before. */
+static void begin_effect(struct effects *e, uint32_t db) {
+    if (common_count(e) == 0)
         e->first_db = db;
     else if (e->last_db != db)
         wire_select(&e->wire, db);
     e->last_db = db;
+}
+
+/* A second effect comes: both are to stand together. */
+static void keep_borrowed(struct effects *e) {
+    buf_append(&e->wire, e->borrowed);
+    e->borrowed = (struct slice){ 0 };
+}
+
+struct slice effects_bytes(const struct effects *e) {
+    return e->borrowed.len > 0 ? e->borrowed : buf_slice(&e->wire);
+}
+
+void effects_add_wire(struct effects *e, uint32_t db, struct slice wire) {
+    assert(wire.len > 0 && wire.ptr[0] == '*');
+    if (UNLIKELY(e->count > 0)) {
+        keep_borrowed(e);
+        begin_effect(e, db);
+        buf_append(&e->wire, wire);
+    } else {
+        e->first_db = e->last_db = db;
+        e->borrowed = wire;
+    }
+    e->count++;
+}
+
+void effects_add(struct effects *e, uint32_t db, const struct slice *argv, size_t argc) {
+    assert(argc > 0 && db != NO_DB);
+    if (UNLIKELY(e->borrowed.len > 0)) keep_borrowed(e);
+    begin_effect(e, db);
     e->count++;
     wire_command(&e->wire, argv, argc);
 }
 
+void effects_add_apart(struct effects *e, const struct slice *argv, size_t argc) {
+    if (UNLIKELY(e->borrowed.len > 0)) keep_borrowed(e);
+    struct effects_range range = { .begin = e->wire.len };
+    wire_command(&e->wire, argv, argc);
+    range.end = e->wire.len;
+    buf_append(&e->apart, slice_make((const char *)&range, sizeof range));
+    e->count++;
+    e->apart_count++;
+}
+
 void effects_release(struct effects *e) {
     buf_release(&e->wire);
+    buf_release(&e->apart);
     *e = (struct effects){ 0 };
 }
 
-static void effects_empty(struct effects *e) {
+void effects_clear(struct effects *e) {
     if (e->wire.room > WIRE_KEPT) buf_release(&e->wire);
+    if (UNLIKELY(e->apart.ptr != NULL)) buf_release(&e->apart);
     e->wire.len = 0;
-    e->count = 0;
+    e->borrowed = (struct slice){ 0 };
+    e->count = e->apart_count = 0;
+}
+
+/* ---- for the file ---- */
+
+static void add_to_offset(uint64_t more) {
+    uint64_t now = atomic_load_explicit(&offset_now, memory_order_relaxed);
+    atomic_store_explicit(&offset_now, now + more, memory_order_release);
+}
+
+void journal_moved(void) {
+    in_stream = 0;
+    if (journal_on) add_to_offset(1);
+}
+
+static void append_common(const struct effects *e) {
+    struct slice wire = effects_bytes(e);
+    const struct effects_range *apart = (const void *)e->apart.ptr;
+    size_t at = 0;
+    for (size_t i = 0; i < e->apart_count; i++) {
+        buf_append(&bytes, slice_make(wire.ptr + at, apart[i].begin - at));
+        at = apart[i].end;
+    }
+    buf_append(&bytes, slice_from(wire, at));
+}
+
+static void append_to_file(const struct effects *e) {
+    bool several = common_count(e) > 1;
+    size_t before = bytes.len;
+    buf_reserve(&bytes, effects_bytes(e).len + WRAPPING_MAX);
+    if (e->first_db != current_db) wire_select(&bytes, e->first_db);
+    if (several) buf_append(&bytes, LIT(WIRE_MULTI));
+    append_common(e);
+    if (several) buf_append(&bytes, LIT(WIRE_EXEC));
+    current_db = e->last_db;
+    add_to_offset(bytes.len - before);
+}
+
+/* The stream is kept. */
+static void append_to_both(const struct effects *e, struct copied copied) {
+    bool to_file = journal_on && common_count(e) > 0;
+    bool alike = to_file && backlog_takes_as_file(e, current_db);
+    size_t before = bytes.len;
+    if (to_file) append_to_file(e);
+    backlog_take(e, copied);
+    if (!to_file)
+        journal_moved();
+    else
+        in_stream = alike ? in_stream + (bytes.len - before) : 0;
 }
 
 /* ---- the journal ---- */
 
-uint64_t journal_append(struct effects *e) {
-    if (e->count == 0) return journal_offset();
-    if (!journal_on) {
-        /* A transaction turned the journal off after its first writes: no sink is left to take them. */
-        effects_empty(e);
-        return journal_offset();
-    }
-    bool several = e->count > 1;
+/* A transaction may have turned a reader off after its first writes: then nobody takes them. */
+uint64_t journal_append(struct effects *e, struct copied copied) {
+    if (e->count == 0 && copied.bytes.len == 0) return journal_offset();
     journal_take();
-    size_t before = bytes.len;
-    buf_reserve(&bytes, e->wire.len + SELECT_MAX + sizeof "*1\r\n$5\r\nMULTI\r\n*1\r\n$4\r\nEXEC\r\n");
-    if (e->first_db != current_db) wire_select(&bytes, e->first_db);
-    if (several) buf_append(&bytes, LIT("*1\r\n$5\r\nMULTI\r\n"));
-    buf_append(&bytes, buf_slice(&e->wire));
-    if (several) buf_append(&bytes, LIT("*1\r\n$4\r\nEXEC\r\n"));
-    current_db = e->last_db;
-    uint64_t after = atomic_load_explicit(&offset_now, memory_order_relaxed) + (bytes.len - before);
-    atomic_store_explicit(&offset_now, after, memory_order_release);
+    if (UNLIKELY(backlog_is_open()))
+        append_to_both(e, copied);
+    else if (journal_on && common_count(e) > 0)
+        append_to_file(e);
+    uint64_t after = atomic_load_explicit(&offset_now, memory_order_relaxed);
     journal_drop();
-    effects_empty(e);
+    effects_clear(e);
     return after;
 }
 
 uint64_t journal_offset(void) { return atomic_load_explicit(&offset_now, memory_order_acquire); }
 
-uint64_t journal_swap(struct buf *empty) {
+void journal_set_on(bool on) { journal_note_readers(on, effects_apart_are_wanted); }
+
+struct journal_piece journal_swap(struct buf *empty) {
     assert(empty->len == 0);
+    struct journal_piece piece;
     journal_take();
     struct buf full = bytes;
     bytes = *empty;
-    uint64_t end = atomic_load_explicit(&offset_now, memory_order_relaxed);
+    piece.end = atomic_load_explicit(&offset_now, memory_order_relaxed);
+    piece.in_stream = in_stream;
+    in_stream = 0;
+    backlog_tell(&piece.position);
     journal_drop();
     *empty = full;
-    return end;
+    return piece;
 }
 
 void journal_restart(void) {
     journal_take();
     buf_release(&bytes);
-    current_db = NO_DB;
     journal_drop();
+    journal_begin_file();
 }
 
-void journal_forget_database(void) {
+void journal_begin_file(void) {
     journal_take();
     current_db = NO_DB;
+    in_stream = 0;
+    if (backlog_is_open()) journal_moved();
     journal_drop();
 }

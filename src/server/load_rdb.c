@@ -9,6 +9,7 @@
  * Keys are inserted in any order. So a duplicate key is an error: neither of them is the last one. */
 #include "load_private.h"
 #include "trivet/base/clock.h"
+#include "trivet/base/grow.h"
 #include "trivet/base/hashing.h"
 #include "trivet/base/log.h"
 #include "trivet/base/mem.h"
@@ -35,6 +36,7 @@ struct loading {
     struct batch *filling;
     int64_t now_ms;
     bool facts_are_logged;
+    bool keeps_expired; /* set before the first batch */
     /* Workers change the fields below: under the lock. */
     struct lock lock;
     pthread_cond_t less; /* a batch is done */
@@ -96,6 +98,10 @@ static bool has_failed(struct loading *l) {
 
 /* ---- a batch, on any worker ---- */
 
+static uint32_t place_of(const struct loading *l, uint32_t db) {
+    return l->plan->beside ? keyspace_beside(db) : db;
+}
+
 /* Under the lock of the shard. False if the key is there and is to stay. */
 static bool insert(struct loading *l, struct shard *s, struct entry *e, struct keyref *ref, uint32_t db) {
     struct keyspace_view view = {
@@ -122,7 +128,7 @@ static void insert_group(struct loading *l, struct group *g) {
         struct entry *e = g->items[i].entry;
         struct shard *s = &shards[g->items[i].ref.shard];
         shard_lock(s);
-        bool taken = insert(l, s, e, &g->items[i].ref, g->items[i].record->db);
+        bool taken = insert(l, s, e, &g->items[i].ref, place_of(l, g->items[i].record->db));
         shard_unlock(s);
         if (taken) continue;
         entry_free(e);
@@ -132,12 +138,12 @@ static void insert_group(struct loading *l, struct group *g) {
 }
 
 /* Starts to fetch the bucket; the table may be looked at only under its shard's lock. */
-static void prefetch(const struct group *g) {
+static void prefetch(const struct loading *l, const struct group *g) {
     for (size_t i = 0; i < g->count; i++) {
         const struct keyref *ref = &g->items[i].ref;
         struct shard *s = &shards[ref->shard];
         shard_lock(s);
-        struct keydb *kdb = shard_db(s, g->items[i].record->db);
+        struct keydb *kdb = shard_db(s, place_of(l, g->items[i].record->db));
         if (kdb) table_prefetch_bucket(&kdb->table, ref->hash);
         shard_unlock(s);
     }
@@ -154,7 +160,7 @@ static void add_to_group(struct group *g, struct entry *e, const struct rdb_reco
 }
 
 static bool is_dropped(const struct loading *l, const struct rdb_record *record) {
-    return !l->plan->keep_expired && record->expiry_ms != NO_EXPIRY && record->expiry_ms < l->now_ms;
+    return !l->keeps_expired && record->expiry_ms != NO_EXPIRY && record->expiry_ms < l->now_ms;
 }
 
 /* The first few of a batch; how many there were is logged at the end. */
@@ -195,7 +201,7 @@ static void take_batch(struct loading *l, const struct batch *b) {
     for (size_t at = 0; at < b->count && good;) {
         size_t end = at + GROUP < b->count ? at + GROUP : b->count;
         for (; at < end && good; at++) good = take_record(l, &b->records[at], &g, &counts);
-        prefetch(&g);
+        prefetch(l, &g);
         insert_group(l, &g);
     }
     lock_take(&l->lock);
@@ -285,7 +291,24 @@ static void wait_for_others(struct loading *l) {
     }
 }
 
+/* Before the first key. */
+static void take_facts(struct loading *l) {
+    if (l->facts_are_logged) return;
+    l->facts_are_logged = true;
+    const struct rdb_facts *f = rdb_reader_facts(l->reader);
+    l->keeps_expired = l->plan->keep_expired || (l->plan->keep_expired_of_history && f->position.known);
+    bool is_valkey = f->valkey_version[0];
+    if (is_valkey || f->redis_version[0])
+        LOG_NOTICE("Loading RDB produced by %sversion %s", is_valkey ? "Valkey " : "",
+                   is_valkey ? f->valkey_version : f->redis_version);
+    if (f->written_s >= 0) LOG_NOTICE("RDB age %lld seconds", (long long)(l->now_ms / 1000 - f->written_s));
+    if (f->used_memory >= 0)
+        LOG_NOTICE("RDB memory usage when created %.2f Mb", (double)f->used_memory / (1024 * 1024));
+    if (f->is_aof_base) LOG_NOTICE("RDB is base AOF");
+}
+
 static void add_record(struct loading *l, const struct rdb_record *record) {
+    take_facts(l);
     if (!l->filling) {
         l->filling = mem_alloc(sizeof *l->filling);
         l->filling->count = l->filling->bytes = 0;
@@ -306,32 +329,36 @@ static void reserve(struct loading *l, uint32_t db, uint64_t keys) {
     if (each == 0) return;
     for (uint32_t i = 0; i < SHARD_COUNT; i++) {
         shard_lock(&shards[i]);
-        struct keydb *kdb = shard_db_make(&shards[i], db);
+        struct keydb *kdb = shard_db_make(&shards[i], place_of(l, db));
         table_reserve(&kdb->table, table_count(&kdb->table) + each);
         shard_unlock(&shards[i]);
     }
 }
 
-static void log_facts(struct loading *l) {
-    if (l->facts_are_logged) return;
-    l->facts_are_logged = true;
-    const struct rdb_facts *f = rdb_reader_facts(l->reader);
-    bool is_valkey = f->valkey_version[0];
-    if (is_valkey || f->redis_version[0])
-        LOG_NOTICE("Loading RDB produced by %sversion %s", is_valkey ? "Valkey " : "",
-                   is_valkey ? f->valkey_version : f->redis_version);
-    if (f->written_s >= 0) LOG_NOTICE("RDB age %lld seconds", (long long)(l->now_ms / 1000 - f->written_s));
-    if (f->used_memory >= 0)
-        LOG_NOTICE("RDB memory usage when created %.2f Mb", (double)f->used_memory / (1024 * 1024));
-    if (f->is_aof_base) LOG_NOTICE("RDB is base AOF");
-}
-
 static void take_database(struct loading *l, uint64_t number) {
-    log_facts(l);
+    take_facts(l);
     if (number >= keyspace_databases())
         fail_at(l, rdb_reader_offset(l->reader),
                 "The file has a database %llu, and 'databases' allows %u of them", (unsigned long long)number,
                 (unsigned)keyspace_databases());
+}
+
+/* INFO of another worker counts the libraries. */
+static void take_library(struct loading *l, struct slice code) {
+    struct libraries *kept = l->plan->libraries;
+    if (kept) {
+        GROW(kept->codes, kept->count, &kept->room, 8);
+        kept->codes[kept->count++] = slice_make(slice_to_cstr(code), code.len);
+        return;
+    }
+    struct buf error = { 0 };
+    exclusive_begin();
+    bool taken = rdb_libraries.take(code, &error);
+    exclusive_end();
+    if (!taken)
+        fail_at(l, rdb_reader_offset(l->reader), "Failed loading a library of functions: %.*s",
+                SLICE_ARG(buf_slice(&error)));
+    buf_release(&error);
 }
 
 /* All but records. False at the end. */
@@ -344,7 +371,7 @@ static bool take_event(struct loading *l, enum rdb_event event, const struct rdb
     case RDB_EVENT_SIZES:
         if (!has_failed(l)) reserve(l, *db, item->keys);
         break;
-    case RDB_EVENT_LIBRARY: rdb_libraries_add(item->value); break;
+    case RDB_EVENT_LIBRARY: take_library(l, item->value); break;
     case RDB_EVENT_MODULE:
         LOG_WARNING("The RDB file has data of the module type '%.*s' outside of keys: skipped, because this "
                     "server has no modules",
@@ -433,6 +460,9 @@ bool load_rdb(const char *path, const struct rdb_plan *plan, struct rdb_outcome 
     *out = l.counts;
     out->end = rdb_reader_offset(l.reader);
     out->size = rdb_reader_size(l.reader);
+    out->position = rdb_reader_facts(l.reader)->position;
+    if (out->position.db >= (int64_t)keyspace_databases())
+        out->position = (struct stream_position){ .offset = -1, .db = -1 };
     if (l.failed) rdb_error_describe(&l.error, error);
     bool loaded = !l.failed;
     loading_release(&l);

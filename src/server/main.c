@@ -8,6 +8,8 @@
 #include "trivet/base/log.h"
 #include "trivet/base/thread.h"
 #include "trivet/base/version.h"
+#include "trivet/engine/access/user_file.h"
+#include "trivet/engine/replication/primary.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/net/listener.h"
 #include "trivet/net/worker.h"
@@ -47,6 +49,7 @@ static bool answer_question(int argc, char **argv) {
 static void read_options(int argc, char **argv, struct buf *warnings) {
     struct buf error = { 0 };
     options_init();
+    setup_commands();
     if (options_load(argc, argv, warnings, &error)) return;
     fprintf(stderr, "%.*s\n", SLICE_ARG(buf_slice(&error)));
     exit(1);
@@ -82,12 +85,18 @@ static void log_hello(void) {
 static void log_ready(void) {
     if (options.port > 0) LOG_NOTICE("Ready to accept connections tcp");
     if (options.unixsocket[0]) LOG_NOTICE("Ready to accept connections unix");
-    if (options.port == 0 && !options.unixsocket[0])
+    if (options.tls_port > 0) LOG_NOTICE("Ready to accept connections tls");
+    if (options.port == 0 && options.tls_port == 0 && !options.unixsocket[0])
         LOG_NOTICE("Ready to accept connections: there is neither a port nor a unix socket");
 }
 
 static void give_up(const char *what) {
     LOG_WARNING("%s", what);
+    exit(1);
+}
+
+static void give_up_because(const char *what, struct buf *why) {
+    LOG_WARNING("%s%s", what, buf_cstr(why));
     exit(1);
 }
 
@@ -98,9 +107,10 @@ void __assert_fail(const char *expression, const char *file, unsigned line, cons
 
 int main(int argc, char **argv) {
     if (answer_question(argc, argv)) return 0;
-    process_remember(argc, argv);
+    process_remember(argv);
     struct buf warnings = { 0 }, error = { 0 };
     read_options(argc, argv, &warnings);
+    process_hide_secrets();
     if (options.daemonize && !process_daemonize()) give_up("Can't go to the background");
     open_log();
     crash_install();
@@ -110,14 +120,17 @@ int main(int argc, char **argv) {
     if (argc > 1) LOG_NOTICE("Configuration loaded");
     log_lines(&warnings);
     process_warn_about_system();
+    process_warn_about_folder();
     if (!process_fit_maxclients()) give_up("Can't serve clients; see the line before");
     if (!process_write_pidfile()) give_up("Can't write the pid file; see the line before");
 
     if (!setup_modules()) give_up("Can't start the background thread; see the line before");
+    if (!users_load(&error)) give_up_because("", &error);
     if (!workers_start()) give_up("Can't start the workers; see the line before");
     if (!signals_install()) give_up("Can't wait for signals; see the line before");
-    if (!listeners_open(&error)) give_up(slice_to_cstr(buf_slice(&error)));
-    process_set_title(argc, argv);
+    if (!certificates_load(&error)) give_up_because("Failed to configure TLS. ", &error);
+    if (!listeners_open(&error)) give_up_because("", &error);
+    process_set_title();
     LOG_NOTICE("Server initialized");
     if (!setup_data() && !shutdown_has_begun()) {
         process_remove_pidfile();
@@ -131,6 +144,7 @@ int main(int argc, char **argv) {
 
     process_notify("STOPPING=1");
     listeners_close();
+    primary_stop();
     workers_end();
     bool saved = setup_end();
     process_remove_pidfile();

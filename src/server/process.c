@@ -1,4 +1,5 @@
 /* process.c: what the server needs from the operating system for its own process. */
+#include "title.h"
 #include "trivet/base/log.h"
 #include "trivet/base/slice.h"
 #include "trivet/engine/process/server_hooks.h"
@@ -12,6 +13,7 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,10 +23,24 @@ static struct {
     char folder[PATH_MAX];
 } beginning;
 
-void process_remember(int argc, char **argv) {
-    beginning.argv = calloc((size_t)argc + 1, sizeof *beginning.argv);
-    for (int i = 0; beginning.argv && i < argc; i++) beginning.argv[i] = strdup(argv[i]);
+static char **copy_texts(char **texts) {
+    size_t count = 0;
+    while (texts[count]) count++;
+    char **copy = calloc(count + 1, sizeof *copy);
+    for (size_t i = 0; copy && i < count; i++) copy[i] = strdup(texts[i]);
+    return copy;
+}
+
+void process_remember(char **argv) {
+    beginning.argv = copy_texts(argv);
+    title_find_room(argv);
     if (!getcwd(beginning.folder, sizeof beginning.folder)) beginning.folder[0] = '\0';
+}
+
+/* The new program must not inherit open files: the sockets would hold its port. They are closed by exec
+ * itself, because until then other workers wait on them; a kernel before 5.11 can only close them now. */
+static void close_files_on_exec(void) {
+    if (close_range(3, UINT_MAX, CLOSE_RANGE_CLOEXEC) != 0) close_range(3, UINT_MAX, 0);
 }
 
 void process_restart(int64_t delay_ms) {
@@ -33,8 +49,7 @@ void process_restart(int64_t delay_ms) {
         LOG_WARNING("Can't restart %s in %s: %s", server_facts.executable, beginning.folder, strerror(errno));
         return;
     }
-    /* The new program must not inherit open files: the sockets would hold its port. */
-    close_range(3, UINT_MAX, 0);
+    close_files_on_exec();
     while (nanosleep(&delay, &delay) != 0 && errno == EINTR) continue;
     sigset_t none; /* the new program inherits the signals that this thread blocks */
     sigemptyset(&none);
@@ -125,23 +140,16 @@ void process_warn_about_system(void) {
             "/sys/kernel/mm/transparent_hugepage/enabled'.");
 }
 
+void process_warn_about_folder(void) {
+    struct stat facts;
+    if (stat(options.dir, &facts) != 0 || !(facts.st_mode & S_IWOTH)) return;
+    LOG_WARNING(
+        "All users of this machine can write to the folder '%s', and so put files in the place of the "
+        "data. To keep them from it: chmod o-w '%s'",
+        options.dir, options.dir);
+}
+
 void process_notify(const char *state) {
     bool asked = options.supervised == SUPERVISED_SYSTEMD || options.supervised == SUPERVISED_AUTO;
     if (asked && sd_notify(0, state) < 0) LOG_WARNING("Can't tell systemd '%s'", state);
-}
-
-void process_set_title(int argc, char **argv) {
-    if (!options.set_proc_title || argc < 1) return;
-    char title[128];
-    const char *address = options.bind.count ? options.bind.address[0] : "";
-    if (options.port != 0)
-        snprintf(title, sizeof title, "trivet-server %s:%d", address, (int)options.port);
-    else
-        snprintf(title, sizeof title, "trivet-server %s", options.unixsocket);
-    /* The arguments follow each other in memory: the title must fit there. */
-    char *end = argv[argc - 1] + strlen(argv[argc - 1]);
-    size_t room = (size_t)(end - argv[0]);
-    size_t len = strlen(title) < room ? strlen(title) : room;
-    memcpy(argv[0], title, len);
-    memset(argv[0] + len, 0, room - len);
 }

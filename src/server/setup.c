@@ -7,12 +7,22 @@
 #include "trivet/base/log.h"
 #include "trivet/base/mem.h"
 #include "trivet/commands/groups.h"
+#include "trivet/engine/access/access_log.h"
+#include "trivet/engine/access/user_file.h"
 #include "trivet/engine/client/blocking.h"
 #include "trivet/engine/client/client.h"
 #include "trivet/engine/client/pause.h"
 #include "trivet/engine/client/tracking.h"
 #include "trivet/engine/command/registry.h"
 #include "trivet/engine/process/server_hooks.h"
+#include "trivet/engine/replication/failover.h"
+#include "trivet/engine/replication/heartbeat.h"
+#include "trivet/engine/replication/history.h"
+#include "trivet/engine/replication/local_keys.h"
+#include "trivet/engine/replication/primary.h"
+#include "trivet/engine/replication/sync.h"
+#include "trivet/engine/replication/transfer.h"
+#include "trivet/engine/replication/waiters.h"
 #include "trivet/engine/run/change.h"
 #include "trivet/engine/run/run.h"
 #include "trivet/engine/saving/saving.h"
@@ -31,10 +41,15 @@
 #include "trivet/net/listener.h"
 #include "trivet/net/worker.h"
 #include "trivet/persist/aof/aof.h"
+#include "trivet/persist/backlog.h"
 #include "trivet/persist/journal.h"
 #include "trivet/persist/rdb/file.h"
 #include "trivet/persist/snapshot/snapshot.h"
+#include "trivet/script/run/busy.h"
+#include "trivet/script/store/functions.h"
+#include "trivet/script/store/scripts.h"
 #include "trivet/server/load.h"
+#include "trivet/transport/tls_contexts.h"
 #include "trivet/types/structures/encoding_limits.h"
 #include <event2/event.h>
 #include <openssl/crypto.h>
@@ -59,7 +74,9 @@ static bool apply_appendonly(bool on, struct buf *why) {
     if (on == journal_on) return true;
     if (on) return saving_start_journal(why);
     saving_journal_ends();
-    return aof_close();
+    bool closed = aof_close();
+    waiters_wake(); /* who waits for the file waits in vain */
+    return closed;
 }
 
 static void apply_encodings(void) {
@@ -79,7 +96,17 @@ static void apply_encodings(void) {
     };
 }
 
-static void trim_logs(void) { commandlog_trim(); }
+static void apply_replication(void) {
+    heartbeat_check_replicas();
+    primary_check_stale();
+}
+
+static void trim_logs(void) {
+    commandlog_trim();
+    access_log_trim();
+}
+
+static void apply_password(void) { users_set_default_password(slice_of(options.password)); }
 
 static void keepalive_letter(struct letter *l) {
     mem_free(l);
@@ -92,6 +119,17 @@ static void apply_keepalive(void) {
         l->run = keepalive_letter;
         worker_post(i, l);
     }
+}
+
+static bool rename_command(struct slice name, struct slice fresh, struct buf *why) {
+    static const char *const texts[] = {
+        [RENAME_UNKNOWN] = "No such command in rename-command",
+        [RENAME_TAKEN] = "Target command name already exists",
+        [RENAME_IMPOSSIBLE] = "Target command name is too long, or has a zero byte or a line end",
+    };
+    enum registry_renamed outcome = registry_rename(name, fresh);
+    if (outcome != RENAME_DONE) buf_append(why, slice_of(texts[outcome]));
+    return outcome == RENAME_DONE;
 }
 
 /* CONFIG SET maxclients needs as many file descriptors. */
@@ -112,17 +150,39 @@ static int64_t expiry_budget_us(void) {
     return (25 + 2 * (options.active_expire_effort - 1)) * 10000 / hz;
 }
 
+/* A replica may have a lower limit than its primary, if it is told to heed it. */
+static bool replica_evicts(int64_t now_ms) {
+    unsigned now = obstacles_now();
+    return (now & OBSTACLE_REPLICA) && (now & OBSTACLE_MEMORY_LIMIT) && !options.replica_ignore_maxmemory &&
+           !(now & OBSTACLE_BUSY) && !options.import_mode && pause_mode_now(now_ms) == PAUSE_OFF;
+}
+
+/* A replica that became a primary could not begin its append-only file: its writes would be lost. */
+static bool journal_is_missing(void) {
+    return options.appendonly && !primary_is_set() && !obstacle_is_set(OBSTACLE_LOADING);
+}
+
 static void cron(int64_t now_ms) {
     bool loading = obstacle_is_set(OBSTACLE_LOADING);
     if (!loading && !data_stands_still(now_ms)) {
         expiry_cycle(now_ms, expiry_budget_us(), change_flush_quietly);
         /* Evicts down to a lowered limit even if no command runs that would do it. */
         if (obstacle_is_set(OBSTACLE_MEMORY_LIMIT)) (void)eviction_make_room(now_ms, change_flush_quietly);
+    } else if (!loading && replica_evicts(now_ms)) {
+        (void)eviction_make_room(now_ms, change_flush_quietly);
     }
     tracking_trim();
+    waiters_cron();
     if (worker_self() != 0) return;
-    obstacle_set(OBSTACLE_DISK, journal_on && aof_is_failing());
+    obstacle_set(OBSTACLE_DISK, journal_on ? aof_is_failing() : journal_is_missing());
+    failover_cron(now_ms);
+    primary_cron(now_ms);
+    if (!loading && !(obstacles_now() & (OBSTACLE_BUSY | OBSTACLE_PAUSE))) local_keys_expire(now_ms);
+    heartbeat_cron(now_ms);
+    sync_cron(now_ms);
     saving_cron(now_ms);
+    certificates_cron(now_ms);
+    shutdown_cron();
     stats_sample(clock_steady_us());
     stats_note_memory(mem_used(), now_ms);
 }
@@ -131,23 +191,36 @@ static void cron(int64_t now_ms) {
 
 bool setup_data(void) {
     struct buf error = { 0 };
+    struct loaded_data data;
     if (options.appendonly) saving_configure_journal();
-    bool from_rdb = false, loaded = load_data(&from_rdb), opened = !options.appendonly;
+    bool loaded = load_data(&data), opened = !options.appendonly;
     gate_enter();
     exclusive_begin();
+    if (loaded && data.position.known)
+        history_resume(&data.position, buf_slice(&data.stream), buf_slice(&data.unnoted));
     if (loaded && options.appendonly)
-        opened = from_rdb ? aof_start_anew(saving_write_base, NULL, options.aof_use_rdb_preamble, &error)
-                          : aof_open(&error);
+        opened = data.from_rdb ? aof_start_anew(saving_write_base, NULL, options.aof_use_rdb_preamble, &error)
+                               : aof_open(&error);
     /* Not earlier: a write that no journal takes would be acknowledged and lost. */
     if (loaded && opened) obstacle_set(OBSTACLE_LOADING, false);
+    if (loaded && opened) primary_start();
     exclusive_end();
     gate_leave();
     if (loaded && !opened) LOG_WARNING("Can't open the append only file: %.*s", SLICE_ARG(buf_slice(&error)));
     buf_release(&error);
+    buf_release(&data.stream);
+    buf_release(&data.unnoted);
     return loaded && opened;
 }
 
-/* Bytes on their way to the disk are not data: evicting because of them would only add more. */
+#define TAPE_SLACK ((size_t)128 * 1024) /* what blocks that are kept whole may add */
+
+/* Of the stream, the backlog's own size counts: it is always there. */
+static size_t bytes_for_replicas(void) {
+    size_t stream = backlog_memory(), kept = (size_t)options.repl_backlog_size + TAPE_SLACK;
+    return (stream > kept ? stream - kept : 0) + transfers_memory();
+}
+
 static size_t bytes_for_the_disk(void) {
     if (!journal_on && !snapshot_is_open()) return 0;
     struct snapshot_progress snapshot;
@@ -157,18 +230,48 @@ static size_t bytes_for_the_disk(void) {
     return (size_t)aof.buffer_length + (size_t)snapshot.side_bytes;
 }
 
+/* Bytes on their way to the disk or to replicas are not data: evicting because of them would only add more.
+ */
+static size_t bytes_on_their_way(void) {
+    size_t bytes = bytes_for_the_disk();
+    return LIKELY(!backlog_is_open() && replicas_count() == 0) ? bytes : bytes + bytes_for_replicas();
+}
+
 /* ---- hooks ---- */
+
+/* rdb_libraries.each. */
+static void each_library(void (*visit)(void *arg, struct slice code), void *arg) {
+    for (struct library *l = functions_first(); l; l = functions_after(l)) visit(arg, l->code);
+}
+
+static bool take_library(struct slice code, struct buf *error) {
+    struct slice name;
+    return functions_load(code, true, &name, error);
+}
+
+static void clear_libraries(void) { functions_flush(false); }
+
+static bool replace_libraries(const struct slice *codes, size_t count, struct buf *error) {
+    return functions_load_all(codes, count, RESTORE_FLUSH, error);
+}
 
 static void fill_hooks(void) {
     keyspace_hooks = (struct keyspace_hooks){ .made = change_made,
                                               .vanished = change_vanished,
                                               .elements_vanished = change_elements_vanished,
+                                              .dated = local_keys_note,
                                               .missed = change_missed };
-    eviction_not_counted = bytes_for_the_disk;
+    eviction_not_counted = bytes_on_their_way;
     conn_fill_hooks(&client_hooks);
+    client_hooks.behind = replica_client_lag;
     blocking_hooks = (struct blocking_hooks){ .run = command_run, .done = command_done };
     options_hooks = (struct options_hooks){
+        .rename_command = rename_command,
+        .user_line = user_lines_add,
+        .each_user = user_lines_each,
+        .password_changed = apply_password,
         .rebind = listeners_reopen,
+        .tls_changed = certificates_changed,
         .maxclients_changed = apply_maxclients,
         .appendonly_changed = apply_appendonly,
         .maxmemory_changed = apply_maxmemory,
@@ -178,8 +281,18 @@ static void fill_hooks(void) {
         .encodings_changed = apply_encodings,
         .appendfsync_changed = saving_tune_journal,
         .tracking_changed = tracking_trim,
+        .title_changed = process_set_title,
+        .replication_changed = apply_replication,
     };
+    rdb_libraries = (struct rdb_libraries){
+        .each = each_library, .take = take_library, .clear = clear_libraries, .replace = replace_libraries
+    };
+    script_hooks =
+        (struct script_hooks){ .take_turn = worker_turn_meanwhile, .is_shutting_down = shutdown_has_begun };
     server_hooks.describe_listeners = listeners_describe;
+    primary_hooks = (struct primary_hooks){ .load = load_from_primary,
+                                            .adopt = conn_adopt,
+                                            .run_between_turns = worker_run_between_turns };
     server_hooks.reload_aof = load_aof_anew;
     server_hooks.reload_rdb = load_rdb_anew;
     shutdown_fill_hooks(&server_hooks);
@@ -224,23 +337,33 @@ static void register_commands(void) {
     }
 }
 
-bool setup_modules(void) {
+void setup_commands(void) {
+    assert(registry_count() == 0);
     count_library_memory();
-    server_facts_init();
     hash_init();
+    register_commands();
+    fill_hooks();
+}
+
+bool setup_modules(void) {
+    if (registry_count() == 0) setup_commands();
+    server_facts_init();
     clock_init();
     gates_init();
     if (!background_start()) return false;
     turn_now_ms = clock_wall_ms();
     keyspace_init((uint32_t)options.databases);
-    register_commands();
+    users_init();
+    apply_password();
     info_register();
     server_facts.clients_hz = CONNS_HZ;
     stats_init(registry_ids());
-    fill_hooks();
     apply_maxmemory();
     apply_encodings();
     server_facts_ready();
+    scripts_init();
+    functions_init();
+    replication_ids_renew();
     saving_init(server_facts.started_ms);
     obstacle_set(OBSTACLE_LOADING, true); /* until setup_data is done */
     return true;
@@ -252,10 +375,16 @@ bool setup_end(void) {
     saving_end();
     bool saved = !journal_on || aof_close();
     background_stop();
-    rdb_libraries_clear();
+    users_release();
+    user_lines_release();
+    access_log_reset();
+    functions_release();
+    scripts_release();
+    local_keys_forget();
     keyspace_release();
     stats_release();
     registry_release();
     metrics_release();
+    tls_contexts_release();
     return saved;
 }

@@ -1,23 +1,41 @@
 /* shutdown.c: how the server ends: SHUTDOWN, SIGTERM, SIGINT.
  *
- * All ways lead through begin_shutdown(): the journal is written and synced first. The workers are asked to
- * end only if that worked, or if the operator forces it. */
+ * If replicas lack something, writes are paused and they are waited for, for shutdown-timeout at most. Who
+ * asks for the shutdown once more waits too; with NOW, or by a second SIGINT, nobody waits any longer. Then
+ * all ways lead through begin_shutdown(): the journal is written and synced first. The workers are asked to
+ * end only if that worked, or if the operator forces it; else everybody who waits gets an error, as after
+ * SHUTDOWN ABORT. */
 #include "trivet/base/log.h"
+#include "trivet/engine/client/blocking.h"
+#include "trivet/engine/client/pause.h"
 #include "trivet/engine/process/server_hooks.h"
+#include "trivet/engine/replication/heartbeat.h"
+#include "trivet/engine/replication/replicas.h"
 #include "trivet/engine/run/change.h"
 #include "trivet/engine/saving/saving.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/engine/turn/locks.h"
 #include "trivet/engine/turn/turn.h"
+#include "trivet/engine/turn/workers.h"
 #include "trivet/net/worker.h"
 #include "trivet/persist/aof/aof.h"
+#include "trivet/persist/backlog.h"
 #include "trivet/persist/journal.h"
 #include "trivet/server/setup.h"
 #include <event2/event.h>
 #include <signal.h>
 #include <unistd.h>
 
+/* For replicas. Changed with the gate closed. */
+static struct {
+    bool is_on;
+    unsigned flags;
+    int64_t until_ms;
+    uint64_t offset; /* of the stream, that they shall reach */
+} waiting;
+
 static bool ending;
+static int waiting_signal; /* a signal that waits for the end of a script; 0: none. Worker 0's */
 
 bool shutdown_has_begun(void) { return ending; }
 
@@ -43,23 +61,161 @@ static bool write_everything(unsigned flags) {
     return true;
 }
 
+/* ---- replicas that lag ---- */
+
+struct tally {
+    uint64_t offset;
+    bool in_words; /* the log names those that lag */
+    size_t replicas, in_sync;
+};
+
+static void log_lag(const struct replica *r, uint64_t offset) {
+    uint64_t acked = atomic_load(&r->acked);
+    LOG_NOTICE("Lagging replica %s reported offset %llu behind master, lag=%lld", r->client->peer,
+               (unsigned long long)(offset > acked ? offset - acked : 0),
+               (long long)(turn_now_ms - atomic_load(&r->acked_ms)) / 1000);
+}
+
+/* One that speaks SYNC, or wants a file alone, never says how far it is. */
+static void tally_replica(void *arg, struct replica *r) {
+    struct tally *t = arg;
+    if (r->speaks_sync || r->is_rdb_only) return;
+    bool in_sync = replica_is_in_sync(r, t->offset);
+    t->replicas++;
+    t->in_sync += in_sync;
+    if (!in_sync && t->in_words) log_lag(r, t->offset);
+}
+
+static struct tally tally_replicas(uint64_t offset, bool in_words) {
+    struct tally t = { .offset = offset, .in_words = in_words };
+    replicas_each(tally_replica, &t);
+    return t;
+}
+
+static bool replicas_lag(uint64_t offset) {
+    struct tally t = tally_replicas(offset, false);
+    return t.in_sync < t.replicas;
+}
+
+static void log_replicas(uint64_t offset) {
+    struct tally t = tally_replicas(offset, true);
+    if (t.replicas > 0)
+        LOG_NOTICE("%zu of %zu replicas are in sync when shutting down.", t.in_sync, t.replicas);
+}
+
+/* ---- who waits for the end ---- */
+
+static void end_of_wait(struct client *c, enum unblock_reason reason, void *arg) {
+    (void)arg;
+    if (reason == UNBLOCK_SERVED)
+        reply_error_text(&c->reply, LIT("ERR Errors trying to SHUTDOWN. Check logs."));
+    else
+        blocking_reply_unblocked(&c->reply);
+}
+
+static void answer(struct client *c, void *arg) {
+    (void)arg;
+    if (c && blocking_is_by(c, end_of_wait)) blocking_finish(c, UNBLOCK_SERVED);
+}
+
+/* The server goes on. */
+static void answer_all(void) {
+    for (int worker = 0; worker < thread_worker_count; worker++) CLIENTS_OF(worker, c)
+    if (blocking_is_by(c, end_of_wait)) client_post(worker, c->id, answer, NULL);
+}
+
+static void look(void);
+static struct acknowledgement_watch watch = { .look = look };
+
+/* Gate closed. The pause stays until it is certain that the server goes on. */
+static void stop_waiting(void) {
+    waiting.is_on = false;
+    replicas_unwatch(&watch);
+}
+
+static void go_on_serving(void) {
+    stop_waiting();
+    pause_end(PAUSE_FOR_SHUTDOWN);
+    answer_all();
+}
+
+/* Not in the middle of a script, whose effects are lost in any case, and not while there is no data yet. */
+static bool must_wait(unsigned flags) {
+    bool may = !(flags & SHUTDOWN_NOW) && options.shutdown_timeout_s > 0 &&
+               !(obstacles_now() & (OBSTACLE_BUSY | OBSTACLE_LOADING));
+    return may && replicas_lag(backlog_offset());
+}
+
+static void start_waiting(unsigned flags) {
+    waiting.is_on = true;
+    waiting.flags = flags;
+    waiting.until_ms = turn_now_ms + options.shutdown_timeout_s * 1000;
+    waiting.offset = backlog_offset();
+    pause_begin(PAUSE_FOR_SHUTDOWN, PAUSE_WRITES, PAUSE_UNTIL_ENDED);
+    LOG_NOTICE("Waiting for replicas before shutting down.");
+    heartbeat_ask_for_acknowledgements();
+    replicas_watch(&watch);
+}
+
+/* ---- the end ---- */
+
+/* Gate closed. False: the server goes on. */
 static bool begin_shutdown(unsigned flags) {
-    if (!write_everything(flags)) return false;
+    if (ending) return true;
+    log_replicas(waiting.is_on ? waiting.offset : backlog_offset());
+    stop_waiting();
+    pause_begin(PAUSE_FOR_SHUTDOWN, PAUSE_WRITES, PAUSE_UNTIL_ENDED); /* no write after the last snapshot */
+    if (!write_everything(flags)) {
+        go_on_serving();
+        return false;
+    }
     ending = true;
     saving_stop();
     workers_stop();
     return true;
 }
 
-static bool on_command(unsigned flags, struct buf *error) {
+static bool shut_down(unsigned flags) {
     if (begin_shutdown(flags)) return true;
     LOG_WARNING("Errors trying to shut down the server. Check the logs for more information.");
-    buf_append(error, LIT("ERR Errors trying to SHUTDOWN. Check logs."));
     return false;
 }
 
-/* There is nothing to wait for without replicas, so a shutdown that began cannot be called back. */
-static bool on_abort(void) { return false; }
+/* Replicas have acknowledged, or the time is up. Worker 0, its own gate. */
+static void look(void) {
+    if (!waiting.is_on) return;
+    exclusive_begin();
+    if (waiting.is_on && (turn_now_ms >= waiting.until_ms || !replicas_lag(waiting.offset)))
+        (void)shut_down(waiting.flags); /* if it fails, those who asked are told */
+    exclusive_end();
+}
+
+static void on_command(struct call *c, unsigned flags) {
+    change_flush_quietly();
+    bool joins = waiting.is_on && !(flags & SHUTDOWN_NOW);
+    if (!joins && !waiting.is_on && must_wait(flags)) {
+        start_waiting(flags);
+        joins = true;
+    }
+    if (joins)
+        blocking_begin(c, 0, end_of_wait, NULL);
+    else if (shut_down(flags))
+        c->client->flags |= CLIENT_CLOSE_AFTER; /* success has no reply: the connection ends */
+    else
+        reply_error_text(c->out, LIT("ERR Errors trying to SHUTDOWN. Check logs."));
+}
+
+static bool on_abort(void) {
+    if (!waiting.is_on) return false;
+    LOG_NOTICE("Shutdown manually aborted.");
+    go_on_serving();
+    return true;
+}
+
+static int64_t left_ms(int64_t now_ms) {
+    if (!waiting.is_on) return -1;
+    return waiting.until_ms > now_ms ? waiting.until_ms - now_ms : 0;
+}
 
 static void on_restart(bool save, int64_t delay_ms, struct buf *error) {
     if (!save || write_everything(SHUTDOWN_SAVE)) {
@@ -72,8 +228,11 @@ static void on_restart(bool save, int64_t delay_ms, struct buf *error) {
 void shutdown_fill_hooks(struct server_hooks *hooks) {
     hooks->shutdown = on_command;
     hooks->shutdown_abort = on_abort;
+    hooks->shutdown_left_ms = left_ms;
     hooks->restart = on_restart;
 }
+
+static const char *name_of_signal(int sig) { return sig == SIGINT ? "SIGINT" : "SIGTERM"; }
 
 static unsigned flags_of_signal(int sig) {
     int wanted = sig == SIGINT ? options.shutdown_on_sigint : options.shutdown_on_sigterm;
@@ -85,24 +244,44 @@ static unsigned flags_of_signal(int sig) {
     return flags;
 }
 
+/* Gate closed. False if it failed. Whoever asks a second time by SIGINT does not want to wait. */
+static bool shut_down_now_or_soon(int sig) {
+    unsigned flags = flags_of_signal(sig);
+    change_flush_quietly();
+    if (waiting.is_on && sig == SIGINT) return begin_shutdown(waiting.flags);
+    if (!waiting.is_on && !must_wait(flags)) return begin_shutdown(flags);
+    if (!waiting.is_on) start_waiting(flags);
+    return true;
+}
+
+/* In the middle of a script it is put off, because it may write a snapshot. Own gate. */
+static void shut_down_by(int sig) {
+    exclusive_begin();
+    bool is_busy = obstacle_is_set(OBSTACLE_BUSY);
+    bool begun = !is_busy && shut_down_now_or_soon(sig);
+    exclusive_end();
+    waiting_signal = is_busy ? sig : 0;
+    if (!begun && !is_busy)
+        LOG_WARNING("Errors trying to shut down the server. Received %s but there are errors writing data: "
+                    "the server goes on. See the lines before.",
+                    name_of_signal(sig));
+}
+
+void shutdown_cron(void) {
+    look();
+    if (waiting_signal && !obstacle_is_set(OBSTACLE_BUSY)) shut_down_by(waiting_signal);
+}
+
 static void on_signal(evutil_socket_t sig, short what, void *arg) {
     (void)what;
     (void)arg;
-    const char *name = sig == SIGINT ? "SIGINT" : "SIGTERM";
     if (ending && sig == SIGINT) {
         LOG_WARNING("Received SIGINT again: exiting at once");
         _exit(1);
     }
-    LOG_WARNING("Received %s scheduling shutdown...", name);
+    LOG_WARNING("Received %s scheduling shutdown...", name_of_signal((int)sig));
     worker_begin_turn();
-    exclusive_begin();
-    bool begun = begin_shutdown(flags_of_signal((int)sig));
-    exclusive_end();
-    if (!begun)
-        LOG_WARNING("Errors trying to shut down the server. Received %s but there are errors writing data: "
-                    "the server "
-                    "goes on. See the lines before.",
-                    name);
+    shut_down_by((int)sig);
 }
 
 bool signals_install(void) {

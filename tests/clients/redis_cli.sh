@@ -2,7 +2,8 @@
 # redis_cli.sh: redis-cli and redis-benchmark of Debian's redis-tools against the cache instance.
 set -uo pipefail
 
-cli=(redis-cli -p "$CACHE_PORT")
+read -ra how <<<"${CLI_OPTIONS:-}"
+cli=(redis-cli -p "$CACHE_PORT" "${how[@]}")
 checks=0 failed=0
 
 # check NAME EXPECTED ACTUAL: patterns of bash.
@@ -63,7 +64,7 @@ rm -f "$subscriber"
 
 for options in "-P 16" "-P 1" "-P 16 --threads 2" "-P 16 -3"; do
     # shellcheck disable=SC2086 -- the options are words
-    bench=$(redis-benchmark -p "$CACHE_PORT" -t ping,set,get,incr,mset -n 4000 -r 1000 -c 20 --csv $options 2>&1)
+    bench=$(redis-benchmark -p "$CACHE_PORT" "${how[@]}" -t ping,set,get,incr,mset -n 4000 -r 1000 -c 20 --csv $options 2>&1)
     check "redis-benchmark $options" "7" "$(grep -c '^"[A-Z(]' <<<"$bench" | awk '{ print ($1 >= 6) ? 7 : $1 }')"
     check "redis-benchmark $options says nothing else" "" "$(grep -iE 'error|warning' <<<"$bench")"
 done

@@ -29,6 +29,7 @@ static void assert_sections(struct client *c, const char *asked, const char *exp
     "Server Clients Memory Persistence Stats Replication CPU Modules Errorstats Cluster Keyspace "
 #define ALL                                                                                                 \
     "Server Clients Memory Persistence Stats Replication CPU Modules Commandstats Errorstats Latencystats " \
+    "TLS "                                                                                                  \
     "Cluster Keyspace "
 
 static void sections_come_as_asked_in_a_fixed_order(void **state) {
@@ -37,7 +38,7 @@ static void sections_come_as_asked_in_a_fixed_order(void **state) {
         { "default", DEFAULTS },
         { "all", ALL },
         { "everything", ALL },
-        { "default commandstats latencystats", ALL },
+        { "default commandstats latencystats tls", ALL },
         { "CPU server", "Server CPU " },
         { "keyspace nosuch KeySpace", "Keyspace " },
         { "nosuch", "" },
@@ -76,7 +77,7 @@ static void server_tells_who_it_is(void **state) {
     assert_int_equal(info_number(c, "server", "tcp_port"), 0);
     assert_int_equal(strlen(info_field(c, "server", "run_id")), 40);
     assert_non_null(strstr(info_field(c, "server", "executable"), "/trivet-server"));
-    assert_non_null(strstr(info_field(c, "server", "listener0"), "name=unix,bind=/"));
+    assert_non_null(strstr(info_field(c, "server", "listener1"), "name=unix,bind=/"));
 }
 
 static void clients_are_counted(void **state) {

@@ -443,8 +443,8 @@ static struct {
     struct server *server;
     atomic_int seen[PRODUCERS * EACH];
     atomic_int received;
-    atomic_int strange; /* replies that must not be */
-    int64_t ids[CONSUMERS];
+    atomic_int strange;             /* replies that must not be */
+    _Atomic int64_t ids[CONSUMERS]; /* 0: not known yet, and nobody's */
 } storm;
 
 static void *produce(void *arg) {
@@ -489,7 +489,7 @@ static void *consume(void *arg) {
         "BLMPOP 0.05 4 queue:2 queue:3 queue:0 queue:1 LEFT COUNT 3",
     };
     struct client *c = server_connect(storm.server);
-    storm.ids[me] = client_ask_int(c, "CLIENT ID");
+    atomic_store(&storm.ids[me], client_ask_int(c, "CLIENT ID"));
     while (atomic_load(&storm.received) < PRODUCERS * EACH) {
         client_send(c, "%s", commands[me % 3]);
         take_reply(client_read(c));
@@ -516,7 +516,7 @@ static void *unblock(void *arg) {
     unsigned seed = 1;
     while (atomic_load(&storm.received) < PRODUCERS * EACH)
         (void)client_ask_int(c, "CLIENT UNBLOCK %lld TIMEOUT",
-                             (long long)storm.ids[rand_r(&seed) % CONSUMERS]);
+                             (long long)atomic_load(&storm.ids[rand_r(&seed) % CONSUMERS]));
     client_close(c);
     return NULL;
 }

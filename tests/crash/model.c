@@ -5,7 +5,8 @@
 
 #define MSET_KEYS 4  /* the first ones, written by MSET only */
 #define PAIR 4       /* this key and the next have equal values, the third goes: by transactions only */
-#define FREE_KEYS 8  /* from this one on any command comes */
+#define COUNTS 7     /* this key and the next are raised together, the third is a mark: by scripts only */
+#define FREE_KEYS 10 /* from this one on any command comes */
 #define LONG_KEYS 24 /* from this one on values are long and INCR does not come */
 #define LONG_MOST 9000
 #define AT_ONCE 8      /* elements that one step adds */
@@ -62,6 +63,18 @@ static void drop_front(struct collection *c, size_t kept) {
     c->count = kept;
 }
 
+static void count_up(struct value *v) {
+    v->number = v->there ? v->number + 1 : 1;
+    v->expiry_ms = v->there ? v->expiry_ms : 0;
+    v->there = true;
+}
+
+static void apply_script(struct state *s, int64_t value) {
+    count_up(&s->keys[COUNTS]);
+    count_up(&s->keys[COUNTS + 1]);
+    push_front(&s->collections[LIST], value);
+}
+
 static void apply_to_collections(struct collection *c, const struct step *step) {
     switch (step->kind) {
     case HASH_SET: put_elements(&c[HASH], step->key, step->value); return;
@@ -88,11 +101,7 @@ void model_apply(struct state *s, const struct step *step) {
     case SET_PLAIN:
     case SET_EX:
     case SET_PXAT: *v = (struct value){ true, step->value, step->expiry_ms }; return;
-    case INCR:
-        v->number = v->there ? v->number + 1 : 1;
-        v->expiry_ms = v->there ? v->expiry_ms : 0;
-        v->there = true;
-        return;
+    case INCR: count_up(v); return;
     case DEL: *v = (struct value){ 0 }; return;
     case PERSIST: v->expiry_ms = 0; return;
     case MSET:
@@ -101,6 +110,12 @@ void model_apply(struct state *s, const struct step *step) {
     case TRANSACTION:
         s->keys[PAIR] = s->keys[PAIR + 1] = (struct value){ true, step->value, 0 };
         s->keys[PAIR + 2] = (struct value){ 0 };
+        return;
+    case SCRIPT: apply_script(s, step->value); return;
+    case SCRIPT_TRANSACTION:
+        s->keys[COUNTS + 2] = (struct value){ true, step->value, 0 };
+        apply_script(s, step->value);
+        apply_script(s, step->value);
         return;
     case FLUSH: memset(s, 0, sizeof *s); return;
     default: apply_to_collections(s->collections, step); return;
@@ -160,6 +175,14 @@ static void queue_push(struct client *c, int me, const struct step *step) {
     text_release(&line);
 }
 
+static void queue_script(struct client *c, int me, int64_t value) {
+    client_queue(c,
+                 "EVAL \"redis.call('INCR', KEYS[1]) redis.call('INCR', KEYS[2]) "
+                 "for i = 1, %d do redis.call('LPUSH', KEYS[3], ARGV[1]) end "
+                 "redis.call('LTRIM', KEYS[3], 0, %d)\" 3 w%d:%d w%d:%d w%d:list %lld",
+                 AT_ONCE, SLOTS - 1, me, COUNTS, me, COUNTS + 1, me, (long long)value);
+}
+
 void model_queue(struct client *c, int me, const struct step *step) {
     long long n = step->value;
     switch (step->kind) {
@@ -184,6 +207,14 @@ void model_queue(struct client *c, int me, const struct step *step) {
     case STREAM_ADD: client_queue(c, "XADD w%d:stream MAXLEN = %d %lld-1 v %lld", me, SLOTS, n, n); return;
     case STREAM_TRIM: client_queue(c, "XTRIM w%d:stream MAXLEN = %d", me, SLOTS / 2); return;
     case DEL_COLLECTION: client_queue(c, "UNLINK w%d:%s", me, names[step->key]); return;
+    case SCRIPT: queue_script(c, me, n); return;
+    case SCRIPT_TRANSACTION:
+        client_queue(c, "MULTI");
+        client_queue(c, "SET w%d:%d %lld", me, COUNTS + 2, n);
+        queue_script(c, me, n);
+        queue_script(c, me, n);
+        client_queue(c, "EXEC");
+        return;
     case INCR_SHARED: client_queue(c, "INCR shared"); return;
     case FLUSH: client_queue(c, "FLUSHDB"); return;
     default: queue_string(c, me, step); return;
@@ -191,7 +222,7 @@ void model_queue(struct client *c, int me, const struct step *step) {
 }
 
 size_t model_replies(const struct step *step) {
-    if (step->kind == TRANSACTION) return 5;
+    if (step->kind == TRANSACTION || step->kind == SCRIPT_TRANSACTION) return 5;
     return step->kind == LIST_PUSH ? 4 : 1;
 }
 
@@ -261,6 +292,8 @@ void model_observe(struct client *c, int me, struct state *out) {
         if (out->keys[0].number != out->keys[i].number) HARNESS_FAIL("writer %d: half an MSET is there", me);
     if (out->keys[PAIR].number != out->keys[PAIR + 1].number)
         HARNESS_FAIL("writer %d: half a transaction is there", me);
+    if (out->keys[COUNTS].number != out->keys[COUNTS + 1].number)
+        HARNESS_FAIL("writer %d: half a script is there", me);
 }
 
 static bool is_same_value(const struct value *model, const struct value *real) {

@@ -33,7 +33,9 @@ enum kind {
     STREAM_ADD,
     STREAM_TRIM,
     DEL_COLLECTION,
-    INCR_SHARED, /* a counter that all writers raise; see model_common */
+    SCRIPT,             /* two counters that are equal, and a push of their value onto a list, by EVAL */
+    SCRIPT_TRANSACTION, /* a SET of the third, and that script twice */
+    INCR_SHARED,        /* a counter that all writers raise; see model_common */
     FLUSH,
     KINDS
 };

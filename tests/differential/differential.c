@@ -1,7 +1,10 @@
 /* differential.c: sends the same random commands to Debian's redis-server and to Trivet and demands equal
  * replies.
  *
- *   differential [commands [seed]]      the default is 200000 commands and a new seed
+ *   differential [commands [seed [part of a generator's name ...]]]
+ *
+ * The default is 200000 commands, a new seed, and all generators; with names, only transactions and scripts
+ * have commands of all.
  *
  * Commands go out in runs: one of two connections, up to 64 commands in one pipeline, all replies read before
  * the next run, so that both servers see one order. Replies inside EXEC are compared by the rules of the
@@ -26,102 +29,31 @@ struct queue {
 
 static struct queue queues[CONNECTIONS];
 
-/* ---- scripts ---- */
+/* Parts of the names of the generators that may begin; NULL: all may. */
+static char **wanted_names;
 
-struct words *script_next(struct script *s, enum compare compare) {
-    if (s->count == s->room) {
-        size_t room = s->room ? s->room * 2 : 64;
-        s->commands = realloc(s->commands, room * sizeof(s->commands[0]));
-        if (!s->commands) abort();
-        memset(s->commands + s->room, 0, (room - s->room) * sizeof(s->commands[0]));
-        s->room = room;
-    }
-    struct planned *next = &s->commands[s->count++];
-    next->compare = compare;
-    words_clear(&next->words);
-    return &next->words;
+static bool is_wanted(const struct generator *g) {
+    if (!wanted_names) return true;
+    for (char **name = wanted_names; *name; name++)
+        if (strstr(g->name, *name)) return true;
+    return false;
 }
 
-struct words *script_command(struct script *s, enum compare compare, const char *line) {
-    struct words *w = script_next(s, compare);
-    if (!words_split(w, line)) abort();
-    return w;
-}
-
-static void script_release(struct script *s) {
-    for (size_t i = 0; i < s->room; i++) words_release(&s->commands[i].words);
-    free(s->commands);
-}
-
-static unsigned total_weight(void) {
-    unsigned total = 0;
-    for (const struct generator *const *group = all_generators; *group; group++)
-        for (const struct generator *g = *group; g->name; g++) total += g->weight;
-    return total;
-}
-
-void script_any(struct script *s, struct chance *c) {
-    size_t at = chance_below(c, total_weight());
-    for (const struct generator *const *group = all_generators; *group; group++) {
-        for (const struct generator *g = *group; g->name; g++) {
-            if (at < g->weight) {
-                g->make(c, s);
-                return;
-            }
-            at -= g->weight;
-        }
-    }
-}
-
-static bool is_named(const struct words *w, const char *name) {
-    return w->count > 0 && slice_equal_nocase(text_slice(&w->items[0]), slice_of(name));
-}
-
-/* Now and then a wrong number of arguments or a name in another case. A spoilt end would leave a transaction
- * open, a mended HELLO, COMMAND and the like tells of the server, GET removes what a past SET EXAT left
- * behind, and Valkey reads all arguments of BITCOUNT and BITPOS before it looks for the key; XGROUP makes the
- * consumers that 7.0 would make later. */
-static void spoil(struct chance *c, struct words *w) {
-    static const char *const spared[] = { "MULTI",  "EXEC",  "DISCARD",  "HELLO",   "COMMAND",
-                                          "GET",    "INFO",  "SLOWLOG",  "LATENCY", "BITCOUNT",
-                                          "BITPOS", "ZRANK", "ZREVRANK", "XGROUP" };
-    for (size_t i = 0; i < COUNT_OF(spared); i++)
-        if (is_named(w, spared[i])) return;
-    switch (chance_below(c, 3)) {
-    case 0: words_add_str(w, "extra"); break;
-    case 1:
-        if (w->count > 1) w->count--;
-        break;
-    default:
-        for (size_t i = 0; i < w->items[0].len; i++)
-            if (chance_of(c, 50)) w->items[0].ptr[i] = (char)(w->items[0].ptr[i] ^ ' ');
-    }
+static void script_wanted(struct script *s, struct chance *c) {
+    const struct generator *g;
+    do g = script_generator(all_generators, c);
+    while (!is_wanted(g));
+    g->make(c, s);
 }
 
 /* ---- one run ---- */
-
-/* EXEC's array: each item by the rule of its queued command. */
-static bool exec_matches(struct queue *q, const struct words *command, struct node *reference,
-                         struct node *trivet) {
-    bool both = reference && trivet && reference->kind == '*' && trivet->kind == '*' && !reference->null;
-    if (!both || trivet->null || reference->count != trivet->count || reference->count != q->commands.count)
-        return replies_match(command, COMPARE_EXACT, reference, trivet);
-    for (size_t i = 0; i < reference->count; i++) {
-        const struct planned *queued = &q->commands.commands[i];
-        if (!replies_match(&queued->words, queued->compare, reference->items[i], trivet->items[i])) {
-            history_note("in EXEC", &queued->words, NULL);
-            return false;
-        }
-    }
-    return true;
-}
 
 static void follow_transaction(struct queue *q, const struct planned *planned, const struct node *reply) {
     const char *text = text_str(&reply->bytes);
     if (reply->kind == '+' && strcmp(text, "QUEUED") == 0 && q->commands.count < MULTI_DEPTH_MAX)
         words_copy(script_next(&q->commands, planned->compare), &planned->words);
-    else if (is_named(&planned->words, "EXEC") || is_named(&planned->words, "DISCARD") ||
-             is_named(&planned->words, "RESET"))
+    else if (command_is(&planned->words, "EXEC") || command_is(&planned->words, "DISCARD") ||
+             command_is(&planned->words, "RESET"))
         q->commands.count = 0;
 }
 
@@ -129,8 +61,8 @@ static void check_reply_pair(struct queue *q, const char *name, const struct pla
                              struct node *reference, struct node *trivet) {
     bool queued = reference && reference->kind == '+' && strcmp(text_str(&reference->bytes), "QUEUED") == 0;
     bool same =
-        is_named(&planned->words, "EXEC")
-            ? exec_matches(q, &planned->words, reference, trivet)
+        command_is(&planned->words, "EXEC")
+            ? exec_matches(&q->commands, &planned->words, reference, trivet)
             : replies_match(&planned->words, queued ? COMPARE_EXACT : planned->compare, reference, trivet);
     if (!same || !reference) report_difference(&planned->words, reference, trivet, name);
     history_note(name, &planned->words, reference);
@@ -141,7 +73,7 @@ static size_t run_once(struct pair *p, struct chance *c, struct script *s) {
     size_t connection = chance_below(c, CONNECTIONS);
     size_t wanted = 1 + chance_below(c, RUN_MAX);
     s->count = 0;
-    while (s->count < wanted) script_any(s, c);
+    while (s->count < wanted) script_wanted(s, c);
     for (size_t i = 0; i < s->count; i++) {
         if (chance_of(c, 1)) spoil(c, &s->commands[i].words);
         client_queue_words(p->reference.clients[connection], &s->commands[i].words);
@@ -226,6 +158,7 @@ int main(int argc, char **argv) {
     clock_gettime(CLOCK_REALTIME, &now);
     uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10)
                              : (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    if (argc > 3) wanted_names = argv + 3;
     printf("differential: %zu commands, seed %llu\n", commands, (unsigned long long)seed);
     fflush(stdout);
 

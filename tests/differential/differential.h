@@ -65,6 +65,11 @@ enum compare {
     COMPARE_NEAR_MS, /* in milliseconds */
     COMPARE_GROUPS,  /* a stream's groups: 7.0 counts wrongly what they read once entries were deleted or
                         trimmed */
+    COMPARE_DEEP,    /* maps, sets and arrays without an order of their own, at any depth */
+    COMPARE_USERS,   /* users with their rights: in the words of each version */
+    COMPARE_DRYRUN,  /* what ACL DRYRUN says of the user that it names */
+    COMPARE_NAMES,   /* of commands: those that both know */
+    COMPARE_WRAPPED, /* commands inside of a script, each by its own rule (wrapped.c) */
 };
 
 struct planned {
@@ -77,12 +82,25 @@ struct script {
     size_t count, room;
 };
 
+struct generator;
+
 /* An empty command at the script's end, for the generator to fill. */
 struct words *script_next(struct script *s, enum compare compare);
 /* The same with its first words. */
 struct words *script_command(struct script *s, enum compare compare, const char *line);
-/* One command (or few) of any group, for transactions. */
+/* One command (or few) of any group that takes part, also for transactions. */
 void script_any(struct script *s, struct chance *c);
+/* These groups take part, instead of all. */
+void script_take(const struct generator *const *groups);
+/* The same of these groups. */
+void script_of(const struct generator *const *groups, struct script *s, struct chance *c);
+const struct generator *script_generator(const struct generator *const *groups, struct chance *c);
+/* Forgets the commands, gives back the memory. */
+void script_release(struct script *s);
+/* Is this the command's name? */
+bool command_is(const struct words *w, const char *name);
+/* Makes of a command one that is wrong in some way, unless it is of those that must not be. */
+void spoil(struct chance *c, struct words *w);
 
 struct generator {
     const char *name;
@@ -95,6 +113,8 @@ extern const struct generator stream_generators[];
 extern const struct generator hyperloglog_generators[], sort_generators[], geo_generators[];
 extern const struct generator connection_generators[], string_generators[], generic_generators[],
     zset_generators[], transaction_generators[], bitmap_generators[], server_generators[];
+extern const struct generator wrapped_generators[], lua_generators[], function_generators[];
+extern const struct generator acl_generators[];
 
 /* ---- the two sides ---- */
 
@@ -115,8 +135,13 @@ struct probe {
 };
 
 extern const struct probe stream_probes[];
-extern const struct probe dump_probes[], blocking_probes[], session_probes[];
+extern const struct probe dump_probes[], blocking_probes[], session_probes[], function_probes[];
+extern const struct probe acl_probes[];
 extern const struct probe zset_probes[], generic_probes[], pubsub_probes[], set_probes[], hash_probes[];
+
+/* EXEC's array: each item by the rule of its queued command. */
+bool exec_matches(const struct script *queued, const struct words *command, struct node *reference,
+                  struct node *trivet);
 
 /* A whole iteration with "SSCAN key" or its like on both sides; the same elements must come. */
 void probe_collection(struct pair *p, const char *command, const char *options);
@@ -133,9 +158,6 @@ bool replies_match(const struct words *command, enum compare compare, struct nod
                    struct node *trivet);
 /* Sends one command to the side's inspector and returns the reply, which the caller frees. */
 struct node *ask_side(struct side *side, const struct words *command);
-/* Removes what stands under these names, ended by NULL, in a reply of names and values and in all inside it.
- */
-void node_drop_fields(struct node *n, const char *const *names);
 /* Sends one command to both inspectors and demands matching replies; returns the reference's, which the
  * caller frees. */
 struct node *ask_both(struct pair *p, enum compare compare, const struct words *command);
@@ -148,16 +170,71 @@ void compare_states(struct pair *p);
 /* Prints how often each known difference was met. */
 void print_known_differences(void);
 
+/* ---- acl_rules.c ---- */
+
+#define ACL_USERS 4
+
+void add_user(struct chance *c, struct words *w); /* a name */
+void add_password(struct chance *c, struct words *w);
+void add_channel(struct chance *c, struct words *w);
+/* ACL SETUSER, a few times. */
+void make_setuser(struct chance *c, struct script *s, const char *name);
+
+/* ---- acl_compare.c ---- */
+
+/* Makes of what Trivet says of the rights of a user, as Valkey, what 7.0 says. */
+void reword_denials(struct node *trivet, const char *user);
+/* The command, from this word on, refuses the way in which it is told its keys (EVAL with a number of keys
+ * that is none), or is PFMERGE without a source: 7.0 finds other keys in them, or none. */
+bool names_keys_wrongly(const struct words *command, size_t from);
+/* Of ACL DRYRUN. What is left of a false one is in the words of 7.0. */
+bool dryruns_match(const struct words *command, const struct node *reference, struct node *trivet);
+/* Takes out of a reply of ACL LIST or GETUSER what each version writes in its own way. */
+void forget_forms(struct node *n);
+/* The rules of a user's line of ACL LIST behind these words, but none for commands that only one side knows;
+ * false if there is no such user. */
+bool rules_of_user(const struct node *list, const char *user, struct words *out);
+
+/* ---- gen_acl.c ---- */
+
+/* Any command, for ACL DRYRUN: also those that no other group may run. */
+void make_tried(struct chance *c, struct script *s);
+/* Puts keys, channels and patterns of these in the place of the words $k, $c and $p. */
+void expand_line(struct chance *c, struct words *w);
+
+/* ---- wrapped.c: commands inside of scripts ---- */
+
+/* Appends a command to the arguments of a script that calls it. With `key` its second word is that key of
+ * the script; `alone`: its result is the script's, not an item of an array. */
+void wrapped_add(struct words *w, const struct planned *inner, size_t key, bool alone);
+/* Does one of the script's commands (acl_compare.c)? */
+bool wrapped_names_keys_wrongly(const struct words *command);
+bool wrapped_match(const struct words *command, struct node *reference, struct node *trivet);
+/* What Trivet, as Valkey, says in other words than the reference: makes the one of the other. */
+void reword(struct text *reference);
+
+/* ---- gen_wrapped.c ---- */
+
+/* Adds a library whose functions do what the scripts do. */
+void add_wrapped_library(struct words *w);
+
 /* ---- coverage.c ---- */
 
 void coverage_begin(struct pair *p);
 void coverage_note(const struct words *command, const struct node *reply);
+/* One of the commands that both know: "get", "config|set". */
+const char *coverage_any_name(struct chance *c);
+bool coverage_knows(const struct text *name);
+/* "get", "config|set", "select|0": do both know the command of this rule? */
+bool coverage_knows_rule(const char *rule);
 /* Fails if a command that both servers know was never tried, unless the run was short. */
 void coverage_end(size_t commands);
 
 /* ---- newer.c ---- */
 
-/* Random commands that only Trivet knows, in a database of their own; and the end of what they did. */
+/* One random command that only Trivet knows, or that works on what those made. */
+void newer_make(struct chance *c, struct words *w);
+/* Many of them, in a database of their own; and the end of what they did. */
 void newer_run(struct side *side, struct chance *c);
 void newer_forget(struct side *side);
 

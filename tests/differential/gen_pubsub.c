@@ -1,17 +1,22 @@
 /* gen_pubsub.c: short random lives of a subscriber and a publisher.
  *
- * After each step the subscriber sends a PING with a number and reads until it comes back, so both sides are
- * read to the same point. Messages are compared apart from replies, each in their order: a client that
- * publishes to itself gets the push before the reply in 7.0 and after it since 7.2. */
+ * After each step the subscriber sends a command that there is not, which every user may, and reads until its
+ * error comes back, so both sides are read to the same point. In half of the lives both are users who may not
+ * use all channels, and what they may changes: then a subscriber's connection may end. Messages are compared
+ * apart from replies, each in their order: a client that publishes to itself gets the push before the reply
+ * in 7.0 and after it since 7.2. */
 #include "differential.h"
 #include <stdio.h>
 #include <stdlib.h>
 
 #define STEPS 40
+#define SUBSCRIBER "sub" /* users */
+#define PUBLISHER "pub"
 
 struct batch {
     struct node *replies[64], *messages[64];
     size_t reply_count, message_count;
+    bool ended; /* the connection is closed */
 };
 
 struct session {
@@ -28,10 +33,9 @@ static bool is_message(const struct node *n) {
     return false;
 }
 
-/* The PING's own reply is $"7", or *[$"pong", $"7"] for a RESP2 subscriber. */
+/* The error of the command that there is not. */
 static bool is_sentinel(const struct node *n, const char *mark) {
-    const struct node *text = n->kind == '*' && n->count == 2 ? n->items[1] : n;
-    return text->kind == '$' && strcmp(text_str(&text->bytes), mark) == 0;
+    return node_is_error(n) && strstr(text_str(&n->bytes), mark);
 }
 
 static void batch_release(struct batch *b) {
@@ -46,7 +50,11 @@ static void collect(struct session *s, const char *mark, size_t messages) {
     bool reached = false;
     batch_release(b);
     while ((!reached || b->message_count < messages) && b->reply_count < 64 && b->message_count < 64) {
-        struct node *n = client_read(s->subscriber);
+        struct node *n = client_read_or_end(s->subscriber);
+        if (!n) {
+            b->ended = true;
+            return;
+        }
         if (is_message(n)) {
             b->messages[b->message_count++] = n;
         } else if (is_sentinel(n, mark)) {
@@ -79,6 +87,7 @@ static void compare_lists(const struct words *command, struct node **reference, 
             hide_channel(r);
             hide_channel(t);
         }
+        if (t) reword_denials(t, SUBSCRIBER);
         if (!replies_match(command, COMPARE_EXACT, r, t)) report_difference(command, r, t, "subscriber");
     }
 }
@@ -127,7 +136,7 @@ static void subscriber_step(struct session *both, struct chance *c, struct words
     make_subscriber_step(c, w);
     for (int i = 0; i < 2; i++) {
         client_queue_words(both[i].subscriber, w);
-        client_queue(both[i].subscriber, "PING %s", mark);
+        client_queue(both[i].subscriber, "%s", mark);
         client_flush(both[i].subscriber);
     }
 }
@@ -139,8 +148,9 @@ static void publisher_step(struct session *both, struct chance *c, struct words 
         client_queue_words(both[i].publisher, w);
         client_flush(both[i].publisher);
         replies[i] = client_read(both[i].publisher);
-        client_send(both[i].subscriber, "PING %s", mark);
+        client_send(both[i].subscriber, "%s", mark);
     }
+    reword_denials(replies[1], PUBLISHER);
     if (!replies_match(w, compare, replies[0], replies[1]))
         report_difference(w, replies[0], replies[1], "publisher");
     history_note("publisher", w, replies[0]);
@@ -148,11 +158,58 @@ static void publisher_step(struct session *both, struct chance *c, struct words 
     node_free(replies[1]);
 }
 
-static void session_open(struct session *s, struct side *side, bool resp3) {
+/* ---- rights ---- */
+
+static void make_rights_step(struct chance *c, struct words *w) {
+    static const char *const rules[] = { "resetchannels",
+                                         "resetchannels",
+                                         "&c*",
+                                         "&c1",
+                                         "&c[12]",
+                                         "&*",
+                                         "&",
+                                         "&c?",
+                                         "&*",
+                                         "off",
+                                         "on",
+                                         "nopass",
+                                         "+@all",
+                                         "-@pubsub",
+                                         "+ping",
+                                         "-psubscribe",
+                                         "allchannels",
+                                         NULL };
+    if (!words_split(w, "ACL SETUSER")) abort();
+    words_add_str(w, chance_of(c, 70) ? SUBSCRIBER : PUBLISHER);
+    for (size_t i = 1 + chance_below(c, 3); i > 0; i--) words_add_str(w, chance_pick(c, rules));
+}
+
+static void rights_step(struct pair *p, struct session *both, struct chance *c, struct words *w,
+                        const char *mark) {
+    make_rights_step(c, w);
+    node_free(ask_both(p, COMPARE_EXACT, w));
+    for (int i = 0; i < 2; i++) client_send(both[i].subscriber, "%s", mark);
+}
+
+static void make_users(struct pair *p) {
+    ask_line(p, COMPARE_EXACT, "ACL SETUSER " SUBSCRIBER " reset on nopass ~* +@all &c*");
+    ask_line(p, COMPARE_EXACT, "ACL SETUSER " PUBLISHER " reset on nopass ~* +@all &c1 &c2");
+}
+
+static void forget_users(struct pair *p) {
+    ask_line(p, COMPARE_EXACT, "ACL DELUSER " SUBSCRIBER " " PUBLISHER);
+}
+
+/* ---- a life ---- */
+
+static void session_open(struct session *s, struct side *side, bool resp3, bool limited) {
     *s = (struct session){ .side = side };
     s->subscriber = server_connect(side->server);
     s->publisher = server_connect(side->server);
     if (resp3) node_free(client_ask_node(s->subscriber, "HELLO 3"));
+    if (!limited) return;
+    node_free(client_ask_node(s->subscriber, "AUTH " SUBSCRIBER " x"));
+    node_free(client_ask_node(s->publisher, "AUTH " PUBLISHER " x"));
 }
 
 static void session_close(struct session *s) {
@@ -161,29 +218,41 @@ static void session_close(struct session *s) {
     batch_release(&s->batch);
 }
 
+/* One step, and what came of it; false if the subscriber's connection has ended. */
+static bool take_step(struct pair *p, struct session *both, struct chance *c, struct words *w, bool limited) {
+    static size_t marks;
+    char mark[32];
+    struct batch *r = &both[0].batch, *t = &both[1].batch;
+    snprintf(mark, sizeof(mark), "mark-%zu-end", marks++);
+    words_clear(w);
+    bool subscriber = chance_of(c, 55);
+    if (limited && chance_of(c, 20))
+        rights_step(p, both, c, w, mark);
+    else
+        (subscriber ? subscriber_step : publisher_step)(both, c, w, mark);
+    collect(&both[0], mark, 0);
+    collect(&both[1], mark, r->message_count);
+    if (subscriber) history_note("subscriber", w, NULL);
+    sort_messages(r);
+    sort_messages(t);
+    compare_lists(w, r->replies, r->reply_count, t->replies, t->reply_count);
+    compare_lists(w, r->messages, r->message_count, t->messages, t->message_count);
+    if (r->ended != t->ended)
+        report_difference(w, NULL, NULL, r->ended ? "the reference's end" : "Trivet's end");
+    return !r->ended;
+}
+
 static void probe_pubsub(struct pair *p, struct chance *c) {
     struct session both[2];
     struct words w = { 0 };
-    bool resp3 = chance_of(c, 50);
-    session_open(&both[0], &p->reference, resp3);
-    session_open(&both[1], &p->trivet, resp3);
-    for (int step = 0; step < STEPS; step++) {
-        char mark[32];
-        snprintf(mark, sizeof(mark), "mark-%d", step);
-        words_clear(&w);
-        bool subscriber = chance_of(c, 55);
-        (subscriber ? subscriber_step : publisher_step)(both, c, &w, mark);
-        collect(&both[0], mark, 0);
-        collect(&both[1], mark, both[0].batch.message_count);
-        if (subscriber) history_note("subscriber", &w, NULL);
-        sort_messages(&both[0].batch);
-        sort_messages(&both[1].batch);
-        struct batch *r = &both[0].batch, *t = &both[1].batch;
-        compare_lists(&w, r->replies, r->reply_count, t->replies, t->reply_count);
-        compare_lists(&w, r->messages, r->message_count, t->messages, t->message_count);
-    }
+    bool resp3 = chance_of(c, 50), limited = chance_of(c, 50), goes_on = true;
+    if (limited) make_users(p);
+    session_open(&both[0], &p->reference, resp3, limited);
+    session_open(&both[1], &p->trivet, resp3, limited);
+    for (int step = 0; step < STEPS && goes_on; step++) goes_on = take_step(p, both, c, &w, limited);
     session_close(&both[0]);
     session_close(&both[1]);
+    if (limited) forget_users(p);
     words_release(&w);
 }
 

@@ -142,7 +142,15 @@ static void probe_save(struct pair *p, struct chance *c) {
     ask_line(p, COMPARE_EXACT, chance_of(c, 50) ? "BGSAVE FOO" : "BGSAVE SCHEDULE x");
 }
 
+/* Outside of transactions: there the reference refuses to queue them, Trivet to run them. */
+static void probe_module(struct pair *p, struct chance *c) {
+    static const char *const lines[] = { "MODULE LOAD nosuch.so", "MODULE LOADEX nosuch.so",
+                                         "MODULE UNLOAD nosuch", NULL };
+    ask_line(p, COMPARE_EXACT, chance_pick(c, lines));
+}
+
 const struct probe session_probes[] = {
+    { "MODULE", probe_module },
     { "sessions", probe_session },
     { "FREQ", probe_freq },
     { "SAVE", probe_save },

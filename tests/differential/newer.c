@@ -96,14 +96,18 @@ static void make_of_string(struct chance *c, struct words *w) {
     if (which != 1) add_expiry(c, w, "KEEPTTL");
 }
 
+void newer_make(struct chance *c, struct words *w) {
+    static void (*const makes[])(struct chance *, struct words *) = { make_hexpire, make_of_fields,
+                                                                      make_of_hash, make_of_string };
+    makes[chance_below(c, COUNT_OF(makes))](c, w);
+}
+
 void newer_run(struct side *side, struct chance *c) {
     struct words w = { 0 };
     node_free(client_ask_node(side->inspector, "SELECT %d", DATABASE));
     for (int i = 0; i < COMMANDS; i++) {
-        static void (*const makes[])(struct chance *, struct words *) = { make_hexpire, make_of_fields,
-                                                                          make_of_hash, make_of_string };
         words_clear(&w);
-        makes[chance_below(c, COUNT_OF(makes))](c, &w);
+        newer_make(c, &w);
         client_queue_words(side->inspector, &w);
     }
     client_flush(side->inspector);

@@ -1,10 +1,10 @@
 /* restart.c: Trivet is killed and must come back from its append-only file with the same data.
  *
- * Equal is its own DEBUG DIGEST, before and after, and its picture of all streams, of which a digest knows
- * only the entries. Then the whole state is compared with the reference's, which lives on: that sees the
- * times of expiry too. (The reference's own file would not do: it forgets how often entries were delivered
- * again and what groups have read.) No key's time is so near that it could pass meanwhile (chance.c). The
- * commands that follow run on what was loaded. */
+ * Equal is its own DEBUG DIGEST, before and after, and its picture of what a digest does not know: all of
+ * the streams but the entries, and functions. Then the whole state is compared with the reference's, which
+ * lives on: that sees the times of expiry too. (The reference's own file would not do: it forgets how often
+ * entries were delivered again and what groups have read.) No key's time is so near that it could pass
+ * meanwhile (chance.c). The commands that follow run on what was loaded. */
 #include "../harness/check.h"
 #include "differential.h"
 #include <stdio.h>
@@ -106,7 +106,8 @@ static void rewrite_strings(struct pair *p) {
     words_release(&command);
 }
 
-/* What belongs to a connection, such as WATCH and RESP3, ends with it on both sides. */
+/* What belongs to a connection, such as WATCH and RESP3, ends with it on both sides; so do the scripts that
+ * EVALSHA finds. */
 static void kill_and_restart(struct pair *p) {
     server_kill(p->trivet.server);
     side_disconnect(&p->trivet);
@@ -114,22 +115,31 @@ static void kill_and_restart(struct pair *p) {
     server_restart(p->trivet.server);
     side_connect(&p->trivet);
     side_connect(&p->reference);
+    ask_line(p, COMPARE_EXACT, "SCRIPT FLUSH"); /* of Trivet's scripts none is left */
+}
+
+static void describe_functions(struct text *picture, struct side *side) {
+    struct node *all = client_ask_node(side->inspector, "FUNCTION LIST WITHCODE");
+    node_sort_deep(all);
+    node_describe(all, picture);
+    node_free(all);
 }
 
 /* Everything that must outlive a kill. */
 struct picture {
     struct node *digest;
-    struct text streams;
+    struct text undigested;
 };
 
 static void picture_take(struct picture *picture, struct side *side) {
     picture->digest = digest_of(side);
-    describe_streams(&picture->streams, side);
+    describe_streams(&picture->undigested, side);
+    describe_functions(&picture->undigested, side);
 }
 
 static void picture_release(struct picture *picture) {
     node_free(picture->digest);
-    text_release(&picture->streams);
+    text_release(&picture->undigested);
 }
 
 /* The key that differs is named by the comparison with the reference, if that sees it. */
@@ -140,9 +150,9 @@ static void demand_equal(struct pair *p, const struct picture *before, const str
     if (!same) newer_forget(&p->trivet);
     if (!same) compare_states(p);
     if (!same) report_difference(&command, before->digest, after->digest, "restart");
-    if (!slice_equal(text_slice(&before->streams), text_slice(&after->streams))) {
-        printf("\nThe streams before SIGKILL:\n%sand after it:\n%s", text_str(&before->streams),
-               text_str(&after->streams));
+    if (!slice_equal(text_slice(&before->undigested), text_slice(&after->undigested))) {
+        printf("\nStreams and functions before SIGKILL:\n%s\nand after it:\n%s\n",
+               text_str(&before->undigested), text_str(&after->undigested));
         report_difference(&command, NULL, NULL, "restart");
     }
     words_release(&command);

@@ -40,8 +40,23 @@ static bool note_command(void *arg, const struct slice *argv, size_t argc, struc
     return true;
 }
 
+/* The stream before a position is a part of the file, and no longer than it. */
+static void check_position(void *arg, const struct stream_position *position, struct slice stream) {
+    (void)arg;
+    bool good = position->known && strlen(position->id) == REPLID_CHARS && position->db >= -1 &&
+                position->offset >= 0 && stream.len <= (uint64_t)position->offset;
+    if (!good || (stream.len > 0 && stream.ptr[stream.len - 1] != '\n')) abort();
+}
+
+static void check_unnoted(void *arg, struct slice commands) {
+    (void)arg;
+    if (commands.len == 0 || commands.ptr[0] != '*' || commands.ptr[commands.len - 1] != '\n') abort();
+}
+
 static enum aof_read_end read_file(struct aof_read *out, struct buf *ran) {
-    struct aof_load how = { .run = note_command, .arg = ran };
+    struct aof_load how = {
+        .run = note_command, .position = check_position, .unnoted = check_unnoted, .arg = ran
+    };
     enum aof_read_end end = aof_read_file(path, &how, 0, 0, out);
     if ((end == AOF_READ_BAD) != (out->reason.len > 0)) abort();
     buf_release(&out->reason);
@@ -85,6 +100,9 @@ static void close_batch(struct made *m) {
     b->note = b->begin + m->open.len;
     buf_append(&m->commands, buf_slice(&m->open));
     b->ran = m->commands.len;
+    struct stream_position position = { true, "0123456789abcdef0123456789abcdef01234567",
+                                        1000000 + (int64_t)m->file.len, 0 };
+    if (m->count % 3 > 0) aof_note_add_position(&m->open, &position, m->count % 3 == 1, m->open.len % 40);
     aof_note_add_sum(&m->open);
     buf_append(&m->file, buf_slice(&m->open));
     b->end = m->file.len;

@@ -217,14 +217,21 @@ static uint64_t roll(uint64_t *state) {
     return *state ^= *state << 17;
 }
 
-static void change_once(struct client *c, bool with_expiry, uint64_t *state) {
+static const char *draw_change(bool with_expiry, uint64_t kind) {
+    if (with_expiry && kind % 4 == 0) return fleeting[kind / 4 % COUNT_OF(fleeting)];
+    if (kind % RARE_OF == 1 && !with_expiry) return rare[kind / RARE_OF % COUNT_OF(rare)];
+    return usual[kind / RARE_OF % COUNT_OF(usual)];
+}
+
+/* Fields of hashes with an expiry. */
+static bool is_newer(const char *pattern) {
+    return strncmp(pattern, "HP", 2) == 0 || strncmp(pattern, "HSETEX", 6) == 0;
+}
+
+static void change_once(struct client *c, const struct churn *churn, uint64_t *state) {
     uint64_t kind = roll(state) >> 20, dice = roll(state);
-    if (with_expiry && kind % 4 == 0)
-        queue_change(c, fleeting[kind / 4 % COUNT_OF(fleeting)], dice);
-    else if (kind % RARE_OF == 1 && !with_expiry)
-        queue_change(c, rare[kind / RARE_OF % COUNT_OF(rare)], dice);
-    else
-        queue_change(c, usual[kind / RARE_OF % COUNT_OF(usual)], dice);
+    const char *pattern = draw_change(churn->with_expiry, kind);
+    queue_change(c, churn->old && is_newer(pattern) ? "INCR n%1$u" : pattern, dice);
 }
 
 static void *change(void *arg) {
@@ -233,7 +240,7 @@ static void *change(void *arg) {
     uint64_t state = (atomic_fetch_add(&churn->next_seed, 1) + 1) * 0x9e3779b97f4a7c15ULL;
     if (churn->with_expiry) client_ask(c, "SELECT 5");
     while (!atomic_load(&churn->stop)) {
-        for (int i = 0; i < BATCH; i++) change_once(c, churn->with_expiry, &state);
+        for (int i = 0; i < BATCH; i++) change_once(c, churn, &state);
         drop_replies(c, BATCH);
         atomic_fetch_add(&churn->commands, BATCH);
     }

@@ -28,13 +28,14 @@ void churn_fill(struct client *c);
 struct churn {
     struct server *server;
     bool with_expiry; /* keys and fields that go by themselves come and go in database 5 */
+    bool old;         /* only commands that Redis 7.0 knows */
     pthread_t threads[CHURN_THREADS];
     atomic_bool stop;
     atomic_size_t commands; /* answered so far */
     atomic_uint next_seed;
 };
 
-/* `with_expiry` and `server` are set by the caller; the rest is zero. */
+/* `with_expiry`, `old` and `server` are set by the caller; the rest is zero. */
 void churn_start(struct churn *churn);
 /* Waits until that many more commands were answered. */
 void churn_await(struct churn *churn, size_t commands);

@@ -1,11 +1,13 @@
 /* client.c: one socket, one buffer each way, poll() with a deadline. */
 #include "client.h"
 #include "fail.h"
+#include "tls.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/err.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +19,7 @@
 
 struct client {
     int fd;
+    SSL *ssl;          /* NULL: plain */
     bool ended;        /* the server closed: nothing more will come */
     struct text out;   /* queued, not yet written */
     struct text in;    /* read, not yet parsed */
@@ -68,6 +71,8 @@ struct client *client_open_tcp(const char *host, int port) {
 
 void client_close(struct client *c) {
     if (!c) return;
+    if (c->ssl && !c->ended) SSL_shutdown(c->ssl);
+    SSL_free(c->ssl);
     close(c->fd);
     text_release(&c->out);
     text_release(&c->in);
@@ -78,10 +83,12 @@ void client_close(struct client *c) {
 void client_abandon(struct client *c) {
     struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
     setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+    c->ended = true; /* no farewell */
     client_close(c);
 }
 
 int client_fd(const struct client *c) { return c->fd; }
+SSL *client_ssl(struct client *c) { return c->ssl; }
 
 void client_queue_words(struct client *c, const struct words *words) {
     text_printf(&c->out, "*%zu\r\n", words->count);
@@ -127,18 +134,52 @@ static short wait_for(struct client *c, short events) {
     return poll_fd.revents;
 }
 
+int client_start_tls(struct client *c, SSL_CTX *rules, SSL_SESSION *resumed) {
+    c->ssl = SSL_new(rules);
+    if (!c->ssl || !SSL_set_fd(c->ssl, c->fd)) HARNESS_FAIL("cannot make an SSL");
+    if (resumed) SSL_set_session(c->ssl, resumed);
+    for (;;) {
+        int result = SSL_connect(c->ssl);
+        int error = SSL_get_error(c->ssl, result);
+        if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE) return error;
+        wait_for(c, error == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT);
+    }
+}
+
+/* As the system calls: -1 and errno. */
+static ssize_t ssl_result(struct client *c, int result) {
+    if (result > 0) return result;
+    int error = SSL_get_error(c->ssl, result);
+    ERR_clear_error();
+    if (error == SSL_ERROR_ZERO_RETURN) return 0;
+    errno = error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ? EAGAIN : EPROTO;
+    return -1;
+}
+
+static ssize_t read_some(struct client *c, char *room, size_t size) {
+    if (c->ssl) return ssl_result(c, SSL_read(c->ssl, room, (int)size));
+    return recv(c->fd, room, size, 0);
+}
+
+static ssize_t write_some(struct client *c, const char *bytes, size_t len) {
+    if (c->ssl) return ssl_result(c, SSL_write(c->ssl, bytes, len < (1 << 30) ? (int)len : 1 << 30));
+    return send(c->fd, bytes, len, MSG_NOSIGNAL);
+}
+
 /* Takes in what the socket has; notes its end. */
 static void take_in(struct client *c) {
     text_drop_front(&c->in, c->in_at);
     c->in_at = 0;
-    char *room = text_reserve(&c->in, READ_STEP);
-    ssize_t got = recv(c->fd, room, READ_STEP, 0);
-    if (got > 0) {
-        c->in.len += (size_t)got;
-        c->in.ptr[c->in.len] = '\0';
-    } else if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
-        c->ended = true;
-    }
+    do {
+        char *room = text_reserve(&c->in, READ_STEP);
+        ssize_t got = read_some(c, room, READ_STEP);
+        if (got > 0) {
+            c->in.len += (size_t)got;
+            c->in.ptr[c->in.len] = '\0';
+        } else if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
+            c->ended = true;
+        }
+    } while (c->ssl && !c->ended && SSL_pending(c->ssl) > 0);
 }
 
 bool client_flush(struct client *c) {
@@ -147,7 +188,7 @@ bool client_flush(struct client *c) {
         short ready = wait_for(c, POLLIN | POLLOUT);
         if (ready & POLLIN) take_in(c);
         if (c->ended) break;
-        ssize_t wrote = send(c->fd, c->out.ptr + sent, c->out.len - sent, MSG_NOSIGNAL);
+        ssize_t wrote = write_some(c, c->out.ptr + sent, c->out.len - sent);
         if (wrote > 0)
             sent += (size_t)wrote;
         else if (errno != EAGAIN && errno != EINTR)
@@ -208,7 +249,7 @@ const char *client_read_text(struct client *c) {
     if (reply)
         node_describe(reply, &c->reply);
     else
-        text_append_str(&c->reply, "(connection closed)");
+        text_append_str(&c->reply, CONNECTION_CLOSED);
     node_free(reply);
     return text_str(&c->reply);
 }

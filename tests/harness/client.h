@@ -17,6 +17,12 @@ struct client;
 struct client *client_open_unix(const char *path);
 /* `host` is an IPv4 or IPv6 address. */
 struct client *client_open_tcp(const char *host, int port);
+/* Goes on under TLS with these rules of OpenSSL, see tls.h; `resumed` may be NULL. SSL_ERROR_NONE, or why
+ * not.
+ */
+struct ssl_ctx_st;
+struct ssl_session_st;
+int client_start_tls(struct client *c, struct ssl_ctx_st *rules, struct ssl_session_st *resumed);
 void client_close(struct client *c); /* may be NULL */
 /* Closes at once with a reset instead of an orderly end. */
 void client_abandon(struct client *c);
@@ -36,7 +42,8 @@ void client_send_raw(struct client *c, const char *bytes); /* NUL-terminated */
 struct node *client_read(struct client *c);
 /* NULL instead of a failure when the connection ends first. */
 struct node *client_read_or_end(struct client *c);
-/* The next reply's compact text; valid until the next call for this client. */
+/* The next reply's compact text, or CONNECTION_CLOSED; valid until the next call for this client. */
+#define CONNECTION_CLOSED "(connection closed)"
 const char *client_read_text(struct client *c);
 /* Sends one command and returns its reply's text. */
 const char *client_ask(struct client *c, const char *format, ...) PRINTF_LIKE(2, 3);

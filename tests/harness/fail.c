@@ -2,6 +2,7 @@
 #include "fail.h"
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -9,8 +10,13 @@
 
 #include <cmocka.h>
 
+static atomic_bool has_failed; /* threads of a test may fail too */
+
+bool harness_has_failed(void) { return atomic_load(&has_failed); }
+
 void harness_fail(const char *file, int line, const char *format, ...) {
     va_list args;
+    atomic_store(&has_failed, true);
     va_start(args, format);
     fflush(stdout);
     vfprintf(stderr, format, args);

@@ -107,7 +107,7 @@ int loopback_empty(void **state) {
 /* ---- the journal ---- */
 
 void loopback_keep_journal(bool on) {
-    journal_on = on;
+    journal_set_on(on);
     journal_restart();
     text_release(&journaled);
     journaled = (struct text){ 0 };
@@ -174,7 +174,7 @@ static bool run(struct loopback *l, struct slice *argv, size_t argc) {
     struct prepared p = { 0 };
     dispatch_prepare(argv, argc, &p);
     dispatch_prefetch(&l->client, &p, 1);
-    l->dispatched = dispatch_run(&l->client, &args, &p);
+    l->dispatched = dispatch_run(&l->client, &args, &p, (struct slice){ 0 });
     prepared_release(&p);
     return l->dispatched == DISPATCH_POSTPONED;
 }

@@ -196,3 +196,44 @@ const struct node *node_lookup(const struct node *n, const char *key) {
         if (slice_equal(text_slice(&n->items[i]->bytes), slice_of(key))) return n->items[i + 1];
     return NULL;
 }
+
+static int compare_pairs(const void *a, const void *b) {
+    struct text left = { 0 }, right = { 0 };
+    for (size_t i = 0; i < 2; i++) node_describe(((struct node *const *)a)[i], &left);
+    for (size_t i = 0; i < 2; i++) node_describe(((struct node *const *)b)[i], &right);
+    int order = slice_compare(text_slice(&left), text_slice(&right));
+    text_release(&left);
+    text_release(&right);
+    return order;
+}
+
+void node_sort_deep(struct node *n) {
+    for (size_t i = 0; i < n->count; i++) node_sort_deep(n->items[i]);
+    if (n->kind == '%')
+        qsort(n->items, n->count / 2, 2 * sizeof n->items[0], compare_pairs);
+    else
+        node_sort(n);
+}
+
+static bool is_named(const struct node *n, const char *const *names) {
+    for (; *names; names++)
+        if (n->kind == '$' && slice_equal(text_slice(&n->bytes), slice_of(*names))) return true;
+    return false;
+}
+
+static void drop_pair(struct node *n, size_t at) {
+    node_free(n->items[at]);
+    node_free(n->items[at + 1]);
+    n->count -= 2;
+    for (size_t i = at; i < n->count; i++) n->items[i] = n->items[i + 2];
+}
+
+void node_drop_fields(struct node *n, const char *const *names) {
+    for (size_t i = 0; i + 1 < n->count;) {
+        if (is_named(n->items[i], names))
+            drop_pair(n, i);
+        else
+            i++;
+    }
+    for (size_t i = 0; i < n->count; i++) node_drop_fields(n->items[i], names);
+}

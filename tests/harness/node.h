@@ -29,6 +29,11 @@ void node_free(struct node *n);
 void node_describe(const struct node *n, struct text *out);
 /* Orders the items of an array or set by their text: for replies without an order of their own. */
 void node_sort(struct node *n);
+/* The same of maps too, and at any depth. */
+void node_sort_deep(struct node *n);
+/* Removes what stands under these names, ended by NULL, in a reply of names and values and in all inside it.
+ */
+void node_drop_fields(struct node *n, const char *const *names);
 bool node_is_error(const struct node *n);
 /* The value of `key` in a map or a flat array of keys and values; NULL if it is not there. */
 const struct node *node_lookup(const struct node *n, const char *key);

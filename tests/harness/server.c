@@ -1,6 +1,7 @@
 /* server.c: child processes with a deadline for everything and a list of all, for the end of the program. */
 #include "server.h"
 #include "fail.h"
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -28,6 +29,7 @@ struct server {
     char socket[96];
     pid_t pid; /* 0: not running */
     int port;  /* 0: no TCP */
+    int tls_port;
     struct text log;
 };
 
@@ -54,15 +56,31 @@ static const char *default_program(void) {
     return path;
 }
 
-static int free_port(void) {
-    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    socklen_t len = sizeof(address);
+/* Below those that the system gives to outgoing connections: a server that is down for a while finds its port
+ * free when it comes back, and nobody who tries to reach it meanwhile can be connected with himself. */
+#define FIRST_PORT 10000
+#define LAST_PORT 32000
+
+static bool port_is_free(int port) {
+    struct sockaddr_in address = { .sin_family = AF_INET,
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                                   .sin_port = htons((uint16_t)port) };
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&address, len) != 0 ||
-        getsockname(fd, (struct sockaddr *)&address, &len) != 0)
-        HARNESS_FAIL("no free port: %s", strerror(errno));
+    if (fd < 0) HARNESS_FAIL("no socket: %s", strerror(errno));
+    bool is_free = bind(fd, (struct sockaddr *)&address, sizeof address) == 0;
     close(fd);
-    return ntohs(address.sin_port);
+    return is_free;
+}
+
+/* Random, so that test programs that run beside each other seldom want the same one. */
+static int free_port(void) {
+    for (int tries = 0; tries < 1000; tries++) {
+        uint32_t random;
+        if (getentropy(&random, sizeof random) != 0) HARNESS_FAIL("no randomness: %s", strerror(errno));
+        int port = FIRST_PORT + (int)(random % (LAST_PORT - FIRST_PORT + 1));
+        if (port_is_free(port)) return port;
+    }
+    HARNESS_FAIL("no free port between %d and %d", FIRST_PORT, LAST_PORT);
 }
 
 /* ---- the end of the program ---- */
@@ -72,14 +90,32 @@ static int remove_entry(const char *path, const struct stat *status, int type, s
     return remove(path);
 }
 
-static void print_log(struct server *s) {
-    const char *log = server_log(s);
-    size_t len = strlen(log);
-    const char *tail = len > LOG_TAIL ? log + len - LOG_TAIL : log;
-    fprintf(stderr, "---- log of %s (%s)\n%s----\n", text_str(&s->args.items[0]), s->folder, tail);
+/* The line on which the log's first report begins, of a sanitizer or of an assertion; NULL if it has none. */
+static const char *first_report(const char *log) {
+    static const char *const signs[] = { "ERROR: AddressSanitizer", "ERROR: LeakSanitizer",
+                                         "WARNING: ThreadSanitizer", "runtime error:", "Assertion" };
+    const char *first = NULL;
+    for (size_t i = 0; i < COUNT_OF(signs); i++) {
+        const char *at = strstr(log, signs[i]);
+        if (at && (!first || at < first)) first = at;
+    }
+    while (first && first > log && first[-1] != '\n') first--;
+    return first;
 }
 
+static void print_log(struct server *s) {
+    const char *log = server_log(s), *report = first_report(log), *program = text_str(&s->args.items[0]);
+    size_t len = strlen(log);
+    const char *tail = len > LOG_TAIL ? log + len - LOG_TAIL : log;
+    if (report && report < tail)
+        fprintf(stderr, "---- report in the log of %s (%s)\n%.*s\n----\n", program, s->folder, LOG_TAIL,
+                report);
+    fprintf(stderr, "---- log of %s (%s)\n%s----\n", program, s->folder, tail);
+}
+
+/* cmocka passes over what fails at the end of a group, as in fixture_stop: so the status is set here. */
 static void reap_everything(int status, void *unused) {
+    bool failed = status != 0 || harness_has_failed();
     (void)unused;
     for (struct server *s = all_servers, *next; s; s = next) {
         next = s->next;
@@ -87,13 +123,16 @@ static void reap_everything(int status, void *unused) {
             kill(s->pid, SIGKILL);
             waitpid(s->pid, NULL, 0);
         }
-        if (status != 0) print_log(s);
+        if (failed) print_log(s);
         nftw(s->folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
         words_release(&s->args);
         text_release(&s->log);
         free(s);
     }
     all_servers = NULL;
+    if (!failed || status != 0) return;
+    fflush(NULL);
+    _exit(EXIT_FAILURE);
 }
 
 /* Only calls that a signal handler may make: hence rm, and not nftw. */
@@ -147,11 +186,16 @@ static struct server *server_new(const struct server_plan *plan) {
     const char *workers = getenv("TRIVET_IO_THREADS");
     words_add_str(&s->args, plan->program ? plan->program : default_program());
     if (plan->conf) write_conf(s, plan->conf);
-    if (plan->tcp) s->port = free_port();
+    if (plan->tcp) s->port = plan->port ? plan->port : free_port();
     words_add_str(&s->args, "--port");
     words_printf(&s->args, "%d", s->port);
     const char *const listeners[] = { "--unixsocket", s->socket, "--dir", s->folder, NULL };
     add_pairs(&s->args, listeners);
+    if (plan->tls) {
+        s->tls_port = free_port();
+        words_add_str(&s->args, "--tls-port");
+        words_printf(&s->args, "%d", s->tls_port);
+    }
     const char *const usual[] = { "--save",
                                   "",
                                   "--io-threads",
@@ -251,11 +295,8 @@ struct server *server_start(const char *first, ...) {
 /* ---- ending ---- */
 
 static void check_for_reports(struct server *s) {
-    static const char *const reports[] = { "ERROR: AddressSanitizer", "ERROR: LeakSanitizer",
-                                           "WARNING: ThreadSanitizer", "runtime error:", "Assertion" };
-    const char *log = server_log(s);
-    for (size_t i = 0; i < COUNT_OF(reports); i++)
-        if (strstr(log, reports[i])) HARNESS_FAIL("the server's log has a report: %s", reports[i]);
+    const char *report = first_report(server_log(s));
+    if (report) HARNESS_FAIL("the server's log has a report: %.*s", (int)strcspn(report, "\n"), report);
 }
 
 /* The exit status of a process that is about to end. */
@@ -290,6 +331,14 @@ int server_await_signal(struct server *s) {
     if (!WIFSIGNALED(status))
         HARNESS_FAIL("the server did not die by a signal: status 0x%x", (unsigned)status);
     return WTERMSIG(status);
+}
+
+int server_await_failure(struct server *s) {
+    int status = await_exit(s);
+    check_for_reports(s);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) == 0)
+        HARNESS_FAIL("the server did not give up: status 0x%x", (unsigned)status);
+    return WEXITSTATUS(status);
 }
 
 void server_kill(struct server *s) {
@@ -341,7 +390,19 @@ const char *server_path(struct server *s, const char *name) {
 
 const char *server_folder(const struct server *s) { return s->folder; }
 int server_port(const struct server *s) { return s->port; }
+int server_tls_port(const struct server *s) { return s->tls_port; }
 pid_t server_pid(const struct server *s) { return s->pid; }
+
+int server_open_files(const struct server *s) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/fd", (int)s->pid);
+    DIR *dir = opendir(path);
+    if (!dir) HARNESS_FAIL("cannot read %s", path);
+    int count = 0;
+    for (struct dirent *e = readdir(dir); e; e = readdir(dir)) count += e->d_name[0] != '.';
+    closedir(dir);
+    return count;
+}
 
 const char *server_log(struct server *s) {
     text_clear(&s->log);

@@ -19,6 +19,8 @@ struct server_plan {
     const char *conf;        /* contents of a config file, NULL for none */
     const char *const *args; /* ended by NULL; may be NULL itself */
     bool tcp;                /* also listen on a free port */
+    int port;                /* which one; 0: any */
+    bool tls;                /* also listen on a free port with TLS; `args` name the certificates */
     bool bare;               /* only what conf and args say, beside the listeners and the folder */
 };
 
@@ -40,6 +42,8 @@ void server_kill(struct server *s);
 void server_await_end(struct server *s);
 /* Waits for a server that dies by a signal; returns which. */
 int server_await_signal(struct server *s);
+/* Waits for a server that gives up; returns its exit status, which is not 0. */
+int server_await_failure(struct server *s);
 /* Starts it again in the same folder with the same arguments. */
 void server_restart(struct server *s);
 /* Stops it if it runs, and forgets it. */
@@ -51,7 +55,10 @@ struct client *server_connect_tcp(struct server *s); /* plan.tcp must be set */
 const char *server_path(struct server *s, const char *name);
 const char *server_folder(const struct server *s);
 int server_port(const struct server *s);
+int server_tls_port(const struct server *s);
 pid_t server_pid(const struct server *s);
+/* How many descriptors it has open. */
+int server_open_files(const struct server *s);
 /* All it logged so far (over restarts), valid until the next call. */
 const char *server_log(struct server *s);
 /* Waits until the log has `needle` `times` times; fails when the patience ends. */

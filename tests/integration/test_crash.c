@@ -33,14 +33,18 @@ static void assert_dies(const char *how, int by, const char *const *words) {
     server_free(s);
 }
 
-#define REPORTED "crashed by signal: ", "(which crashed): debug", "Backtrace:", "END OF THE BUG REPORT"
+#define REPORTED                                                                                            \
+    "=== TRIVET BUG REPORT START: Cut & paste starting from here ===", "crashed by signal: ", "Backtrace:", \
+        "(which crashed): debug", "\ncommand: debug\nargc: 2\nargv[0]: DEBUG\n", "# Server\r\n",            \
+        "# Keyspace\r\ndb0:keys=1,", " cmd=debug user=default ", "=== TRIVET BUG REPORT END."
 
 static void each_accident_leaves_a_report(void **state) {
     (void)state;
-    static const struct { const char *how; int by; const char *words[8]; } cases[] = {
+    static const struct { const char *how; int by; const char *words[20]; } cases[] = {
         { "SEGFAULT", SIGSEGV, { REPORTED, "crashed by signal: 11", "Accessing address: 0x", NULL } },
         { "ASSERT", SIGABRT, { REPORTED, "=== ASSERTION FAILED ===", "debug_assert", "signal: 6", NULL } },
         { "PANIC", SIGABRT, { REPORTED, "=== PANIC ===", NULL } },
+        { "STACK-OVERFLOW", SIGSEGV, { REPORTED, "signal: 11", "Accessing address: 0x", NULL } },
         { "OOM", SIGABRT, { REPORTED, "Out Of Memory allocating ", NULL } },
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) assert_dies(cases[i].how, cases[i].by, cases[i].words);
@@ -49,11 +53,89 @@ static void each_accident_leaves_a_report(void **state) {
 static void a_signal_from_outside_is_reported_too(void **state) {
     (void)state;
     struct server *s = start("--crash-log-enabled", "yes");
+    char killed_by[64];
+    snprintf(killed_by, sizeof killed_by, "Killed by PID: %d, UID: %d", (int)getpid(), (int)getuid());
     kill(server_pid(s), SIGSEGV);
     assert_int_equal(server_await_signal(s), SIGSEGV);
-    /* Worker 0 may not have let go of the PING yet that showed that it is up. */
-    assert_logged(s, (const char *const[]){ "crashed by signal: 11",
-                                            "Worker 0 (which crashed): ", "Worker 1: no command", NULL });
+    /* The kernel may give it to any thread, and worker 0 may not have let go of the PING yet that showed that
+     * it is up. */
+    assert_logged(s, (const char *const[]){ "crashed by signal: 11, si_code: 0 (SIGSEGV)", killed_by,
+                                            "Worker 0", "Worker 3", "Backtrace:", "BUG REPORT END", NULL });
+    server_free(s);
+}
+
+/* Every thread but the one that crashed is asked, and answers. */
+static void the_stacks_of_all_threads_are_in_it(void **state) {
+    (void)state;
+    struct server *s = start("--crash-log-enabled", "yes");
+    struct client *c = server_connect(s);
+    client_send(c, "DEBUG SEGFAULT");
+    assert_int_equal(server_await_signal(s), SIGSEGV);
+    const char *others = strstr(server_log(s), "------ OTHER THREADS ------");
+    assert_non_null(others);
+    assert_null(strstr(others, "did not answer"));
+    static const char *const names[] = { " background\n", " aof-sync\n", " worker-1\n",
+                                         " worker-2\n",   " worker-3\n", "trivet-server\n" };
+    size_t found = 0, loops = 0;
+    for (size_t i = 0; i < COUNT_OF(names); i++) found += strstr(others, names[i]) != NULL;
+    for (const char *at = others; (at = strstr(at, "(epoll_wait+")); at++) loops++;
+    assert_int_equal(found, COUNT_OF(names) - 1); /* all but the one that crashed */
+    assert_true(loops >= 1);
+    client_close(c);
+    server_free(s);
+}
+
+/* ---- whose data ---- */
+
+static const char *log_of_crash(struct server *s, struct client *c, const char *how) {
+    client_send(c, "%s", how);
+    assert_int_equal(server_await_signal(s), SIGSEGV);
+    const char *report = strstr(server_log(s), "BUG REPORT START");
+    assert_non_null(report);
+    assert_non_null(strstr(report, "BUG REPORT END"));
+    return report;
+}
+
+static void data_is_in_it_only_if_it_may(void **state) {
+    (void)state;
+    struct server *s = start("--requirepass", "my-password");
+    struct client *c = server_connect(s);
+    assert_reply(c, "AUTH my-password", "+OK");
+    assert_reply(c, "CLIENT SETNAME me", "+OK");
+    assert_reply(c, "SET my-key my-value", "+OK");
+    const char *report = log_of_crash(s, c, "DEBUG SEGFAULT");
+    assert_non_null(strstr(report, "argv[1]: 8 bytes\n"));
+    assert_non_null(strstr(report, " name=me "));
+    static const char *const absent[] = { "my-key", "my-value", "my-password", "SEGFAULT", "\nRAX:" };
+    for (size_t i = 0; i < COUNT_OF(absent); i++)
+        if (strstr(report, absent[i])) fail_msg("in the report: %s\n%s", absent[i], report);
+    client_close(c);
+    server_free(s);
+
+    s = start("--hide-user-data-from-log", "no");
+    c = server_connect(s);
+    report = log_of_crash(s, c, "DEBUG SEGFAULT");
+    assert_non_null(strstr(report, "argv[1]: SEGFAULT\n"));
+#ifdef __x86_64__
+    assert_non_null(strstr(report, "\nRAX:"));
+#endif
+    client_close(c);
+    server_free(s);
+}
+
+static void the_pid_file_goes_and_the_other_clients_are_listed(void **state) {
+    (void)state;
+    struct server *s = start("--pidfile", "here.pid");
+    struct client *c = server_connect(s), *other = server_connect(s);
+    assert_reply(other, "CLIENT SETNAME bystander", "+OK");
+    assert_int_equal(access(server_path(s, "here.pid"), F_OK), 0);
+    const char *report = log_of_crash(s, c, "DEBUG SEGFAULT");
+    const char *list = strstr(report, "------ CLIENT LIST OUTPUT ------");
+    assert_non_null(list);
+    assert_non_null(strstr(list, " name=bystander "));
+    assert_int_equal(access(server_path(s, "here.pid"), F_OK), -1);
+    client_close(c);
+    client_close(other);
     server_free(s);
 }
 
@@ -136,6 +218,9 @@ int main(void) {
 #ifndef TRIVET_SANITIZE /* a sanitizer has reports of its own */
         FIXTURE_TEST(each_accident_leaves_a_report),
         FIXTURE_TEST(a_signal_from_outside_is_reported_too),
+        FIXTURE_TEST(the_stacks_of_all_threads_are_in_it),
+        FIXTURE_TEST(data_is_in_it_only_if_it_may),
+        FIXTURE_TEST(the_pid_file_goes_and_the_other_clients_are_listed),
         FIXTURE_TEST(the_report_can_be_switched_off),
 #endif
         FIXTURE_TEST(a_restart_keeps_everything),

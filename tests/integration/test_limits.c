@@ -189,6 +189,93 @@ static void who_never_authenticated_gets_answers_but_no_memory(void **state) {
     server_free(s);
 }
 
+/* ---- strangers ---- */
+
+static void who_does_not_authenticate_in_time_is_closed(void **state) {
+    (void)state;
+    struct server *s = server_start("--requirepass", "pw", "--unauthenticated-timeout", "1", NULL);
+    struct client *known = server_connect(s), *reset = server_connect(s), *talks = server_connect(s);
+    struct client *silent = server_connect(s), *half = server_connect(s);
+    assert_reply(known, "AUTH pw", "+OK");
+    assert_reply(reset, "AUTH pw", "+OK");
+    assert_reply(reset, "RESET", "+RESET");
+    assert_reply(talks, "AUTH wrong", "-WRONGPASS ...");
+    client_send_raw(half, "*2\r\n$4\r\nAUTH\r\n$2\r\np");
+    assert_ended(talks);
+    assert_ended(silent);
+    assert_ended(half);
+    assert_int_equal(info_number(known, "stats", "unauthenticated_clients_timed_out"), 3);
+    assert_int_equal(info_number(known, "clients", "unauthenticated_clients"), 0);
+    assert_reply(reset, "PING", NOAUTH); /* it has shown who it is */
+    /* Without a limit, and without a password, nobody is closed. */
+    assert_reply(known, "CONFIG SET unauthenticated-timeout 0", "+OK");
+    struct client *other = server_connect(s);
+    assert_reply(known, "BLPOP none 2.2", "*-1"); /* meanwhile the cron has looked twice */
+    assert_reply(other, "PING", NOAUTH);
+    assert_reply(known, "CONFIG SET requirepass \"\" unauthenticated-timeout 1", "+OK");
+    struct client *free_one = server_connect(s);
+    assert_reply(known, "BLPOP none 2.2", "*-1");
+    assert_reply(other, "PING", "+PONG"); /* it was asked for one when it came, and is not any more */
+    assert_reply(free_one, "PING", "+PONG");
+    assert_int_equal(info_number(known, "stats", "unauthenticated_clients_timed_out"), 3);
+    struct client *all[] = { known, reset, talks, silent, half, other, free_one };
+    for (size_t i = 0; i < COUNT_OF(all); i++) client_close(all[i]);
+    server_free(s);
+}
+
+static void too_many_strangers_make_room_for_newcomers(void **state) {
+    (void)state;
+    struct server *s = server_start("--requirepass", "pw", "--unauthenticated-timeout", "0",
+                                    "--max-unauthenticated-clients", "3", "--io-threads", "1", NULL);
+    struct client *known = server_connect(s), *strangers[5];
+    assert_reply(known, "AUTH pw", "+OK");
+    for (size_t i = 0; i < COUNT_OF(strangers); i++) {
+        strangers[i] = server_connect(s);
+        assert_reply(strangers[i], "PING", NOAUTH);
+    }
+    assert_ended(strangers[0]);
+    assert_ended(strangers[1]);
+    assert_int_equal(info_number(known, "clients", "unauthenticated_clients"), 3);
+    assert_int_equal(info_number(known, "stats", "unauthenticated_clients_evicted"), 2);
+    assert_reply(strangers[2], "AUTH pw", "+OK"); /* the oldest is in, and another may come */
+    struct client *newcomer = server_connect(s);
+    assert_reply(newcomer, "PING", NOAUTH);
+    assert_reply(strangers[3], "PING", NOAUTH);
+    assert_int_equal(info_number(known, "clients", "unauthenticated_clients"), 3);
+    assert_reply(known, "CONFIG SET max-unauthenticated-clients 1", "+OK");
+    assert_ended(strangers[3]);
+    assert_ended(strangers[4]);
+    assert_reply(newcomer, "AUTH pw", "+OK");
+    assert_int_equal(info_number(known, "clients", "unauthenticated_clients"), 0);
+    client_close(newcomer);
+    client_close(known);
+    for (size_t i = 0; i < COUNT_OF(strangers); i++) client_close(strangers[i]);
+    server_free(s);
+}
+
+/* Each worker closes only its own, so for a moment there are a few more. */
+static void a_flood_of_strangers_keeps_nobody_out(void **state) {
+    (void)state;
+    enum { FLOOD = 300, MAX = 8, WORKERS = 4 };
+    struct server *s = server_start("--requirepass", "pw", "--max-unauthenticated-clients", "8", NULL);
+    struct client *known = server_connect(s), *strangers[FLOOD];
+    assert_reply(known, "AUTH pw", "+OK");
+    for (size_t i = 0; i < FLOOD; i++) {
+        strangers[i] = server_connect(s);
+        assert_non_null(strangers[i]);
+        if (i % 10 != 0) continue;
+        struct client *honest = server_connect(s);
+        assert_reply(honest, "AUTH pw", "+OK");
+        client_close(honest);
+        assert_in_range(info_number(known, "clients", "unauthenticated_clients"), 0, MAX + WORKERS);
+    }
+    assert_in_range(info_number(known, "stats", "unauthenticated_clients_evicted"),
+                    FLOOD - MAX - WORKERS - 30, FLOOD + 30);
+    for (size_t i = 0; i < FLOOD; i++) client_close(strangers[i]);
+    client_close(known);
+    server_free(s);
+}
+
 /* A count that would fill any memory: the reply ends at the limit, and so does the command, locks and all. */
 static void a_reply_without_end_stops_at_the_hard_limit(void **state) {
     (void)state;
@@ -272,6 +359,64 @@ static void maxmemory_clients_closes_the_biggest_first_and_spares_no_evict(void 
     server_free(s);
 }
 
+static void ask_big(struct client *c, const char *format, const char *big, const char *expected) {
+    const char *reply = client_ask(c, format, big);
+    if (!text_matches(expected, reply)) fail_msg("%s: %s", format, reply);
+}
+
+/* Queued commands, watched keys and prefixes are a client's memory as much as its buffers. */
+static void maxmemory_clients_sees_all_that_clients_keep(void **state) {
+    (void)state;
+    struct server *s = server_start("--maxmemory-clients", "5mb", NULL);
+    struct client *c = server_connect(s);
+    char *big = malloc(1000001);
+    assert_non_null(big);
+    memset(big, 'x', 1000000);
+    big[1000000] = '\0';
+    static const struct { const char *first, *reply, *then, *then_reply; } ways[] = {
+        { "MULTI", "+OK", "SET k %s", "+QUEUED" },
+        { "PING", "+PONG", "WATCH %s", "+OK" },
+        { "HELLO 3", "%{...", "CLIENT TRACKING ON BCAST PREFIX %s", "+OK" },
+    };
+    for (size_t way = 0; way < COUNT_OF(ways); way++) {
+        struct client *greedy = server_connect(s);
+        assert_reply(greedy, ways[way].first, ways[way].reply);
+        for (int i = 0; i < 4; i++) {
+            big[0] = (char)('a' + i); /* another key, and a prefix that overlaps with none */
+            ask_big(greedy, ways[way].then, big, ways[way].then_reply);
+        }
+        assert_int_equal(info_number(c, "stats", "evicted_clients"), (int)way);
+        for (int i = 4; i < 6; i++) {
+            big[0] = (char)('a' + i);
+            client_queue(greedy, ways[way].then, big);
+            client_flush(greedy);
+        }
+        while (info_number(c, "stats", "evicted_clients") <= (int64_t)way) continue;
+        client_close(greedy);
+    }
+    free(big);
+    client_close(c);
+    server_free(s);
+}
+
+/* A percentage is one of maxmemory; of no limit it is no limit. */
+static void maxmemory_clients_in_percent_follows_maxmemory(void **state) {
+    (void)state;
+    struct server *s = server_start("--maxmemory-clients", "5%", NULL);
+    struct client *c = server_connect(s), *hoarder = open_hoarder(s, 6000000, false);
+    while (info_number(c, "memory", "mem_clients_normal") < 6000000) continue;
+    assert_reply(c, "CONFIG GET maxmemory-clients", "*[$\"maxmemory-clients\", $\"5%\"]");
+    assert_reply(c, "CONFIG SET maxmemory 2gb", "+OK");
+    assert_reply(c, "CLIENT NO-TOUCH OFF", "+OK");
+    assert_int_equal(info_number(c, "stats", "evicted_clients"), 0);
+    assert_reply(c, "CONFIG SET maxmemory 100mb", "+OK");
+    assert_ended(hoarder);
+    assert_int_equal(info_number(c, "stats", "evicted_clients"), 1);
+    client_close(hoarder);
+    client_close(c);
+    server_free(s);
+}
+
 /* What waits for a reader counts too, and subscribers do. */
 static void maxmemory_clients_closes_who_does_not_read(void **state) {
     (void)state;
@@ -302,8 +447,13 @@ int main(void) {
         cmocka_unit_test(a_subscriber_below_its_limits_stays),
         cmocka_unit_test(a_subscriber_that_catches_up_begins_its_soft_time_anew),
         cmocka_unit_test(who_never_authenticated_gets_answers_but_no_memory),
+        cmocka_unit_test(who_does_not_authenticate_in_time_is_closed),
+        cmocka_unit_test(too_many_strangers_make_room_for_newcomers),
+        cmocka_unit_test(a_flood_of_strangers_keeps_nobody_out),
         cmocka_unit_test(a_reply_without_end_stops_at_the_hard_limit),
         cmocka_unit_test(maxmemory_clients_closes_the_biggest_first_and_spares_no_evict),
+        cmocka_unit_test(maxmemory_clients_sees_all_that_clients_keep),
+        cmocka_unit_test(maxmemory_clients_in_percent_follows_maxmemory),
         cmocka_unit_test(maxmemory_clients_closes_who_does_not_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

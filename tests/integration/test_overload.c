@@ -1,6 +1,5 @@
 /* test_overload.c: more than the server can take: storms of new connections, and no file descriptors left. */
 #include "../harness/fixture.h"
-#include <dirent.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -113,17 +112,6 @@ static void the_end_in_the_middle_of_a_storm_is_clean(void **state) {
 
 /* ---- no file descriptors left ---- */
 
-static int open_files(pid_t pid) {
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
-    DIR *dir = opendir(path);
-    assert_non_null(dir);
-    int count = 0;
-    for (struct dirent *e = readdir(dir); e; e = readdir(dir)) count += e->d_name[0] != '.';
-    closedir(dir);
-    return count;
-}
-
 /* CPU time of a process in milliseconds. */
 static long cpu_ms(pid_t pid) {
     char path[64], line[1024];
@@ -147,7 +135,7 @@ static void without_file_descriptors_accepting_pauses_and_recovers(void **state)
     struct client *established = server_connect(s), *c[ALL];
     assert_reply(established, "PING", "+PONG");
     while (info_number(established, "clients", "connected_clients") != 1) continue;
-    rlim_t room = (rlim_t)(open_files(pid) + ROOM);
+    rlim_t room = (rlim_t)(server_open_files(s) + ROOM);
     assert_int_equal(prlimit(pid, RLIMIT_NOFILE, &(struct rlimit){ room, room }, NULL), 0);
     for (int i = 0; i < ALL; i++) {
         c[i] = server_connect_tcp(s);

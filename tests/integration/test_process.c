@@ -94,7 +94,7 @@ static void a_wrong_line_is_refused_with_its_number_and_the_reason(void **state)
         { "maxmemory 1xb\n", "at line 1\n>>> 'maxmemory 1xb'\nargument must be a memory value" },
         { "maxmemory-policy best\n",
           "at line 1\n>>> 'maxmemory-policy best'\nargument(s) must be one of the following" },
-        { "requirepass \"open\n", "at line 1\n>>> 'requirepass \"open'\nUnbalanced quotes" },
+        { "requirepass \"open\n", "at line 1\n>>> 'requirepass (redacted)'\nUnbalanced quotes" },
         { "save 1\n", "at line 1\n>>> 'save 1'\n" },
         { "loadmodule /x.so\n", "at line 1\n>>> 'loadmodule /x.so'\nmodules are not supported" },
         { "client-output-buffer-limit normal 1 2\n",

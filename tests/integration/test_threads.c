@@ -1,118 +1,14 @@
 /* test_threads.c: many connections on four workers at once must behave as if one after the other: nothing is
  * lost, nothing half-done is seen, while exclusive commands come in between and connections open and close
  * all the time. */
-#include "../harness/fixture.h"
+#include "../harness/game.h"
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#ifdef TRIVET_SANITIZE
-#define ROUNDS 150
-#else
-#define ROUNDS 5000
-#endif
-#define TEAM 4 /* threads that do the same */
 #define KEYS 16
-
-/* What all threads of a test share. */
-struct game {
-    struct server *server;
-    atomic_bool over;
-    atomic_int failures;
-    atomic_int next_number;
-};
-
-struct player {
-    struct game *game;
-    struct client *client;
-    int number; /* 0, 1, ... among those who play the same */
-};
-
-static void *play(struct game *game, void (*part)(struct player *)) {
-    struct player p = { game, server_connect(game->server), atomic_fetch_add(&game->next_number, 1) };
-    part(&p);
-    client_close(p.client);
-    return NULL;
-}
-
-/* Fails the test, later, from any thread. */
-static void expect(struct player *p, bool holds, const char *what, const char *got) {
-    if (holds || atomic_fetch_add(&p->game->failures, 1) > 3) return;
-    fprintf(stderr, "player %d: %s: %s\n", p->number, what, got);
-}
-
-static void expect_reply(struct player *p, const char *command, const char *expected) {
-    const char *got = client_ask(p->client, "%s", command);
-    if (!text_matches(expected, got)) expect(p, false, command, got);
-}
-
-/* ---- the disturbers: they run until the game is over ---- */
-
-static void disturb(struct player *p) {
-    static const char *const commands[][2] = {
-        { "FLUSHDB", "+OK" },
-        { "CONFIG SET hz 50", "+OK" },
-        { "CLIENT LIST", "$\"id=..." },
-        { "SWAPDB 6 7", "+OK" },
-        { "CONFIG SET maxmemory-samples 7", "+OK" },
-        { "INFO", "$\"..." },
-        { "KEYS *", "*[..." },
-        { "CLIENT NO-EVICT on", "+OK" },
-        { "CONFIG RESETSTAT", "+OK" },
-        { "DBSIZE", ":..." },
-        { "SCAN 0", "*[..." },
-        { "RANDOMKEY", "$..." },
-        { "PUBLISH ch hello", ":..." },
-    };
-    expect_reply(p, "SELECT 5", "+OK");
-    while (!atomic_load(&p->game->over)) {
-        for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
-            client_ask(p->client, "SET k:%d v", p->number);
-            expect_reply(p, commands[i][0], commands[i][1]);
-        }
-    }
-}
-
-static void come_and_go(struct player *p) {
-    static const char *const lasts[] = { "PING",  "SUBSCRIBE a b c",          "WATCH n",
-                                         "MULTI", "CLIENT TRACKING on BCAST", "MONITOR" };
-    for (size_t i = 0; !atomic_load(&p->game->over); i++) {
-        struct client *c = server_connect(p->game->server);
-        expect(p, client_ask(c, "%s", lasts[i % (sizeof lasts / sizeof lasts[0])])[0] != '-', "a newcomer",
-               "an error");
-        if (i % 2)
-            client_close(c);
-        else
-            client_abandon(c);
-    }
-}
-
-static void *disturber(void *arg) { return play(arg, disturb); }
-static void *passer_by(void *arg) { return play(arg, come_and_go); }
-
-/* Runs TEAM threads of `part`, and of `other` if there is one, among disturbers. */
-static void run_game(void **state, void *(*part)(void *), void *(*other)(void *)) {
-    struct game game = { .server = ((struct fixture *)*state)->server };
-    pthread_t players[2 * TEAM], disturbers[2];
-    int count = 0;
-    pthread_create(&disturbers[0], NULL, disturber, &game);
-    pthread_create(&disturbers[1], NULL, passer_by, &game);
-    for (int i = 0; i < TEAM; i++) pthread_create(&players[count++], NULL, part, &game);
-    for (int i = 0; other && i < TEAM; i++) pthread_create(&players[count++], NULL, other, &game);
-    for (int i = 0; i < count; i++) pthread_join(players[i], NULL);
-    atomic_store(&game.over, true);
-    for (int i = 0; i < 2; i++) pthread_join(disturbers[i], NULL);
-    assert_int_equal(game.failures, 0);
-}
-
-static void assert_number(struct client *c, const char *key, int expected) {
-    char command[32], reply[32];
-    snprintf(command, sizeof command, "GET %s", key);
-    snprintf(reply, sizeof reply, "$\"%d\"", expected);
-    assert_reply(c, command, reply);
-}
 
 /* ---- counting ---- */
 
@@ -124,18 +20,18 @@ static void count_up(struct player *p) {
         client_queue(p->client, "APPEND log x");
         client_flush(p->client);
         struct node *n = client_read(p->client);
-        expect(p, n->number > last, "INCR never goes back", "it did");
+        game_expect(p, n->number > last, "INCR never goes back", "it did");
         last = n->number;
         node_free(n);
         client_skip(p->client, 2);
     }
 }
-static void *counter(void *arg) { return play(arg, count_up); }
+static void *counter(void *arg) { return game_play(arg, count_up); }
 
 static void concurrent_increments_add_up(void **state) {
-    run_game(state, counter, NULL);
-    assert_number(fixture_client(state), "n", TEAM * ROUNDS);
-    assert_number(fixture_client(state), "m", 3 * TEAM * ROUNDS);
+    game_run(state, counter, NULL);
+    game_assert_number(fixture_client(state), "n", TEAM * ROUNDS);
+    game_assert_number(fixture_client(state), "m", 3 * TEAM * ROUNDS);
     assert_int_equal(client_ask_int(fixture_client(state), "STRLEN log"), TEAM * ROUNDS);
 }
 
@@ -147,13 +43,13 @@ static void pass_the_baton(struct player *p) {
         char expected[32];
         snprintf(expected, sizeof expected, "$\"%d\"", i);
         const char *got = client_ask(other, "GET baton:%d", p->number);
-        expect(p, strcmp(got, expected) == 0, "a write is seen at once on another connection", got);
+        game_expect(p, strcmp(got, expected) == 0, "a write is seen at once on another connection", got);
     }
     client_close(other);
 }
-static void *runner(void *arg) { return play(arg, pass_the_baton); }
+static void *runner(void *arg) { return game_play(arg, pass_the_baton); }
 
-static void an_acknowledged_write_is_seen_by_every_later_read(void **state) { run_game(state, runner, NULL); }
+static void an_acknowledged_write_is_seen_by_every_later_read(void **state) { game_run(state, runner, NULL); }
 
 /* ---- several keys at once ---- */
 
@@ -183,7 +79,7 @@ static void expect_equal_values(struct player *p, const struct node *values) {
     for (size_t k = 1; k < values->count; k++) {
         bool same = values->items[k]->null == values->items[0]->null &&
                     strcmp(text_str(&values->items[k]->bytes), text_str(&values->items[0]->bytes)) == 0;
-        expect(p, same, "all values are of one writer", text_str(&values->items[k]->bytes));
+        game_expect(p, same, "all values are of one writer", text_str(&values->items[k]->bytes));
     }
 }
 
@@ -194,15 +90,15 @@ static void read_all(struct player *p) {
         client_flush(p->client);
         struct node *values = client_read(p->client), *count = client_read(p->client);
         expect_equal_values(p, values);
-        expect(p, count->number == 0 || count->number == KEYS, "all keys exist or none", "some");
+        game_expect(p, count->number == 0 || count->number == KEYS, "all keys exist or none", "some");
         node_free(values);
         node_free(count);
     }
 }
-static void *writer(void *arg) { return play(arg, write_all); }
-static void *reader(void *arg) { return play(arg, read_all); }
+static void *writer(void *arg) { return game_play(arg, write_all); }
+static void *reader(void *arg) { return game_play(arg, read_all); }
 
-static void mset_and_mget_are_one_step_across_shards(void **state) { run_game(state, writer, reader); }
+static void mset_and_mget_are_one_step_across_shards(void **state) { game_run(state, writer, reader); }
 
 /* ---- transactions ---- */
 
@@ -228,21 +124,21 @@ static void read_in_transaction(struct player *p) {
         node_free(values);
     }
 }
-static void *transaction_writer(void *arg) { return play(arg, write_in_transaction); }
-static void *transaction_reader(void *arg) { return play(arg, read_in_transaction); }
+static void *transaction_writer(void *arg) { return game_play(arg, write_in_transaction); }
+static void *transaction_reader(void *arg) { return game_play(arg, read_in_transaction); }
 
 static void transactions_are_one_step(void **state) {
-    run_game(state, transaction_writer, transaction_reader);
+    game_run(state, transaction_writer, transaction_reader);
 }
 
 /* Reads two counters, then writes both, if nobody was faster. */
 static void increment_optimistically(struct player *p) {
     for (int done = 0; done < ROUNDS / 10;) {
-        expect_reply(p, "WATCH a b", "+OK");
+        game_expect_reply(p, "WATCH a b", "+OK");
         struct node *values = client_ask_node(p->client, "MGET a b");
         int a = atoi(text_str(&values->items[0]->bytes)), b = atoi(text_str(&values->items[1]->bytes));
         node_free(values);
-        expect(p, b == 2 * a, "b is twice a", "it is not");
+        game_expect(p, b == 2 * a, "b is twice a", "it is not");
         client_queue_line(p->client, "MULTI");
         client_queue(p->client, "SET a %d", a + 1);
         client_queue(p->client, "SET b %d", 2 * (a + 1));
@@ -253,12 +149,12 @@ static void increment_optimistically(struct player *p) {
         node_free(result);
     }
 }
-static void *optimist(void *arg) { return play(arg, increment_optimistically); }
+static void *optimist(void *arg) { return game_play(arg, increment_optimistically); }
 
 static void watched_increments_add_up(void **state) {
-    run_game(state, optimist, NULL);
-    assert_number(fixture_client(state), "a", TEAM * (ROUNDS / 10));
-    assert_number(fixture_client(state), "b", 2 * TEAM * (ROUNDS / 10));
+    game_run(state, optimist, NULL);
+    game_assert_number(fixture_client(state), "a", TEAM * (ROUNDS / 10));
+    game_assert_number(fixture_client(state), "b", 2 * TEAM * (ROUNDS / 10));
 }
 
 /* ---- exclusive commands ---- */
@@ -266,17 +162,17 @@ static void watched_increments_add_up(void **state) {
 /* Databases 6 and 7 hold one value each; SWAPDB of the disturber may come at any time, but never within a
  * command. */
 static void read_swapped(struct player *p) {
-    expect_reply(p, "SELECT 6", "+OK");
+    game_expect_reply(p, "SELECT 6", "+OK");
     for (int i = 0; i < ROUNDS; i++) {
         queue_keys(p->client, "MGET", NULL);
         client_flush(p->client);
         struct node *values = client_read(p->client);
         expect_equal_values(p, values);
-        expect(p, !values->items[0]->null, "the swapped databases are never empty", "nil");
+        game_expect(p, !values->items[0]->null, "the swapped databases are never empty", "nil");
         node_free(values);
     }
 }
-static void *swapped_reader(void *arg) { return play(arg, read_swapped); }
+static void *swapped_reader(void *arg) { return game_play(arg, read_swapped); }
 
 static void swapdb_comes_between_commands_only(void **state) {
     struct client *c = fixture_client(state);
@@ -285,7 +181,7 @@ static void swapdb_comes_between_commands_only(void **state) {
         queue_keys(c, "MSET", db == 6 ? "six" : "seven");
         client_skip(c, 1);
     }
-    run_game(state, swapped_reader, NULL);
+    game_run(state, swapped_reader, NULL);
 }
 
 /* Every step of this needs all workers to stand still, as the pause does. */
@@ -300,7 +196,7 @@ static void count_alone(struct player *p) {
         client_skip(p->client, 5);
     }
 }
-static void *exclusive_writer(void *arg) { return play(arg, count_alone); }
+static void *exclusive_writer(void *arg) { return game_play(arg, count_alone); }
 
 /* What waits its turn to run alone while a pause begins waits on: after the pause's OK nothing is written. */
 static void a_pause_holds_what_waits_to_run_alone(void **state) {
@@ -328,13 +224,13 @@ static void list_each_other(struct player *p) {
         struct node *list = client_read(p->client);
         char own[48];
         snprintf(own, sizeof own, " name=player-%d-%d ", p->number, i);
-        expect(p, strstr(text_str(&list->bytes), own), "CLIENT LIST shows oneself", own);
+        game_expect(p, strstr(text_str(&list->bytes), own), "CLIENT LIST shows oneself", own);
         node_free(list);
     }
 }
-static void *lister(void *arg) { return play(arg, list_each_other); }
+static void *lister(void *arg) { return game_play(arg, list_each_other); }
 
-static void client_list_is_whole_at_any_time(void **state) { run_game(state, lister, counter); }
+static void client_list_is_whole_at_any_time(void **state) { game_run(state, lister, counter); }
 
 int main(void) {
     const struct CMUnitTest tests[] = {

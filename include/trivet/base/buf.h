@@ -18,6 +18,7 @@ void buf_release(struct buf *b);
 /* Makes room for `extra` more bytes (at least doubling) and returns where they go: ptr + len. */
 char *buf_reserve(struct buf *b, size_t extra);
 void buf_append(struct buf *b, struct slice s);
+void buf_append_upper(struct buf *b, struct slice s); /* ASCII letters in upper case */
 void buf_append_byte(struct buf *b, char byte);
 void buf_append_int(struct buf *b, int64_t n); /* as decimal text */
 void buf_printf(struct buf *b, const char *format, ...) PRINTF_LIKE(2, 3);

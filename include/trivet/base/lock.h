@@ -11,12 +11,14 @@
 #include <stdint.h>
 
 enum lock_rank {
+    LOCK_RANK_SCRIPT,    /* the script turn: one script, or one exclusive command */
     LOCK_RANK_EXCLUSIVE, /* the right to close all gates */
     LOCK_RANK_GATE,      /* one a worker, rising by worker */
     LOCK_RANK_SHARD,     /* one a shard, rising by shard */
     LOCK_RANK_SNAPSHOT,
     LOCK_RANK_TRACKING,
     LOCK_RANK_PUBSUB,
+    LOCK_RANK_REPLICAS, /* the list of replicas: whoever visits them may look into the stream */
     LOCK_RANK_MANIFEST, /* which files the AOF consists of: held across fsync */
     LOCK_RANK_FILE,     /* the AOF file: held across write(2) and fsync */
     LOCK_RANK_JOURNAL,  /* the journal's buffer: held for a memcpy */

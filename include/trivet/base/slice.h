@@ -30,6 +30,10 @@ static inline struct slice slice_between(const char *begin, const char *end) {
     return (struct slice){ begin, (size_t)(end - begin) };
 }
 
+/* What is left after the first `count` bytes; empty if there are no more. */
+static inline struct slice slice_from(struct slice s, size_t count) {
+    return count < s.len ? slice_make(s.ptr + count, s.len - count) : slice_make(s.ptr + s.len, 0);
+}
 static inline bool slice_equal(struct slice a, struct slice b) {
     return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
 }

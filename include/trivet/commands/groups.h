@@ -6,6 +6,7 @@
 #ifndef TRIVET_COMMANDS_GROUPS_H
 #define TRIVET_COMMANDS_GROUPS_H
 
+#include "trivet/base/buf.h"
 #include "trivet/engine/command/command.h"
 
 struct command_group {
@@ -47,11 +48,19 @@ extern const struct command stream_claim_commands[];
 extern const struct command stream_info_commands[];
 extern const struct command database_commands[];
 extern const struct command connection_commands[];
+extern const struct command acl_commands[];
 extern const struct command client_commands[];
 extern const struct command transaction_commands[];
 extern const struct command wait_commands[];
+extern const struct command eval_commands[];
+extern const struct command fcall_commands[];
+extern const struct command script_commands[];
+extern const struct command function_commands[];
 extern const struct command pubsub_commands[];
 extern const struct command monitor_commands[];
+extern const struct command replication_commands[];
+extern const struct command readonly_commands[];
+extern const struct command failover_commands[];
 extern const struct command config_commands[];
 extern const struct command info_commands[];
 extern const struct command command_commands[];
@@ -62,8 +71,11 @@ extern const struct command saving_commands[];
 extern const struct command server_commands[];
 extern const struct command lolwut_commands[];
 extern const struct command debug_commands[];
+extern const struct command module_commands[];
 
 /* Registers the rows that INFO prints (engine/watch/metrics.h). */
 void info_register(void);
+/* Appends the section of INFO with that number, from 0; false if there are not so many. */
+bool info_write_section(size_t index, int64_t now_ms, struct buf *out);
 
 #endif

@@ -76,6 +76,8 @@ struct keyspace_hooks {
      * deleted too. */
     void (*elements_vanished)(struct keyspace_view *view, struct slice key, const struct gone *gone,
                               bool emptied);
+    /* A view that hides what is over gave an entry an expiry. */
+    void (*dated)(struct keyspace_view *view, struct slice key);
     /* keyspace_read() found nothing (for the keymiss event). */
     void (*missed)(struct keyspace_view *view, struct slice key);
 };
@@ -88,6 +90,16 @@ extern bool keyspace_epoch;
 void keyspace_init(uint32_t databases);
 void keyspace_release(void);
 uint32_t keyspace_databases(void);
+
+/* A second set of databases, beside the one that is in use: a replica loads its primary's data into it while
+ * clients read the old data. The number in it of a database; keyspace_load() takes it, and so do flushing and
+ * swapping. Nobody else sees it, nothing expires or is evicted in it, and no snapshot may begin while it has
+ * entries. */
+uint32_t keyspace_beside(uint32_t db);
+/* The highest database in use that was ever used in this shard; under its lock. */
+uint32_t keyspace_last_db(const struct shard *s);
+/* How many databases both sets have together. */
+uint32_t keyspace_numbers(void);
 
 /* The hash of a key: the dispatcher's, or computed now. */
 uint64_t keyspace_hash(struct keyspace_view *view, struct slice key);
@@ -129,6 +141,9 @@ void keyspace_delete(struct keyspace_view *view, struct entry *e, bool lazily);
 void keyspace_detach(struct keyspace_view *view, struct entry *e);
 /* Gives the entry (from keyspace_write) another expiry; returns the entry to use from now on. */
 struct entry *keyspace_set_expiry(struct keyspace_view *view, struct entry *e, int64_t expiry_ms);
+/* Deletes the entry if its time is over. What it is then: gone, or without an expiry, or yet to come. */
+enum keyspace_due { DUE_NEVER, DUE_NOW, DUE_LATER };
+enum keyspace_due keyspace_expire(struct keyspace_view *view, struct slice key);
 
 /* The entry's value was changed in place: elements with an expiry of their own may have been added or
  * removed. */

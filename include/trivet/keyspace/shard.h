@@ -9,6 +9,7 @@
 
 #include "trivet/base/lock.h"
 #include "trivet/types/structures/table.h"
+#include <stdatomic.h>
 #include <stdint.h>
 
 #define SHARD_BITS 10
@@ -48,6 +49,11 @@ extern bool shards_are_shared;
 /* This thread runs alone, the gate closed: all shards are its own. */
 extern _Thread_local bool shards_are_mine;
 extern const struct table_ops entry_table_ops;
+/* A shard that a script keeps between its commands (engine/run/keeping.h): the worker's number plus one, or
+ * 0. Under the shard's lock, or with the gate closed. */
+extern uint16_t shard_keeper[SHARD_COUNT];
+extern atomic_int
+    shards_kept; /* scripts that keep shards now: mostly 0, and then there is nothing to look up */
 
 void shards_init(void);
 /* Frees every table and entry; for tests and the leak checker's sake at exit. */
@@ -80,7 +86,18 @@ static inline void shard_unlock(struct shard *s) {
 static inline bool shard_is_mine(const struct shard *s) {
     return !shards_are_shared || shards_are_mine || lock_is_mine(&s->lock);
 }
-/* For work that can skip this shard: a command may hold the lock for long (MIGRATE). */
-static inline bool shard_try_lock(struct shard *s) { return !shards_are_shared || lock_try(&s->lock); }
+/* Does a script of another worker keep it? Under its lock. */
+static inline bool shard_is_kept(uint32_t shard) {
+    if (LIKELY(atomic_load_explicit(&shards_kept, memory_order_relaxed) == 0)) return false;
+    return shard_keeper[shard] != 0 && shard_keeper[shard] != thread_worker_index + 1;
+}
+/* For work that can skip this shard: a command may hold the lock for long (MIGRATE), or a script keep it. */
+static inline bool shard_try_lock(struct shard *s) {
+    if (!shards_are_shared) return true;
+    if (!lock_try(&s->lock)) return false;
+    if (LIKELY(!shard_is_kept((uint32_t)(s - shards)))) return true;
+    lock_drop(&s->lock);
+    return false;
+}
 
 #endif

@@ -10,11 +10,14 @@
 #include "trivet/base/compiler.h"
 #include <stdbool.h>
 
-/* Opens the sockets of the options port and bind, and unixsocket. False with the reason in `error`. Main
- * thread. */
+/* What speaks there. */
+enum listener_kind { LISTEN_TCP, LISTEN_TLS, LISTEN_UNIX };
+
+/* Opens the sockets of the options port, tls-port and bind, and unixsocket. False with the reason in `error`.
+ * Main thread. */
 MUST_CHECK bool listeners_open(struct buf *error);
-/* CONFIG SET port or bind: keeps the sockets that stay, opens the new ones, then closes the others. False
- * with the reason in the log: then nothing has changed. Gate closed. */
+/* CONFIG SET port, tls-port or bind: keeps the sockets that stay, opens the new ones, then closes the others.
+ * False with the reason in the log: then nothing has changed. Gate closed. */
 MUST_CHECK bool listeners_reopen(void);
 void listeners_close(void);
 /* Accepts a slice; true if more may be waiting. Worker 0. */

@@ -1,9 +1,11 @@
 /* worker.h: a thread with its event loop and its connections.
  *
- * One turn of a worker: wait for events (gate open); on the first event take the gate; read, parse and run
- * what came; at the end run the letters of the mailbox, open the gate, make the journal durable as far as the
- * replies of this turn need it (one write for all of them), then write the replies out, accept a slice of new
- * connections, and close the connections that must close. Worker 0 is the main thread; it also accepts. */
+ * One turn of a worker: wait for events (gate open); on the first event take the gate; note which connections
+ * are readable; read, parse and run what came; at the end run the letters of the mailbox, open the gate, make
+ * the journal durable as far as the replies of this turn need it (one write for all of them), then write the
+ * replies out, accept a slice of new connections, and close the connections that must close; then go on with
+ * TLS handshakes for a moment. Worker 0 is the
+ * main thread; it also accepts. */
 #ifndef TRIVET_NET_WORKER_H
 #define TRIVET_NET_WORKER_H
 
@@ -26,6 +28,9 @@ void workers_stop(void);
 void workers_end(void);
 /* One turn of worker 0 that does not wait: while loading. */
 void workers_pump(void);
+/* Runs this after the present turn, the gate open: it may take long, and give clients their turns by
+ * workers_pump(). One at a time. Worker 0. */
+void worker_run_between_turns(void (*run)(void *arg), void *arg);
 
 struct event_base *worker_base(int index);
 /* A function for each worker's cron, called options.hz times a second with its gate held. */
@@ -35,6 +40,16 @@ void workers_retime(void);
 /* Called on worker 0 at the end of a turn while connections wait to be accepted; returns whether more do. */
 void worker_set_acceptor(bool (*accept_some)(void));
 void worker_accept_soon(void);
+
+/* One turn of the calling worker, without waiting, in the middle of a command that one of its connections
+ * runs: a command that takes long must not keep the others from being answered. The caller holds its gate, no
+ * shard, and has not closed the gate of others; the gate is open for a moment, then held again. On return the
+ * worker's clock (turn_now_ms) is that of the new turn; all else that the command has under way is as it was:
+ * its arguments, its reply, and what it has gathered for the journal and for waiting clients
+ * (change_set_aside). Its connection is neither read nor written nor closed meanwhile, though it may be
+ * marked for closing; pushes to it come after its reply. Not to be called from a command that such a turn
+ * runs. */
+void worker_turn_meanwhile(void);
 
 /* For conn.c. Marks the turn as begun: takes the gate, sets the clock. */
 void worker_begin_turn(void);

@@ -34,6 +34,7 @@ struct reply {
     bool muted;         /* CLIENT REPLY OFF or SKIP, or full: all writes are dropped */
     bool full;   /* it went past memory_max: its bytes are cut off somewhere, so close the connection */
     bool failed; /* an error was written since the flag was cleared: for statistics and EXEC */
+    bool error_counted;     /* it is in the statistics already */
     char error_code[32];    /* first word of that error, NUL-terminated: "ERR", "WRONGTYPE" */
     struct buf *error_text; /* NULL, or the texts of errors are appended there too, muted or not; borrowed */
 };

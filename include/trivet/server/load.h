@@ -6,12 +6,25 @@
 
 #include "trivet/base/buf.h"
 #include "trivet/base/compiler.h"
+#include "trivet/persist/position.h"
 #include <stdbool.h>
 
+/* What was found on disk at start-up. */
+struct loaded_data {
+    bool from_rdb; /* no append-only file has the data yet, though it is turned on */
+    struct stream_position position;
+    /* The caller's to release: */
+    struct buf stream;  /* the last bytes of the replication stream before it */
+    struct buf unnoted; /* commands that were never in a stream and have changed the data since */
+};
 /* Loads the append-only file if it is turned on (aof_configure was called), else the RDB file if there is
- * one. A new append-only file begins with the data of the RDB file: then *from_rdb is set, and no append-only
- * file on disk has that data yet. False with the reason logged: do not serve what was loaded so far. */
-MUST_CHECK bool load_data(bool *from_rdb);
+ * one. A new append-only file begins with the data of the RDB file. False with the reason logged: do not
+ * serve what was loaded so far. */
+MUST_CHECK bool load_data(struct loaded_data *out);
+
+/* primary_hooks.load */
+struct primary_load;
+bool load_from_primary(struct primary_load *from, struct buf *why);
 
 /* server_hooks.reload_aof and .reload_rdb: see there. */
 bool load_aof_anew(struct buf *error);

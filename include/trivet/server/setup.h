@@ -1,13 +1,16 @@
-/* setup.h: connects the layers. Main thread, once each, in this order: setup_modules before the workers
- * start, setup_data after. */
+/* setup.h: connects the layers. Main thread, once each, in this order: setup_commands before the settings are
+ * read, setup_modules before the workers start, setup_data after. */
 #ifndef TRIVET_SERVER_SETUP_H
 #define TRIVET_SERVER_SETUP_H
 
+#include "trivet/base/buf.h"
 #include "trivet/base/compiler.h"
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Random secrets, clocks, commands, keyspace, hooks, all that options decide. */
+/* The hash secret, the commands and the hooks: settings may rename commands. */
+void setup_commands(void);
+/* Clocks, keyspace, all that options decide; and setup_commands, if nobody has called it. */
 MUST_CHECK bool setup_modules(void);
 /* Loads the data set (answering clients with LOADING meanwhile) and opens the journal's file. False with the
  * reason logged. */
@@ -25,9 +28,20 @@ void crash_install(void);
 MUST_CHECK bool signals_install(void); /* false with the reason logged */
 /* True once the workers are asked to end. */
 bool shutdown_has_begun(void);
+/* Now and then on worker 0: a signal that came in the middle of a script takes effect after it. */
+void shutdown_cron(void);
 /* Fills the hooks of SHUTDOWN. */
 struct server_hooks;
 void shutdown_fill_hooks(struct server_hooks *hooks);
+
+/* ---- TLS (certificates.c) ---- */
+
+/* Reads the certificates if TLS is asked for. False with the reason in `error`. Before the listeners open. */
+MUST_CHECK bool certificates_load(struct buf *error);
+/* options_hooks.tls_changed. Gate closed. */
+bool certificates_changed(struct buf *why);
+/* Looks for changed files when it is time. Worker 0. */
+void certificates_cron(int64_t now_ms);
 
 /* ---- the end by accident (crash.c) ---- */
 
@@ -41,7 +55,7 @@ NORETURN void crash_by_assertion(const char *expression, const char *file, unsig
 
 /* Keeps what process_restart needs. Call it before anything changes the arguments or the working directory.
  */
-void process_remember(int argc, char **argv);
+void process_remember(char **argv);
 /* Restarts this program in the place of this process. Returns only if that fails; the reason was logged. */
 void process_restart(int64_t delay_ms);
 
@@ -56,8 +70,14 @@ int64_t process_files_for_clients(int64_t clients);
 MUST_CHECK bool process_fit_maxclients(void);
 /* Warnings about the machine that an operator should know (overcommit, transparent huge pages, backlog). */
 void process_warn_about_system(void);
+/* A warning if everybody may write to the folder of the data. */
+void process_warn_about_folder(void);
 /* Tells systemd, if it started the server: "READY=1", "STOPPING=1". */
 void process_notify(const char *state);
-void process_set_title(int argc, char **argv);
+/* Blots out passwords among the arguments, which all users of the machine can see. After the settings were
+ * read. */
+void process_hide_secrets(void);
+/* Writes proc-title-template where the arguments were, unless set-proc-title is off (title.c). */
+void process_set_title(void);
 
 #endif

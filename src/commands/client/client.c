@@ -154,28 +154,10 @@ static void cmd_client_list(struct call *c) {
     client_filter_release(&f);
 }
 
-/* On the client's worker. */
-static void close_letter(struct client *client, void *arg) {
-    (void)arg;
-    if (client) client_hooks.close(client, "CLIENT KILL");
-}
-
-/* The flag keeps it from running anything more; its worker does the closing. The caller itself gets its reply
- * first. */
-static void kill_client(struct call *c, struct client *target) {
-    if (target == c->client) {
-        target->flags |= CLIENT_CLOSE_AFTER;
-        return;
-    }
-    target->flags |= CLIENT_CLOSING;
-    blocking_cancel(target); /* the dead take no elements */
-    client_post(target->worker, target->id, close_letter, NULL);
-}
-
 static size_t kill_fitting(struct call *c, const struct client_filter *f) {
     size_t count;
     struct client **found = find_clients(c, f, &count);
-    for (size_t i = 0; i < count; i++) kill_client(c, found[i]);
+    for (size_t i = 0; i < count; i++) client_kill(found[i], c->client, "CLIENT KILL");
     mem_free(found);
     return count;
 }
@@ -221,9 +203,7 @@ static bool can_be_unblocked(const struct client *client) {
 /* Is there at most one word after the argument? Else the error is sent. */
 static bool at_most_one_more(struct call *c) {
     if (c->argc <= 4) return true;
-    reply_error_printf(c->out,
-                       "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try CLIENT HELP.",
-                       SLICE_ARG(c->argv[1]));
+    reply_subcommand_error(c);
     return false;
 }
 
@@ -261,13 +241,13 @@ static void cmd_client_pause(struct call *c) {
         return;
     }
     if (!blocking_parse_ms(c, c->argv[2], &ms)) return;
-    pause_begin(mode, ms);
+    pause_begin(PAUSE_BY_CLIENT, mode, ms);
     reply_ok(c->out);
 }
 
 /* CLIENT UNPAUSE */
 static void cmd_client_unpause(struct call *c) {
-    pause_end();
+    pause_end(PAUSE_BY_CLIENT);
     reply_ok(c->out);
 }
 

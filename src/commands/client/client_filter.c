@@ -4,6 +4,7 @@
 #include "trivet/base/mem.h"
 #include "trivet/base/number.h"
 #include "trivet/commands/arguments/refuse.h"
+#include "trivet/engine/access/users.h"
 #include <stdlib.h>
 
 /* ---- reading a value: argument `at`; false after replying ---- */
@@ -15,7 +16,7 @@ static bool read_text(struct call *c, size_t at, struct client_condition *to) {
 
 static bool read_user(struct call *c, size_t at, struct client_condition *to) {
     to->text = c->argv[at];
-    if (slice_equal(to->text, LIT("default"))) return true;
+    if (users_find(to->text)) return true;
     reply_error_printf(c->out, "ERR No such user '%.*s'", SLICE_ARG(to->text));
     return false;
 }
@@ -106,7 +107,7 @@ static bool fits_laddr(const struct client *client, const struct client_conditio
 
 static bool fits_user(const struct client *client, const struct client_condition *want, int64_t now_ms) {
     (void)now_ms;
-    return is_text(client->user, want);
+    return is_text(client->user->name, want);
 }
 
 static bool fits_name(const struct client *client, const struct client_condition *want, int64_t now_ms) {
@@ -157,7 +158,9 @@ static bool fits_capa(const struct client *client, const struct client_condition
 
 static bool fits_type(const struct client *client, const struct client_condition *want, int64_t now_ms) {
     (void)now_ms;
-    return (int64_t)client_class(client) == want->number;
+    bool is_primary = client->flags & CLIENT_PRIMARY;
+    return want->number == TYPE_PRIMARY ? is_primary
+                                        : !is_primary && client_class(client) == (uint64_t)want->number;
 }
 
 static bool fits_db(const struct client *client, const struct client_condition *want, int64_t now_ms) {

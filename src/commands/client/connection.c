@@ -4,19 +4,15 @@
 #include "trivet/base/version.h"
 #include "trivet/commands/arguments/database_argument.h"
 #include "trivet/commands/groups.h"
-#include "trivet/engine/client/client.h"
+#include "trivet/engine/client/login.h"
+#include "trivet/engine/replication/primary.h"
 #include "trivet/engine/settings/options.h"
-#include "trivet/engine/watch/stats.h"
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
 
 /* What HELLO calls this server, beside TRIVET_REDIS_VERSION. Clients choose code paths by these two: some
  * refuse any server but "redis", and the version is the last one whose commands and replies Redis and Valkey
  * share, the one that Valkey itself reports as redis_version. The server's own name and version are in INFO.
  */
 #define HELLO_SERVER "redis"
-
-#define DIGEST_SIZE 32
 
 /* PING [message] */
 static void cmd_ping(struct call *c) {
@@ -39,6 +35,12 @@ static void cmd_ping(struct call *c) {
 /* ECHO message */
 static void cmd_echo(struct call *c) { reply_bulk(c->out, c->argv[1]); }
 
+static size_t select_database(const struct slice *argv, size_t argc, size_t at[DATABASE_ARGUMENTS_MAX]) {
+    (void)argv, (void)argc;
+    at[0] = 1;
+    return 1;
+}
+
 /* SELECT index */
 static void cmd_select(struct call *c) {
     uint32_t db;
@@ -53,44 +55,24 @@ static void cmd_quit(struct call *c) {
     reply_ok(c->out);
 }
 
-static bool password_is_set(void) { return options.password[0] != '\0'; }
-
 /* RESET */
 static void cmd_reset(struct call *c) {
+    if (c->client->flags & (CLIENT_REPLICA | CLIENT_PRIMARY)) {
+        reply_error_text(c->out, LIT("ERR can only reset normal client connections"));
+        return;
+    }
     client_reset(c->client);
-    c->client->authenticated = !password_is_set();
     c->out->muted = false; /* CLIENT REPLY is back to ON, for this answer already */
     reply_simple(c->out, LIT("RESET"));
 }
 
 /* ---- who is it ---- */
 
-static void digest(struct slice text, unsigned char out[DIGEST_SIZE]) {
-    unsigned int len = 0;
-    int done = EVP_Digest(text.ptr ? text.ptr : "", text.len, out, &len, EVP_sha256(), NULL);
-    assert(done == 1 && len == DIGEST_SIZE);
-}
-
-/* Compares digests, so that the time it takes tells neither the password's length nor where the guess is
- * wrong. */
-static bool password_is(struct slice guess) {
-    unsigned char guessed[DIGEST_SIZE], right[DIGEST_SIZE];
-    digest(guess, guessed);
-    digest(slice_of(options.password), right);
-    return CRYPTO_memcmp(guessed, right, DIGEST_SIZE) == 0;
-}
-
-/* Logs the client in as `user`, of whom there is one; false after replying the refusal. */
-static bool authenticate(struct call *c, struct slice user, struct slice password) {
-    bool known = slice_equal(user, LIT("default"));
-    if (!known || (password_is_set() && !password_is(password))) {
-        COUNTER_ADD(stats_mine()->auth_denied, 1);
-        reply_error_text(c->out, LIT("WRONGPASS invalid username-password pair or user is disabled."));
-        return false;
-    }
-    c->client->authenticated = true;
-    c->client->user = "default";
-    return true;
+/* False after replying the refusal. */
+static bool log_in(struct call *c, struct slice user, struct slice password) {
+    if (client_authenticate(c->client, user, password, c->argv[0])) return true;
+    reply_error_text(c->out, LIT("WRONGPASS invalid username-password pair or user is disabled."));
+    return false;
 }
 
 static bool auth_secret(const struct slice *argv, size_t argc, size_t index) {
@@ -104,14 +86,14 @@ static void cmd_auth(struct call *c) {
         reply_error(c->out, ERR_SYNTAX);
         return;
     }
-    if (c->argc == 2 && !password_is_set()) {
+    if (c->argc == 2 && user_default->needs_no_password) {
         reply_error_text(c->out,
                          LIT("ERR AUTH <password> called without any password configured for the default "
                              "user. Are you sure your configuration is correct?"));
         return;
     }
     struct slice user = c->argc == 3 ? c->argv[1] : LIT("default");
-    if (authenticate(c, user, c->argv[c->argc - 1])) reply_ok(c->out);
+    if (log_in(c, user, c->argv[c->argc - 1])) reply_ok(c->out);
 }
 
 /* ---- HELLO ---- */
@@ -181,7 +163,7 @@ static void hello_reply(struct call *c) {
     reply_bulk(c->out, LIT("mode"));
     reply_bulk(c->out, LIT("standalone"));
     reply_bulk(c->out, LIT("role"));
-    reply_bulk(c->out, LIT("master"));
+    reply_bulk(c->out, primary_is_set() ? LIT("replica") : LIT("master"));
     reply_bulk(c->out, LIT("modules"));
     reply_array(c->out, 0);
     if (!has_zone) return;
@@ -193,8 +175,8 @@ static void hello_reply(struct call *c) {
 static void cmd_hello(struct call *c) {
     struct hello h = { 0 };
     if (!hello_read(c, &h)) return;
-    if (h.has_login && !authenticate(c, h.user, h.password)) return;
-    if (!c->client->authenticated) {
+    if (h.has_login && !log_in(c, h.user, h.password)) return;
+    if (client_must_log_in(c->client)) {
         reply_error_text(c->out,
                          LIT("NOAUTH HELLO must be called with the client already authenticated, otherwise "
                              "the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the "
@@ -234,7 +216,8 @@ const struct command connection_commands[] = {
     { .name = "RESET", .run = cmd_reset, .arity = 1, .kind = LOCAL,
       .flags = ANY_TIME | RUNS_IN_MULTI | RUNS_SUBSCRIBED, .categories = CAT_CONNECTION, .since = "6.2.0",
       .summary = "Brings the connection back to the state of a new one.", .complexity = "O(1)" },
-    { .name = "SELECT", .run = cmd_select, .arity = 2, .kind = LOCAL, .flags = LOADING | STALE | FAST,
+    { .name = "SELECT", .run = cmd_select, .arity = 2, .kind = LOCAL,
+      .flags = LOADING | STALE | FAST | SWITCHES_DATABASE, .database_arguments = select_database,
       .categories = CAT_CONNECTION, .since = "1.0.0", .summary = "Chooses the connection's database.",
       .complexity = "O(1)", .syntax = "index" },
     { .name = NULL },

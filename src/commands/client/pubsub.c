@@ -5,6 +5,7 @@
 #include "trivet/base/glob.h"
 #include "trivet/commands/arguments/help.h"
 #include "trivet/commands/groups.h"
+#include "trivet/engine/run/change.h"
 
 static void subscribe_all(struct call *c, enum pubsub_kind kind) {
     for (size_t i = 1; i < c->argc; i++) pubsub_subscribe(c->client, kind, c->argv[i]);
@@ -42,14 +43,15 @@ static void cmd_ssubscribe(struct call *c) {
 static void cmd_sunsubscribe(struct call *c) { unsubscribe_all(c, PUBSUB_SHARD); }
 
 /* PUBLISH channel message */
-static void cmd_publish(struct call *c) {
-    reply_int(c->out, (int64_t)pubsub_publish(PUBSUB_CHANNEL, c->argv[1], c->argv[2]));
+static void publish(struct call *c, enum pubsub_kind kind) {
+    reply_int(c->out, (int64_t)pubsub_publish(kind, c->argv[1], c->argv[2]));
+    if (!c->origin->is_silent) change_for_replicas(c->argv, c->argc);
 }
 
+static void cmd_publish(struct call *c) { publish(c, PUBSUB_CHANNEL); }
+
 /* SPUBLISH shardchannel message */
-static void cmd_spublish(struct call *c) {
-    reply_int(c->out, (int64_t)pubsub_publish(PUBSUB_SHARD, c->argv[1], c->argv[2]));
-}
+static void cmd_spublish(struct call *c) { publish(c, PUBSUB_SHARD); }
 
 /* ---- PUBSUB ---- */
 
@@ -151,9 +153,11 @@ static const struct command pubsub_subcommands[] = {
 
 const struct command pubsub_commands[] = {
     { .name = "PSUBSCRIBE", .run = cmd_psubscribe, .arity = -2, .kind = LOCAL, .flags = SUBSCRIBING,
+      .channels = CHANNELS_PATTERNS,
       .since = "2.0.0", .summary = "Listens to all channels whose names match a pattern.",
       .complexity = "O(N) where N is the number of patterns.", .syntax = "pattern [pattern ...]" },
     { .name = "PUBLISH", .run = cmd_publish, .arity = 3, .kind = LOCAL, .flags = PUBLISHING,
+      .channels = CHANNEL_FIRST,
       .since = "2.0.0", .summary = "Sends a message to a channel.",
       .complexity = "O(N+M) where N is the number of receivers and M the number of patterns of all clients.",
       .syntax = "channel message" },
@@ -163,12 +167,15 @@ const struct command pubsub_commands[] = {
       .since = "2.0.0", .summary = "Stops listening to patterns, or to all of them.",
       .complexity = "O(N) where N is the number of patterns.", .syntax = "[pattern [pattern ...]]" },
     { .name = "SPUBLISH", .run = cmd_spublish, .arity = 3, .kind = LOCAL, .flags = PUBLISHING,
+      .channels = CHANNEL_FIRST,
       .keys = { KEY(KEY_NOT_KEY) }, .since = "7.0.0", .summary = "Sends a message to a sharded channel.",
       .complexity = "O(N) where N is the number of receivers.", .syntax = "shardchannel message" },
     { .name = "SSUBSCRIBE", .run = cmd_ssubscribe, .arity = -2, .kind = LOCAL, .flags = SUBSCRIBING,
+      .channels = CHANNELS_ALL,
       .keys = { KEYS(KEY_NOT_KEY, -1, 1) }, .since = "7.0.0", .summary = "Listens to sharded channels.",
       .complexity = "O(N) where N is the number of channels.", .syntax = "shardchannel [shardchannel ...]" },
     { .name = "SUBSCRIBE", .run = cmd_subscribe, .arity = -2, .kind = LOCAL, .flags = SUBSCRIBING,
+      .channels = CHANNELS_ALL,
       .since = "2.0.0", .summary = "Listens to channels.",
       .complexity = "O(N) where N is the number of channels.",
       .syntax = "channel [channel ...]" },

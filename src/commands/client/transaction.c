@@ -2,8 +2,12 @@
  * (trivet/engine/transaction.h); the dispatcher does the queueing and, for EXEC, takes the locks of all that
  * is queued and watched, or closes the gate. */
 #include "trivet/engine/client/transaction.h"
+#include "trivet/base/buf.h"
 #include "trivet/commands/groups.h"
+#include "trivet/engine/client/login.h"
 #include "trivet/engine/run/run.h"
+#include "trivet/engine/watch/errors.h"
+#include "trivet/engine/watch/stats.h"
 
 /* MULTI */
 static void cmd_multi(struct call *c) {
@@ -36,19 +40,40 @@ static void cmd_unwatch(struct call *c) {
     reply_ok(c->out);
 }
 
+/* The user's permissions may have changed since it was queued. */
+RARE static bool is_permitted_still(struct call *call) {
+    static const char *const reasons[DENIALS] = {
+        [DENIED_DATABASE] = "no permission to access the database",
+        [DENIED_COMMAND] = "no permission to execute the command or subcommand",
+        [DENIED_KEY] = "no permission to touch the specified keys",
+        [DENIED_CHANNEL] = "no permission to access one of the channels used as arguments",
+    };
+    struct client *client = call->client;
+    struct verdict v =
+        client_ask_permission(client, call->command, call->argv, call->argc, client->db, ACCESS_MULTI);
+    if (!v.denial) return true;
+    reply_error_printf(call->out,
+                       "NOPERM ACLs rules changed between the moment the transaction was accumulated and the "
+                       "EXEC call. This command is no longer allowed for the following reason: %s",
+                       reasons[v.denial]);
+    stats_command_rejected(call->command);
+    stats_error(call->out->error_code);
+    return false;
+}
+
 /* One queued command, under the locks of the transaction. */
-static void run_queued(struct client *client, const struct kept *k) {
+static void run_queued(struct client *client, const struct kept *k, bool is_replay) {
     struct call call;
-    call_init(&call, client, &origin_transaction);
+    call_init(&call, client, is_replay ? &origin_stream_transaction : &origin_transaction);
     call_set_kept(&call, k);
-    command_run(&call);
+    if (LIKELY(client->user->is_unlimited || is_replay) || is_permitted_still(&call)) command_run(&call);
 }
 
 static void run_transaction(struct call *c) {
     struct client *client = c->client;
     size_t count = transaction_length(client);
     reply_array(c->out, count);
-    for (size_t i = 0; i < count; i++) run_queued(client, transaction_at(client, i));
+    for (size_t i = 0; i < count; i++) run_queued(client, transaction_at(client, i), c->origin->is_replay);
     c->out->failed = false; /* a queued command's error was counted as its own, not as EXEC's */
 }
 

@@ -1,58 +1,80 @@
-/* wait.c: waiting until earlier writes of this connection have reached replicas (there are none yet) or the
- * disk.
+/* wait.c: waiting until earlier writes of this connection have reached replicas or the disk.
  *
  * WAITAOF does not sit out the next fsync of appendfsync everysec: it asks the background thread for one,
- * which serves everybody who waits at that moment. If that fsync fails the wait ends at once with 0, because
- * the reply is a count and the client has to look at it anyway. */
+ * which serves everybody who waits at that moment. If that fsync fails, nobody waits for it any longer,
+ * because the reply is a count and the client has to look at it anyway. */
 #include "trivet/base/background.h"
 #include "trivet/base/mem.h"
 #include "trivet/base/number.h"
 #include "trivet/commands/arguments/integer.h"
 #include "trivet/commands/groups.h"
 #include "trivet/engine/client/blocking.h"
+#include "trivet/engine/replication/primary.h"
+#include "trivet/engine/replication/waiters.h"
 #include "trivet/persist/aof/aof.h"
+#include "trivet/persist/backlog.h"
 #include "trivet/persist/journal.h"
+
+/* The offset after the client's last write. The history may be another one since, and shorter. */
+static uint64_t stream_offset(const struct client *c) {
+    uint64_t end = backlog_offset();
+    return c->stream_offset < end ? c->stream_offset : end;
+}
+
+static bool must_wait(const struct call *c, const struct wait_goal *goal) {
+    return c->origin->may_wait && !wait_goal_is_reached(goal);
+}
 
 /* ---- WAIT ---- */
 
 static void wait_end(struct client *c, enum unblock_reason reason, void *arg) {
-    (void)arg;
     if (reason == UNBLOCK_ERROR)
         blocking_reply_unblocked(&c->reply);
     else
-        reply_int(&c->reply, 0);
+        reply_int(&c->reply, wait_goal_replicas(arg));
 }
 
 /* WAIT numreplicas timeout */
 static void cmd_wait(struct call *c) {
-    int64_t replicas, timeout_ms;
-    if (!integer_argument(c, 1, &replicas)) return;
-    if (!blocking_parse_ms(c, c->argv[2], &timeout_ms)) return;
-    if (replicas <= 0 || !c->origin->may_wait) {
-        reply_int(c->out, 0);
+    struct wait_goal goal = { .stream = stream_offset(c->client) };
+    int64_t timeout_ms;
+    if (primary_is_set()) {
+        reply_error_text(c->out,
+                         LIT("ERR WAIT cannot be used with replica instances. Please also note that if a "
+                             "replica is configured to be writable (which is not the default) writes to "
+                             "replicas are just local and are not propagated."));
         return;
     }
-    blocking_begin(c, timeout_ms, wait_end, NULL);
+    if (!integer_argument(c, 1, &goal.replicas)) return;
+    if (!blocking_parse_ms(c, c->argv[2], &timeout_ms)) return;
+    if (must_wait(c, &goal))
+        waiters_begin(c, timeout_ms, &goal, wait_end);
+    else
+        reply_int(c->out, wait_goal_replicas(&goal));
 }
 
 /* ---- WAITAOF ---- */
 
+#define NO_FILE_TEXT "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled."
+
 static bool is_synced_to(uint64_t offset) { return aof_synced_offset() >= offset; }
-static bool is_synced(uint64_t offset) { return journal_on && is_synced_to(offset); }
 
 /* How many local files (0 or 1) and replicas have it. */
-static void reply_waitaof(struct reply *out, uint64_t offset) {
+static void reply_waitaof(struct reply *out, const struct wait_goal *goal) {
+    if (goal->here && !journal_on) {
+        reply_error_text(out, LIT(NO_FILE_TEXT));
+        return;
+    }
     reply_array(out, 2);
-    reply_int(out, is_synced(offset));
-    reply_int(out, 0);
+    reply_int(out, journal_on && is_synced_to(goal->journal));
+    reply_int(out, wait_goal_replicas(goal));
 }
 
 static void waitaof_end(struct client *c, enum unblock_reason reason, void *arg) {
-    const uint64_t *offset = arg;
     if (reason == UNBLOCK_ERROR)
         blocking_reply_unblocked(&c->reply);
     else
-        reply_waitaof(&c->reply, *offset);
+        reply_waitaof(&c->reply, arg);
 }
 
 /* An fsync that one client waits for. Client and worker may be gone on to other things when it is done. */
@@ -66,7 +88,7 @@ struct sync_job {
 /* On the client's worker. */
 static void sync_done(struct client *c, void *arg) {
     struct sync_job *job = arg;
-    if (c && c->blocked && c->commands == job->command) blocking_finish(c, UNBLOCK_SERVED);
+    if (c && c->blocked && c->commands == job->command) waiters_note_sync(c, !is_synced_to(job->offset));
     mem_free(job);
 }
 
@@ -83,12 +105,6 @@ static void begin_sync(const struct client *client, uint64_t offset) {
     background_post(sync_for_client, job, 0);
 }
 
-/* True if it is written but not synced. Writing is a worker's business, so it is not left to the background.
- */
-static bool can_be_synced(uint64_t offset) {
-    return aof_commit(offset) == COMMITTED && !is_synced_to(offset);
-}
-
 /* Reads numlocal and numreplicas; false after replying what is wrong. */
 static bool read_counts(struct call *c, int64_t *local, int64_t *replicas) {
     if (!integer_argument(c, 1, local)) return false;
@@ -101,26 +117,39 @@ static bool read_counts(struct call *c, int64_t *local, int64_t *replicas) {
     return false;
 }
 
+/* False after replying what is wrong. */
+static bool read_waitaof(struct call *c, struct wait_goal *goal, int64_t *timeout_ms) {
+    int64_t local;
+    if (!read_counts(c, &local, &goal->replicas) || !blocking_parse_ms(c, c->argv[3], timeout_ms))
+        return false;
+    goal->here = local > 0;
+    const char *wrong = NULL;
+    if (primary_is_set())
+        wrong =
+            "ERR WAITAOF cannot be used with replica instances. Please also note that writes to replicas are "
+            "just local and are not propagated.";
+    else if (goal->here && !journal_on)
+        wrong = NO_FILE_TEXT;
+    if (wrong) reply_error_text(c->out, slice_of(wrong));
+    return !wrong;
+}
+
 /* WAITAOF numlocal numreplicas timeout */
 static void cmd_waitaof(struct call *c) {
     struct client *client = c->client;
-    int64_t local, replicas, timeout_ms;
-    if (!read_counts(c, &local, &replicas) || !blocking_parse_ms(c, c->argv[3], &timeout_ms)) return;
-    if (local > 0 && !journal_on) {
-        reply_error_text(c->out,
-                         LIT("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled."));
+    struct wait_goal goal = { .stream = stream_offset(client),
+                              .journal = client->journal_offset,
+                              .on_disk = true };
+    int64_t timeout_ms;
+    if (!read_waitaof(c, &goal, &timeout_ms)) return;
+    /* Writing is a worker's business, so it is not left to the background. */
+    if (goal.here && c->origin->may_wait) goal.sync_failed = aof_commit(goal.journal) != COMMITTED;
+    if (!must_wait(c, &goal)) {
+        reply_waitaof(c->out, &goal);
         return;
     }
-    uint64_t offset = client->journal_offset;
-    bool waits = c->origin->may_wait && (replicas > 0 || (local > 0 && can_be_synced(offset)));
-    if (!waits) {
-        reply_waitaof(c->out, offset);
-        return;
-    }
-    uint64_t *waits_for = mem_alloc(sizeof *waits_for);
-    *waits_for = offset;
-    blocking_begin(c, timeout_ms, waitaof_end, waits_for);
-    if (replicas == 0) begin_sync(client, offset); /* else only the timeout ends it */
+    waiters_begin(c, timeout_ms, &goal, waitaof_end);
+    if (goal.here && !goal.sync_failed) begin_sync(client, goal.journal);
 }
 
 /* clang-format off */

@@ -1,5 +1,6 @@
 /* database.c: commands on whole databases: counting, emptying, swapping. */
 #include "trivet/commands/arguments/database_argument.h"
+#include "trivet/commands/arguments/flush_mode.h"
 #include "trivet/commands/arguments/refuse.h"
 #include "trivet/commands/groups.h"
 #include "trivet/engine/run/change.h"
@@ -9,21 +10,13 @@
 /* DBSIZE */
 static void cmd_dbsize(struct call *c) { reply_int(c->out, (int64_t)keyspace_count(c->view.db)); }
 
-/* Reads [ASYNC | SYNC]; false after replying that it is something else. */
-static bool read_flush_mode(struct call *c, bool *lazily) {
-    *lazily = options.lazyfree_lazy_user_flush;
-    if (c->argc == 1) return true;
-    if (c->argc == 2 && (call_is(c, 1, "ASYNC") || call_is(c, 1, "SYNC"))) {
-        *lazily = call_is(c, 1, "ASYNC");
-        return true;
-    }
-    return refuse_syntax(c);
-}
-
 /* FLUSHDB [ASYNC | SYNC] */
 static void cmd_flushdb(struct call *c) {
     bool lazily;
-    if (!read_flush_mode(c, &lazily)) return;
+    if (!flush_mode(c, 1, &lazily)) {
+        reply_error(c->out, ERR_SYNTAX);
+        return;
+    }
     changing_databases(c, c->view.db, c->view.db);
     keyspace_flush(c->view.db, lazily);
     changed_database(c, c->view.db, 1, EFFECT_SAME(c));
@@ -33,7 +26,10 @@ static void cmd_flushdb(struct call *c) {
 /* FLUSHALL [ASYNC | SYNC] */
 static void cmd_flushall(struct call *c) {
     bool lazily;
-    if (!read_flush_mode(c, &lazily)) return;
+    if (!flush_mode(c, 1, &lazily)) {
+        reply_error(c->out, ERR_SYNTAX);
+        return;
+    }
     for (uint32_t db = 0; db < keyspace_databases(); db++) {
         if (db == c->view.db || keyspace_count(db) == 0) continue;
         changing_databases(c, db, db);
@@ -69,12 +65,19 @@ static void cmd_swapdb(struct call *c) {
     reply_ok(c->out);
 }
 
+static size_t both_databases(const struct slice *argv, size_t argc, size_t at[DATABASE_ARGUMENTS_MAX]) {
+    (void)argv, (void)argc;
+    at[0] = 1;
+    at[1] = 2;
+    return 2;
+}
+
 const struct command database_commands[] = {
     { .name = "DBSIZE", .run = cmd_dbsize, .arity = 1, .kind = LOCAL, .flags = READS | FAST,
       .categories = CAT_KEYSPACE, .since = "1.0.0", .summary = "Returns the number of keys in the database.",
       .complexity = "O(1)", .tips = "request_policy:all_shards,response_policy:agg_sum" },
-    { .name = "FLUSHALL", .run = cmd_flushall, .arity = -1, .kind = EXCLUSIVE, .flags = WRITES,
-      .categories = CAT_KEYSPACE | CAT_DANGEROUS, .since = "1.0.0",
+    { .name = "FLUSHALL", .run = cmd_flushall, .arity = -1, .kind = EXCLUSIVE,
+      .flags = WRITES | ALL_DATABASES, .categories = CAT_KEYSPACE | CAT_DANGEROUS, .since = "1.0.0",
       .summary = "Removes all keys of all databases.",
       .complexity = "O(N) where N is the number of keys, in the background unless SYNC.",
       .syntax = "[ASYNC | SYNC]", .tips = "request_policy:all_shards,response_policy:all_succeeded" },
@@ -83,7 +86,8 @@ const struct command database_commands[] = {
       .summary = "Removes all keys of the database.",
       .complexity = "O(N) where N is the number of keys, in the background unless SYNC.",
       .syntax = "[ASYNC | SYNC]", .tips = "request_policy:all_shards,response_policy:all_succeeded" },
-    { .name = "SWAPDB", .run = cmd_swapdb, .arity = 3, .kind = EXCLUSIVE, .flags = WRITES | FAST,
+    { .name = "SWAPDB", .run = cmd_swapdb, .arity = 3, .kind = EXCLUSIVE,
+      .flags = WRITES | FAST | NAMES_ITS_DATABASES, .database_arguments = both_databases,
       .categories = CAT_KEYSPACE | CAT_DANGEROUS, .since = "4.0.0",
       .summary = "Swaps two databases, for all connections at once.", .complexity = "O(1)",
       .syntax = "index1 index2" },

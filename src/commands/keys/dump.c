@@ -5,18 +5,14 @@
  * sanitize-dump-payload says. */
 #include "dump.h"
 #include "trivet/base/buf.h"
-#include "trivet/base/crc.h"
 #include "trivet/commands/arguments/integer.h"
 #include "trivet/commands/arguments/refuse.h"
 #include "trivet/commands/groups.h"
 #include "trivet/engine/run/change.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/keyspace/eviction.h"
-#include "trivet/persist/rdb/file.h"
+#include "trivet/persist/rdb/payload.h"
 #include "trivet/persist/rdb/values.h"
-#include <endian.h>
-
-#define FOOTER 10
 
 /* ---- DUMP ---- */
 
@@ -25,9 +21,7 @@ void make_dump_payload(struct buf *payload, const struct entry *e, int64_t now_m
     struct rdb_out out = { .compress = options.rdbcompression };
     buf_append_byte(&out.bytes, (char)rdb_type_of(e, version));
     rdb_put_value(&out, e, version, now_ms);
-    uint16_t version_bytes = htole16((uint16_t)version);
-    buf_append(&out.bytes, slice_make(&version_bytes, sizeof version_bytes));
-    rdb_put_u64(&out, crc64(0, out.bytes.ptr, out.bytes.len));
+    rdb_payload_end(&out, version);
     *payload = out.bytes;
 }
 
@@ -81,23 +75,11 @@ static bool read_options(struct call *c, struct restore_plan *plan) {
     return true;
 }
 
-/* Under 'relaxed' maybe a payload can be read all the same; one in the journal was. */
-static bool version_may_be_read(const struct call *c, unsigned version) {
-    return version <= RDB_VERSION_MAX || version == RDB_VERSION_VALKEY || options.rdb_version_check != 0 ||
-           c->origin->is_replay;
-}
-
-/* The type and the value of a payload whose footer is right. */
+/* The type and the value of a payload whose footer is right. Under 'relaxed' maybe another version can be
+ * read all the same; one in the journal was. */
 static bool open_payload(const struct call *c, struct slice payload, struct slice *body) {
-    if (payload.len < FOOTER + 1) return false;
-    body->ptr = payload.ptr;
-    body->len = payload.len - FOOTER;
-    const unsigned char *footer = (const unsigned char *)payload.ptr + body->len;
-    if (!version_may_be_read(c, (unsigned)footer[0] | (unsigned)footer[1] << 8)) return false;
-    uint64_t stated;
-    memcpy(&stated, footer + 2, sizeof stated);
-    return atomic_load(&rdb_checksums_are_skipped) ||
-           le64toh(stated) == crc64(0, payload.ptr, payload.len - sizeof stated);
+    bool any_version = options.rdb_version_check != 0 || c->origin->is_replay;
+    return rdb_payload_open(payload, any_version, body) && body->len > 0;
 }
 
 static uint32_t access_of(const struct call *c, const struct restore_plan *plan) {

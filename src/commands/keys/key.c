@@ -112,6 +112,23 @@ struct copy_plan {
     bool replace;
 };
 
+/* The number after the last DB. */
+static size_t copy_databases(const struct slice *argv, size_t argc, size_t at[DATABASE_ARGUMENTS_MAX]) {
+    size_t found = 0;
+    for (size_t i = 3; i + 1 < argc; i++)
+        if (slice_equal_nocase(argv[i], LIT("DB"))) {
+            at[0] = ++i;
+            found = 1;
+        }
+    return found;
+}
+
+static size_t move_databases(const struct slice *argv, size_t argc, size_t at[DATABASE_ARGUMENTS_MAX]) {
+    (void)argv, (void)argc;
+    at[0] = 2;
+    return 1;
+}
+
 static bool read_copy_options(struct call *c, struct copy_plan *plan) {
     for (size_t i = 3; i < c->argc; i++) {
         if (call_is(c, i, "REPLACE")) {
@@ -275,7 +292,8 @@ static const struct command object_commands[] = {
 const struct command key_commands[] = {
     { .name = "COPY", .run = cmd_copy, .arity = -3, .kind = KEYED, .flags = WRITES | GROWS,
       .categories = CAT_KEYSPACE, .keys = { KEY(KEY_RO | KEY_ACCESS), KEY_AT(2, KEY_OW | KEY_UPDATE) },
-      .since = "6.2.0", .summary = "Copies the value and expiration time of a key to another key.",
+      .database_arguments = copy_databases, .since = "6.2.0",
+      .summary = "Copies the value and expiration time of a key to another key.",
       .complexity = "O(N) where N is the number of the value's elements, O(1) for strings.",
       .syntax = "source destination [DB destination-db] [REPLACE]" },
     { .name = "DEL", .run = cmd_del, .arity = -2, .kind = KEYED, .flags = WRITES, .categories = CAT_KEYSPACE,
@@ -292,7 +310,8 @@ const struct command key_commands[] = {
       .complexity = "O(N) where N is the number of keys in the database.", .syntax = "pattern",
       .tips = "request_policy:all_shards,nondeterministic_output_order" },
     { .name = "MOVE", .run = cmd_move, .arity = 3, .kind = KEYED, .flags = WRITES | FAST,
-      .categories = CAT_KEYSPACE, .keys = { KEY(KEY_RW | KEY_ACCESS | KEY_UPDATE) }, .since = "1.0.0",
+      .categories = CAT_KEYSPACE, .keys = { KEY(KEY_RW | KEY_ACCESS | KEY_UPDATE) },
+      .database_arguments = move_databases, .since = "1.0.0",
       .summary = "Moves a key to another database.", .complexity = "O(1)", .syntax = "key db" },
     { .name = "OBJECT", .arity = -2, .kind = KEYED, .subcommands = object_commands, .since = "2.2.3",
       .summary = "Holds the commands that look at the inner form of values.",

@@ -6,7 +6,6 @@
  * keys' shards or all of them (exclusive commands, SCAN, a new connection if it is worker 0's). After the
  * target fell silent that lasts a timeout at most. All commands are sent before the first reply is read. */
 #include "dump.h"
-#include "migrate_link.h"
 #include "trivet/base/mem.h"
 #include "trivet/commands/arguments/integer.h"
 #include "trivet/commands/arguments/refuse.h"
@@ -14,6 +13,7 @@
 #include "trivet/engine/command/registry.h"
 #include "trivet/engine/run/change.h"
 #include "trivet/engine/settings/options.h"
+#include "trivet/transport/link.h"
 
 #define DEFAULT_TIMEOUT_MS 1000
 #define FIRST_OPTION 6
@@ -25,7 +25,7 @@ struct moving {
 
 struct migration {
     struct call *call;
-    struct migrate_link link;
+    struct link link;
     bool copy, replace;
     int64_t timeout_ms, db;
     struct slice user, password; /* ptr NULL: not given */
@@ -126,9 +126,9 @@ static void find_entries(struct migration *m) {
 
 /* ---- out ---- */
 
-static bool send_number(struct migrate_link *l, int64_t n) {
+static bool send_number(struct link *l, int64_t n) {
     char digits[INT64_TEXT_MAX];
-    return migrate_link_word(l, slice_make(digits, int64_format(digits, n)));
+    return link_word(l, slice_make(digits, int64_format(digits, n)));
 }
 
 static bool send_key(struct migration *m, const struct moving *it) {
@@ -137,29 +137,27 @@ static bool send_key(struct migration *m, const struct moving *it) {
         ttl_ms = expiry_ms > now_ms ? expiry_ms - now_ms : 1; /* 0 would be for ever */
     struct buf payload;
     make_dump_payload(&payload, it->entry, now_ms);
-    struct migrate_link *l = &m->link;
-    bool sent = migrate_link_header(l, m->replace ? 5 : 4) && migrate_link_word(l, LIT("RESTORE")) &&
-                migrate_link_word(l, it->key) && send_number(l, ttl_ms) &&
-                migrate_link_word(l, buf_slice(&payload)) &&
-                (!m->replace || migrate_link_word(l, LIT("REPLACE")));
+    struct link *l = &m->link;
+    bool sent = link_header(l, m->replace ? 5 : 4) && link_word(l, LIT("RESTORE")) && link_word(l, it->key) &&
+                send_number(l, ttl_ms) && link_word(l, buf_slice(&payload)) &&
+                (!m->replace || link_word(l, LIT("REPLACE")));
     buf_release(&payload);
     return sent;
 }
 
 static bool send_auth(struct migration *m) {
-    struct migrate_link *l = &m->link;
-    return migrate_link_header(l, m->user.ptr ? 3 : 2) && migrate_link_word(l, LIT("AUTH")) &&
-           (!m->user.ptr || migrate_link_word(l, m->user)) && migrate_link_word(l, m->password);
+    struct link *l = &m->link;
+    return link_header(l, m->user.ptr ? 3 : 2) && link_word(l, LIT("AUTH")) &&
+           (!m->user.ptr || link_word(l, m->user)) && link_word(l, m->password);
 }
 
 static bool send_everything(struct migration *m) {
-    struct migrate_link *l = &m->link;
+    struct link *l = &m->link;
     if (m->password.ptr && !send_auth(m)) return false;
-    if (!migrate_link_header(l, 2) || !migrate_link_word(l, LIT("SELECT")) || !send_number(l, m->db))
-        return false;
+    if (!link_header(l, 2) || !link_word(l, LIT("SELECT")) || !send_number(l, m->db)) return false;
     for (size_t i = 0; i < m->moving_count; i++)
         if (!send_key(m, &m->moving[i])) return false;
-    return migrate_link_flush(l);
+    return link_flush(l);
 }
 
 /* ---- back ---- */
@@ -168,7 +166,7 @@ static bool send_everything(struct migration *m) {
  * command. */
 static bool read_reply(struct migration *m, bool *fine) {
     struct slice line;
-    if (!migrate_link_line(&m->link, &line) || line.len == 0) return false;
+    if (!link_line(&m->link, &line) || line.len == 0) return false;
     *fine = line.ptr[0] == '+';
     if (*fine) return true;
     if (line.ptr[0] != '-') return false;
@@ -219,10 +217,10 @@ static void converse(struct migration *m) {
 
 static void migrate(struct migration *m) {
     struct call *c = m->call;
-    switch (migrate_link_open(&m->link, c->argv[1], c->argv[2], m->timeout_ms)) {
+    switch (link_open(&m->link, c->argv[1], c->argv[2], m->timeout_ms, options.tls_cluster, NULL)) {
     case LINK_OPEN:
         converse(m);
-        migrate_link_close(&m->link);
+        link_close(&m->link);
         return;
     case LINK_REFUSED: /* to Redis this shows at its first write */
         reply_error_text(c->out, LIT("IOERR error or timeout writing to target instance"));

@@ -8,6 +8,8 @@
 #include "trivet/commands/arguments/integer.h"
 #include "trivet/commands/arguments/refuse.h"
 #include "trivet/commands/groups.h"
+#include "trivet/engine/access/permission.h"
+#include "trivet/engine/client/client.h"
 #include "trivet/engine/command/registry.h"
 #include "trivet/engine/run/change.h"
 #include "trivet/engine/settings/options.h"
@@ -51,6 +53,16 @@ static bool read_limit(struct sort *s, size_t at) {
     return integer_argument(c, at + 1, &s->offset) && integer_argument(c, at + 2, &s->count);
 }
 
+/* A pattern leads to keys that nobody knows before: only who may read them all may use it. */
+static bool may_look_up(struct sort *s, const char *option) {
+    const struct call *c = s->call;
+    const struct user *u = c->client->user;
+    if (LIKELY(u->is_unlimited) || c->origin->is_replay) return true;
+    if (permission_to_read_all(u, c->command, c->argv, c->argc)) return true;
+    reply_error_printf(c->out, "ERR %s option of SORT denied due to insufficient ACL permissions.", option);
+    return false;
+}
+
 /* One option at *at, which is moved to its last argument. False after replying what is wrong. */
 static bool read_option(struct sort *s, size_t *at, bool may_store) {
     struct call *c = s->call;
@@ -68,9 +80,11 @@ static bool read_option(struct sort *s, size_t *at, bool may_store) {
         s->store = c->argv[++*at];
     } else if (call_is(c, i, "BY") && left >= 1) {
         s->by = c->argv[++*at];
-        if (!memchr(s->by.ptr, '*', s->by.len)) s->unsorted = true;
+        s->unsorted |= !memchr(s->by.ptr, '*', s->by.len);
+        return s->unsorted || may_look_up(s, "BY");
     } else if (call_is(c, i, "GET") && left >= 1) {
         s->gets[s->get_count++] = ++*at;
+        return may_look_up(s, "GET");
     } else {
         return refuse_syntax(c);
     }

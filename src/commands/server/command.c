@@ -92,7 +92,7 @@ static void cmd_command_list(struct call *c) {
     size_t count = 0;
     for (uint32_t id = 0; id < registry_ids(); id++) {
         const struct command *command = registry_by_id(id);
-        if (!command || !passes(&f, command)) continue;
+        if (!command || !command_top(command)->current_name || !passes(&f, command)) continue;
         reply_bulk(c->out, slice_of(command->full_name));
         count++;
     }

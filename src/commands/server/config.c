@@ -4,6 +4,7 @@
 #include "trivet/commands/arguments/caller.h"
 #include "trivet/commands/arguments/help.h"
 #include "trivet/commands/groups.h"
+#include "trivet/engine/access/access_log.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/engine/turn/turn.h"
 #include "trivet/engine/watch/stats.h"
@@ -41,12 +42,10 @@ static void reply_outcome(struct call *c, bool done, struct buf *error) {
     buf_release(error);
 }
 
-/* The value of a sensitive setting. */
+/* The value of a sensitive setting, also where the words before it are one too many or too few. */
 static bool config_set_secret(const struct slice *argv, size_t argc, size_t index) {
     (void)argc;
-    if (index < 3 || index % 2 == 0) return false;
-    const struct option *o = options_find(argv[index - 1]);
-    return o && (o->flags & OPTION_SENSITIVE);
+    return index >= 3 && options_is_secret(argv[index - 1]);
 }
 
 /* CONFIG SET parameter value [parameter value ...] */
@@ -78,6 +77,7 @@ static void cmd_config_resetstat(struct call *c) {
     counters_reset();
     background_reset_done();
     reply_blocks_reset();
+    access_log_reset_counts();
     reply_ok(c->out);
 }
 

@@ -5,6 +5,7 @@
 #include "trivet/base/log.h"
 #include "trivet/base/number.h"
 #include "trivet/commands/arguments/caller.h"
+#include "trivet/commands/arguments/help.h"
 #include "trivet/commands/groups.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/engine/turn/turn.h"
@@ -12,11 +13,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <time.h>
-
-static bool is_allowed(const struct call *c) {
-    if (options.enable_debug_command == GUARD_YES) return true;
-    return options.enable_debug_command == GUARD_LOCAL && caller_is_local(c);
-}
 
 bool debug_read_switch(struct call *c, bool *on) {
     *on = slice_equal(c->argv[2], LIT("1"));
@@ -117,12 +113,8 @@ static const struct debug_subcommand *find(struct call *c) {
 
 /* DEBUG subcommand [arg ...]: one command to clients, so its subcommands are not in the registry. */
 static void cmd_debug(struct call *c) {
-    if (!is_allowed(c)) {
-        reply_error_text(
-            c->out,
-            LIT("ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you "
-                "can run it from a local connection, otherwise you need to set this option in the "
-                "configuration file, and then restart the server."));
+    if (!caller_passes(c, options.enable_debug_command)) {
+        reply_error_text(c->out, CALLER_REFUSED("DEBUG", "enable-debug-command"));
         return;
     }
     const struct debug_subcommand *s = find(c);
@@ -130,11 +122,7 @@ static void cmd_debug(struct call *c) {
         s->run(c);
         return;
     }
-    struct slice name = c->argv[1];
-    if (name.len > 128) name.len = 128;
-    reply_error_printf(c->out,
-                       "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try DEBUG HELP.",
-                       SLICE_ARG(name));
+    reply_subcommand_error(c);
 }
 
 const struct command debug_commands[] = {

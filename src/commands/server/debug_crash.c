@@ -25,6 +25,20 @@ static void debug_segfault(struct call *c) {
     reply_error_text(c->out, LIT("ERR The memory could be written"));
 }
 
+/* The frames are big, and none of them may become a loop. */
+RARE static int recurse(volatile char *from) {
+    volatile char frame[4096];
+    frame[0] = *from;
+    if (frame[0]) return 0; /* never; but the compiler wants an end */
+    return recurse(frame) + frame[0];
+}
+
+/* DEBUG STACK-OVERFLOW */
+static void debug_stack_overflow(struct call *c) {
+    volatile char start = 0;
+    reply_int(c->out, recurse(&start));
+}
+
 /* DEBUG OOM */
 static void debug_oom(struct call *c) {
     volatile size_t too_much = SIZE_MAX / 4;
@@ -68,5 +82,6 @@ const struct debug_subcommand debug_crash_rows[] = {
     { "PANIC", 2, 2, debug_panic, "", "Crash by giving up." },
     { "RESTART", 2, 3, debug_restart, "[<milliseconds>]", "End as SHUTDOWN does, wait, and start anew." },
     { "SEGFAULT", 2, 2, debug_segfault, "", "Crash by touching memory that is protected." },
+    { "STACK-OVERFLOW", 2, 2, debug_stack_overflow, "", "Crash by recursing until the stack is full." },
     { NULL },
 };

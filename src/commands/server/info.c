@@ -34,14 +34,18 @@ static const struct section {
     { "Commandstats", info_commandstats, false },
     { "Errorstats", info_errorstats, true },
     { "Latencystats", info_latencystats, false },
+    { "TLS", NULL, false },
     { "Cluster", NULL, true },
     { "Keyspace", info_keyspace, true },
 };
 
 void info_register(void) {
     static const struct metric_table *const tables[] = {
-        &info_server, &info_clients,     &info_memory, &info_saving,   &info_aof,        &info_loading,
-        &info_stats,  &info_replication, &info_cpu,    &info_cpu_main, &info_cpu_active, &info_cluster,
+        &info_server, &info_shutdown, &info_clients, &info_memory, &info_saving, &info_aof, &info_loading,
+        &info_stats,
+        &info_role, &info_primary, &info_sync, &info_link_down, &info_replica, &info_replicas,
+        &info_good_replicas, &info_each_replica, &info_history, &info_cpu, &info_cpu_main, &info_cpu_active,
+        &info_cluster, &info_tls,
     };
     for (size_t i = 0; i < COUNT_OF(tables); i++) metrics_register(tables[i]);
 }
@@ -50,6 +54,12 @@ static void write_section(const struct section *s, int64_t now_ms, struct buf *o
     buf_printf(out, "# %s" CRLF, s->name);
     metrics_print(s->name, now_ms, out);
     if (s->more) s->more(out);
+}
+
+bool info_write_section(size_t index, int64_t now_ms, struct buf *out) {
+    if (index >= COUNT_OF(sections)) return false;
+    write_section(&sections[index], now_ms, out);
+    return true;
 }
 
 /* The sections that a word asks for, a bit each; none if it is unknown. */

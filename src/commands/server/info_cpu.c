@@ -35,7 +35,7 @@ static const struct metric process_rows[] = {
 };
 #undef TIME
 
-const struct metric_table info_cpu = { "CPU", process_rows, sizeof(struct cpu_sample), sample_process };
+const struct metric_table info_cpu = { "CPU", process_rows, sizeof(struct cpu_sample), sample_process, NULL };
 
 /* ---- the main thread ---- */
 
@@ -94,8 +94,8 @@ static const struct metric main_rows[] = {
 };
 #undef TIME
 
-const struct metric_table info_cpu_main = { "CPU", main_rows, sizeof(struct main_sample),
-                                            sample_main_thread };
+const struct metric_table info_cpu_main = { "CPU", main_rows, sizeof(struct main_sample), sample_main_thread,
+                                            NULL };
 
 static bool sample_active(int64_t now_ms, void *into) {
     (void)now_ms;
@@ -109,4 +109,4 @@ static const struct metric active_rows[] = {
     { NULL },
 };
 
-const struct metric_table info_cpu_active = { "CPU", active_rows, sizeof(uint64_t), sample_active };
+const struct metric_table info_cpu_active = { "CPU", active_rows, sizeof(uint64_t), sample_active, NULL };

@@ -2,8 +2,10 @@
 #include "info.h"
 #include "memory_overview.h"
 #include "trivet/base/background.h"
+#include "trivet/base/number.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/keyspace/eviction.h"
+#include "trivet/script/store/functions.h"
 #include <unistd.h>
 
 struct memory_sample {
@@ -11,7 +13,11 @@ struct memory_sample {
     size_t system, maxmemory, not_counted, rehashing, freeing, freed;
     double peak_percent, dataset_percent, frag_ratio, rss_ratio, overhead_ratio, fragmentation_ratio;
     int64_t frag_bytes, rss_bytes, overhead_bytes, fragmentation_bytes;
-    const char *policy, *allocator, *no_bytes;
+    const char *policy, *allocator, *lua_human;
+    struct scripts_info scripts;
+    struct functions_info functions;
+    size_t interpreters, scripts_and_functions;
+    char lua_text[32];
 };
 
 static const char *policy_name(void) {
@@ -43,6 +49,15 @@ static void sample_ratios(struct memory_sample *s) {
     compare(m->resident, m->used, &s->fragmentation_ratio, &s->fragmentation_bytes);
 }
 
+static void sample_scripts(struct memory_sample *s) {
+    scripts_info(&s->scripts);
+    functions_info(&s->functions);
+    s->interpreters = s->scripts.interpreter + s->functions.interpreter;
+    s->scripts_and_functions = s->scripts.memory + s->functions.memory;
+    memory_size_human(s->lua_text, s->scripts.interpreter);
+    s->lua_human = s->lua_text;
+}
+
 static bool sample_memory(int64_t now_ms, void *into) {
     struct memory_sample *s = into;
     memory_overview_estimate(now_ms, &s->m);
@@ -52,7 +67,7 @@ static bool sample_memory(int64_t now_ms, void *into) {
     s->policy = policy_name();
     s->not_counted = eviction_not_counted ? eviction_not_counted() : 0;
     s->allocator = mem_allocator_name();
-    s->no_bytes = "0B";
+    sample_scripts(s);
     s->rehashing = memory_moving_tables(now_ms);
     s->freeing = background_pending();
     s->freed = background_done();
@@ -66,6 +81,7 @@ static bool sample_memory(int64_t now_ms, void *into) {
 #define PERCENT(field) "percent", METRIC_GAUGE, FORM_PERCENT, SAMPLED(struct memory_sample, field)
 #define TEXT(field) NULL, METRIC_TEXT, FORM_STRING, SAMPLED(struct memory_sample, field)
 #define NONE(form) "bytes", METRIC_GAUGE, form, FROM_NOTHING, 0
+#define COUNT(field) NULL, METRIC_GAUGE, FORM_NUMBER, SAMPLED(struct memory_sample, field)
 #define NO_SUCH NULL, METRIC_GAUGE, FORM_NUMBER, FROM_NOTHING, 0
 
 static const struct metric memory_rows[] = {
@@ -82,19 +98,17 @@ static const struct metric memory_rows[] = {
     { "allocator_resident", "Pages in physical memory.", SIZE(m.allocator.resident) },
     { "allocator_muzzy", "Pages that the system may take back.", SIZE(m.allocator.muzzy) },
     { "total_system_memory", "Physical memory of the machine.", TWICE(system) },
-    /* There is no scripting engine, so nothing of this uses memory. */
-    { "used_memory_lua", "Of the engine for EVAL.", NONE(FORM_NUMBER) },
-    { "used_memory_vm_eval", "Of the engine for EVAL.", NONE(FORM_NUMBER) },
-    { "used_memory_lua_human", "Of the engine for EVAL.", NULL, METRIC_TEXT, FORM_STRING,
-      SAMPLED(struct memory_sample, no_bytes) },
-    { "used_memory_scripts_eval", "Of scripts for EVAL.", NONE(FORM_NUMBER) },
-    { "number_of_cached_scripts", "Scripts for EVAL.", NO_SUCH },
-    { "number_of_functions", "Functions.", NO_SUCH },
-    { "number_of_libraries", "Libraries of functions.", NO_SUCH },
-    { "used_memory_vm_functions", "Of the engine for functions.", NONE(FORM_NUMBER) },
-    { "used_memory_vm_total", "Of both engines.", NONE(FORM_BYTES) },
-    { "used_memory_functions", "Of functions.", NONE(FORM_NUMBER) },
-    { "used_memory_scripts", "Of scripts and functions.", NONE(FORM_BYTES) },
+    { "used_memory_lua", "Of the interpreter for EVAL.", SIZE(scripts.interpreter) },
+    { "used_memory_vm_eval", "Of the interpreter for EVAL.", SIZE(scripts.interpreter) },
+    { "used_memory_lua_human", "Of the interpreter for EVAL.", TEXT(lua_human) },
+    { "used_memory_scripts_eval", "Of scripts for EVAL.", SIZE(scripts.memory) },
+    { "number_of_cached_scripts", "Scripts for EVAL.", COUNT(scripts.count) },
+    { "number_of_functions", "Functions.", COUNT(functions.functions) },
+    { "number_of_libraries", "Libraries of functions.", COUNT(functions.libraries) },
+    { "used_memory_vm_functions", "Of the interpreter for functions.", SIZE(functions.interpreter) },
+    { "used_memory_vm_total", "Of both interpreters.", TWICE(interpreters) },
+    { "used_memory_functions", "Of functions.", SIZE(functions.memory) },
+    { "used_memory_scripts", "Of scripts and functions.", TWICE(scripts_and_functions) },
     { "maxmemory", "The setting.", TWICE(maxmemory) },
     { "maxmemory_policy", "The setting.", TEXT(policy) },
     { "allocator_frag_ratio", "Pages in use to what is allocated in them.", RATIO(frag_ratio) },
@@ -105,10 +119,11 @@ static const struct metric memory_rows[] = {
     { "rss_overhead_bytes", "The difference.", SIGNED(overhead_bytes) },
     { "mem_fragmentation_ratio", "Physical memory to what is allocated.", RATIO(fragmentation_ratio) },
     { "mem_fragmentation_bytes", "The difference.", SIGNED(fragmentation_bytes) },
-    { "mem_not_counted_for_evict", "On its way to the disk: no data for maxmemory.", SIZE(not_counted) },
-    { "mem_replication_backlog", "The backlog for replicas.", NONE(FORM_NUMBER) },
-    { "mem_total_replication_buffers", "Backlog and output for replicas.", NONE(FORM_NUMBER) },
-    { "mem_clients_slaves", "Connections of replicas.", NONE(FORM_NUMBER) },
+    { "mem_not_counted_for_evict", "On its way to the disk or to replicas: no data for maxmemory.",
+      SIZE(not_counted) },
+    { "mem_replication_backlog", "The backlog for replicas.", SIZE(m.backlog) },
+    { "mem_total_replication_buffers", "Backlog and output for replicas.", SIZE(m.for_replicas) },
+    { "mem_clients_slaves", "What replicas need beyond the backlog.", SIZE(m.replicas) },
     { "mem_clients_normal", "Connections and their buffers.", SIZE(m.clients) },
     { "mem_cluster_links", "Connections to other nodes.", NONE(FORM_NUMBER) },
     { "mem_aof_buffer", "What the append-only file has not written yet.", SIZE(m.aof_buffer) },
@@ -123,5 +138,5 @@ static const struct metric memory_rows[] = {
     { NULL },
 };
 
-const struct metric_table info_memory = { "Memory", memory_rows, sizeof(struct memory_sample),
-                                          sample_memory };
+const struct metric_table info_memory = { "Memory", memory_rows, sizeof(struct memory_sample), sample_memory,
+                                          NULL };

@@ -6,6 +6,7 @@
 #include "trivet/engine/process/server_hooks.h"
 #include "trivet/engine/saving/saving.h"
 #include "trivet/engine/settings/options.h"
+#include "trivet/engine/turn/turn.h"
 #include "trivet/persist/aof/aof.h"
 #include "trivet/persist/snapshot/snapshot.h"
 
@@ -28,9 +29,9 @@ static bool aof_is_wanted(const struct aof_info *aof) {
 }
 
 struct saving_sample {
-    uint64_t loading, cow_peak, cow_size, keys_done, keys_total, changes, rdb_running, rdb_saves, rdb_cow,
-        load_expired, load_loaded, aof_enabled, aof_running, aof_scheduled, aof_rewrites, aof_failures,
-        aof_cow;
+    uint64_t loading, beside, cow_peak, cow_size, keys_done, keys_total, changes, rdb_running, rdb_saves,
+        rdb_cow, load_expired, load_loaded, aof_enabled, aof_running, aof_scheduled, aof_rewrites,
+        aof_failures, aof_cow;
     int64_t last_save_s, rdb_took_s, rdb_running_s, aof_took_s, aof_running_s;
     double done_percent;
     const char *rdb_status, *aof_status, *aof_write_status;
@@ -79,7 +80,8 @@ static void sample_rewrites(struct saving_sample *s, int64_t now_ms) {
 
 static bool sample_saving(int64_t now_ms, void *into) {
     struct saving_sample *s = into;
-    s->loading = loading_since_s() != 0;
+    s->beside = obstacle_is_set(OBSTACLE_LOADING_BESIDE);
+    s->loading = loading_since_s() != 0 && !s->beside;
     sample_walk(s);
     sample_snapshots(s, now_ms);
     sample_rewrites(s, now_ms);
@@ -94,7 +96,7 @@ static bool sample_saving(int64_t now_ms, void *into) {
 
 static const struct metric saving_rows[] = {
     { "loading", "1 while the data set is being loaded.", NUMBER(loading) },
-    { "async_loading", "1 while a replica loads beside its old data.", NEVER },
+    { "async_loading", "1 while a replica loads beside its old data.", NUMBER(beside) },
     { "current_cow_peak", "The most that a running snapshot held beside the data.", "bytes",
       NUMBER(cow_peak) },
     { "current_cow_size", "What a running snapshot holds beside the data.", "bytes", NUMBER(cow_size) },
@@ -136,7 +138,7 @@ static const struct metric saving_rows[] = {
 #undef NEVER
 
 const struct metric_table info_saving = { "Persistence", saving_rows, sizeof(struct saving_sample),
-                                          sample_saving };
+                                          sample_saving, NULL };
 
 /* ---- while there is an append-only file ---- */
 
@@ -173,7 +175,7 @@ static const struct metric aof_rows[] = {
 };
 #undef NUMBER
 
-const struct metric_table info_aof = { "Persistence", aof_rows, sizeof(struct aof_sample), sample_aof };
+const struct metric_table info_aof = { "Persistence", aof_rows, sizeof(struct aof_sample), sample_aof, NULL };
 
 /* ---- while the data set is being loaded ---- */
 
@@ -211,4 +213,4 @@ static const struct metric loading_rows[] = {
 #undef NUMBER
 
 const struct metric_table info_loading = { "Persistence", loading_rows, sizeof(struct loading_sample),
-                                           sample_loading };
+                                           sample_loading, NULL };

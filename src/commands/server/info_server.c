@@ -1,5 +1,4 @@
-/* info_server.c: INFO's sections about the process and its connections: server, clients, replication,
- * cluster. */
+/* info_server.c: INFO's sections about the process and its connections: server, clients, cluster. */
 #include "info.h"
 #include "trivet/base/clock.h"
 #include "trivet/base/version.h"
@@ -11,6 +10,7 @@
 #include "trivet/engine/client/tracking.h"
 #include "trivet/engine/client/transaction.h"
 #include "trivet/engine/process/server_hooks.h"
+#include "trivet/engine/replication/replicas.h"
 #include "trivet/engine/settings/options.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,7 +61,7 @@ static bool sample_server(int64_t now_ms, void *into) {
     s->pid = getpid();
     s->supervised = supervised_name();
     s->run_id = server_facts.run_id;
-    s->port = options.port;
+    s->port = options.port ? options.port : options.tls_port;
     s->time_us = clock_wall_us();
     s->up_s = (clock_steady_us() - server_facts.started_steady_us) / 1000000;
     s->up_days = s->up_s / 86400;
@@ -95,7 +95,7 @@ static const struct metric server_rows[] = {
     { "process_id", "The process.", FACT(pid) },
     { "process_supervised", "Who supervises it.", TEXT(supervised) },
     { "run_id", "Drawn at each start.", TEXT(run_id) },
-    { "tcp_port", "The port; 0 if there is none.", FACT(port) },
+    { "tcp_port", "The port, or else the TLS port; 0 if there is neither.", FACT(port) },
     { "server_time_usec", "The wall clock.", "microseconds", FACT(time_us) },
     { "uptime_in_seconds", "Time since the start.", "seconds", FACT(up_s) },
     { "uptime_in_days", "Time since the start.", "days", FACT(up_days) },
@@ -112,24 +112,50 @@ static const struct metric server_rows[] = {
 #undef TEXT
 #undef FACT
 
-const struct metric_table info_server = { "Server", server_rows, sizeof(struct server_sample),
-                                          sample_server };
+const struct metric_table info_server = { "Server", server_rows, sizeof(struct server_sample), sample_server,
+                                          NULL };
+
+/* ---- while a shutdown waits for replicas ---- */
+
+static bool sample_shutdown(int64_t now_ms, void *into) {
+    int64_t left_ms = server_hooks.shutdown_left_ms(now_ms);
+    if (left_ms >= 0) *(int64_t *)into = left_ms;
+    return left_ms >= 0;
+}
+
+static const struct metric shutdown_rows[] = {
+    { "shutdown_in_milliseconds", "When it ends without the replicas.", "milliseconds", .kind = METRIC_GAUGE,
+      .form = FORM_SIGNED, .source = FROM_SAMPLE },
+    { NULL },
+};
+
+const struct metric_table info_shutdown = { "Server", shutdown_rows, sizeof(int64_t), sample_shutdown, NULL };
 
 /* ---- clients ---- */
 
 struct clients_sample {
     uint64_t connected, maxclients, blocked, tracking, subscribed, watching, timeouts, watched_keys,
-        blocking_keys, blocking_keys_on_nokey, paused_ms, recent_input, recent_output;
+        strangers, blocking_keys, blocking_keys_on_nokey, paused_ms, recent_input, recent_output;
     const char *paused_reason, *paused;
 };
+
+static uint64_t clients_but_replicas(void) {
+    size_t clients = client_count(), replicas = replicas_count(); /* not of one moment */
+    return clients > replicas ? clients - replicas : 0;
+}
 
 static bool sample_clients(int64_t now_ms, void *into) {
     static const char *const paused[] = {
         [PAUSE_OFF] = "none", [PAUSE_WRITES] = "write", [PAUSE_ALL] = "all"
     };
+    static const char *const reasons[] = { [PAUSE_BY_CLIENT] = "client_pause",
+                                           [PAUSE_FOR_SHUTDOWN] = "shutdown_in_progress",
+                                           [PAUSE_FOR_FAILOVER] = "failover_in_progress",
+                                           [PAUSE_PURPOSES] = "none" };
     enum pause_mode mode = pause_mode_now(now_ms);
     *(struct clients_sample *)into = (struct clients_sample){
-        .connected = client_count(),
+        .connected = clients_but_replicas(),
+        .strangers = (uint64_t)atomic_load(&client_strangers),
         .maxclients = (uint64_t)options.maxclients,
         .recent_input = clients_recent_max_input(),
         .recent_output = clients_recent_max_output(),
@@ -141,7 +167,7 @@ static bool sample_clients(int64_t now_ms, void *into) {
         .watched_keys = transaction_watched_keys(),
         .blocking_keys = blocking_keys_count(),
         .blocking_keys_on_nokey = blocking_absence_keys_count(),
-        .paused_reason = mode == PAUSE_OFF ? "none" : "client_pause",
+        .paused_reason = reasons[pause_purpose_now(now_ms)],
         .paused = paused[mode],
         .paused_ms = mode == PAUSE_OFF ? 0 : (uint64_t)pause_left_ms(now_ms),
     };
@@ -151,7 +177,7 @@ static bool sample_clients(int64_t now_ms, void *into) {
 #define GAUGE(field) .kind = METRIC_GAUGE, .form = FORM_NUMBER, SAMPLED(struct clients_sample, field)
 
 static const struct metric client_rows[] = {
-    { "connected_clients", "Connections.", GAUGE(connected) },
+    { "connected_clients", "Connections but those of replicas.", GAUGE(connected) },
     { "cluster_connections", "Connections to and from other nodes.", .kind = METRIC_GAUGE,
       .source = FROM_NOTHING },
     { "maxclients", "The setting.", GAUGE(maxclients) },
@@ -172,59 +198,14 @@ static const struct metric client_rows[] = {
     { "paused_actions", "What CLIENT PAUSE holds back: none, write, all.", .kind = METRIC_TEXT,
       .form = FORM_STRING, SAMPLED(struct clients_sample, paused) },
     { "paused_timeout_milliseconds", "What is left of the pause.", "milliseconds", GAUGE(paused_ms) },
+    /* Trivet's own. */
+    { "unauthenticated_clients", "Clients that must authenticate and have not.", GAUGE(strangers) },
     { NULL },
 };
 #undef GAUGE
 
 const struct metric_table info_clients = { "Clients", client_rows, sizeof(struct clients_sample),
-                                           sample_clients };
-
-/* ---- replication ---- */
-
-/* Of a primary that never had a replica: nothing was sent, no backlog was made. */
-struct replication_sample {
-    const char *role, *failover, *replid, *replid2;
-    int64_t second_offset, backlog_size;
-};
-
-static bool sample_replication(int64_t now_ms, void *into) {
-    (void)now_ms;
-    *(struct replication_sample *)into = (struct replication_sample){
-        .role = "master",
-        .failover = "no-failover",
-        .replid = server_facts.replid,
-        .replid2 = "0000000000000000000000000000000000000000",
-        .second_offset = -1,
-        .backlog_size = (int64_t)options.repl_backlog_size,
-    };
-    return true;
-}
-
-#define TEXT(field) .kind = METRIC_TEXT, .form = FORM_STRING, SAMPLED(struct replication_sample, field)
-#define NUMBER(field) .kind = METRIC_GAUGE, .form = FORM_SIGNED, SAMPLED(struct replication_sample, field)
-#define NEVER .kind = METRIC_GAUGE, .source = FROM_NOTHING
-
-static const struct metric replication_rows[] = {
-    { "role", "master.", TEXT(role) },
-    { "connected_slaves", "Replicas.", NEVER },
-    { "replicas_waiting_psync", "Replicas that wait for their first data.", NEVER },
-    { "master_failover_state", "no-failover.", TEXT(failover) },
-    { "master_replid", "The id of this primary's history.", TEXT(replid) },
-    { "master_replid2", "The id of the history before.", TEXT(replid2) },
-    { "master_repl_offset", "Bytes of the history.", "bytes", NEVER },
-    { "second_repl_offset", "Where the history before ended.", "bytes", NUMBER(second_offset) },
-    { "repl_backlog_active", "1 if there is a backlog.", NEVER },
-    { "repl_backlog_size", "The setting.", "bytes", NUMBER(backlog_size) },
-    { "repl_backlog_first_byte_offset", "Where the backlog begins.", "bytes", NEVER },
-    { "repl_backlog_histlen", "Bytes in the backlog.", "bytes", NEVER },
-    { NULL },
-};
-#undef TEXT
-#undef NUMBER
-#undef NEVER
-
-const struct metric_table info_replication = { "Replication", replication_rows,
-                                               sizeof(struct replication_sample), sample_replication };
+                                           sample_clients, NULL };
 
 /* ---- cluster ---- */
 
@@ -239,4 +220,4 @@ static const struct metric cluster_rows[] = {
     { NULL },
 };
 
-const struct metric_table info_cluster = { "Cluster", cluster_rows, sizeof(uint64_t), sample_cluster };
+const struct metric_table info_cluster = { "Cluster", cluster_rows, sizeof(uint64_t), sample_cluster, NULL };

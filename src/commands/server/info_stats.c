@@ -1,18 +1,23 @@
 /* info_stats.c: INFO stats: what was done since the start, or since CONFIG RESETSTAT. */
 #include "info.h"
 #include "trivet/base/background.h"
+#include "trivet/engine/access/access_log.h"
 #include "trivet/engine/client/pubsub.h"
 #include "trivet/engine/client/tracking.h"
+#include "trivet/engine/replication/local_keys.h"
 #include "trivet/engine/watch/rates.h"
 #include "trivet/keyspace/eviction.h"
 #include "trivet/keyspace/expiry.h"
 #include "trivet/resp/reply.h"
+#include "trivet/script/store/scripts.h"
 
 struct stats_sample {
     uint64_t ops, cycles_per_s, cycle_us, expiry_ms, eviction_ms, eviction_now_ms, channels, patterns,
-        shard_channels, tracked_keys, tracked_items, tracked_prefixes, reads_aside, writes_aside, freed,
-        accepted_aside, polled_aside, buffers_shrunk, buffers_grown, commands_us;
-    double in_kb, out_kb, stale_percent, fields_stale_percent;
+        shard_channels, tracked_keys, tracked_items, tracked_prefixes, local_keys, reads_aside, writes_aside,
+        freed, accepted_aside, polled_aside, buffers_shrunk, buffers_grown, commands_us,
+        denied[ACCESS_REASONS];
+    double in_kb, out_kb, repl_in_kb, repl_out_kb, stale_percent, fields_stale_percent;
+    struct scripts_info scripts;
 };
 
 /* What the workers but the main thread did: to other servers they are I/O threads. */
@@ -33,9 +38,12 @@ static void sample_workers(struct stats_sample *s) {
 static bool sample_stats(int64_t now_ms, void *into) {
     struct stats_sample *s = into;
     (void)now_ms;
+    scripts_info(&s->scripts);
     s->ops = stats_rate(RATE_COMMANDS);
     s->in_kb = (double)stats_rate(RATE_NET_IN) / 1024;
     s->out_kb = (double)stats_rate(RATE_NET_OUT) / 1024;
+    s->repl_in_kb = (double)stats_rate(RATE_REPL_IN) / 1024;
+    s->repl_out_kb = (double)stats_rate(RATE_REPL_OUT) / 1024;
     s->cycles_per_s = stats_rate(RATE_TURNS);
     s->cycle_us = stats_rate(RATE_TURN_US);
     s->stale_percent = expiry_stale_percent();
@@ -49,6 +57,8 @@ static bool sample_stats(int64_t now_ms, void *into) {
     s->tracked_keys = tracking_total_keys();
     s->tracked_items = tracking_total_items();
     s->tracked_prefixes = tracking_total_prefixes();
+    s->local_keys = local_keys_count();
+    for (enum access_reason r = 0; r < ACCESS_REASONS; r++) s->denied[r] = access_log_count(r);
     sample_workers(s);
     return true;
 }
@@ -64,18 +74,18 @@ static const struct metric stats_rows[] = {
     { "instantaneous_ops_per_sec", "Commands a second, of late.", GAUGE(ops) },
     { "total_net_input_bytes", "Read from clients.", "bytes", COUNTED(net_in) },
     { "total_net_output_bytes", "Written to clients.", "bytes", COUNTED(net_out) },
-    { "total_net_repl_input_bytes", "Read from a primary.", "bytes", NEVER },
-    { "total_net_repl_output_bytes", "Written to replicas.", "bytes", NEVER },
+    { "total_net_repl_input_bytes", "Read from a primary.", "bytes", COUNTED(repl_in) },
+    { "total_net_repl_output_bytes", "Written to replicas.", "bytes", COUNTED(repl_out) },
     { "instantaneous_input_kbps", "Read from clients a second, of late.", "kilobytes", REAL(in_kb) },
     { "instantaneous_output_kbps", "Written to clients a second, of late.", "kilobytes", REAL(out_kb) },
-    { "instantaneous_input_repl_kbps", "Read from a primary a second.", "kilobytes", .kind = METRIC_GAUGE,
-      .form = FORM_REAL, .source = FROM_NOTHING },
-    { "instantaneous_output_repl_kbps", "Written to replicas a second.", "kilobytes", .kind = METRIC_GAUGE,
-      .form = FORM_REAL, .source = FROM_NOTHING },
+    { "instantaneous_input_repl_kbps", "Read from a primary a second, of late.", "kilobytes",
+      REAL(repl_in_kb) },
+    { "instantaneous_output_repl_kbps", "Written to replicas a second, of late.", "kilobytes",
+      REAL(repl_out_kb) },
     { "rejected_connections", "Refused because of maxclients.", COUNTED(rejected) },
-    { "sync_full", "Replicas that got everything.", NEVER },
-    { "sync_partial_ok", "Replicas that went on where they were.", NEVER },
-    { "sync_partial_err", "Replicas that could not.", NEVER },
+    { "sync_full", "Replicas that got everything.", COUNTED(sync_full) },
+    { "sync_partial_ok", "Replicas that went on where they were.", COUNTED(sync_partial_ok) },
+    { "sync_partial_err", "Replicas that could not.", COUNTED(sync_partial_err) },
     { "expired_keys", "Keys whose time came.", COUNTED_KEYS(expired) },
     { "expired_fields", "Fields of hashes whose time came.", COUNTED_KEYS(expired_fields) },
     { "expired_keys_with_volatile_items_stale_perc", "Hashes with expired fields still in them, an estimate.",
@@ -86,7 +96,7 @@ static const struct metric stats_rows[] = {
     { "expire_cycle_cpu_milliseconds", "Time of these searches.", "milliseconds", COUNTER(expiry_ms) },
     { "evicted_keys", "Keys that made room.", COUNTED_KEYS(evicted) },
     { "evicted_clients", "Clients closed for maxmemory-clients.", COUNTED(evicted_clients) },
-    { "evicted_scripts", "Scripts that made room.", NEVER },
+    { "evicted_scripts", "Scripts that made room.", NULL, COUNTER(scripts.evicted) },
     { "total_eviction_exceeded_time", "Time over maxmemory.", "milliseconds", COUNTER(eviction_ms) },
     { "current_eviction_exceeded_time", "The same, while it lasts.", "milliseconds", GAUGE(eviction_now_ms) },
     { "keyspace_hits", "Reads that found a key.", COUNTED_KEYS(hits) },
@@ -98,7 +108,7 @@ static const struct metric stats_rows[] = {
     { "latest_fork_usec", "What the last fork took.", "microseconds", NEVER },
     { "total_forks", "Forks.", NEVER },
     { "migrate_cached_sockets", "Connections kept for MIGRATE.", NEVER },
-    { "slave_expires_tracked_keys", "Keys that a writable replica lets expire.", NEVER },
+    { "slave_expires_tracked_keys", "Keys that a writable replica lets expire.", GAUGE(local_keys) },
     { "active_defrag_hits", "Values that were moved.", NEVER },
     { "active_defrag_misses", "Values that stayed.", NEVER },
     { "active_defrag_key_hits", "Keys that were moved.", NEVER },
@@ -108,7 +118,8 @@ static const struct metric stats_rows[] = {
     { "tracking_total_keys", "Keys that clients may have cached.", GAUGE(tracked_keys) },
     { "tracking_total_items", "The same, once for each client.", GAUGE(tracked_items) },
     { "tracking_total_prefixes", "Prefixes of broadcast mode.", GAUGE(tracked_prefixes) },
-    { "unexpected_error_replies", "Errors while the journal was replayed.", COUNTED(unexpected_errors) },
+    { "unexpected_error_replies", "Errors while the journal or a stream was replayed.",
+      COUNTED(unexpected_errors) },
     { "total_error_replies", "Errors.", COUNTED(error_replies) },
     { "dump_payload_sanitizations", "Payloads looked at more than was needed.", NEVER },
     { "total_reads_processed", "Reads of sockets.", COUNTED(reads) },
@@ -132,11 +143,20 @@ static const struct metric stats_rows[] = {
     { "eventloop_duration_cmd_sum", "Time of commands.", "microseconds", COUNTER(commands_us) },
     { "instantaneous_eventloop_cycles_per_sec", "Turns a second, of late.", GAUGE(cycles_per_s) },
     { "instantaneous_eventloop_duration_usec", "Time of a turn, of late.", "microseconds", GAUGE(cycle_us) },
-    { "acl_access_denied_auth", "Wrong passwords.", COUNTED(auth_denied) },
-    { "acl_access_denied_cmd", "Commands that a user may not run.", NEVER },
-    { "acl_access_denied_key", "Keys that a user may not touch.", NEVER },
-    { "acl_access_denied_channel", "Channels that a user may not use.", NEVER },
+    { "acl_access_denied_auth", "Wrong passwords.", COUNTER(denied[ACCESS_LOGIN]) },
+    { "acl_access_denied_cmd", "Commands that a user may not run.", COUNTER(denied[ACCESS_COMMAND]) },
+    { "acl_access_denied_key", "Keys that a user may not touch.", COUNTER(denied[ACCESS_KEY]) },
+    { "acl_access_denied_channel", "Channels that a user may not use.", COUNTER(denied[ACCESS_CHANNEL]) },
+    { "acl_access_denied_tls_cert", "Certificates of users who may not log in.",
+      COUNTER(denied[ACCESS_CERTIFICATE]) },
+    { "acl_access_denied_db", "Databases that a user may not use.", COUNTER(denied[ACCESS_DATABASE]) },
+    /* Trivet's own. */
+    { "unauthenticated_clients_timed_out", "Clients closed for unauthenticated-timeout.",
+      COUNTED(strangers_timed_out) },
+    { "unauthenticated_clients_evicted", "Clients closed for max-unauthenticated-clients.",
+      COUNTED(strangers_evicted) },
     { NULL },
 };
 
-const struct metric_table info_stats = { "Stats", stats_rows, sizeof(struct stats_sample), sample_stats };
+const struct metric_table info_stats = { "Stats", stats_rows, sizeof(struct stats_sample), sample_stats,
+                                         NULL };

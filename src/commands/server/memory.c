@@ -6,6 +6,7 @@
 #include "trivet/commands/arguments/integer.h"
 #include "trivet/commands/arguments/refuse.h"
 #include "trivet/commands/groups.h"
+#include "trivet/engine/replication/replicas.h"
 #include <stdio.h>
 
 #define TABLE_SHARE 13 /* bytes of buckets that a key costs on average */
@@ -108,8 +109,8 @@ static void cmd_memory_stats(struct call *c) {
     add_size(&w, "peak.allocated", m.peak);
     add_size(&w, "total.allocated", m.used);
     add_size(&w, "startup.allocated", m.startup);
-    add_size(&w, "replication.backlog", 0);
-    add_size(&w, "clients.slaves", 0);
+    add_size(&w, "replication.backlog", m.backlog);
+    add_size(&w, "clients.slaves", m.replicas);
     add_size(&w, "clients.normal", m.clients);
     add_size(&w, "cluster.links", 0);
     add_size(&w, "aof.buffer", m.aof_buffer);
@@ -122,6 +123,7 @@ static void cmd_memory_stats(struct call *c) {
 
 /* ---- DOCTOR ---- */
 
+#define BIG_REPLICA_BYTES ((size_t)10 << 20)
 #define SMALL_BYTES ((size_t)5 << 20) /* below, ratios say nothing */
 
 static void diagnose(const struct memory_overview *m, struct buf *out) {
@@ -144,6 +146,12 @@ static void diagnose(const struct memory_overview *m, struct buf *out) {
                    "* Clients: connections and their buffers use %zu bytes. Look at CLIENT LIST for big omem "
                    "and qbuf, and at client-output-buffer-limit.\n",
                    m->clients);
+    if (m->replicas > BIG_REPLICA_BYTES * (replicas_count() > 0 ? replicas_count() : 1))
+        buf_printf(
+            out,
+            "* Replicas: %zu bytes beyond the backlog wait for them. Some are slower than the writes: look "
+            "at their lag in INFO replication, and at client-output-buffer-limit.\n",
+            m->replicas);
     if (m->resident && m->resident < m->used - m->used / 10)
         buf_printf(out, "* Swap: a part of the data is not in physical memory, so the system is swapping. "
                         "Give it more memory or set maxmemory.\n");

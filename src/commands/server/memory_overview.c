@@ -3,8 +3,11 @@
 #include "trivet/base/lock.h"
 #include "trivet/engine/client/client_memory.h"
 #include "trivet/engine/process/server_hooks.h"
+#include "trivet/engine/replication/transfer.h"
+#include "trivet/engine/settings/options.h"
 #include "trivet/engine/watch/peaks.h"
 #include "trivet/persist/aof/aof.h"
+#include "trivet/persist/backlog.h"
 
 #define SYSTEM_MAX_AGE_MS 100
 
@@ -45,10 +48,14 @@ static void fill(int64_t now_ms, struct memory_overview *out) {
     out->startup = server_facts.startup_memory;
     out->aof_buffer = aof.buffer_length;
     out->clients = clients_memory(CLASS_NORMAL) + clients_memory(CLASS_PUBSUB);
+    size_t stream = backlog_memory(), kept = (size_t)options.repl_backlog_size;
+    out->backlog = stream < kept ? stream : kept;
+    out->for_replicas = stream + transfers_memory();
+    out->replicas = out->for_replicas - out->backlog + clients_memory(CLASS_REPLICA);
     size_t shared =
         clients_memory_shared(); /* values on their way out are data, however many wait for them */
     size_t own = out->clients > shared ? out->clients - shared : 0;
-    out->overhead = out->startup + own + out->aof_buffer + out->tables;
+    out->overhead = out->startup + own + out->aof_buffer + out->backlog + out->replicas + out->tables;
     out->dataset = out->used > out->overhead ? out->used - out->overhead : 0;
 }
 

@@ -8,10 +8,14 @@
 struct memory_overview {
     size_t used, peak, startup, resident;
     struct mem_allocator_stats allocator;
-    size_t clients; /* connections and their buffers: what tot-mem of CLIENT LIST adds up to */
+    size_t clients;      /* connections and their buffers: what tot-mem of CLIENT LIST adds up to */
+    size_t backlog;      /* of the replication stream, up to repl-backlog-size */
+    size_t for_replicas; /* all of the stream, and the transfers */
+    size_t replicas;     /* the connections of replicas, and what they need beyond the backlog */
     size_t aof_buffer;
     size_t tables;   /* buckets of all databases */
-    size_t overhead; /* startup, clients but for the values they share, AOF buffer, tables */
+    size_t overhead; /* startup, clients but for the values they share, AOF buffer,
+                        backlog, replicas, tables */
     size_t dataset;  /* the rest */
     size_t keys;
 };

@@ -3,22 +3,67 @@
 #include "trivet/commands/groups.h"
 #include "trivet/engine/client/client.h"
 #include "trivet/engine/process/server_hooks.h"
+#include "trivet/engine/replication/primary.h"
+#include "trivet/engine/replication/replicas.h"
+#include "trivet/engine/run/run.h"
+#include "trivet/engine/settings/options.h"
 #include "trivet/engine/turn/turn.h"
+#include "trivet/persist/backlog.h"
 
 /* TIME */
 static void cmd_time(struct call *c) {
-    int64_t now_us = clock_wall_us();
+    int64_t now_us = c->origin->frozen_us ? c->origin->frozen_us : clock_wall_us();
     reply_array(c->out, 2);
     reply_bulk_int(c->out, now_us / 1000000);
     reply_bulk_int(c->out, now_us % 1000000);
 }
 
+static void reply_replica_role(struct reply *out) {
+    static const char *const states[] = {
+        [LINK_NONE] = "none",           [LINK_CONNECT] = "connect", [LINK_CONNECTING] = "connecting",
+        [LINK_HANDSHAKE] = "handshake", [LINK_SYNC] = "sync",       [LINK_CONNECTED] = "connected",
+    };
+    enum primary_link link = primary_link();
+    reply_array(out, 5);
+    reply_bulk(out, LIT("slave"));
+    reply_bulk(out, slice_of(primary_host()));
+    reply_int(out, primary_port());
+    reply_bulk(out, slice_of(states[link]));
+    reply_int(out, link == LINK_CONNECTED ? (int64_t)backlog_offset() : -1);
+}
+
+struct listing {
+    struct reply *out;
+    size_t count;
+};
+
+static void list_replica(void *arg, struct replica *r) {
+    struct listing *l = arg;
+    char room[64];
+    if (atomic_load(&r->state) != REPLICA_ONLINE) return;
+    reply_array(l->out, 3);
+    reply_bulk(l->out, slice_of(replica_ip(r, room)));
+    reply_bulk_int(l->out, r->port);
+    reply_bulk_int(l->out, (int64_t)atomic_load(&r->acked));
+    l->count++;
+}
+
+static void reply_primary_role(struct reply *out) {
+    reply_array(out, 3);
+    reply_bulk(out, LIT("master"));
+    reply_int(out, (int64_t)backlog_offset());
+    struct listing l = { .out = out };
+    struct chunk *at = reply_later(out);
+    if (replicas_count() > 0) replicas_each(list_replica, &l);
+    reply_later_array(out, at, l.count);
+}
+
 /* ROLE */
 static void cmd_role(struct call *c) {
-    reply_array(c->out, 3);
-    reply_bulk(c->out, LIT("master"));
-    reply_int(c->out, 0); /* the replication offset: nothing was ever sent to a replica */
-    reply_array(c->out, 0);
+    if (primary_is_set())
+        reply_replica_role(c->out);
+    else
+        reply_primary_role(c->out);
 }
 
 #define SHUTDOWN_ABORT (1u << 31) /* beside enum shutdown_flag */
@@ -55,7 +100,6 @@ static void abort_shutdown(struct call *c) {
 /* SHUTDOWN [NOSAVE | SAVE] [NOW] [FORCE] [SAFE] [FAILOVER] | ABORT */
 static void cmd_shutdown(struct call *c) {
     unsigned flags;
-    struct buf error = { 0 };
     if (!read_shutdown(c, &flags)) {
         reply_error(c->out, ERR_SYNTAX);
         return;
@@ -64,13 +108,18 @@ static void cmd_shutdown(struct call *c) {
         abort_shutdown(c);
         return;
     }
+    if ((flags & SHUTDOWN_FAILOVER) && !options.cluster_enabled) {
+        reply_error_text(c->out, LIT("ERR SHUTDOWN FAILOVER is only supported in cluster mode"));
+        return;
+    }
+    /* In the middle of a script that runs for long, nothing can be saved. */
+    if (obstacle_is_set(OBSTACLE_BUSY) && !(flags & SHUTDOWN_NOSAVE)) {
+        reply_error_text(c->out, slice_of(command_busy_text));
+        return;
+    }
     /* Half a data set must not take the place of the whole one. */
     if (obstacle_is_set(OBSTACLE_LOADING)) flags = (flags & ~(unsigned)SHUTDOWN_SAVE) | SHUTDOWN_NOSAVE;
-    if (server_hooks.shutdown(flags, &error))
-        c->client->flags |= CLIENT_CLOSE_AFTER; /* success has no reply: the connection ends */
-    else
-        reply_error_text(c->out, buf_slice(&error));
-    buf_release(&error);
+    server_hooks.shutdown(c, flags);
 }
 
 const struct command server_commands[] = {

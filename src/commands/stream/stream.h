@@ -50,8 +50,6 @@ void reply_stream_id(struct reply *out, struct stream_id id);
 void reply_stream_entry(struct reply *out, struct stream_walk *w);
 /* The entry of this id; false if there is none. */
 bool reply_stream_entry_of(struct reply *out, const struct stream *s, struct stream_id id);
-/* "unknown subcommand or wrong number of arguments" for a subcommand of XGROUP or XINFO. */
-void reply_stream_subcommand_error(struct call *c);
 /* Milliseconds since then, never negative. */
 static inline int64_t stream_idle_ms(const struct call *c, int64_t since_ms) {
     return c->view.now_ms > since_ms ? c->view.now_ms - since_ms : 0;

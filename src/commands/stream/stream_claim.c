@@ -91,8 +91,9 @@ static void claim_one(struct call *c, struct claim *claim, struct stream_id id) 
     struct stream_group *g = claim->group;
     struct stream_pending *p = stream_pending_find(g, id);
     if (!p && !claim->force) return;
-    /* In a journal it is how a base of commands tells that a deleted entry is pending still. */
-    if (!stream_has(claim->stream, id) && !c->origin->is_replay) {
+    /* In a journal it is how a base of commands tells that a deleted entry is pending still; in the stream of
+     * a Redis primary it tells that it is not any more. */
+    if (!stream_has(claim->stream, id) && !c->origin->is_journaled) {
         if (p) drop_pending(c, g, id);
         return;
     }

@@ -76,7 +76,7 @@ static bool read_group_options(struct call *c, bool creates, struct group_plan *
             continue;
         }
         if (!call_is(c, i, "ENTRIESREAD") || i + 1 == c->argc) {
-            reply_stream_subcommand_error(c);
+            reply_subcommand_error(c);
             return false;
         }
         if (!integer_argument(c, ++i, &plan->entries_read)) return false;

@@ -144,7 +144,7 @@ static void cmd_xinfo_stream(struct call *c) {
     }
     bool full = call_is(c, 3, "FULL") && (c->argc == 4 || (c->argc == 6 && call_is(c, 4, "COUNT")));
     if (!full) {
-        reply_stream_subcommand_error(c);
+        reply_subcommand_error(c);
         return;
     }
     if (c->argc == 6 && !int64_parse(c->argv[5], &count)) {

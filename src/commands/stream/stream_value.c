@@ -89,10 +89,3 @@ bool reply_stream_entry_of(struct reply *out, const struct stream *s, struct str
     reply_stream_entry(out, &w);
     return true;
 }
-
-void reply_stream_subcommand_error(struct call *c) {
-    struct slice word = c->argv[1];
-    if (word.len > 128) word.len = 128;
-    reply_error_printf(c->out, "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try %s HELP.",
-                       SLICE_ARG(word), c->command->parent->name);
-}

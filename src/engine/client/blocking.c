@@ -49,6 +49,13 @@ void blocking_begin_on(struct call *call, int64_t timeout_ms, blocked_end *end, 
     begin(call, timeout_ms, (struct blocked){ .end = end, .arg = w, .waiting = w });
 }
 
+bool blocking_is_by(const struct client *c, blocked_end *end) { return c->blocked && c->blocked->end == end; }
+
+const struct kept *blocked_command(const struct client *c) {
+    assert(c->blocked);
+    return c->blocked->kept;
+}
+
 void blocking_has_begun(const struct call *call) {
     assert(call->client->blocked);
     call->client->blocked->ns += call->ns;
@@ -96,6 +103,18 @@ static void finish(struct client *c, struct blocked *b, struct reply *from, uint
     client_hooks.resume(c);
 }
 
+/* True if the connection goes on: it is told where the primary is, and can ask there. */
+static bool reply_role_changed(struct client *c, const struct blocked *b) {
+    bool redirects = b->waiting && (c->flags & CLIENT_CAPA_REDIRECT) && client_redirect_text;
+    if (redirects)
+        reply_error_text(&c->reply, slice_of(client_redirect_text));
+    else
+        reply_error_text(&c->reply,
+                         LIT("UNBLOCKED force unblock from blocking operation, instance state changed "
+                             "(master -> replica?)"));
+    return redirects;
+}
+
 bool blocking_finish(struct client *c, enum unblock_reason reason) {
     assert(!(c->flags & CLIENT_BLOCKED) == !c->blocked);
     if (!c->blocked) return false;
@@ -107,7 +126,10 @@ bool blocking_finish(struct client *c, enum unblock_reason reason) {
     uint64_t before = out->total;
     out->failed = false;
     out->muted = b.muted;
-    b.end(c, reason, b.arg);
+    if (UNLIKELY(reason == UNBLOCK_ROLE))
+        c->flags |= reply_role_changed(c, &b) ? 0 : CLIENT_CLOSE_AFTER;
+    else
+        b.end(c, reason, b.arg);
     out->muted = false;
     finish(c, &b, out, out->total - before);
     return true;

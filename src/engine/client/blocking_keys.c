@@ -9,9 +9,11 @@
 #include "trivet/base/hashing.h"
 #include "trivet/base/mem.h"
 #include "trivet/engine/client/interest.h"
+#include "trivet/engine/client/login.h"
 #include "trivet/engine/client/pause.h"
 #include "trivet/engine/turn/locks.h"
 #include "trivet/engine/turn/workers.h"
+#include "trivet/persist/backlog.h"
 #include "waiting.h"
 #include <sched.h>
 
@@ -39,7 +41,7 @@ struct waiting {
     bool needs_others;
     enum value_type only;
     enum blocked_null null;
-    const char *user;
+    const struct user *user;
     const struct kept *kept; /* the command; owned by the client's struct blocked, which goes later */
     size_t link_count;
     struct waiting_link links[];
@@ -175,11 +177,12 @@ struct served {
     int worker;
     uint64_t client_id;
     uint64_t journal_offset;
-    int64_t ns; /* its command's time */
+    int64_t ns;             /* its command's time */
+    struct verdict verdict; /* its user may not run the command any more */
     struct reply reply;
 };
 
-static _Thread_local struct {
+static _Thread_local struct blocking_work {
     struct ready *ready;
     size_t count, room;
     size_t next; /* those before it are being served, or have been */
@@ -241,15 +244,29 @@ static bool claim(struct waiting *w) {
     }
 }
 
+/* The user's permissions may have changed since the client began to wait. */
+static bool is_denied(const struct waiting *w, struct served *out) {
+    const struct kept *k = w->kept;
+    out->verdict = permission_ask(w->user, k->command, k->argv, k->argc, w->db);
+    if (LIKELY(!out->verdict.denial)) return false;
+    struct buf text = { 0 };
+    buf_append(&text, LIT("NOPERM "));
+    denial_tell(w->user, k->command, out->verdict, &text);
+    reply_error_text(&out->reply, buf_slice(&text));
+    buf_release(&text);
+    return true;
+}
+
 /* Runs its command again. Returns the reply, or NULL if it still has none. The client itself is another
  * worker's: a stand-in has what a command may ask of it. */
 static struct served *run_again(const struct waiting *w, size_t argument, int64_t now_ms) {
     assert(argument > 0 && argument < w->kept->argc);
     struct served *out = mem_alloc_zero(sizeof *out);
     struct client stand_in = {
-        .flags = CLIENT_INTERNAL, .db = w->db, .authenticated = true, .user = w->user, .fd = -1
+        .flags = CLIENT_INTERNAL, .db = w->db, .authenticated = true, .user = unconst(w->user), .fd = -1
     };
     reply_init(&out->reply, w->protocol);
+    if (is_denied(w, out)) return out;
     struct call call = {
         .client = &stand_in,
         .origin = &origin_waiter,
@@ -325,7 +342,10 @@ static void arrive(struct letter *self) {
     assert(s->worker == worker_self());
     struct client *c = client_find_here(s->client_id);
     if (c && c->blocked) {
+        const struct kept *k = blocked_command(c);
         if (s->journal_offset > c->journal_offset) c->journal_offset = s->journal_offset;
+        c->stream_offset = backlog_offset();
+        if (s->verdict.denial) client_note_denial(c, k->command, k->argv, s->verdict, ACCESS_TOPLEVEL);
         blocking_served(c, &s->reply, s->ns);
     }
     reply_release(&s->reply);
@@ -342,6 +362,20 @@ void blocking_deliver(uint64_t journal_offset) {
         worker_post(s->worker, &s->letter);
     }
     work.last_served = NULL;
+}
+
+struct blocking_work *blocking_set_aside(void) {
+    assert(work.next == 0 && !work.served); /* serving is not under way */
+    struct blocking_work *aside = mem_alloc(sizeof *aside);
+    *aside = work;
+    work = (struct blocking_work){ 0 };
+    return aside;
+}
+
+void blocking_take_back(struct blocking_work *aside) {
+    blocking_thread_release();
+    work = *aside;
+    mem_free(aside);
 }
 
 void blocking_thread_release(void) {

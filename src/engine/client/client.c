@@ -4,6 +4,7 @@
 #include "trivet/base/mem.h"
 #include "trivet/engine/client/blocking.h"
 #include "trivet/engine/client/client_memory.h"
+#include "trivet/engine/client/login.h"
 #include "trivet/engine/client/monitor.h"
 #include "trivet/engine/client/pubsub.h"
 #include "trivet/engine/client/tracking.h"
@@ -14,6 +15,7 @@
 #include "trivet/types/structures/table.h"
 
 struct client_hooks client_hooks;
+const char *client_redirect_text;
 
 /* The clients of one worker. */
 struct roster {
@@ -37,7 +39,7 @@ void client_init(struct client *c, uint32_t flags) {
     c->id = flags & CLIENT_INTERNAL ? 0 : atomic_fetch_add_explicit(&next_id, 1, memory_order_relaxed);
     c->worker = worker_self();
     c->flags = flags;
-    c->user = "default";
+    client_log_out(c);
     c->fd = -1;
     c->created_ms = c->active_ms = turn_now_ms;
     reply_init(&c->reply, 2);
@@ -90,10 +92,11 @@ void client_reset(struct client *c) {
     c->flags &= CLIENT_UNIX_SOCKET | CLIENT_INTERNAL | CLIENT_CLOSE_AFTER | CLIENT_CLOSING;
     c->db = 0;
     c->reply.protocol = 2;
-    c->user = "default";
+    client_log_out(c);
 }
 
 enum client_class client_class(const struct client *c) {
+    if (UNLIKELY(c->flags & CLIENT_REPLICA)) return CLASS_REPLICA;
     return c->flags & CLIENT_SUBSCRIBED ? CLASS_PUBSUB : CLASS_NORMAL;
 }
 
@@ -114,6 +117,7 @@ static void describe_flags(const struct client *c, struct buf *out) {
         uint32_t states;
         char letter;
     } letters[] = {
+        { CLIENT_REPLICA, 'S' },       { CLIENT_PRIMARY, 'M' },
         { CLIENT_MONITORING, 'O' },    { CLIENT_SUBSCRIBED, 'P' },
         { CLIENT_IN_MULTI, 'x' },      { CLIENT_BLOCKED | CLIENT_POSTPONED, 'b' },
         { CLIENT_TRACKING, 't' },      { CLIENT_TRACKING_BROKEN_REDIRECT, 'R' },
@@ -134,11 +138,12 @@ static const char *text_or_empty(const char *text) { return text ? text : ""; }
 
 static void describe_memory(const struct client *c, struct buf *out) {
     size_t input_free = c->input_room > c->input_pending ? c->input_room - c->input_pending : 0;
+    size_t behind = client_hooks.behind ? client_hooks.behind(c) : 0;
     struct reply_shape r = reply_shape(&c->reply);
     buf_printf(out, " qbuf=%zu qbuf-free=%zu argv-mem=%zu multi-mem=%zu", c->input_pending - c->held_input,
                input_free, client_argument_bytes(c), client_queued_bytes(c));
     buf_printf(out, " rbs=%zu rbp=%zu obl=%zu oll=%u omem=%zu tot-mem=%zu", r.first_size, c->reply_peak,
-               r.first_bytes, r.rest_blocks, r.rest_memory, client_memory(c));
+               r.first_bytes, r.rest_blocks, r.rest_memory + behind, client_memory(c) + behind);
 }
 
 void client_describe(const struct client *c, int64_t now_ms, struct buf *out) {
@@ -155,9 +160,10 @@ void client_describe(const struct client *c, int64_t now_ms, struct buf *out) {
     describe_memory(c, out);
     buf_printf(out, " events=%s cmd=%s", c->reply.bytes ? "rw" : "r",
                c->last_command ? c->last_command->full_name : "NULL");
+    const char *user = c->flags & CLIENT_PRIMARY ? "(superuser)" : c->user->name;
     long long redirect = tracking_redirect(c);
-    buf_printf(out, " user=%s redir=%lld resp=%d lib-name=%s lib-ver=%s", c->user, redirect,
-               c->reply.protocol, text_or_empty(c->lib_name), text_or_empty(c->lib_version));
+    buf_printf(out, " user=%s redir=%lld resp=%d lib-name=%s lib-ver=%s", user, redirect, c->reply.protocol,
+               text_or_empty(c->lib_name), text_or_empty(c->lib_version));
     buf_printf(out, " tot-net-in=%llu tot-net-out=%llu tot-cmds=%llu", (unsigned long long)c->bytes_in,
                (unsigned long long)c->bytes_out, (unsigned long long)c->commands);
 }
@@ -173,9 +179,13 @@ void client_set_text(char **field, struct slice text) {
     *field = text.len ? slice_to_cstr(text) : NULL;
 }
 
+struct client *client_first_standing_still(int worker) {
+    return CHAIN_FIRST(&rosters[worker].clients, struct client, in_roster);
+}
+
 struct client *client_first(int worker) {
     assert(worker == worker_self() || exclusive_is_mine());
-    return CHAIN_FIRST(&rosters[worker].clients, struct client, in_roster);
+    return client_first_standing_still(worker);
 }
 
 static struct client *find_on(int worker, uint64_t id) {
@@ -196,6 +206,8 @@ struct client *client_find_anywhere(uint64_t id) {
     }
     return NULL;
 }
+
+atomic_int client_strangers;
 
 size_t client_count(void) { return atomic_load_explicit(&total, memory_order_relaxed); }
 
@@ -218,4 +230,22 @@ void client_post(int worker, uint64_t id, void (*fn)(struct client *c, void *arg
     struct client_letter *l = mem_alloc(sizeof *l);
     *l = (struct client_letter){ .letter = { .run = open_letter }, .id = id, .fn = fn, .arg = arg };
     worker_post(worker, &l->letter);
+}
+
+/* ---- the end of a client, wherever it lives ---- */
+
+/* On the client's worker. */
+static void close_letter(struct client *c, void *why) {
+    if (c) client_hooks.close(c, why);
+}
+
+void client_kill(struct client *target, struct client *caller, const char *why) {
+    assert(exclusive_is_mine());
+    if (target == caller) {
+        target->flags |= CLIENT_CLOSE_AFTER;
+        return;
+    }
+    target->flags |= CLIENT_CLOSING;
+    blocking_cancel(target); /* the dead take no elements */
+    client_post(target->worker, target->id, close_letter, unconst(why));
 }

@@ -4,6 +4,7 @@
 #include "trivet/base/mem.h"
 #include "trivet/engine/client/blocking.h"
 #include "trivet/engine/client/pubsub.h"
+#include "trivet/engine/client/tracking.h"
 #include "trivet/engine/client/transaction.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/engine/turn/locks.h"
@@ -31,8 +32,8 @@ static size_t text_memory(const char *text) { return text ? mem_size(text) : 0; 
 
 size_t client_memory(const struct client *c) {
     return mem_size(c) + c->reply.memory + c->input_room + c->arguments_memory + blocking_memory(c) +
-           transaction_memory(c) + pubsub_memory(c) + text_memory(c->name) + text_memory(c->lib_name) +
-           text_memory(c->lib_version);
+           transaction_memory(c) + pubsub_memory(c) + tracking_memory(c) + text_memory(c->name) +
+           text_memory(c->lib_name) + text_memory(c->lib_version);
 }
 
 size_t client_argument_bytes(const struct client *c) {
@@ -173,7 +174,9 @@ static size_t find_candidates(struct client **found, size_t *sum) {
     *sum = 0;
     for (int worker = 0; worker < thread_worker_count; worker++) {
         CLIENTS_OF(worker, c) {
-            if ((c->flags & CLIENT_CLOSING) || client_class(c) == CLASS_REPLICA) continue;
+            if ((c->flags & CLIENT_CLOSING) || client_class(c) == CLASS_REPLICA ||
+                (c->flags & CLIENT_PRIMARY))
+                continue;
             client_recount(c);
             *sum += c->counted.memory;
             if (!(c->flags & CLIENT_NO_EVICT)) found[count++] = c;

@@ -74,7 +74,12 @@ static void append_quoted(struct buf *out, struct slice text) {
     buf_append_byte(out, '"');
 }
 
-static void append_origin(struct buf *out, const struct client *c) {
+static void append_origin(struct buf *out, const struct call *call) {
+    const struct client *c = call->client;
+    if (call->origin->speaker) {
+        buf_printf(out, "[%u %s]", c->db, call->origin->speaker);
+        return;
+    }
     if (!(c->flags & CLIENT_UNIX_SOCKET)) {
         buf_printf(out, "[%u %s]", c->db, c->peer);
         return;
@@ -84,12 +89,12 @@ static void append_origin(struct buf *out, const struct client *c) {
     buf_printf(out, "[%u unix:%.*s]", c->db, (int)len, c->peer);
 }
 
-static struct blob *line_of(const struct client *c, const struct command *command, const struct slice *argv,
-                            size_t argc, int64_t now_us) {
+static struct blob *line_of(const struct call *c, int64_t now_us) {
     struct buf line = { 0 };
     buf_printf(&line, "+%lld.%06lld ", (long long)(now_us / 1000000), (long long)(now_us % 1000000));
     append_origin(&line, c);
-    for (size_t i = 0; i < argc; i++) append_quoted(&line, argument_shown(command, argv, argc, i));
+    for (size_t i = 0; i < c->argc; i++)
+        append_quoted(&line, argument_shown(c->command, c->argv, c->argc, i));
     buf_append(&line, LIT("\r\n"));
     struct blob *b = blob_of(buf_slice(&line));
     buf_release(&line);
@@ -117,11 +122,10 @@ static void show_line(struct letter *self) {
     mem_free(l);
 }
 
-void monitor_feed(const struct client *c, const struct command *command, const struct slice *argv,
-                  size_t argc, int64_t now_us) {
-    assert(argc > 0);
-    if (command->flags & (SKIP_MONITOR | ADMIN)) return;
-    struct blob *line = line_of(c, command, argv, argc, now_us);
+void monitor_feed(const struct call *c, int64_t now_us) {
+    assert(c->argc > 0);
+    if (c->command->flags & ADMIN) return;
+    struct blob *line = line_of(c, now_us);
     for (int worker = 0; worker < thread_worker_count; worker++) {
         if (atomic_load_explicit(&watchposts[worker].count, memory_order_relaxed) == 0) continue;
         struct line_letter *l = mem_alloc(sizeof *l);

@@ -219,6 +219,26 @@ struct pubsub_counts pubsub_counts(const struct client *c) {
                                    count_of(c, PUBSUB_SHARD) };
 }
 
+struct visiting {
+    void (*visit)(void *arg, enum pubsub_kind kind, struct slice name);
+    void *arg;
+    enum pubsub_kind kind;
+};
+
+static bool visit_subscription(void *arg, void *item) {
+    const struct visiting *v = arg;
+    v->visit(v->arg, v->kind, subscription_key(item));
+    return true;
+}
+
+void pubsub_each_of(const struct client *c,
+                    void (*visit)(void *arg, enum pubsub_kind kind, struct slice name), void *arg) {
+    struct visiting v = { .visit = visit, .arg = arg };
+    for (v.kind = PUBSUB_CHANNEL; v.kind < PUBSUB_KINDS; v.kind++)
+        if (c->subscriptions && table_count(&c->subscriptions->of[v.kind]) > 0)
+            table_each(&c->subscriptions->of[v.kind], visit_subscription, &v);
+}
+
 /* Confirmations are pushes: CLIENT REPLY OFF does not suppress them. */
 static void confirm(struct client *c, enum pubsub_kind kind, bool joined, const struct slice *name) {
     static const char *const words[PUBSUB_KINDS][2] = {

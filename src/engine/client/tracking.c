@@ -53,6 +53,7 @@ struct tracking {
     bool caching;                    /* CLIENT CACHING was said for the next command */
     struct slice *prefixes;          /* owned, sorted */
     size_t prefix_count;
+    size_t prefix_bytes;
 };
 
 atomic_size_t tracking_clients;
@@ -591,6 +592,7 @@ static void add_prefix(struct client *c, struct slice text) {
     memmove(t->prefixes + place + 1, t->prefixes + place, (t->prefix_count - place) * sizeof *t->prefixes);
     t->prefixes[place] = slice_copy(text);
     t->prefix_count++;
+    t->prefix_bytes += text.len;
     join_prefix(text, reader_of(c));
 }
 
@@ -611,6 +613,11 @@ void tracking_start(struct client *c, const struct tracking_options *wanted) {
     if (!wanted->broadcast) return;
     for (size_t i = 0; i < wanted->prefix_count; i++) add_prefix(c, wanted->prefixes[i]);
     if (wanted->prefix_count == 0) add_prefix(c, LIT(""));
+}
+
+size_t tracking_memory(const struct client *c) {
+    const struct tracking *t = c->tracking;
+    return t ? sizeof *t + t->prefix_count * sizeof *t->prefixes + t->prefix_bytes : 0;
 }
 
 void tracking_stop(struct client *c) {

@@ -6,6 +6,7 @@
 #include "trivet/base/grow.h"
 #include "trivet/base/hashing.h"
 #include "trivet/base/mem.h"
+#include "trivet/base/number.h"
 #include "trivet/engine/client/interest.h"
 
 struct watcher {
@@ -19,9 +20,11 @@ struct transaction {
     size_t count, room;
     size_t memory, bytes; /* of the queue; of its arguments alone */
     uint32_t flags;
+    uint32_t db; /* in which the next command will run */
     bool exclusive;
     struct watcher **watchers;
     size_t watcher_count, watcher_room;
+    size_t watched_bytes; /* of the watched keys' names */
 };
 
 static atomic_size_t watching_clients, watched_keys;
@@ -35,7 +38,7 @@ static struct transaction *transaction_of(struct client *c) {
 
 void transaction_begin(struct client *c) {
     assert(!(c->flags & CLIENT_IN_MULTI) && transaction_length(c) == 0);
-    transaction_of(c);
+    transaction_of(c)->db = c->db;
     c->flags |= CLIENT_IN_MULTI;
 }
 
@@ -47,7 +50,11 @@ void transaction_queue(struct call *call) {
     t->queue[t->count++] = k;
     t->memory += sizeof *k + k->memory;
     t->bytes += k->bytes;
-    t->flags |= k->command->flags;
+    t->flags |= command_flags(k->command, k->argv, k->argc);
+    int64_t db;
+    if ((k->command->flags & SWITCHES_DATABASE) && int64_parse(k->argv[1], &db) && db >= 0 &&
+        db < keyspace_databases())
+        t->db = (uint32_t)db;
     /* A LOCAL command that reads keys locks shards by itself: it must find them free. */
     bool locks_itself = k->command->kind == LOCAL && (k->command->flags & (READS | WRITES));
     t->exclusive |= k->command->kind == EXCLUSIVE || locks_itself;
@@ -57,6 +64,14 @@ size_t transaction_length(const struct client *c) { return c->transaction ? c->t
 const struct kept *transaction_at(const struct client *c, size_t index) {
     assert(index < transaction_length(c));
     return c->transaction->queue[index];
+}
+uint32_t transaction_db(const struct client *c) {
+    return c->flags & CLIENT_IN_MULTI ? c->transaction->db : c->db;
+}
+bool transaction_lacks(const struct client *c, uint32_t flag) {
+    for (size_t i = 0; i < transaction_length(c); i++)
+        if (!(c->transaction->queue[i]->command->flags & flag)) return true;
+    return false;
 }
 uint32_t transaction_flags(const struct client *c) { return c->transaction ? c->transaction->flags : 0; }
 bool transaction_is_exclusive(const struct client *c) { return c->transaction && c->transaction->exclusive; }
@@ -98,6 +113,7 @@ void transaction_watch(struct call *call, struct slice key) {
     GROW(t->watchers, t->watcher_count, &t->watcher_room, 4);
     if (t->watcher_count++ == 0) atomic_fetch_add_explicit(&watching_clients, 1, memory_order_relaxed);
     t->watchers[t->watcher_count - 1] = one;
+    t->watched_bytes += key.len;
 }
 
 static void watcher_free(struct watcher *one) {
@@ -126,6 +142,7 @@ void transaction_unwatch(struct client *c, const struct shard_set *locked) {
             if (lock) shard_unlock(&shards[shard]);
         }
         t->watcher_count = 0;
+        t->watched_bytes = 0;
         size_t clients = atomic_fetch_sub_explicit(&watching_clients, 1, memory_order_relaxed);
         assert(clients > 0);
     }
@@ -204,13 +221,24 @@ void transaction_touch_database(const struct keyspace_view *view, uint32_t db, u
     for (uint32_t i = 0; i < SHARD_COUNT; i++) interest_each(&shards[i], touch_if_there, &t);
 }
 
+static void touch(void *arg, struct interest *w) {
+    (void)arg;
+    break_watchers(w);
+}
+
+void transaction_touch_everything(void) {
+    assert(exclusive_is_mine());
+    if (transaction_watched_keys() == 0) return;
+    for (uint32_t i = 0; i < SHARD_COUNT; i++) interest_each(&shards[i], touch, NULL);
+}
+
 /* ---- the whole ---- */
 
 size_t transaction_memory(const struct client *c) {
     const struct transaction *t = c->transaction;
     if (!t) return 0;
     return sizeof *t + t->memory + t->room * sizeof(struct kept *) +
-           t->watcher_count * sizeof(struct watcher);
+           t->watcher_count * (sizeof(struct watcher) + sizeof(struct interest)) + t->watched_bytes;
 }
 
 size_t transaction_arguments(const struct client *c) { return c->transaction ? c->transaction->bytes : 0; }

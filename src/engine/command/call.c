@@ -5,7 +5,9 @@
 const struct origin origin_connection = { .may_wait = true };
 const struct origin origin_transaction = { .is_nested = true, .has_locks = true };
 const struct origin origin_waiter = { .waits_already = true, .has_locks = true };
-const struct origin origin_journal = { .is_replay = true };
+const struct origin origin_journal = { .is_replay = true, .is_journaled = true };
+const struct origin origin_stream = { .is_replay = true };
+const struct origin origin_stream_transaction = { .is_nested = true, .has_locks = true, .is_replay = true };
 
 struct blob *call_take_blob(struct call *c, size_t index) {
     assert(index < c->argc);

@@ -8,7 +8,7 @@
 #include "trivet/engine/command/call.h"
 #include "trivet/types/structures/table.h"
 
-#define NAME_MAX_LENGTH 64
+#define NAME_MAX_LENGTH 1024 /* rename-command may give a long secret name */
 
 const char *const category_names[CATEGORY_COUNT] = {
     "keyspace", "read",   "write",       "set",       "sortedset",  "list",        "hash",
@@ -16,13 +16,21 @@ const char *const category_names[CATEGORY_COUNT] = {
     "fast",     "slow",   "blocking",    "dangerous", "connection", "transaction", "scripting",
 };
 
-static struct slice command_key(const void *item) {
+static struct slice declared_key(const void *item) {
     return slice_of(((const struct command *)item)->full_name);
 }
-static const struct table_ops command_table_ops = { .key = command_key };
+static struct slice current_key(const void *item) {
+    return slice_of(((const struct command *)item)->current_name);
+}
+static const struct table_ops by_declared_ops = { .key = declared_key };
+static const struct table_ops by_name_ops = { .key = current_key };
 
-static struct table by_name; /* top-level commands by lower-case name */
-static struct command **in_order;
+/* Top-level commands by lower-case name: by the one that their row declares, which the journal and ACL rules
+ * use, and by the one that clients use. */
+static struct table by_declared, by_name;
+static struct command **in_order; /* those that clients can call */
+static struct command **hidden;   /* those that rename-command took the name from */
+static size_t hidden_count;
 static size_t command_count, command_room;
 static struct command **by_id; /* NULL where one was removed */
 static uint32_t id_count, id_room;
@@ -83,6 +91,7 @@ static void complete(struct command *c, const struct command *row, const char *g
     c->parent = parent;
     if (parent) c->owner = parent->owner;
     c->full_name = full_name_of(parent ? parent->full_name : NULL, row->name);
+    c->current_name = c->full_name;
     if (parent) c->flags |= parent->flags & KEEPS_CACHING;
     c->categories = derived_categories(c);
     c->simple_key = simple_key_of(c);
@@ -104,7 +113,9 @@ static void add_children(struct command *parent, const char *group) {
 
 static bool may_add(const struct command *rows) {
     for (const struct command *row = rows; row->name; row++)
-        if (strlen(row->name) > NAME_MAX_LENGTH || registry_find(slice_of(row->name))) return false;
+        if (strlen(row->name) > NAME_MAX_LENGTH || registry_find(slice_of(row->name)) ||
+            registry_find_declared(slice_of(row->name)))
+            return false;
     return true;
 }
 
@@ -112,18 +123,66 @@ static void add(const char *group, const struct command *row) {
     struct command *c = mem_alloc(sizeof *c);
     complete(c, row, group, NULL);
     if (c->subcommands) add_children(c, group);
-    struct slice key = command_key(c);
-    table_insert(&by_name, c, hash_bytes(key));
+    uint64_t hash = hash_bytes(slice_of(c->full_name));
+    table_insert(&by_declared, c, hash);
+    table_insert(&by_name, c, hash);
     GROW(in_order, command_count, &command_room, 256);
     in_order[command_count++] = c;
 }
 
 bool registry_add(const char *group, const struct command *rows) {
-    if (!by_name.ops) table_init(&by_name, &command_table_ops);
+    if (!by_name.ops) {
+        table_init(&by_declared, &by_declared_ops);
+        table_init(&by_name, &by_name_ops);
+    }
     if (!may_add(rows)) return false;
     for (const struct command *row = rows; row->name; row++) add(group, row);
     if (registry_grew) registry_grew(id_count);
     return true;
+}
+
+/* ---- renaming ---- */
+
+static void put_current_name(struct command *c, const char *name) {
+    if (c->current_name != c->full_name) mem_free(unconst(c->current_name));
+    c->current_name = name;
+}
+
+static void forget_current_name(struct command *c) {
+    size_t index = 0;
+    while (in_order[index] != c) index++;
+    memmove(in_order + index, in_order + index + 1, (--command_count - index) * sizeof(struct command *));
+    put_current_name(c, NULL);
+    hidden = mem_realloc(hidden, (hidden_count + 1) * sizeof(struct command *));
+    hidden[hidden_count++] = c;
+}
+
+/* A line end in it would break the replies that say the name. */
+static bool is_possible(struct slice name) {
+    for (size_t i = 0; i < name.len; i++)
+        if (!name.ptr[i] || name.ptr[i] == '\r' || name.ptr[i] == '\n') return false;
+    return name.len <= NAME_MAX_LENGTH;
+}
+
+enum registry_renamed registry_rename(struct slice name, struct slice fresh) {
+    const struct command *found = registry_find(name);
+    if (!found) return RENAME_UNKNOWN;
+    const struct command *other = registry_find(fresh);
+    if (other && other != found) return RENAME_TAKEN;
+    if (!is_possible(fresh)) return RENAME_IMPOSSIBLE;
+    struct command *c = by_id[found->id];
+    table_remove_item(&by_name, c, hash_bytes(current_key(c)));
+    if (fresh.len == 0) {
+        forget_current_name(c);
+    } else {
+        char lower[NAME_MAX_LENGTH];
+        struct slice key = slice_make(lower, lower_into(lower, fresh));
+        bool is_declared = slice_equal(key, slice_of(c->full_name));
+        put_current_name(c, is_declared ? c->full_name : slice_to_cstr(key));
+        table_insert(&by_name, c, hash_bytes(key));
+    }
+    registry_generation++;
+    return RENAME_DONE;
 }
 
 /* ---- removing ---- */
@@ -141,6 +200,7 @@ static void make_empty(struct command *c) {
                            .flags = c->flags & (RUNS_IN_MULTI | SKIP_MONITOR),
                            .group = "",
                            .full_name = c->full_name,
+                           .current_name = c->full_name,
                            .children = c->children,
                            .child_count = c->child_count,
                            .since = "",
@@ -155,7 +215,9 @@ static void make_empty(struct command *c) {
 static void remove_at(size_t index) {
     assert(index < command_count);
     struct command *c = in_order[index];
-    table_remove_item(&by_name, c, hash_bytes(command_key(c)));
+    table_remove_item(&by_name, c, hash_bytes(current_key(c)));
+    table_remove_item(&by_declared, c, hash_bytes(declared_key(c)));
+    put_current_name(c, c->full_name);
     memmove(in_order + index, in_order + index + 1, (--command_count - index) * sizeof(struct command *));
     for (uint32_t i = 0; i < c->child_count; i++) make_empty(&c->children[i]);
     make_empty(c);
@@ -177,42 +239,52 @@ size_t registry_remove(const void *owner) {
 static void release_one(struct command *c) {
     for (uint32_t i = 0; i < c->child_count; i++) mem_free(unconst(c->children[i].full_name));
     mem_free(c->children);
+    put_current_name(c, NULL);
     mem_free(unconst(c->full_name));
     mem_free(c);
 }
 
 void registry_release(void) {
     if (by_name.ops) table_release(&by_name, NULL);
+    if (by_declared.ops) table_release(&by_declared, NULL);
     for (size_t i = 0; i < command_count; i++) release_one(in_order[i]);
     for (size_t i = 0; i < removed_count; i++) release_one(removed[i]);
+    for (size_t i = 0; i < hidden_count; i++) release_one(hidden[i]);
     mem_free(in_order);
+    mem_free(hidden);
     mem_free(by_id);
     mem_free(removed);
-    in_order = by_id = removed = NULL;
-    command_count = command_room = removed_count = 0;
+    in_order = by_id = removed = hidden = NULL;
+    command_count = command_room = removed_count = hidden_count = 0;
     registry_generation++;
     id_count = id_room = 0;
 }
 
-const struct command *registry_find(struct slice name) {
+/* ---- finding ---- */
+
+static const struct command *find_in(const struct table *names, struct slice name) {
     char lower[NAME_MAX_LENGTH];
     size_t len = lower_into(lower, name);
     if (len == 0) return NULL;
     struct slice key = slice_make(lower, len);
-    return table_find(&by_name, key, hash_bytes(key));
+    return table_find(names, key, hash_bytes(key));
 }
+
+static const struct command *find_full_in(const struct table *names, struct slice full_name) {
+    const char *bar = full_name.len ? memchr(full_name.ptr, '|', full_name.len) : NULL;
+    if (!bar) return find_in(names, full_name);
+    const struct command *parent = find_in(names, slice_between(full_name.ptr, bar));
+    return parent ? registry_find_child(parent, slice_between(bar + 1, full_name.ptr + full_name.len)) : NULL;
+}
+
+const struct command *registry_find(struct slice name) { return find_in(&by_name, name); }
+const struct command *registry_find_full(struct slice name) { return find_full_in(&by_name, name); }
+const struct command *registry_find_declared(struct slice name) { return find_full_in(&by_declared, name); }
 
 const struct command *registry_find_child(const struct command *parent, struct slice name) {
     for (uint32_t i = 0; i < parent->child_count; i++)
         if (slice_equal_nocase(slice_of(parent->children[i].name), name)) return &parent->children[i];
     return NULL;
-}
-
-const struct command *registry_find_full(struct slice full_name) {
-    const char *bar = full_name.len ? memchr(full_name.ptr, '|', full_name.len) : NULL;
-    if (!bar) return registry_find(full_name);
-    const struct command *parent = registry_find(slice_between(full_name.ptr, bar));
-    return parent ? registry_find_child(parent, slice_between(bar + 1, full_name.ptr + full_name.len)) : NULL;
 }
 
 const struct command *registry_resolve(const struct slice *argv, size_t argc,
@@ -223,6 +295,12 @@ const struct command *registry_resolve(const struct slice *argv, size_t argc,
     const struct command *child = registry_find_child(c, argv[1]);
     if (!child) *container = c;
     return child;
+}
+
+const struct command *registry_resolve_journaled(const struct slice *argv, size_t argc) {
+    const struct command *c = find_in(&by_declared, argv[0]);
+    if (!c) c = registry_find(argv[0]);
+    return c && c->children && argc >= 2 ? registry_find_child(c, argv[1]) : c;
 }
 
 size_t registry_count(void) { return command_count; }

@@ -40,7 +40,6 @@ void server_facts_init(void) {
     memset(server_facts.build_id, '0', 2 * BUILD_ID_BYTES);
     dl_iterate_phdr(read_build_id, NULL);
     random_hex(server_facts.run_id, 40);
-    random_hex(server_facts.replid, 40);
     server_facts.started_ms = clock_wall_ms();
     server_facts.started_steady_us = clock_steady_us();
     ssize_t len = readlink("/proc/self/exe", server_facts.executable, sizeof server_facts.executable - 1);
@@ -70,3 +69,7 @@ void loading_begin(int64_t now_s) {
 }
 
 void loading_end(void) { atomic_store_explicit(&loading_progress.started_s, 0, memory_order_relaxed); }
+
+bool loading_is_under_way(void) {
+    return atomic_load_explicit(&loading_progress.started_s, memory_order_relaxed) != 0;
+}

@@ -1,5 +1,6 @@
 /* admit.c: may this command run now? Clients see which error comes first, so the order is Valkey's: known,
- * arity, authenticated, allowed in a transaction, allowed to a subscriber, loading, memory, disk.
+ * arity, authenticated, allowed in a transaction, permitted to the user, allowed to a subscriber, loading,
+ * memory, disk.
  *
  * The checks come in two halves. The first concerns the conversation and is made once for what a client
  * sends. The second concerns the command and is made for every command, also for one that runs inside
@@ -8,6 +9,7 @@
 #include "trivet/base/buf.h"
 #include "trivet/base/log.h"
 #include "trivet/engine/client/client.h"
+#include "trivet/engine/client/login.h"
 #include "trivet/engine/client/pause.h"
 #include "trivet/engine/client/tracking.h"
 #include "trivet/engine/client/transaction.h"
@@ -20,6 +22,7 @@
 #include "trivet/engine/watch/stats.h"
 #include "trivet/keyspace/eviction.h"
 #include "trivet/persist/aof/aof.h"
+#include "trivet/persist/journal.h"
 #include "trivet/persist/snapshot/snapshot.h"
 #include <stdatomic.h>
 #include <stdio.h>
@@ -43,6 +46,8 @@ static bool refuse(struct call *call, struct slice text) {
     return false;
 }
 
+const char *command_busy_text = "BUSY";
+
 static size_t min_size(size_t a, size_t b) { return a < b ? a : b; }
 
 static bool refuse_unknown(struct call *call) {
@@ -52,8 +57,10 @@ static bool refuse_unknown(struct call *call) {
     struct slice name = call->argv[0];
     if (container) {
         struct slice sub = call->argv[1];
-        buf_printf(&text, "ERR unknown subcommand '%.*s'. Try %s HELP.",
-                   (int)min_size(sub.len, UNKNOWN_TEXT_MAX), sub.ptr, container->name);
+        buf_printf(&text, "ERR unknown subcommand '%.*s'. Try ", (int)min_size(sub.len, UNKNOWN_TEXT_MAX),
+                   sub.ptr);
+        buf_append_upper(&text, name);
+        buf_append(&text, LIT(" HELP."));
     } else {
         buf_printf(&text, "ERR unknown command '%.*s', with args beginning with: ",
                    (int)min_size(name.len, UNKNOWN_TEXT_MAX), name.ptr);
@@ -96,18 +103,25 @@ static bool refuse_subscriber(struct call *call) {
 
 /* The flags that count: those of the queue for EXEC. */
 static uint32_t effective_flags(const struct call *call) {
-    uint32_t flags = call->command->flags;
+    uint32_t flags = command_flags(call->command, call->argv, call->argc);
     return flags & RUNS_QUEUE ? flags | transaction_flags(call->client) : flags;
 }
 
-/* While a pause is on, nothing is evicted and no write runs. An import must not lose what it brought. */
+/* While a pause is on, nothing is evicted and no write runs; nor in the middle of a script. An import must
+ * not lose what it brought. */
 static enum room look_for_room(int64_t now_ms) {
-    if (pause_mode_now(now_ms) != PAUSE_OFF) return ROOM_ENOUGH;
+    if (pause_mode_now(now_ms) != PAUSE_OFF || obstacle_is_set(OBSTACLE_BUSY)) return ROOM_ENOUGH;
+    if (obstacle_is_set(OBSTACLE_REPLICA) && options.replica_ignore_maxmemory) return ROOM_ENOUGH;
     return options.import_mode ? eviction_look() : eviction_make_room(now_ms, change_flush_quietly);
 }
 
+static _Thread_local bool memory_was_full; /* at the last admission */
+
+bool command_memory_is_full(void) { return obstacle_is_set(OBSTACLE_MEMORY_LIMIT) && memory_was_full; }
+
 static bool admit_memory(struct call *call) {
     enum room room = look_for_room(call->view.now_ms);
+    memory_was_full = room == ROOM_NONE;
     tracking_deliver(); /* what the client reads next must not be older than what it is told */
     if (room != ROOM_NONE) return true;
     if (!(effective_flags(call) & GROWS)) return true;
@@ -124,18 +138,83 @@ static bool snapshot_failure_counts(unsigned now) {
     return (now & OBSTACLE_SAVE) && options.stop_writes_on_bgsave_error && options.save.count > 0;
 }
 
-static bool admit_disk(struct call *call, unsigned now) {
-    bool concerned = effective_flags(call) & (WRITES | HEEDS_DISK);
-    if (!concerned) return true;
-    if (snapshot_failure_counts(now)) return refuse(call, LIT(SNAPSHOT_FAILED_TEXT));
-    if (!(now & OBSTACLE_DISK) || !aof_is_failing()) return true;
-    struct buf why = { 0 }, text = { 0 };
+bool command_disk_refuses(struct buf *text) {
+    unsigned now = obstacles_now();
+    if (snapshot_failure_counts(now)) {
+        buf_append(text, LIT(SNAPSHOT_FAILED_TEXT));
+        return true;
+    }
+    if (!(now & OBSTACLE_DISK)) return false;
+    if (options.appendonly && !journal_on) {
+        buf_append(text, LIT("MISCONF Errors writing to the AOF file: it can't be begun, see the log"));
+        return true;
+    }
+    if (!aof_is_failing()) return false;
+    struct buf why = { 0 };
     aof_failure(&why);
-    buf_printf(&text, "MISCONF Errors writing to the AOF file: %.*s", SLICE_ARG(why));
-    refuse(call, buf_slice(&text));
+    buf_printf(text, "MISCONF Errors writing to the AOF file: %.*s", SLICE_ARG(buf_slice(&why)));
     buf_release(&why);
+    return true;
+}
+
+static bool admit_disk(struct call *call) {
+    if (!(effective_flags(call) & (WRITES | HEEDS_DISK))) return true;
+    struct buf text = { 0 };
+    bool refused = command_disk_refuses(&text);
+    if (refused) refuse(call, buf_slice(&text));
     buf_release(&text);
+    return !refused;
+}
+
+/* ---- roles ---- */
+
+const char *command_role_refuses(void) {
+    unsigned now = obstacles_now();
+    if (now & OBSTACLE_REPLICAS) return "NOREPLICAS Not enough good replicas to write.";
+    bool is_read_only = (now & OBSTACLE_REPLICA) && options.replica_read_only;
+    return is_read_only ? "READONLY You can't write against a read only replica." : NULL;
+}
+
+/* Then it is open who will be the primary: writes are held until that is known. */
+static bool is_failing_over(void) { return pause_is_for(PAUSE_FOR_FAILOVER, turn_now_ms); }
+
+static bool admit_role(struct call *call) {
+    if (!(effective_flags(call) & WRITES)) return true;
+    const char *text = command_role_refuses();
+    return !text || (is_failing_over() && pause_holds(call, turn_now_ms)) || refuse(call, slice_of(text));
+}
+
+/* The primary has what this client asks a replica for, and the client has said that it would go there. */
+RARE static bool admit_redirect(struct call *call) {
+    struct client *c = call->client;
+    uint32_t flags = effective_flags(call), reads = c->flags & CLIENT_READONLY_SLOT ? 0 : READS;
+    if (!client_redirect_text || !(flags & (WRITES | reads)) || is_failing_over()) return true;
+    if (!(call->command->flags & RUNS_QUEUE)) return refuse(call, slice_of(client_redirect_text));
+    transaction_end(c);
+    transaction_unwatch(c, NULL);
+    stats_command_rejected(call->command);
+    reply_error_text(call->out, slice_of(client_redirect_text));
+    stats_error(call->out->error_code);
     return false;
+}
+
+const char *command_stale_refuses(void) {
+    return obstacle_is_set(OBSTACLE_STALE)
+               ? "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."
+               : NULL;
+}
+
+/* A transaction needs what its commands need. */
+static bool lacks(const struct call *call, uint32_t flag) {
+    if (!(call->command->flags & flag)) return true;
+    return (call->command->flags & RUNS_QUEUE) && transaction_lacks(call->client, flag);
+}
+
+/* Of two refusals the one for writes comes first. */
+RARE static bool admit_stale(struct call *call) {
+    if (!lacks(call, STALE)) return true;
+    const char *text = command_stale_refuses();
+    return admit_role(call) && (!text || refuse(call, slice_of(text)));
 }
 
 /* ---- the two halves ---- */
@@ -148,26 +227,67 @@ static inline bool admit_shape(struct call *call) {
     return true;
 }
 
+bool command_admit_busy(struct call *call) {
+    return call->command->flags & ALLOW_BUSY || refuse(call, slice_of(command_busy_text));
+}
+
+bool command_admit_role(struct call *call) {
+    if (call->origin->is_replay || call->origin->has_locks) return true;
+    if ((call->client->flags & CLIENT_CAPA_REDIRECT) && !admit_redirect(call)) return false;
+    return admit_role(call);
+}
+
+/* Most of what a limited user does is permitted at first sight. */
+static inline bool admit_at_once(const struct call *call) {
+    const struct user *u = call->client->user;
+    return LIKELY(u->is_unlimited) || permission_at_once(u, call->command, call->argv, call->argc);
+}
+
+RARE static bool admit_user(struct call *call) {
+    struct verdict v = client_ask_permission(call->client, call->command, call->argv, call->argc,
+                                             transaction_db(call->client), ACCESS_TOPLEVEL);
+    if (!v.denial) return true;
+    struct buf text = { 0 };
+    buf_append(&text, LIT("NOPERM "));
+    denial_tell(call->client->user, call->command, v, &text);
+    refuse(call, buf_slice(&text));
+    buf_release(&text);
+    return false;
+}
+
+/* The data is not there, too old, or about to be replaced. */
+RARE static bool admit_without_data(struct call *call, unsigned now) {
+    if ((now & OBSTACLE_STALE) && !admit_stale(call)) return false;
+    if ((now & OBSTACLE_LOADING) && lacks(call, LOADING)) return refuse(call, error_text(ERR_LOADING));
+    if ((now & OBSTACLE_LOADING_BESIDE) && (effective_flags(call) & NO_ASYNC_LOADING))
+        return refuse(call, error_text(ERR_LOADING));
+    return true;
+}
+
 static inline bool admit_conversation(struct call *call, unsigned now) {
     const struct command *command = call->command;
     struct client *c = call->client;
-    if (UNLIKELY(!c->authenticated) && !(command->flags & NO_AUTH))
-        return refuse(call, error_text(ERR_NOAUTH));
-    if (UNLIKELY(c->flags & (CLIENT_IN_MULTI | CLIENT_SUBSCRIBED))) {
-        if ((c->flags & CLIENT_IN_MULTI) && (command->flags & NO_MULTI)) return refuse_in_transaction(call);
-        if ((c->flags & CLIENT_SUBSCRIBED) && c->reply.protocol == 2 && !(command->flags & RUNS_SUBSCRIBED))
-            return refuse_subscriber(call);
-    }
-    if (UNLIKELY(now & OBSTACLE_LOADING) && !(command->flags & LOADING))
-        return refuse(call, error_text(ERR_LOADING));
-    return true;
+    if (client_must_log_in(c) && !(command->flags & NO_AUTH)) return refuse(call, error_text(ERR_NOAUTH));
+    if (UNLIKELY(c->flags & CLIENT_IN_MULTI) && (command->flags & NO_MULTI))
+        return refuse_in_transaction(call);
+    if (UNLIKELY(!admit_at_once(call)) && !admit_user(call)) return false;
+    if (UNLIKELY(now & OBSTACLE_REPLICA) && (c->flags & CLIENT_CAPA_REDIRECT) && !admit_redirect(call))
+        return false;
+    if (UNLIKELY(c->flags & CLIENT_SUBSCRIBED) && c->reply.protocol == 2 &&
+        !(command->flags & RUNS_SUBSCRIBED))
+        return refuse_subscriber(call);
+    if (UNLIKELY(now & (OBSTACLE_STALE | OBSTACLE_LOADING | OBSTACLE_LOADING_BESIDE)) &&
+        !admit_without_data(call, now))
+        return false;
+    return LIKELY(!(now & OBSTACLE_BUSY)) || command_admit_busy(call);
 }
 
 /* Who has the locks was admitted with the command that took them: making room would need other locks. */
 static bool admit_resources(struct call *call, unsigned now) {
     if (call->origin->has_locks) return true;
     if ((now & OBSTACLE_MEMORY_LIMIT) && !(now & OBSTACLE_LOADING) && !admit_memory(call)) return false;
-    if ((now & (OBSTACLE_DISK | OBSTACLE_SAVE)) && !admit_disk(call, now)) return false;
+    if ((now & (OBSTACLE_DISK | OBSTACLE_SAVE)) && !admit_disk(call)) return false;
+    if ((now & (OBSTACLE_REPLICA | OBSTACLE_REPLICAS)) && !admit_role(call)) return false;
     if ((now & OBSTACLE_SNAPSHOT) && (effective_flags(call) & WRITES)) snapshot_wait_for_room();
     return true;
 }

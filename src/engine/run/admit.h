@@ -7,5 +7,10 @@
 /* May this command run, or be queued, now? If not, the error reply was written and a transaction being queued
  * is broken. Looks at the conversation first, then does what command_admit does. */
 bool dispatch_admit(struct call *call);
+/* Is it one of those that run while a script is busy? If not, the error was written. */
+bool command_admit_busy(struct call *call);
+/* This server may have become a replica since it was admitted. If it must not run now, the error was
+ * written. */
+bool command_admit_role(struct call *call);
 
 #endif

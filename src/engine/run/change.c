@@ -5,6 +5,7 @@
  * held. */
 #include "trivet/engine/run/change.h"
 #include "trivet/base/buf.h"
+#include "trivet/base/mem.h"
 #include "trivet/engine/client/blocking.h"
 #include "trivet/engine/client/pubsub.h"
 #include "trivet/engine/client/tracking.h"
@@ -16,6 +17,9 @@
 #include "trivet/persist/journal.h"
 
 static _Thread_local struct effects gathered;
+static _Thread_local struct slice copied;       /* bytes of the primary's stream, see change_copies */
+static _Thread_local const uint32_t *copied_db; /* its database, once they are applied */
+static _Thread_local bool is_dropped;           /* what gathers until the command ends is not to be kept */
 
 /* `by`: whose command it was, to whom its own changes need not be reported (NOLOOP); NULL: nobody's. */
 static inline void key_changed(struct keyspace_view *view, const struct client *by, uint32_t db,
@@ -48,11 +52,30 @@ void notify(uint32_t db, enum notify_class class, const char *event, struct slic
 }
 
 static void gather(uint32_t db, struct effect effect) {
-    if (journal_on && effect.argc > 0) effects_add(&gathered, db, effect.argv, effect.argc);
+    if (effects_are_wanted && effect.argc > 0) effects_add(&gathered, db, effect.argv, effect.argc);
+}
+
+static void gather_as_it_came(struct call *c) {
+    if (effects_are_wanted) effects_add_wire(&gathered, c->view.db, c->wire);
+}
+
+/* The command as it came, but under the name by which every journal's reader knows it. */
+RARE static void gather_declared(struct call *c) {
+    struct slice *argv = mem_alloc(c->argc * sizeof *argv);
+    memcpy(argv, c->argv, c->argc * sizeof *argv);
+    argv[0] = slice_of(command_top(c->command)->full_name);
+    gather(c->view.db, (struct effect){ argv, c->argc });
+    mem_free(argv);
 }
 
 void journal_effect(struct call *c, struct effect effect) {
-    if (!c->origin->is_replay) gather(c->view.db, effect);
+    if (c->origin->is_journaled || c->origin->is_silent) return;
+    if (UNLIKELY(command_is_renamed(c->command)) && effect.argv == c->argv && effect.argc > 0)
+        gather_declared(c);
+    else if (LIKELY(effect.argv == c->argv && effect.argc == c->argc && c->wire.len > 0))
+        gather_as_it_came(c);
+    else
+        gather(c->view.db, effect);
 }
 
 ALWAYS_INLINE void tell(struct call *c, uint32_t db, struct slice key, size_t times, enum notify_class class,
@@ -147,6 +170,13 @@ void changed_database(struct call *c, uint32_t db, size_t times, struct effect e
     journal_effect(c, effect);
 }
 
+void changed_everything(void) {
+    assert(exclusive_is_mine());
+    transaction_touch_everything();
+    for (uint32_t db = 0; db < keyspace_databases(); db++) blocking_databases_changed(db, db);
+    if (atomic_load_explicit(&tracking_clients, memory_order_relaxed) > 0) tracking_invalidate_all();
+}
+
 void change_vanished(struct keyspace_view *view, struct slice key, enum vanish_reason reason) {
     if (reason != VANISHED_OVERWRITTEN) key_changed(view, NULL, view->db, key);
     if (reason == VANISHED_EXPIRED) notify(view->db, NOTIFY_EXPIRED, "expired", key);
@@ -170,14 +200,66 @@ void change_missed(struct keyspace_view *view, struct slice key) {
     notify(view->db, NOTIFY_KEY_MISS, "keymiss", key);
 }
 
-uint64_t change_flush(void) {
-    if (LIKELY(gathered.count == 0)) return 0;
-    return journal_append(&gathered);
+static uint64_t flush(struct copied stream) {
+    if (UNLIKELY(is_dropped)) {
+        effects_clear(&gathered);
+        is_dropped = false;
+    }
+    if (LIKELY(gathered.count == 0 && stream.bytes.len == 0)) return 0;
+    return journal_append(&gathered, stream);
 }
+
+uint64_t change_flush(void) {
+    struct copied stream = { copied, copied_db ? *copied_db : 0 };
+    change_copies((struct slice){ 0 }, NULL);
+    return flush(stream);
+}
+
+bool change_has_effects(void) { return gathered.count > 0; }
+
+void change_copies(struct slice stream, const uint32_t *db) {
+    copied = stream;
+    copied_db = db;
+}
+
+bool change_has_copies(void) { return copied.len > 0; }
+
+void change_for_replicas(const struct slice *argv, size_t argc) {
+    if (UNLIKELY(effects_apart_are_wanted)) effects_add_apart(&gathered, argv, argc);
+}
+
+void change_drop(void) { is_dropped = true; }
 
 void change_flush_quietly(void) {
     if (UNLIKELY(blocking_has_work())) blocking_serve();
-    blocking_deliver(change_flush());
+    blocking_deliver(flush((struct copied){ 0 })); /* what is copied waits for the end of its command */
+}
+
+struct change_aside {
+    struct effects effects;
+    struct slice copied;
+    const uint32_t *copied_db;
+    bool is_dropped;
+    struct blocking_work *waiting;
+};
+
+struct change_aside *change_set_aside(void) {
+    struct change_aside *aside = mem_alloc(sizeof *aside);
+    *aside = (struct change_aside){ gathered, copied, copied_db, is_dropped, blocking_set_aside() };
+    gathered = (struct effects){ 0 };
+    change_copies((struct slice){ 0 }, NULL);
+    is_dropped = false;
+    return aside;
+}
+
+void change_take_back(struct change_aside *aside) {
+    assert(gathered.count == 0);
+    effects_release(&gathered);
+    gathered = aside->effects;
+    change_copies(aside->copied, aside->copied_db);
+    is_dropped = aside->is_dropped;
+    blocking_take_back(aside->waiting);
+    mem_free(aside);
 }
 
 void change_thread_release(void) {

@@ -5,6 +5,7 @@
  */
 #include "trivet/engine/run/dispatch.h"
 #include "admit.h"
+#include "trivet/base/log.h"
 #include "trivet/engine/client/blocking.h"
 #include "trivet/engine/client/pause.h"
 #include "trivet/engine/client/tracking.h"
@@ -13,6 +14,7 @@
 #include "trivet/engine/run/run.h"
 #include "trivet/engine/turn/turn.h"
 #include "trivet/engine/watch/stats.h"
+#include <string.h>
 
 /* Client states in which a command needs a second look before and after it runs. */
 #define SPECIAL_STATES \
@@ -43,7 +45,7 @@ ALWAYS_INLINE enum dispatched converse(struct call *call) {
     c->last_command = call->command;
     if (!dispatch_admit(call)) return c->flags & CLIENT_CLOSING ? DISPATCH_CLOSE : DISPATCH_DONE;
     if (UNLIKELY(obstacle_is_set(OBSTACLE_PAUSE)) && !is_queueing(c, call->command) &&
-        pause_holds(c, call->command, turn_now_ms))
+        pause_holds(call, turn_now_ms))
         return postpone(call);
     run_or_queue(call);
     if (UNLIKELY(call->held)) return postpone(call);
@@ -67,7 +69,32 @@ RARE static enum dispatched converse_muted(struct call *call) {
     return d;
 }
 
-enum dispatched dispatch_run(struct client *c, const struct args *args, const struct prepared *p) {
+/* The connection of a replica carries the stream: a reply in between would be taken for a part of it. So only
+ * commands without a reply are run, and whoever sends others is cut off, as with Valkey 7.2 and later. */
+RARE static enum dispatched converse_with_replica(struct call *call) {
+    static const char *const silent[] = { "replconf", "psync", "sync" };
+    struct client *c = call->client;
+    const char *name = call->command ? call->command->full_name : "";
+    uint64_t before = c->reply.total;
+    for (size_t i = 0; i < COUNT_OF(silent); i++) {
+        if (strcmp(name, silent[i]) != 0) continue;
+        enum dispatched d = converse(call);
+        if (LIKELY(c->reply.total == before)) return d;
+    }
+    LOG_WARNING("Replica generated a reply to command '%s', disconnecting it: %s", *name ? name : "<unknown>",
+                c->peer);
+    client_hooks.close(c, "a replica may not ask for a reply");
+    return DISPATCH_CLOSE;
+}
+
+/* An inline command has another form in the journal. */
+static struct slice wire_for_journal(const struct args *args, struct slice wire) {
+    bool is_array = wire.len > 0 && wire.ptr[0] == '*' && !args->blobs;
+    return LIKELY(is_array) ? wire : (struct slice){ 0 };
+}
+
+enum dispatched dispatch_run(struct client *c, const struct args *args, const struct prepared *p,
+                             struct slice wire) {
     struct call call;
     call_init(&call, c, &origin_connection);
     call.command = p->command;
@@ -75,8 +102,10 @@ enum dispatched dispatch_run(struct client *c, const struct args *args, const st
     call.blobs = args->blobs;
     call.argc = args->argc;
     call.request_bytes = args->bytes;
+    call.wire = wire_for_journal(args, wire);
     call_set_keys(&call, &p->keys);
-    return UNLIKELY(c->flags & SPECIAL_STATES) ? converse_muted(&call) : converse(&call);
+    if (LIKELY(!(c->flags & (SPECIAL_STATES | CLIENT_REPLICA)))) return converse(&call);
+    return c->flags & CLIENT_REPLICA ? converse_with_replica(&call) : converse_muted(&call);
 }
 
 /* ---- the journal, read again ---- */
@@ -99,7 +128,7 @@ static void replay(struct client *c, const struct prepared *p, const struct slic
 bool dispatch_replay(struct client *c, const struct slice *argv, size_t argc, struct buf *error) {
     struct prepared p = { 0 };
     assert((c->flags & CLIENT_INTERNAL) && argc > 0);
-    dispatch_prepare(argv, argc, &p);
+    dispatch_prepare_replay(argv, argc, &p);
     bool known = p.command && p.command->run && command_arity_fits(p.command, argc);
     if (!p.command || !p.command->run) {
         buf_printf(error, "Unknown command '%.*s' reading the append only file", SLICE_ARG(argv[0]));

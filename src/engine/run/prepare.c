@@ -5,26 +5,34 @@
 #include "trivet/engine/run/dispatch.h"
 #include "trivet/engine/watch/stats.h"
 
-/* The last look-up of this worker: a pipeline mostly repeats one command. */
-static _Thread_local struct {
+/* The last look-ups of this worker: a pipeline mostly repeats one command, or a few. */
+static _Thread_local struct lookup {
     char name[24];
     size_t len;
     uint32_t generation; /* of the registry: a removed command is not found here */
     const struct command *command;
-} last_lookup;
+} last_lookups[32];
+
+/* Spreads the common names well. */
+static struct lookup *place_for(struct slice name) {
+    const unsigned char *p = (const unsigned char *)name.ptr;
+    size_t mix = name.len + p[0] + 5u * p[name.len / 2] + 21u * p[name.len - 1];
+    return &last_lookups[mix % COUNT_OF(last_lookups)];
+}
 
 static const struct command *look_up(const struct slice *argv, size_t argc) {
     struct slice name = argv[0];
-    if (name.len == last_lookup.len && last_lookup.generation == registry_generation &&
-        memcmp(name.ptr, last_lookup.name, name.len) == 0)
-        return last_lookup.command;
+    struct lookup *last = name.len > 0 ? place_for(name) : last_lookups;
+    if (name.len == last->len && last->generation == registry_generation &&
+        memcmp(name.ptr, last->name, name.len) == 0)
+        return last->command;
     const struct command *container;
     const struct command *command = registry_resolve(argv, argc, &container);
-    if (command && !command->parent && !command->children && name.len <= sizeof last_lookup.name) {
-        memcpy(last_lookup.name, name.ptr, name.len);
-        last_lookup.len = name.len;
-        last_lookup.generation = registry_generation;
-        last_lookup.command = command;
+    if (command && !command->parent && !command->children && name.len <= sizeof last->name) {
+        memcpy(last->name, name.ptr, name.len);
+        last->len = name.len;
+        last->generation = registry_generation;
+        last->command = command;
     }
     return command;
 }
@@ -35,9 +43,9 @@ static inline void prefetch_shard(const struct keyref *ref) {
     __builtin_prefetch(&s->first);
 }
 
-void dispatch_prepare(const struct slice *argv, size_t argc, struct prepared *out) {
-    assert(argc > 0);
-    out->command = look_up(argv, argc);
+static inline void prepare(const struct command *found, const struct slice *argv, size_t argc,
+                           struct prepared *out) {
+    out->command = found;
     out->keys.count = 0;
     const struct command *command = out->command;
     if (UNLIKELY(!command) || !command->names_keys) return;
@@ -48,6 +56,16 @@ void dispatch_prepare(const struct slice *argv, size_t argc, struct prepared *ou
     }
     command_keys_resolve(&out->keys, command, argv, argc);
     for (size_t i = 0; i < out->keys.count && i < PREFETCH_KEYS; i++) prefetch_shard(&out->keys.at[i]);
+}
+
+void dispatch_prepare(const struct slice *argv, size_t argc, struct prepared *out) {
+    assert(argc > 0);
+    prepare(look_up(argv, argc), argv, argc, out);
+}
+
+void dispatch_prepare_replay(const struct slice *argv, size_t argc, struct prepared *out) {
+    assert(argc > 0);
+    prepare(registry_resolve_journaled(argv, argc), argv, argc, out);
 }
 
 void prepared_release(struct prepared *p) { command_keys_release(&p->keys); }

@@ -2,6 +2,7 @@
  *
  * The usual case is a command with one key: one lock, the handler, the statistics, the journal. */
 #include "trivet/engine/run/run.h"
+#include "admit.h"
 #include "trivet/base/clock.h"
 #include "trivet/engine/client/blocking.h"
 #include "trivet/engine/client/monitor.h"
@@ -9,6 +10,7 @@
 #include "trivet/engine/client/tracking.h"
 #include "trivet/engine/client/transaction.h"
 #include "trivet/engine/run/change.h"
+#include "trivet/engine/run/keeping.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/engine/turn/locks.h"
 #include "trivet/engine/turn/turn.h"
@@ -16,6 +18,8 @@
 #include "trivet/engine/watch/errors.h"
 #include "trivet/engine/watch/latency.h"
 #include "trivet/engine/watch/stats.h"
+#include "trivet/persist/backlog.h"
+#include "trivet/persist/journal.h"
 
 void call_set_kept(struct call *call, const struct kept *k) {
     call->command = k->command;
@@ -27,18 +31,25 @@ void call_set_kept(struct call *call, const struct kept *k) {
 
 /* ---- the handler, and what follows every command ---- */
 
-/* What each worker runs, or ran last in this turn: for the report of a crash. */
-static struct { _Atomic(const struct command *) command; } CACHE_ALIGNED running[WORKERS_MAX];
+/* What each worker runs: for the report of a crash. */
+static struct {
+    _Atomic(const struct command *) command; /* now, or last in this turn */
+    _Atomic(const struct call *) call;       /* NULL between two */
+} CACHE_ALIGNED running[WORKERS_MAX];
 
 const struct command *command_running(int worker) {
     return atomic_load_explicit(&running[worker].command, memory_order_relaxed);
+}
+
+const struct call *call_running(int worker) {
+    return atomic_load_explicit(&running[worker].call, memory_order_relaxed);
 }
 
 ALWAYS_INLINE void done(const struct call *call) {
     const struct reply *out = call->out;
     call->client->commands++;
     COUNTER_ADD(stats_mine()->commands, 1);
-    if (UNLIKELY(out->failed)) stats_error(out->error_code);
+    if (UNLIKELY(out->failed) && !out->error_counted) stats_error(out->error_code);
     stats_command_ran(call->command, call->ns, out->failed);
     int64_t us = call->ns / 1000;
     int64_t threshold_ms = options.latency_monitor_threshold_ms;
@@ -50,27 +61,40 @@ ALWAYS_INLINE void done(const struct call *call) {
 
 void command_done(const struct call *call) { done(call); }
 
+ALWAYS_INLINE int running_index(void) { return thread_worker_index < 0 ? 0 : thread_worker_index; }
+
 ALWAYS_INLINE void note_running(const struct command *command) {
-    int worker = thread_worker_index < 0 ? 0 : thread_worker_index;
-    atomic_store_explicit(&running[worker].command, command, memory_order_relaxed);
+    atomic_store_explicit(&running[running_index()].command, command, memory_order_relaxed);
+}
+
+/* Returns the call inside which this one runs. */
+ALWAYS_INLINE const struct call *note_call(const struct call *call) {
+    _Atomic(const struct call *) *mine = &running[running_index()].call;
+    const struct call *outer = atomic_load_explicit(mine, memory_order_relaxed);
+    atomic_store_explicit(mine, call, memory_order_relaxed);
+    return outer;
 }
 
 void command_turn_ends(void) { note_running(NULL); }
+void command_goes_on(const struct command *command) { note_running(command); }
 
 static inline void execute(struct call *call) {
     struct client *c = call->client;
     struct reply *out = call->out;
     uint64_t reply_before = out->total;
     out->failed = false;
+    out->error_counted = false;
     int64_t start = clock_ticks_ns();
     note_running(call->command);
+    const struct call *outer = note_call(call);
     call->command->run(call);
+    note_call(outer);
     call->ns += clock_ticks_ns() - start;
     call->reply_bytes += out->total - reply_before;
     if (UNLIKELY(call->origin->waits_already)) return; /* it is done when its client has the reply */
     /* Only now: MONITOR shows EXEC after the commands that it ran, and SELECT with the database it chose. */
-    if (UNLIKELY(obstacle_is_set(OBSTACLE_MONITOR)))
-        monitor_feed(c, call->command, call->argv, call->argc, clock_wall_us());
+    if (UNLIKELY(obstacle_is_set(OBSTACLE_MONITOR)) && !(call->command->flags & SKIP_MONITOR))
+        monitor_feed(call, clock_wall_us());
     if (UNLIKELY(c->flags & (CLIENT_TRACKING | CLIENT_BLOCKED))) {
         if (c->flags & CLIENT_TRACKING) tracking_remember(call);
         if (c->flags & CLIENT_BLOCKED) {
@@ -85,7 +109,9 @@ static inline void execute(struct call *call) {
 static void settle(struct client *c) {
     bool served = UNLIKELY(blocking_has_work());
     if (served) blocking_serve();
+    bool has_effects = change_has_effects();
     uint64_t offset = change_flush();
+    if (UNLIKELY(has_effects && effects_apart_are_wanted)) c->stream_offset = backlog_offset();
     if (served) blocking_deliver(offset);
     assert(offset == 0 || offset >= c->journal_offset);
     if (offset > 0) c->journal_offset = offset;
@@ -94,48 +120,76 @@ static void settle(struct client *c) {
 /* ---- its locks ---- */
 
 /* What came first while it waited for the gate: CLIENT KILL, or CLIENT PAUSE, whose OK promised that the data
- * stands still. */
+ * stands still, or REPLICAOF, or a script that runs for long. */
 static bool may_run_still(struct call *call) {
     const struct client *c = call->client;
     if (UNLIKELY(c->flags & CLIENT_CLOSING)) return false;
-    call->held = UNLIKELY(obstacle_is_set(OBSTACLE_PAUSE)) && pause_holds(c, call->command, turn_now_ms);
-    return !call->held;
+    call->view.expiry = expiry_of_call(c, call->origin);
+    call->held = UNLIKELY(obstacle_is_set(OBSTACLE_PAUSE)) && pause_holds(call, turn_now_ms);
+    if (call->held) return false;
+    if (UNLIKELY(obstacle_is_set(OBSTACLE_REPLICA)) && !command_admit_role(call)) return false;
+    return LIKELY(!obstacle_is_set(OBSTACLE_BUSY)) || command_admit_busy(call);
+}
+
+/* What a command of a script did is settled with the script. */
+static inline void finish(struct call *call) {
+    if (LIKELY(!call->origin->is_nested)) settle(call->client);
 }
 
 static void run_exclusive(struct call *call) {
     exclusive_begin();
     call->locked = NULL;
-    call->view.expiry = expiry_of_call(call->client, call->origin); /* a pause may have begun meanwhile */
     if (LIKELY(may_run_still(call))) {
         execute(call);
-        settle(call->client);
+        finish(call);
     }
     exclusive_end();
 }
 
+/* ---- on its keys ---- */
+
+/* A script of another worker keeps one of its shards. False: it must not run any more. */
+RARE static bool wait_for_script(struct call *call, uint64_t ticket) {
+    assert(!call->origin->is_nested);
+    keeping_wait(ticket);
+    return may_run_still(call);
+}
+
 static void run_on_one_key(struct call *call) {
-    struct shard *s = &shards[call->keys->at[0].shard];
+    uint32_t shard = call->keys->at[0].shard;
+    struct shard *s = &shards[shard];
+    uint64_t ticket;
     shard_lock(s);
+    while (UNLIKELY(keeping_meets_one(shard, &ticket))) {
+        shard_unlock(s);
+        if (!wait_for_script(call, ticket)) return;
+        shard_lock(s);
+    }
     if (UNLIKELY(blocking_needs_gate(s))) {
         shard_unlock(s);
         run_exclusive(call);
         return;
     }
     execute(call);
-    settle(call->client);
+    finish(call);
     shard_unlock(s);
 }
 
 static bool any_needs_gate(const struct shard_set *set) {
     if (!shards_are_shared || set->count == 0 || blocking_keys_count() == 0) return false;
-    for (uint32_t word = set->low; word <= set->high; word++)
-        for (uint64_t bits = set->bits[word]; bits; bits &= bits - 1)
-            if (blocking_needs_gate(&shards[word * 64 + (uint32_t)__builtin_ctzll(bits)])) return true;
+    SHARD_SET_EACH(set, shard)
+    if (blocking_needs_gate(&shards[shard])) return true;
     return false;
 }
 
 static void run_on_shards(struct call *call, const struct shard_set *set) {
+    uint64_t ticket;
     shards_lock(set);
+    while (UNLIKELY(keeping_meets(set, &ticket))) {
+        shards_unlock(set);
+        if (!wait_for_script(call, ticket)) return;
+        shards_lock(set);
+    }
     if (UNLIKELY(any_needs_gate(set))) {
         shards_unlock(set);
         run_exclusive(call);
@@ -143,7 +197,7 @@ static void run_on_shards(struct call *call, const struct shard_set *set) {
     }
     call->locked = set;
     execute(call);
-    settle(call->client);
+    finish(call);
     shards_unlock(set);
 }
 
@@ -155,6 +209,57 @@ static void run_on_keys(struct call *call) {
     struct shard_set set = { 0 };
     for (size_t i = 0; i < call->keys->count; i++) shard_set_add(&set, call->keys->at[i].shard);
     run_on_shards(call, &set);
+}
+
+/* ---- others ---- */
+
+/* A script's shards, before it runs beside others. False: it must close the gate. While it waited for its
+ * turn the scripts may have been flushed or the functions replaced, so it is asked once more then. */
+static bool keep_shards(struct call *call, struct keeping *keeping, bool *waited) {
+    if (!thread_is_parallel() || call->command->runs_alone(call)) return false;
+    if (!keeping_begin(keeping, call->keys, waited)) return false;
+    if (LIKELY(!*waited) || !call->command->runs_alone(call)) return true;
+    shards_lock(&keeping->set);
+    keeping_end(keeping);
+    shards_unlock(&keeping->set);
+    return false;
+}
+
+/* A script: it keeps the shards of its keys. If it closes the gate in the middle, it ends like an exclusive
+ * command. */
+static void run_script(struct call *call) {
+    struct keeping keeping;
+    bool waited;
+    if (!keep_shards(call, &keeping, &waited)) {
+        run_exclusive(call);
+        return;
+    }
+    if (LIKELY(!waited || may_run_still(call))) {
+        call->keeping = &keeping;
+        execute(call);
+        call->keeping = NULL;
+    }
+    if (keeping.is_alone) {
+        settle(call->client);
+        exclusive_end();
+        return;
+    }
+    shards_lock(&keeping.set);
+    settle(call->client);
+    keeping_end(&keeping);
+    shards_unlock(&keeping.set);
+}
+
+/* Only its own connection, or state with locks of its own; or all shards, which it locks one by one. */
+static void run_local(struct call *call) {
+    bool walks = call->command->flags & (READS | WRITES);
+    if (UNLIKELY(walks && !walking_begin())) {
+        run_exclusive(call);
+        return;
+    }
+    execute(call);
+    finish(call);
+    if (walks) walking_end();
 }
 
 /* EXEC: takes the locks of all queued and watched keys, or closes the gate if one command needs that. */
@@ -173,14 +278,15 @@ void command_run(struct call *call) {
     assert(gate_is_mine() && command->run);
     if (call->origin->has_locks) {
         execute(call);
-    } else if (command->flags & RUNS_QUEUE) {
-        run_queue(call);
-    } else if (command->kind == EXCLUSIVE) {
-        run_exclusive(call);
     } else if (command->kind == KEYED) {
         run_on_keys(call);
+    } else if (command->kind == LOCAL) {
+        run_local(call);
+    } else if (command->flags & RUNS_QUEUE) {
+        run_queue(call);
+    } else if (command->runs_alone) {
+        run_script(call);
     } else {
-        execute(call);
-        settle(call->client);
+        run_exclusive(call);
     }
 }

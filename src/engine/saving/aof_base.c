@@ -4,19 +4,20 @@
  * Then, at one instant, the journal switches to that file and the snapshot begins. If the journal is off
  * there is no next file: the manifest names the base alone. */
 #include "aof_base.h"
-#include "rdb_file.h"
 #include "trivet/base/background.h"
 #include "trivet/base/log.h"
 #include "trivet/engine/run/change.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/persist/aof/aof.h"
 #include "trivet/persist/journal.h"
+#include "trivet/persist/snapshot/file_sink.h"
 
 /* State of the base that is being prepared or written. */
 static struct {
     uint64_t first_incr; /* the incremental file that follows it */
     bool is_rdb;
     bool is_alone; /* the journal is off */
+    struct file_sink file;
 } base;
 
 static bool publish(void *arg, struct buf *error) {
@@ -25,26 +26,34 @@ static bool publish(void *arg, struct buf *error) {
                          : aof_rewrite_publish(base.first_incr, base.is_rdb, error);
 }
 
-static struct snapshot_plan plan_base(const char *path) {
-    struct snapshot_plan plan = saving_plan(path);
-    plan.incremental_sync = options.aof_rewrite_incremental_fsync;
+static struct snapshot_plan plan_base(struct snapshot_sink *sink) {
+    struct snapshot_plan plan = saving_plan();
+    plan.sink = sink;
     plan.as_commands = !options.aof_use_rdb_preamble;
     plan.is_aof_base = true;
-    plan.publish = publish;
     return plan;
+}
+
+static struct file_sink_plan plan_file(const char *path) {
+    return (struct file_sink_plan){ .path = path, .incremental_sync = options.aof_rewrite_incremental_fsync };
 }
 
 bool saving_write_base(void *arg, const char *path, struct buf *error) {
     (void)arg;
-    struct snapshot_plan plan = plan_base(path);
-    plan.publish = NULL;
+    struct file_sink file;
+    struct file_sink_plan file_plan = plan_file(path);
+    file_sink_init(&file, &file_plan);
+    struct snapshot_plan plan = plan_base(&file.sink);
     return snapshot_write_now(&plan, error);
 }
 
 /* Now is the instant. */
 static bool write_base(struct save_job *job, struct buf *why) {
     struct buf path = { 0 };
-    job->plan = plan_base(aof_path_of_new_base(&path));
+    struct file_sink_plan file_plan = plan_file(aof_path_of_new_base(&path));
+    file_plan.publish = publish;
+    file_sink_init(&base.file, &file_plan);
+    job->plan = plan_base(&base.file.sink);
     base.first_incr = base.is_alone ? 0 : aof_incr_in_use();
     base.is_rdb = options.aof_use_rdb_preamble;
     LOG_NOTICE("Creating AOF base file %s on background", path.ptr);

@@ -2,7 +2,9 @@
 #ifndef ENGINE_SAVING_AOF_BASE_H
 #define ENGINE_SAVING_AOF_BASE_H
 
-#include "job.h"
+#include "trivet/engine/saving/job.h"
+
+extern const struct job_kind job_aof_base;
 
 /* The journal just began with a new file, and this is the instant of its base. No job may be running. False
  * with the reason logged, and in `why`. */

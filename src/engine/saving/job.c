@@ -1,5 +1,5 @@
 /* job.c: see job.h. */
-#include "job.h"
+#include "trivet/engine/saving/job.h"
 #include "trivet/base/clock.h"
 #include "trivet/base/lock.h"
 #include "trivet/base/log.h"
@@ -11,7 +11,7 @@
 #include "trivet/keyspace/counters.h"
 #include "trivet/persist/aof/aof.h"
 
-#define KINDS_MAX 4
+#define KINDS_MAX 8 /* in the whole server */
 
 static struct save_job running;
 
@@ -29,11 +29,24 @@ bool save_job_is_idle(void) { return running.kind == NULL; }
 
 /* ---- the queue ---- */
 
+bool save_job_is_queued(const struct job_kind *kind) {
+    for (size_t i = 0; i < queue.count; i++)
+        if (queue.kinds[i] == kind) return true;
+    return false;
+}
+
+/* Kinds may share a status. */
+static void note_scheduled(struct saving_kind *status) {
+    status->scheduled = false;
+    for (size_t i = 0; i < queue.count; i++)
+        if (queue.kinds[i]->status == status) status->scheduled = true;
+}
+
 void save_job_enqueue(const struct job_kind *kind) {
-    if (kind->status->scheduled) return;
+    if (save_job_is_queued(kind)) return;
     assert(queue.count < KINDS_MAX);
     queue.kinds[queue.count++] = kind;
-    kind->status->scheduled = true;
+    note_scheduled(kind->status);
 }
 
 void save_job_dequeue(const struct job_kind *kind) {
@@ -41,13 +54,15 @@ void save_job_dequeue(const struct job_kind *kind) {
     for (size_t i = 0; i < queue.count; i++)
         if (queue.kinds[i] != kind) queue.kinds[kept++] = queue.kinds[i];
     queue.count = kept;
-    kind->status->scheduled = false;
+    note_scheduled(kind->status);
 }
 
 bool save_job_anything_waits(void) { return queue.count > 0; }
 
+/* Each is tried once: one that puts itself into the queue again because it failed waits for the next time. */
 void save_job_begin_next(void) {
-    while (save_job_is_idle() && queue.count > 0) {
+    if (obstacle_is_set(OBSTACLE_LOADING_BESIDE)) return; /* there are two sets of data */
+    for (size_t left = queue.count; left > 0 && save_job_is_idle() && queue.count > 0; left--) {
         struct buf why = { 0 };
         (void)save_job_begin(queue.kinds[0], &why); /* the log tells the reason; nobody waits for an answer */
         buf_release(&why);
@@ -64,6 +79,7 @@ static struct {
 
 struct report {
     struct letter letter;
+    struct report *next; /* if it is late */
     save_job_report *run;
     enum snapshot_end how;
     struct buf why;
@@ -81,16 +97,40 @@ static bool reports_are_stopped(void) {
     return stopped;
 }
 
+/* A report may begin a snapshot. In the middle of a script it would save half of what the script does, and
+ * the journal all of it: so the report waits till data moves again. Worker 0 with its gate, or gate closed.
+ */
+static struct report *late, **last_late = &late;
+
 static void read_report(struct letter *l) {
     struct report *r = CONTAINER_OF(l, struct report, letter);
-    /* It was posted before the end and is read after it: begin nothing now. */
-    if (!reports_are_stopped()) {
-        exclusive_begin();
+    exclusive_begin();
+    bool is_stopped = reports_are_stopped(); /* posted before the end, read after it: begin nothing now */
+    if (!is_stopped && obstacle_is_set(OBSTACLE_BUSY)) {
+        r->next = NULL;
+        *last_late = r;
+        last_late = &r->next;
+        r = NULL;
+    } else if (!is_stopped) {
         r->run(&running, r->how, buf_slice(&r->why));
         save_job_begin_next();
-        exclusive_end();
     }
-    report_free(r);
+    exclusive_end();
+    if (r) report_free(r);
+}
+
+static struct report *take_late(void) {
+    struct report *all = late;
+    late = NULL;
+    last_late = &late;
+    return all;
+}
+
+void save_job_read_late_reports(void) {
+    for (struct report *r = take_late(), *next; r; r = next) {
+        next = r->next;
+        read_report(&r->letter);
+    }
 }
 
 void save_job_tell(save_job_report *run, enum snapshot_end how, struct slice why) {
@@ -110,6 +150,10 @@ void save_job_stop_reports(void) {
     lock_take(&reports.lock);
     reports.are_stopped = true;
     lock_drop(&reports.lock);
+    for (struct report *r = take_late(), *next; r; r = next) {
+        next = r->next;
+        report_free(r);
+    }
 }
 
 /* ---- the running job ---- */
@@ -131,14 +175,26 @@ static void conclude(struct save_job *job, enum snapshot_end how, struct slice w
     obstacle_set(OBSTACLE_SAVE, !saving_status.snapshot.last_ok);
 }
 
-void save_job_failed(struct save_job *job, struct slice why) {
-    conclude(job, SNAPSHOT_FAILED, why);
+static void not_written(struct save_job *job, enum snapshot_end how, struct slice why) {
+    const struct job_kind *kind = job->kind;
+    conclude(job, how, why);
     job->kind = NULL;
+    if (kind->failed) kind->failed(kind, how, why);
 }
 
+void save_job_failed(struct save_job *job, struct slice why) { not_written(job, SNAPSHOT_FAILED, why); }
+
 void save_job_cancelled(struct save_job *job, const char *why) {
-    conclude(job, SNAPSHOT_CANCELLED, slice_of(why));
-    job->kind = NULL;
+    not_written(job, SNAPSHOT_CANCELLED, slice_of(why));
+}
+
+bool save_job_cancel(const struct job_kind *kind) {
+    bool was_queued = save_job_is_queued(kind);
+    save_job_dequeue(kind);
+    if (running.kind != kind) return was_queued;
+    running.is_called_off = true;
+    if (running.is_writing) snapshot_cancel();
+    return true;
 }
 
 bool save_job_begin(const struct job_kind *kind, struct buf *why) {

@@ -1,7 +1,7 @@
 /* rdb_file.c: the RDB file that SAVE and BGSAVE write: its paths, its form, and how it takes its place.
  *
  * It is written as "temp-<pid>.rdb" (SAVE: "temp-save-<pid>.rdb") beside the file whose place it takes. */
-#include "rdb_file.h"
+#include "trivet/engine/saving/rdb_file.h"
 #include "trivet/base/clock.h"
 #include "trivet/base/file.h"
 #include "trivet/base/lock.h"
@@ -10,6 +10,8 @@
 #include "trivet/engine/settings/options.h"
 #include "trivet/engine/turn/turn.h"
 #include "trivet/keyspace/counters.h"
+#include "trivet/persist/backlog.h"
+#include "trivet/persist/snapshot/file_sink.h"
 #include <dirent.h>
 #include <errno.h>
 #include <signal.h>
@@ -17,13 +19,14 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Of BGSAVE: paths as they were when it began. A snapshot that began before a newer file was written must not
- * replace that file when it ends later. */
+/* Of a job: paths as they were when it began. A snapshot that began before a newer file was written must
+ * not replace that file when it ends later. */
 static struct {
     struct lock lock;
-    char *temporary, *path;
+    char *temporary, *path; /* NULL: no job writes */
+    struct file_sink file;
     bool superseded; /* under lock */
-} target = { .lock = LOCK_INIT(LOCK_RANK_MANIFEST) };
+} target = { .lock = LOCK_INIT(LOCK_RANK_MANIFEST), .file.fd = -1 };
 
 static char *path_of(const char *name) {
     struct buf path = { 0 };
@@ -53,17 +56,16 @@ static bool publish(void *arg, struct buf *error) {
     return done;
 }
 
-struct snapshot_plan saving_plan(const char *path) {
-    return (struct snapshot_plan){ .path = path,
-                                   .version = options.rdb_write_version,
-                                   .compress = options.rdbcompression,
-                                   .checksum = options.rdbchecksum,
-                                   .incremental_sync = options.rdb_save_incremental_fsync,
-                                   .key_delay_us = options.rdb_key_save_delay_us,
-                                   .now_ms = clock_wall_ms() };
+static struct file_sink_plan plan_file(const char *path) {
+    return (struct file_sink_plan){ .path = path,
+                                    .incremental_sync = options.rdb_save_incremental_fsync,
+                                    .not_opened = "Failed opening the temp RDB file: ",
+                                    .not_written = "Write error saving DB on disk: " };
 }
 
 static void release_target(void) {
+    int unread = file_sink_detach(&target.file);
+    if (unread >= 0) close(unread);
     mem_free(target.temporary);
     mem_free(target.path);
     target.temporary = target.path = NULL;
@@ -71,12 +73,16 @@ static void release_target(void) {
 
 /* ---- BGSAVE ---- */
 
-static bool begin_file(struct save_job *job, struct buf *why) {
+bool rdb_file_begin(struct save_job *job, bool stays_open, struct buf *why) {
+    assert(!rdb_file_is_being_written());
     target.temporary = temporary_path("");
     target.path = path_of(options.dbfilename);
     target.superseded = false;
-    job->plan = saving_plan(target.temporary);
-    job->plan.publish = publish;
+    struct file_sink_plan file_plan = plan_file(target.temporary);
+    file_plan.stays_open = stays_open;
+    file_plan.publish = publish;
+    file_sink_init(&target.file, &file_plan);
+    job->plan.sink = &target.file.sink;
     if (save_job_write(job, why)) {
         LOG_NOTICE("Background saving started");
         return true;
@@ -86,11 +92,20 @@ static bool begin_file(struct save_job *job, struct buf *why) {
     return false;
 }
 
-static void file_ended(struct save_job *job, enum snapshot_end how) {
+int rdb_file_take(enum snapshot_end how) {
+    return how == SNAPSHOT_SAVED ? file_sink_detach(&target.file) : -1;
+}
+
+void rdb_file_ended(struct save_job *job, enum snapshot_end how) {
     release_target();
     if (how != SNAPSHOT_SAVED) return;
     saving_status.last_save_s = clock_wall_ms() / 1000;
     saving_status.changes_saved = job->changes;
+}
+
+static bool begin_file(struct save_job *job, struct buf *why) {
+    job->plan = saving_plan();
+    return rdb_file_begin(job, false, why);
 }
 
 const struct job_kind job_rdb_file = {
@@ -98,11 +113,17 @@ const struct job_kind job_rdb_file = {
     .failure = "Background saving error",
     .status = &saving_status.snapshot,
     .begin = begin_file,
-    .ended = file_ended,
+    .ended = rdb_file_ended,
 };
 
+bool rdb_file_is_being_written(void) { return target.path != NULL; }
+
+void rdb_file_cancel(void) {
+    if (rdb_file_is_being_written()) snapshot_cancel();
+}
+
 void rdb_file_supersede(void) {
-    if (!save_job_of(&job_rdb_file)) return;
+    if (!rdb_file_is_being_written()) return;
     snapshot_cancel();
     lock_take(&target.lock);
     target.superseded = true;
@@ -125,9 +146,13 @@ static bool publish_directly(void *arg, struct buf *error) {
 static bool write_file(struct buf *error) {
     char *temporary = temporary_path("save-"), *path = path_of(options.dbfilename);
     struct direct d = { temporary, path };
-    struct snapshot_plan plan = saving_plan(temporary);
-    plan.publish = publish_directly;
-    plan.arg = &d;
+    struct file_sink_plan file_plan = plan_file(temporary);
+    file_plan.publish = publish_directly;
+    file_plan.arg = &d;
+    struct file_sink file;
+    file_sink_init(&file, &file_plan);
+    struct snapshot_plan plan = saving_plan();
+    plan.sink = &file.sink;
     plan.key_delay_us = 0;
     bool done = snapshot_write_now(&plan, error);
     if (done)

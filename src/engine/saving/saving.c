@@ -1,17 +1,21 @@
 /* saving.c: who asks for a writing of all data: commands, save points, the growth of the AOF, the end of the
  * process. See saving.h. */
 #include "aof_base.h"
-#include "rdb_file.h"
+#include "trivet/base/clock.h"
 #include "trivet/base/log.h"
 #include "trivet/engine/run/change.h"
+#include "trivet/engine/saving/rdb_file.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/engine/turn/locks.h"
 #include "trivet/engine/turn/turn.h"
 #include "trivet/keyspace/counters.h"
 #include "trivet/persist/aof/aof.h"
+#include "trivet/persist/backlog.h"
 #include "trivet/persist/journal.h"
+#include <string.h>
 
 #define RETRY_AFTER_MS 5000 /* a save point tries again after a failure */
+#define JOURNAL_RETRY_MS 1000
 #define BACK_OFF_MAX_MS ((int64_t)3600 * 1000)
 
 struct saving_status saving_status;
@@ -25,6 +29,23 @@ void saving_init(int64_t now_ms) {
 
 uint64_t saving_changes(void) { return (uint64_t)COUNTER_SUM(dirty) - saving_status.changes_saved; }
 
+/* Other servers expect a database: if the stream is in none it selects one next, whatever this says. */
+static struct stream_position position_now(void) {
+    struct stream_position p;
+    backlog_position(&p);
+    if (p.db < 0) p.db = 0;
+    return p;
+}
+
+struct snapshot_plan saving_plan(void) {
+    return (struct snapshot_plan){ .version = options.rdb_write_version,
+                                   .position = position_now(),
+                                   .compress = options.rdbcompression,
+                                   .checksum = options.rdbchecksum,
+                                   .key_delay_us = options.rdb_key_save_delay_us,
+                                   .now_ms = clock_wall_ms() };
+}
+
 static bool say(struct buf *text, bool result, const char *words) {
     buf_append(text, slice_of(words));
     return result;
@@ -33,7 +54,7 @@ static bool say(struct buf *text, bool result, const char *words) {
 /* ---- SAVE and BGSAVE ---- */
 
 bool saving_save(struct buf *text) {
-    if (save_job_of(&job_rdb_file)) return say(text, false, "ERR Background save already in progress");
+    if (rdb_file_is_being_written()) return say(text, false, "ERR Background save already in progress");
     struct buf error = { 0 };
     change_flush_quietly();
     bool done = rdb_file_write(&error);
@@ -50,7 +71,7 @@ static bool begin_now(const struct job_kind *kind, const char *begun, const char
 }
 
 bool saving_begin(bool may_schedule, bool later, struct buf *text) {
-    if (save_job_of(&job_rdb_file)) return say(text, false, "ERR Background save already in progress");
+    if (rdb_file_is_being_written()) return say(text, false, "ERR Background save already in progress");
     if (save_job_is_idle() && !later)
         return begin_now(&job_rdb_file, "Background saving started", "ERR", text);
     if (!may_schedule && !later)
@@ -63,11 +84,11 @@ bool saving_begin(bool may_schedule, bool later, struct buf *text) {
 }
 
 bool saving_cancel(struct buf *text) {
-    if (save_job_of(&job_rdb_file)) {
-        snapshot_cancel();
+    if (rdb_file_is_being_written()) {
+        rdb_file_cancel();
         return say(text, true, "Background saving cancelled");
     }
-    if (!saving_status.snapshot.scheduled)
+    if (!save_job_is_queued(&job_rdb_file))
         return say(text, false, "ERR Background saving is currently not in progress or scheduled");
     save_job_dequeue(&job_rdb_file);
     return say(text, true, "Scheduled background saving cancelled");
@@ -133,7 +154,7 @@ bool saving_start_journal(struct buf *why) {
     change_flush_quietly();
     saving_configure_journal();
     if (!aof_begin_anew(why)) return false;
-    if (!save_job_is_idle()) {
+    if (!save_job_is_idle() || obstacle_is_set(OBSTACLE_LOADING_BESIDE)) {
         save_job_enqueue(&job_aof_base);
         return true;
     }
@@ -144,6 +165,47 @@ bool saving_start_journal(struct buf *why) {
 }
 
 void saving_journal_ends(void) { aof_base_call_off(); }
+
+/* ---- other data ---- */
+
+/* An AOF that is turned on and could not begin. */
+static struct {
+    bool is_due;
+    unsigned failures;
+    int64_t next_try_ms;
+} missing;
+
+static void begin_missing_journal(int64_t now_ms) {
+    struct buf why = { 0 };
+    missing.is_due = options.appendonly && !journal_on;
+    if (missing.is_due) {
+        missing.is_due = !saving_start_journal(&why);
+        missing.failures++;
+        missing.next_try_ms = now_ms + JOURNAL_RETRY_MS;
+        if (missing.is_due)
+            LOG_WARNING("The append only file can't be begun, try %u: %.*s", missing.failures,
+                        SLICE_ARG(buf_slice(&why)));
+    }
+    if (!missing.is_due) missing.failures = 0;
+    buf_release(&why);
+}
+
+void saving_data_goes(void) {
+    change_flush_quietly();
+    rdb_file_supersede();
+    saving_journal_ends();
+    missing.is_due = false;
+    missing.failures = 0;
+    if (journal_on && !aof_close()) LOG_WARNING("The append only file could not be written to its end");
+}
+
+void saving_data_came(bool in_file, uint64_t keys) {
+    if (in_file)
+        saving_status.changes_saved = (uint64_t)COUNTER_SUM(dirty);
+    else
+        COUNTER_ADD(counters_mine()->dirty, keys);
+    begin_missing_journal(clock_wall_ms());
+}
 
 /* ---- by itself ---- */
 
@@ -190,13 +252,21 @@ static const struct job_kind *what_is_due(int64_t now_ms) {
 }
 
 void saving_cron(int64_t now_ms) {
-    if (!save_job_is_idle() || obstacle_is_set(OBSTACLE_LOADING)) return;
+    if (obstacle_is_set(OBSTACLE_BUSY)) return;
+    save_job_read_late_reports();
+    if (obstacles_now() & (OBSTACLE_LOADING | OBSTACLE_LOADING_BESIDE)) return;
+    if (missing.is_due && now_ms >= missing.next_try_ms) {
+        exclusive_begin();
+        begin_missing_journal(now_ms);
+        exclusive_end();
+    }
+    if (!save_job_is_idle()) return;
     const struct job_kind *due = save_job_anything_waits() ? NULL : what_is_due(now_ms);
     if (!due && !save_job_anything_waits()) return;
     exclusive_begin();
-    /* While this worker closed the gate, another worker's command may have begun a job. */
+    /* While this worker closed the gate, another worker's command may have begun a job, or a script. */
     if (due && save_job_is_idle()) save_job_enqueue(due);
-    save_job_begin_next();
+    if (!obstacle_is_set(OBSTACLE_BUSY)) save_job_begin_next();
     exclusive_end();
 }
 

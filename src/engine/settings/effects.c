@@ -66,20 +66,8 @@ bool check_locale(struct slice value, struct buf *why) {
     return true;
 }
 
-bool check_no_tls(struct slice value, struct buf *why) {
-    if (slice_equal(value, LIT("0")) || slice_equal_nocase(value, LIT("no"))) return true;
-    bool asks =
-        slice_equal_nocase(value, LIT("yes")) || (value.len > 0 && isdigit((unsigned char)value.ptr[0]));
-    return !asks ||
-           option_refuse(why, "TLS is not built in yet"); /* any other text is a syntax error already */
-}
-
 bool check_no_cluster(struct slice value, struct buf *why) {
     return !slice_equal_nocase(value, LIT("yes")) || option_refuse(why, "cluster mode is not built in yet");
-}
-
-bool check_no_aclfile(struct slice value, struct buf *why) {
-    return value.len == 0 || option_refuse(why, "ACL files are not supported yet");
 }
 
 static bool is_address(int family, struct slice value) {
@@ -139,7 +127,16 @@ static bool settle_password(struct buf *why) {
     return known;
 }
 
-bool apply_password(struct buf *why) { return settle_password(why); }
+bool apply_password(struct buf *why) {
+    if (!settle_password(why)) return false;
+    if (options_hooks.password_changed) options_hooks.password_changed();
+    return true;
+}
+
+void options_forget_password(void) {
+    text_replace(&options.requirepass, LIT(""));
+    text_replace(&options.password, LIT(""));
+}
 
 void show_password(struct buf *out) { buf_append(out, slice_of(options.password)); }
 
@@ -181,6 +178,10 @@ bool apply_shutdown_on_signal(struct buf *why) {
 bool options_settle(struct buf *warnings, struct buf *why) {
     settle_workers(warnings);
     settle_hz();
+    options_warn_readable("password file", options.requirepass_file, "a password", warnings);
+    options_warn_readable("ACL file", options.aclfile, "passwords", warnings);
+    if (options.tls_port > 0)
+        options_warn_readable("TLS key file", options.tls_key_file, "a private key", warnings);
     return apply_shutdown_on_signal(why) && settle_password(why);
 }
 
@@ -200,6 +201,8 @@ bool apply_port(struct buf *why) {
     if (!options_hooks.rebind || options_hooks.rebind()) return true;
     return option_refuse(why, "Unable to listen on this port. Check server logs.");
 }
+
+bool apply_tls(struct buf *why) { return !options_hooks.tls_changed || options_hooks.tls_changed(why); }
 
 bool apply_maxclients(struct buf *why) {
     return !options_hooks.maxclients_changed || options_hooks.maxclients_changed(why);
@@ -233,3 +236,5 @@ CALLS_HOOK(apply_encodings, encodings_changed)
 CALLS_HOOK(apply_logs, logs_changed)
 CALLS_HOOK(apply_appendfsync, appendfsync_changed)
 CALLS_HOOK(apply_tracking, tracking_changed)
+CALLS_HOOK(apply_title, title_changed)
+CALLS_HOOK(apply_replication, replication_changed)

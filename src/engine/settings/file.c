@@ -14,6 +14,7 @@
 #include <glob.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define INCLUDE_DEPTH_MAX 16
@@ -28,8 +29,9 @@ struct loader {
 
 /* One text being read. */
 struct source {
-    const char *title; /* what the error message calls it: "the configuration file" */
-    bool has_lines;    /* false for the command line, which has no line numbers */
+    bool holds_password; /* found so far */
+    const char *title;   /* what the error message calls it: "the configuration file" */
+    bool has_lines;      /* false for the command line, which has no line numbers */
 };
 
 static char *config_path; /* absolute; NULL: none */
@@ -46,6 +48,20 @@ bool options_read_file(const char *path, struct buf *out) {
     close(fd);
     errno = reason;
     return done;
+}
+
+/* The group that the server itself belongs to may read it: it is how a file of root's is given to it. In a
+ * container, where there are no others, secrets lie in this folder, readable by all. */
+void options_warn_readable(const char *what, const char *path, const char *held, struct buf *warnings) {
+    struct stat facts;
+    if (!warnings || slice_starts_with(slice_of(path), LIT("/run/secrets/"))) return;
+    if (!path[0] || stat(path, &facts) != 0) return;
+    bool by_group = (facts.st_mode & S_IRGRP) && facts.st_gid != getegid();
+    if (!by_group && !(facts.st_mode & S_IROTH)) return;
+    buf_printf(warnings,
+               "The %s '%s' holds %s, and other users of this machine can read it. To keep it from "
+               "them: chmod %s '%s'\n",
+               what, path, held, by_group ? "go-r" : "o-r", path);
 }
 
 static bool is_plain(unsigned char c) {
@@ -84,9 +100,7 @@ static const struct {
     const char *name;
     const char *why;
 } refused[] = {
-    { "rename-command", "rename-command is not supported" },
     { "loadmodule", "modules are not supported" },
-    { "user", "ACL users in a configuration file are not supported yet" },
     { "sentinel", "Sentinel mode is not built in" },
 };
 
@@ -135,10 +149,22 @@ static bool load_option(struct loader *l, const struct option *o, struct slice *
 
 static bool include(struct loader *l, struct slice pattern, struct buf *why);
 
+static bool rename_command(struct slice name, struct slice fresh, struct buf *why) {
+    if (!options_hooks.rename_command) return option_refuse(why, "No such command in rename-command");
+    return options_hooks.rename_command(name, fresh, why);
+}
+
+static bool add_user(const struct slice *words, size_t count, struct buf *why) {
+    return !options_hooks.user_line || options_hooks.user_line(words, count, why);
+}
+
 static bool load_words(struct loader *l, struct slice *argv, size_t argc, struct buf *why) {
     const struct option *o = options_find(argv[0]);
     if (o) return load_option(l, o, argv + 1, argc - 1, why);
     if (slice_equal_nocase(argv[0], LIT("include")) && argc == 2) return include(l, argv[1], why);
+    if (slice_equal_nocase(argv[0], LIT("rename-command")) && argc == 3)
+        return rename_command(argv[1], argv[2], why);
+    if (slice_equal_nocase(argv[0], LIT("user")) && argc > 1) return add_user(argv + 1, argc - 1, why);
     for (size_t i = 0; i < COUNT_OF(refused); i++)
         if (slice_equal_nocase(argv[0], slice_of(refused[i].name))) return option_refuse(why, refused[i].why);
     for (size_t i = 0; i < COUNT_OF(retired); i++) {
@@ -170,6 +196,26 @@ static bool load_line(struct loader *l, struct slice line, struct buf *why) {
 
 /* ---- One text ---- */
 
+/* The directive's name if the line may hold a password, else nothing. What we write to standard error may end
+ * in the log of whoever started us. */
+static struct slice secret_name(struct slice line) {
+    struct slice name = slice_make(line.ptr, 0);
+    while (name.len < line.len && !strchr(" \t\"'", line.ptr[name.len])) name.len++;
+    bool has_password = !slice_equal_nocase(name, LIT("user")) || memchr(line.ptr, '>', line.len) ||
+                        memchr(line.ptr, '<', line.len);
+    if (!options_is_secret(name) || !has_password) name.len = 0;
+    return name;
+}
+
+/* An empty one is none. */
+static bool says_password(struct slice line) {
+    struct slice name = secret_name(line), value = line;
+    if (name.len == 0) return false;
+    value.ptr += name.len, value.len -= name.len;
+    value = trim_blanks(value);
+    return value.len > 0 && !slice_equal(value, LIT("\"\"")) && !slice_equal(value, LIT("''"));
+}
+
 /* An error in an included file was reported already, with that file's own line. */
 static void tell(struct loader *l, const struct source *s, size_t number, struct slice line,
                  struct slice why) {
@@ -177,10 +223,13 @@ static void tell(struct loader *l, const struct source *s, size_t number, struct
     if (l->error->len > 0) return;
     buf_printf(l->error, "*** FATAL CONFIG FILE ERROR (Trivet) ***\nReading %s", s->title);
     if (s->has_lines) buf_printf(l->error, ", at line %zu", number);
-    buf_printf(l->error, "\n>>> '%.*s'\n%.*s", SLICE_ARG(line), SLICE_ARG(why));
+    struct slice name = secret_name(line);
+    struct slice shown = name.len ? name : line;
+    buf_printf(l->error, "\n>>> '%.*s%s'\n%.*s", SLICE_ARG(shown), name.len ? " (redacted)" : "",
+               SLICE_ARG(why));
 }
 
-static bool load_text(struct loader *l, const struct source *s, struct slice text) {
+static bool load_text(struct loader *l, struct source *s, struct slice text) {
     struct buf why = { 0 };
     bool loaded = true;
     const char *at = text.ptr, *end = text.ptr + text.len;
@@ -189,6 +238,7 @@ static bool load_text(struct loader *l, const struct source *s, struct slice tex
         if (!line_end) line_end = end;
         struct slice line = trim_blanks(slice_between(at, line_end));
         loaded = load_line(l, line, &why);
+        s->holds_password |= says_password(line);
         if (!loaded) tell(l, s, number, line, buf_slice(&why));
         at = line_end + 1;
     }
@@ -204,6 +254,8 @@ static bool load_file(struct loader *l, const char *path, const char *title) {
     struct source s = { .title = title, .has_lines = true };
     loaded = loaded && load_text(l, &s, buf_slice(&text));
     buf_release(&text);
+    if (loaded && s.holds_password)
+        options_warn_readable("configuration file", path, "a password", l->warnings);
     return loaded;
 }
 

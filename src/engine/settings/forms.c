@@ -188,9 +188,14 @@ const struct option_special form_percentiles = { .set = percentiles_set, .get = 
 static bool replicaof_set(const struct slice *argv, size_t argc, struct buf *why) {
     bool is_none = argc == 0 || (argc == 2 && slice_equal_nocase(argv[0], LIT("no")) &&
                                  slice_equal_nocase(argv[1], LIT("one")));
+    int64_t port;
+    struct buf text = { 0 };
     if (!is_none && argc != 2) return option_refuse(why, "wrong number of arguments");
-    if (!is_none) return option_refuse(why, "replication is not built in yet");
-    text_replace(&options.replicaof, LIT(""));
+    if (!is_none && (!int64_parse(argv[1], &port) || port < 0 || port > 65535))
+        return option_refuse(why, "Invalid master port");
+    if (!is_none) buf_printf(&text, "%.*s %lld", SLICE_ARG(argv[0]), (long long)port);
+    text_replace(&options.replicaof, buf_slice(&text));
+    buf_release(&text);
     return true;
 }
 

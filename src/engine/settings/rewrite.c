@@ -28,7 +28,8 @@ struct line {
     const struct option *option; /* the main row that it sets, or NULL */
     struct slice *argv;          /* its words, if it sets one; owned */
     size_t argc;
-    char *words; /* owned */
+    char *words;  /* owned */
+    bool is_user; /* the directive user */
 };
 
 struct rewrite {
@@ -36,6 +37,8 @@ struct rewrite {
     struct line *lines; /* owned array */
     size_t line_count;
     bool has_marker;
+    bool has_users;  /* they are written */
+    bool is_at_end;  /* the old lines are through */
     bool everything; /* settings at their default too */
     struct buf fresh;
 };
@@ -50,6 +53,7 @@ static void read_line(struct rewrite *r, struct slice text) {
     while (at < text.len && (text.ptr[at] == ' ' || text.ptr[at] == '\t')) at++;
     if (at == text.len || text.ptr[at] == '#') return;
     if (!split_line(text, &l->argv, &l->argc, &l->words)) return; /* edited by hand since: it stays */
+    l->is_user = slice_equal_nocase(l->argv[0], LIT("user"));
     const struct option *o = options_find(l->argv[0]);
     if (o && (l->argc > 1 || (o->flags & OPTION_REPEATS))) l->option = o;
 }
@@ -223,11 +227,48 @@ static bool must_be_written(const struct rewrite *r, const struct option *o) {
     return r->everything || option_is_included(o) || !option_is_initial(o);
 }
 
+/* What comes after it was not in the file before. */
+static void write_marker(struct rewrite *r) {
+    if (!r->has_marker) buf_append(&r->fresh, LIT(MARKER "\n"));
+    r->has_marker = true;
+}
+
+/* Where a quote inside a word would be read as one, the word is quoted. */
+static void append_user_word(struct buf *out, struct slice word) {
+    bool plain = word.len > 0 && !memchr(word.ptr, '"', word.len) && !memchr(word.ptr, '\'', word.len);
+    buf_append_byte(out, ' ');
+    if (plain)
+        buf_append(out, word);
+    else
+        word_append(out, word);
+}
+
+static void write_user(void *arg, struct slice name, struct slice rules) {
+    struct rewrite *r = arg;
+    if (r->is_at_end) write_marker(r);
+    buf_append(&r->fresh, LIT("user"));
+    append_user_word(&r->fresh, name);
+    struct option_words w = option_words_split(rules);
+    for (size_t i = 0; i < w.count; i++) append_user_word(&r->fresh, w.item[i]);
+    option_words_release(&w);
+    buf_append_byte(&r->fresh, '\n');
+}
+
+/* All of them, in the place of the first old line. */
+static void write_users(struct rewrite *r) {
+    if (!r->has_users && options_hooks.each_user) options_hooks.each_user(write_user, r);
+    r->has_users = true;
+}
+
 enum fate { FATE_UNKNOWN, FATE_KEEP, FATE_REPLACE, FATE_GONE };
 
 static void write_old_lines(struct rewrite *r, enum fate *fates) {
     for (size_t i = 0; i < r->line_count; i++) {
         const struct line *l = &r->lines[i];
+        if (l->is_user) {
+            write_users(r);
+            continue;
+        }
         enum fate *fate = l->option ? &fates[options_row_index(l->option)] : NULL;
         if (fate && *fate == FATE_UNKNOWN) *fate = lines_are_true(r, l->option) ? FATE_KEEP : FATE_REPLACE;
         if (!fate || *fate == FATE_KEEP) {
@@ -244,8 +285,7 @@ static void write_new_lines(struct rewrite *r, const enum fate *fates) {
     for (size_t i = 0; i < options_row_count(); i++) {
         const struct option *o = options_row(i);
         if (o->alias_of || fates[i] != FATE_UNKNOWN || !must_be_written(r, o)) continue;
-        if (!r->has_marker) buf_append(&r->fresh, LIT(MARKER "\n"));
-        r->has_marker = true;
+        write_marker(r);
         append_setting(o, &r->fresh);
     }
 }
@@ -254,7 +294,9 @@ static void write_text(struct rewrite *r) {
     enum fate *fates = mem_alloc_zero(options_row_count() * sizeof *fates);
     read_lines(r);
     write_old_lines(r, fates);
+    r->is_at_end = true;
     write_new_lines(r, fates);
+    write_users(r);
     mem_free(fates);
 }
 
@@ -263,7 +305,7 @@ static void write_text(struct rewrite *r) {
 /* errno tells why not. */
 static bool replace_file(const char *path, struct slice text) {
     struct stat was;
-    mode_t mode = stat(path, &was) == 0 ? was.st_mode & 0777 : 0644;
+    mode_t mode = stat(path, &was) == 0 ? was.st_mode & 0777 : 0600; /* it may hold passwords */
     struct buf temporary = { 0 };
     buf_printf(&temporary, "%s.%d-%08x.tmp", path, (int)getpid(), (unsigned)(random_u64() & UINT32_MAX));
     bool replaced = file_replace(path, buf_cstr(&temporary), text, mode, NULL);

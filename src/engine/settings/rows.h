@@ -6,7 +6,8 @@
 #include "trivet/engine/settings/options.h"
 
 /* The tables; each ends with a row without a name. */
-extern const struct option options_table_server[];  /* network, process, log, access, watching */
+extern const struct option options_table_server[]; /* network, process, log, access, watching */
+extern const struct option options_table_tls[];
 extern const struct option options_table_data[];    /* memory, encodings, files, replication */
 extern const struct option options_table_ignored[]; /* without effect here; kept and shown */
 
@@ -74,6 +75,9 @@ void word_append(struct buf *out, struct slice word);
 /* Reads a whole file; false and errno on failure. */
 MUST_CHECK bool options_read_file(const char *path, struct buf *out);
 
+/* Adds a warning if others than the server can read this file, which holds `held`. "": there is none. */
+void options_warn_readable(const char *what, const char *path, const char *held, struct buf *warnings);
+
 /* What depends on several settings: effective workers, clamped hz, the password. False: `why` names the
  * contradiction. */
 MUST_CHECK bool options_settle(struct buf *warnings, struct buf *why);
@@ -88,9 +92,7 @@ bool check_appenddirname(struct slice value, struct buf *why);
 bool check_dbfilename(struct slice value, struct buf *why);
 bool check_title_template(struct slice value, struct buf *why);
 bool check_locale(struct slice value, struct buf *why);
-bool check_no_tls(struct slice value, struct buf *why);
 bool check_no_cluster(struct slice value, struct buf *why);
-bool check_no_aclfile(struct slice value, struct buf *why);
 bool check_ipv4(struct slice value, struct buf *why);
 bool check_ipv6(struct slice value, struct buf *why);
 bool check_hostname(struct slice value, struct buf *why);
@@ -98,6 +100,7 @@ bool check_hostname(struct slice value, struct buf *why);
 /* Effects (effects.c). */
 bool apply_bind(struct buf *why);
 bool apply_port(struct buf *why);
+bool apply_tls(struct buf *why);
 bool apply_maxclients(struct buf *why);
 bool apply_appendonly(struct buf *why);
 bool apply_password(struct buf *why);
@@ -109,6 +112,8 @@ bool apply_logs(struct buf *why);
 bool apply_log_form(struct buf *why);
 bool apply_appendfsync(struct buf *why);
 bool apply_tracking(struct buf *why);
+bool apply_replication(struct buf *why);
+bool apply_title(struct buf *why);
 bool apply_shutdown_on_signal(struct buf *why);
 
 /* What CONFIG GET shows instead of what is stored (effects.c). */

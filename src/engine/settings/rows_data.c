@@ -27,6 +27,12 @@ static const struct option_name write_versions[] = { { "auto", RDB_WRITE_AUTO },
 static const struct option_name sanitizers[] = {
     { "no", SANITIZE_NO }, { "yes", SANITIZE_YES }, { "clients", SANITIZE_CLIENTS }, { NULL, 0 }
 };
+static const struct option_name propagation_errors[] = {
+    { "ignore", PROPAGATION_IGNORE },
+    { "panic", PROPAGATION_PANIC },
+    { "panic-on-replicas", PROPAGATION_PANIC_ON_REPLICAS },
+    { NULL, 0 },
+};
 static const struct option_name diskless_loads[] = {
     { "disabled", DISKLESS_DISABLED },
     { "on-empty-db", DISKLESS_EMPTY_DB },
@@ -136,7 +142,7 @@ const struct option options_table_data[] = {
     { BOOL("replica-lazy-flush", replica_lazy_flush, "yes") },
     { INT("replica-priority", replica_priority, "100", 0, MAX_INT) },
     { BOOL("replica-read-only", replica_read_only, "yes") },
-    { BOOL("replica-serve-stale-data", replica_serve_stale_data, "yes") },
+    { BOOL("replica-serve-stale-data", replica_serve_stale_data, "yes"), .apply = apply_replication },
     { ALIAS("slave-ignore-maxmemory", "replica-ignore-maxmemory") },
     { ALIAS("slave-lazy-flush", "replica-lazy-flush") },
     { ALIAS("slave-priority", "replica-priority") },
@@ -148,13 +154,14 @@ const struct option options_table_data[] = {
     { ENUM("repl-diskless-load", repl_diskless_load, "disabled", diskless_loads),
       .flags = OPTION_NOT_LOADING },
     { BOOL("repl-diskless-sync", repl_diskless_sync, "yes") },
+    { ENUM("propagation-error-behavior", propagation_error_behavior, "ignore", propagation_errors) },
     { INT("repl-diskless-sync-delay", repl_diskless_sync_delay_s, "5", 0, MAX_INT) },
     { INT("repl-diskless-sync-max-replicas", repl_diskless_sync_max_replicas, "0", 0, MAX_INT) },
     { INT("repl-ping-replica-period", repl_ping_replica_period_s, "10", 1, MAX_INT) },
     { ALIAS("repl-ping-slave-period", "repl-ping-replica-period") },
     { INT("repl-timeout", repl_timeout_s, "60", 1, MAX_INT) },
-    { INT("min-replicas-to-write", min_replicas_to_write, "0", 0, MAX_INT) },
-    { INT("min-replicas-max-lag", min_replicas_max_lag_s, "10", 0, MAX_INT) },
+    { INT("min-replicas-to-write", min_replicas_to_write, "0", 0, MAX_INT), .apply = apply_replication },
+    { INT("min-replicas-max-lag", min_replicas_max_lag_s, "10", 0, MAX_INT), .apply = apply_replication },
     { ALIAS("min-slaves-to-write", "min-replicas-to-write") },
     { ALIAS("min-slaves-max-lag", "min-replicas-max-lag") },
     { BOOL("cluster-enabled", cluster_enabled, "no"), .flags = OPTION_IMMUTABLE, .check = check_no_cluster },

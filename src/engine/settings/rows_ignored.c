@@ -21,12 +21,6 @@ static const struct option_name endpoints[] = {
 static const struct option_name oom_choices[] = {
     { "no", 0 }, { "yes", 1 }, { "relative", 1 }, { "absolute", 2 }, { NULL, 0 }
 };
-static const struct option_name propagation[] = {
-    { "ignore", 0 }, { "panic", 1 }, { "panic-on-replicas", 2 }, { NULL, 0 }
-};
-static const struct option_name tls_client_auth[] = {
-    { "no", 0 }, { "yes", 1 }, { "optional", 2 }, { NULL, 0 }
-};
 
 const struct option options_table_ignored[] = {
     /* Defragmentation, tables, allocator: jemalloc runs as it is, tables grow by themselves. */
@@ -71,7 +65,6 @@ const struct option options_table_ignored[] = {
     { KEEP_STRING("debug-context", ""), KEPT(OPTION_HIDDEN) },
     { KEEP_BOOL("aof-disable-auto-gc", "no"), KEPT(OPTION_HIDDEN) },
     { KEEP_INT("loading-process-events-interval-bytes", "2097152", 1024, MAX_INT), KEPT(OPTION_HIDDEN) },
-    { KEEP_ENUM("propagation-error-behavior", "ignore", propagation), KEPT(0) },
 
     /* Transports that are not built in. */
     { KEEP_INT("socket-mark-id", "0", 0, UINT32_MAX), KEPT(FIXED) },
@@ -81,29 +74,6 @@ const struct option options_table_ignored[] = {
     { KEEP_INT("rdma-completion-vector", "-1", -1, 1024), KEPT(FIXED) },
     { KEEP_INT("rdma-port", "0", 0, 65535), KEPT(0) },
     { KEEP_INT("rdma-rx-size", "1048576", 65536, 16777216), KEPT(FIXED) },
-    { KEEP_INT("max-new-tls-connections-per-cycle", "1", 1, 1000), KEPT(0) },
-    { KEEP_INT("tls-port", "0", 0, 65535), KEPT(0), .check = check_no_tls },
-    { KEEP_BOOL("tls-replication", "no"), KEPT(0), .check = check_no_tls },
-    { KEEP_BOOL("tls-cluster", "no"), KEPT(0), .check = check_no_tls },
-    { KEEP_ENUM("tls-auth-clients", "yes", tls_client_auth), KEPT(0) },
-    { KEEP_STRING("tls-auth-clients-user", "off"), KEPT(0) },
-    { KEEP_INT("tls-auto-reload-interval", "0", 0, MAX_INT), KEPT(0) },
-    { KEEP_STRING("tls-ca-cert-dir", ""), KEPT(0) },
-    { KEEP_STRING("tls-ca-cert-file", ""), KEPT(0) },
-    { KEEP_STRING("tls-cert-file", ""), KEPT(0) },
-    { KEEP_STRING("tls-ciphers", ""), KEPT(0) },
-    { KEEP_STRING("tls-ciphersuites", ""), KEPT(0) },
-    { KEEP_STRING("tls-client-cert-file", ""), KEPT(0) },
-    { KEEP_STRING("tls-client-key-file", ""), KEPT(0) },
-    { KEEP_STRING("tls-client-key-file-pass", ""), KEPT(OPTION_SENSITIVE) },
-    { KEEP_STRING("tls-dh-params-file", ""), KEPT(0) },
-    { KEEP_STRING("tls-key-file", ""), KEPT(0) },
-    { KEEP_STRING("tls-key-file-pass", ""), KEPT(OPTION_SENSITIVE) },
-    { KEEP_BOOL("tls-prefer-server-ciphers", "no"), KEPT(0) },
-    { KEEP_STRING("tls-protocols", ""), KEPT(0) },
-    { KEEP_INT("tls-session-cache-size", "20480", 0, MAX_INT), KEPT(0) },
-    { KEEP_INT("tls-session-cache-timeout", "300", 0, MAX_INT), KEPT(0) },
-    { KEEP_BOOL("tls-session-caching", "yes"), KEPT(0) },
 
     /* Cluster, and replication beyond one stream. */
     { KEEP_BOOL("dual-channel-replication-enabled", "no"), KEPT(0) },

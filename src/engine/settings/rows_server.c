@@ -62,6 +62,9 @@ const struct option options_table_server[] = {
     { INT("timeout", timeout_s, "0", 0, MAX_INT) },
     { BOOL("protected-mode", protected_mode, "yes") },
     { INT("maxclients", maxclients, "10000", 1, UINT32_MAX), .apply = apply_maxclients },
+    /* Trivet's own: how many clients that must authenticate and never did there may be, and for how long. */
+    { INT("max-unauthenticated-clients", max_unauthenticated_clients, "0", 0, MAX_INT) },
+    { INT("unauthenticated-timeout", unauthenticated_timeout_s, "60", 0, MAX_INT) },
     { INT("max-new-connections-per-cycle", max_new_connections_per_cycle, "10", 1, 1000) },
     /* The number of workers. 0: one for each core, at most 4; CONFIG GET shows the resulting number. */
     { INT("io-threads", io_threads_wanted, "0", 0, 256), .flags = OPTION_IMMUTABLE, .show = show_io_threads },
@@ -76,7 +79,7 @@ const struct option options_table_server[] = {
     { BOOL("crash-log-enabled", crash_log_enabled, "yes") },
     { BOOL("set-proc-title", set_proc_title, "yes"), .flags = OPTION_IMMUTABLE },
     { STRING("proc-title-template", proc_title_template, "{title} {listen-addr} {server-mode}"),
-      .check = check_title_template },
+      .check = check_title_template, .apply = apply_title },
     { INT("hz", hz, "10", 0, MAX_INT), .apply = apply_timers },
     { INT("shutdown-timeout", shutdown_timeout_s, "10", 0, MAX_INT) },
     { BITS("shutdown-on-sigint", shutdown_on_sigint, "default", shutdowns), .flags = OPTION_MULTI_ARG,
@@ -88,6 +91,8 @@ const struct option options_table_server[] = {
     { INT("databases", databases, "16", 1, MAX_INT), .flags = OPTION_IMMUTABLE },
     { INT("busy-reply-threshold", busy_reply_threshold_ms, "5000", 0, MAX_ANY) },
     { ALIAS("lua-time-limit", "busy-reply-threshold") },
+    /* Trivet's own: what the interpreter may allocate for a script; more is an error in it. */
+    { MEMORY("script-memory-limit", script_memory_limit, "536870912", 1048576, MAX_ANY) },
     { STRING("ignore-warnings", ignore_warnings, "") },
 
     /* Log. */
@@ -105,7 +110,7 @@ const struct option options_table_server[] = {
       .show = show_password },
     { STRING("requirepass-file", requirepass_file, ""), .apply = apply_password },
     { ENUM("acl-pubsub-default", acl_pubsub_resetchannels, "resetchannels", channels) },
-    { STRING("aclfile", aclfile, ""), .flags = OPTION_IMMUTABLE, .check = check_no_aclfile },
+    { STRING("aclfile", aclfile, ""), .flags = OPTION_IMMUTABLE },
     { INT("acllog-max-len", acllog_max_len, "128", 0, MAX_ANY), .apply = apply_logs },
     { ENUM("enable-debug-command", enable_debug_command, "no", guards), .flags = OPTION_IMMUTABLE },
     { ENUM("enable-module-command", enable_module_command, "no", guards), .flags = OPTION_IMMUTABLE },

@@ -75,6 +75,11 @@ const struct option *options_find(struct slice name) {
     return meant;
 }
 
+bool options_is_secret(struct slice name) {
+    const struct option *o = options_find(name);
+    return (o && (o->flags & OPTION_SENSITIVE)) || slice_equal_nocase(name, LIT("user"));
+}
+
 size_t options_row_index(const struct option *o) {
     const struct option **at = bsearch(&o, rows, row_count, sizeof rows[0], compare_rows);
     assert(at);
@@ -343,6 +348,7 @@ static void initialise(size_t index) {
 void options_init(void) {
     row_count = 0;
     collect(options_table_server);
+    collect(options_table_tls);
     collect(options_table_data);
     collect(options_table_ignored);
     qsort(rows, row_count, sizeof rows[0], compare_rows);

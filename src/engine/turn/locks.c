@@ -12,10 +12,12 @@ struct gate {
 } CACHE_ALIGNED;
 
 static struct gate gates[WORKERS_MAX];
+static struct lock script_lock = LOCK_INIT(LOCK_RANK_SCRIPT);
 static struct lock exclusive_lock = LOCK_INIT(LOCK_RANK_EXCLUSIVE);
 atomic_int exclusive_waiting;
 static _Thread_local bool gate_held;
 static _Thread_local int exclusive_depth;
+static _Thread_local bool script_turn_is_mine; /* by a script that has not closed the gate */
 
 void gates_init(void) {
     for (int i = 0; i < WORKERS_MAX; i++) lock_init(&gates[i].lock, LOCK_RANK_GATE);
@@ -49,6 +51,7 @@ void exclusive_begin(void) {
     if (thread_is_parallel()) {
         lock_drop(&gates[thread_worker_index].lock);
         atomic_fetch_add_explicit(&exclusive_waiting, 1, memory_order_acq_rel);
+        if (!script_turn_is_mine) lock_take(&script_lock);
         lock_take(&exclusive_lock);
         for (int i = 0; i < thread_worker_count; i++) lock_take_ordered(&gates[i].lock);
     }
@@ -64,6 +67,44 @@ void exclusive_end(void) {
         if (i != thread_worker_index) lock_drop(&gates[i].lock);
     atomic_fetch_sub_explicit(&exclusive_waiting, 1, memory_order_acq_rel);
     lock_drop(&exclusive_lock);
+    if (!script_turn_is_mine) lock_drop(&script_lock);
+}
+
+void script_turn_take(void) {
+    assert(!gate_held && !script_turn_is_mine);
+    lock_take(&script_lock);
+    script_turn_is_mine = true;
+}
+
+bool script_turn_try(void) {
+    assert(!script_turn_is_mine && exclusive_depth == 0);
+    script_turn_is_mine = lock_try(&script_lock);
+    return script_turn_is_mine;
+}
+
+void script_turn_drop(void) {
+    assert(script_turn_is_mine && exclusive_depth == 0);
+    script_turn_is_mine = false;
+    lock_drop(&script_lock);
+}
+
+void script_turn_becomes_exclusive(void) {
+    assert(script_turn_is_mine && exclusive_depth == 1);
+    script_turn_is_mine = false;
+}
+
+int exclusive_open(void) {
+    int depth = exclusive_depth;
+    assert(depth > 0);
+    exclusive_depth = 1;
+    exclusive_end();
+    return depth;
+}
+
+void exclusive_close(int depth) {
+    assert(depth > 0 && exclusive_depth == 0);
+    exclusive_begin();
+    exclusive_depth = depth;
 }
 
 void shard_set_add(struct shard_set *set, uint32_t shard) {
@@ -80,14 +121,10 @@ void shard_set_add(struct shard_set *set, uint32_t shard) {
 
 void shards_lock(const struct shard_set *set) {
     if (!shards_are_shared || set->count == 0) return;
-    for (uint32_t word = set->low; word <= set->high; word++)
-        for (uint64_t bits = set->bits[word]; bits; bits &= bits - 1)
-            lock_take_ordered(&shards[word * 64 + (uint32_t)__builtin_ctzll(bits)].lock);
+    SHARD_SET_EACH(set, shard) lock_take_ordered(&shards[shard].lock);
 }
 
 void shards_unlock(const struct shard_set *set) {
     if (!shards_are_shared || set->count == 0) return;
-    for (uint32_t word = set->low; word <= set->high; word++)
-        for (uint64_t bits = set->bits[word]; bits; bits &= bits - 1)
-            lock_drop(&shards[word * 64 + (uint32_t)__builtin_ctzll(bits)].lock);
+    SHARD_SET_EACH(set, shard) lock_drop(&shards[shard].lock);
 }

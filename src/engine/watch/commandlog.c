@@ -72,6 +72,7 @@ static struct node *node_new(const struct call *c, int64_t value) {
     size_t ends[ARGUMENTS_MAX];
     size_t count = gather_arguments(&bytes, c, ends);
     const char *peer = c->client->peer, *name = c->client->name ? c->client->name : "";
+    if (c->origin->speaker) peer = "?:0", name = ""; /* a script has no address */
     size_t peer_size = strlen(peer) + 1, name_size = strlen(name) + 1;
 
     struct node *n =

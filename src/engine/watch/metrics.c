@@ -35,9 +35,13 @@ static void visit_table(const struct metric_table *t, int64_t now_ms, metric_vis
     mem_free(sample);
 }
 
+static bool is_of(const struct metric_table *t, const char *section) {
+    return !section || strcmp(t->section, section) == 0;
+}
+
 void metrics_each(const char *section, int64_t now_ms, metric_visitor *visit, void *arg) {
     for (size_t i = 0; i < table_count; i++)
-        if (!section || strcmp(tables[i]->section, section) == 0) visit_table(tables[i], now_ms, visit, arg);
+        if (is_of(tables[i], section)) visit_table(tables[i], now_ms, visit, arg);
 }
 
 /* ---- INFO ---- */
@@ -71,5 +75,10 @@ static void print_line(void *arg, const struct metric_table *t, const struct met
 }
 
 void metrics_print(const char *section, int64_t now_ms, struct buf *out) {
-    metrics_each(section, now_ms, print_line, out);
+    for (size_t i = 0; i < table_count; i++) {
+        const struct metric_table *t = tables[i];
+        if (!is_of(t, section)) continue;
+        visit_table(t, now_ms, print_line, out);
+        if (t->lines) t->lines(now_ms, out);
+    }
 }

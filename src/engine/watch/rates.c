@@ -16,6 +16,8 @@ static uint64_t rate_counter(enum rate which) {
     case RATE_COMMANDS: return STATS_SUM(commands);
     case RATE_NET_IN: return STATS_SUM(net_in);
     case RATE_NET_OUT: return STATS_SUM(net_out);
+    case RATE_REPL_IN: return STATS_SUM(repl_in);
+    case RATE_REPL_OUT: return STATS_SUM(repl_out);
     case RATE_TURNS: return STATS_SUM(turns);
     case RATE_TURN_US: return STATS_SUM(turn_us);
     case RATE_COUNT: break;

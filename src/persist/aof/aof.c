@@ -5,6 +5,10 @@
  * wait. Under `always`, one fdatasync follows, for all of them too. The offset up to which that is done is
  * published in `written`, so asking costs one atomic read.
  *
+ * If replicas read the stream, each append ends with its position behind the bytes (note.h). When only the
+ * stream has moved (PING, PUBLISH), the append is that note alone, and takes the place of one before it that
+ * was alone too; nobody has to sync it, because it is no data.
+ *
  * When a write fails, or under `always` its fdatasync, the file is cut back to where it ended before, and the
  * bytes are kept: the next commit writes the same bytes again. So the file never holds half a record followed
  * by a good one, and after a failed fdatasync the bytes go into fresh dirty pages (the kernel may have
@@ -22,6 +26,7 @@
 #include "trivet/base/log.h"
 #include "trivet/base/mem.h"
 #include "trivet/base/thread.h"
+#include "trivet/persist/backlog.h"
 #include "trivet/persist/journal_sink.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -30,8 +35,9 @@
 #include <unistd.h>
 
 #define BUFFER_KEPT ((size_t)1024 * 1024) /* a bigger buffer gives its memory back after the write */
-#define LOG_EVERY_US (1000 * 1000)        /* between two log lines about a failing disk */
-#define SLOW_SYNC_US (2 * 1000 * 1000)    /* an fdatasync that takes longer counts as delayed */
+#define NOWHERE UINT64_MAX
+#define LOG_EVERY_US (1000 * 1000)     /* between two log lines about a failing disk */
+#define SLOW_SYNC_US (2 * 1000 * 1000) /* an fdatasync that takes longer counts as delayed */
 
 static struct lock file_lock = LOCK_INIT(LOCK_RANK_FILE);
 
@@ -39,24 +45,29 @@ static struct lock file_lock = LOCK_INIT(LOCK_RANK_FILE);
 static struct {
     bool opened;
     int fd;
-    uint64_t size;        /* of the file, to the end of the last whole append */
-    bool must_cut;        /* bytes of a failed append follow `size`: cut them off before the next append */
-    struct buf pending;   /* taken from the journal, not written yet */
-    uint64_t pending_end; /* the journal's offset at the end of `pending` */
-    unsigned syncs;       /* threads in fdatasync with no lock: the file must stay open */
+    uint64_t size;      /* of the file, to the end of the last whole append */
+    bool must_cut;      /* bytes of a failed append follow `size`: cut them off before the next append */
+    struct buf pending; /* taken from the journal, not written yet */
+    struct journal_piece piece;      /* what belongs to `pending` */
+    bool has_data;                   /* `pending` is more than notes */
+    uint64_t note_at;                /* where the last append begins, if it was a note alone; or NOWHERE */
+    char noted_id[REPLID_CHARS + 1]; /* of the last position in this file; "": there is none */
+    uint64_t written_position;       /* of the stream, at `written` */
+    unsigned syncs;                  /* threads in fdatasync with no lock: the file must stay open */
     pthread_cond_t synced_all;
     int64_t logged_us;    /* when the last failure was logged */
     uint64_t others_size; /* bytes of the manifest's other files */
     int retired; /* the file before this one: synced and closed before this one gets its first byte */
-} file = { .fd = -1, .retired = -1, .synced_all = PTHREAD_COND_INITIALIZER };
+} file = { .fd = -1, .retired = -1, .note_at = NOWHERE, .synced_all = PTHREAD_COND_INITIALIZER };
 
 /* Written under file_lock, read by anybody. */
-static _Atomic uint64_t written;    /* journal offset: acknowledged up to here */
-static _Atomic uint64_t synced;     /* journal offset: fsynced up to here */
-static _Atomic int write_error;     /* errno of the last append, 0 if it succeeded */
-static _Atomic int sync_error;      /* errno of the last fdatasync of the sync thread */
-static _Atomic uint64_t files_size; /* bytes of all files of the manifest */
-static _Atomic uint64_t base_size;  /* the same when it was opened */
+static _Atomic uint64_t written;         /* journal offset: acknowledged up to here */
+static _Atomic uint64_t synced;          /* journal offset: fsynced up to here */
+static _Atomic uint64_t synced_position; /* the same in the stream */
+static _Atomic int write_error;          /* errno of the last append, 0 if it succeeded */
+static _Atomic int sync_error;           /* errno of the last fdatasync of the sync thread */
+static _Atomic uint64_t files_size;      /* bytes of all files of the manifest */
+static _Atomic uint64_t base_size;       /* the same when it was opened */
 static _Atomic uint64_t delayed_fsyncs;
 static atomic_bool enabled, syncing, paused;
 static _Atomic int64_t write_delay_us;
@@ -127,9 +138,26 @@ static void publish_size(void) {
     atomic_store_explicit(&files_size, file.others_size + file.size, memory_order_relaxed);
 }
 
-static void raise_synced(uint64_t to) {
-    if (to > atomic_load_explicit(&synced, memory_order_relaxed))
-        atomic_store_explicit(&synced, to, memory_order_release);
+/* An end in the journal and in the stream. */
+struct reached {
+    uint64_t offset, position;
+};
+
+static void raise_synced(struct reached to) NEEDS(file_lock);
+static void raise_synced(struct reached to) {
+    if (to.offset <= atomic_load_explicit(&synced, memory_order_relaxed)) return;
+    atomic_store_explicit(&synced, to.offset, memory_order_release);
+    atomic_store_explicit(&synced_position, to.position, memory_order_release);
+}
+
+/* `pending` is in the file, or there was nothing to write. */
+static void raise_written(bool is_synced) NEEDS(file_lock);
+static void raise_written(bool is_synced) {
+    struct reached to = { file.piece.end, (uint64_t)file.piece.position.offset };
+    bool was_synced = atomic_load(&synced) >= atomic_load(&written);
+    if (is_synced || (was_synced && !file.has_data)) raise_synced(to);
+    file.written_position = to.position;
+    atomic_store_explicit(&written, to.offset, memory_order_release);
 }
 
 /* Only the last file of the manifest that is not empty may end with a torn record: so the one before is
@@ -164,6 +192,13 @@ static const char *what_failed(void) {
     return some ? "Short write while writing to the AOF file" : "Error writing to the AOF file";
 }
 
+/* A position alone takes the place of the last one. If that cannot be cut off it stays, and does no harm. */
+static void cut_old_note(void) NEEDS(file_lock);
+static void cut_old_note(void) {
+    if (file.has_data || file.note_at == NOWHERE) return;
+    if (file_io.ftruncate(file.fd, (off_t)file.note_at) == 0) file.size = file.note_at;
+}
+
 /* Writes `pending` whole, and syncs it under `always`; or leaves file and `pending` as they were. Nothing is
  * left of it if another thread wrote it while this one waited for the file before. */
 static bool append_pending(void) NEEDS(file_lock);
@@ -172,7 +207,8 @@ static bool append_pending(void) {
     if (file.pending.len == 0) return true;
     if (file.must_cut && !cut_back())
         return append_failed("Error writing to the AOF file: cutting off an unfinished write", errno);
-    bool sync = policy_now() == FSYNC_ALWAYS;
+    cut_old_note();
+    bool sync = policy_now() == FSYNC_ALWAYS && file.has_data;
     size_t batch = file.pending.len; /* the sum is written too, but is not part of `pending` */
     if (aof_notes_have_sums()) aof_note_add_sum(&file.pending);
     wait_before_write();
@@ -185,28 +221,46 @@ static bool append_pending(void) {
         file.pending.len = batch;
         return append_failed(what, error);
     }
+    file.note_at = file.has_data ? NOWHERE : file.size;
     file.size += file.pending.len;
     if (file.pending.room > BUFFER_KEPT) buf_release(&file.pending);
     buf_clear(&file.pending);
     publish_size();
     append_succeeded();
-    if (sync) {
-        raise_synced(file.pending_end);
-        sync_succeeded();
-    }
-    atomic_store_explicit(&written, file.pending_end, memory_order_release);
+    if (sync) sync_succeeded();
+    raise_written(sync);
     return true;
+}
+
+static void add_position(void) NEEDS(file_lock);
+static void add_position(void) {
+    const struct stream_position *p = &file.piece.position;
+    if (!p->known || !aof_notes_have_sums()) return;
+    bool with_id = !file.has_data || strcmp(p->id, file.noted_id) != 0;
+    aof_note_add_position(&file.pending, p, with_id, file.piece.in_stream);
+    memcpy(file.noted_id, p->id, sizeof file.noted_id);
+}
+
+/* Takes what the journal has, with its notes; only the sum is still to be added. */
+static void take_piece(void) NEEDS(file_lock);
+static void take_piece(void) {
+    file.piece = journal_swap(&file.pending);
+    file.has_data = file.pending.len > 0;
+    add_position();
+    if (file.has_data) aof_note_stamp(&file.pending, file.size == 0 || file.note_at == 0);
 }
 
 static bool write_up_to(uint64_t offset) NEEDS(file_lock);
 static bool write_up_to(uint64_t offset) {
     while (!aof_is_committed(offset)) {
         if (file.pending.len == 0) {
-            file.pending_end = journal_swap(&file.pending);
-            assert(file.pending.len > 0); /* an offset beyond the journal's end would wait for ever */
-            aof_note_stamp(&file.pending, file.size == 0);
+            take_piece();
+            assert(file.piece.end >= offset); /* an offset beyond the journal's end would wait for ever */
         }
-        if (!append_pending()) return false;
+        if (file.pending.len == 0)
+            raise_written(false);
+        else if (!append_pending())
+            return false;
     }
     return true;
 }
@@ -225,8 +279,8 @@ enum commit aof_commit(uint64_t offset) {
 
 /* ---- syncing ---- */
 
-static void finish_sync(uint64_t target, int error, int64_t took_us) NEEDS(file_lock);
-static void finish_sync(uint64_t target, int error, int64_t took_us) {
+static void finish_sync(struct reached target, int error, int64_t took_us) NEEDS(file_lock);
+static void finish_sync(struct reached target, int error, int64_t took_us) {
     if (took_us > SLOW_SYNC_US) {
         atomic_fetch_add_explicit(&delayed_fsyncs, 1, memory_order_relaxed);
         LOG_NOTICE("Asynchronous AOF fsync is taking too long (disk is busy?): it took %lld ms",
@@ -236,7 +290,7 @@ static void finish_sync(uint64_t target, int error, int64_t took_us) {
         raise_synced(target);
         sync_succeeded();
     } else {
-        (void)sync_failed(error, "that were written", target - atomic_load(&synced));
+        (void)sync_failed(error, "that were written", target.offset - atomic_load(&synced));
     }
     if (--file.syncs > 0) return;
     atomic_store(&syncing, false);
@@ -246,12 +300,12 @@ static void finish_sync(uint64_t target, int error, int64_t took_us) {
 /* One fdatasync without the lock, so that commits go on meanwhile. False if it failed. */
 static bool sync_file(void) {
     lock_take(&file_lock);
-    uint64_t target = atomic_load(&written);
+    struct reached target = { atomic_load(&written), file.written_position };
     if (file.opened && !settle_retired()) {
         lock_drop(&file_lock);
         return false;
     }
-    bool needed = file.opened && (atomic_load(&synced) < target || atomic_load(&sync_error) != 0);
+    bool needed = file.opened && (atomic_load(&synced) < target.offset || atomic_load(&sync_error) != 0);
     int fd = file.fd;
     if (needed) {
         file.syncs++;
@@ -272,6 +326,7 @@ bool aof_sync_now(void) { return aof_commit(journal_offset()) == COMMITTED && sy
 bool aof_sync_written(void) { return sync_file(); }
 
 uint64_t aof_synced_offset(void) { return atomic_load_explicit(&synced, memory_order_acquire); }
+uint64_t aof_synced_position(void) { return atomic_load_explicit(&synced_position, memory_order_acquire); }
 
 /* Sleeps a second, or less when it is time to stop; false then. */
 static bool sleep_a_second(void) {
@@ -335,20 +390,24 @@ bool aof_begin_appending(int fd, uint64_t size, uint64_t others_size, struct buf
     if (!start_syncer(error)) return false;
     lock_take(&file_lock);
     assert(!file.opened);
-    journal_restart();
     file.fd = fd;
     file.size = size;
     file.others_size = others_size;
     file.must_cut = false;
+    file.note_at = NOWHERE;
+    file.noted_id[0] = '\0';
     file.opened = true;
     publish_size();
     atomic_store(&base_size, atomic_load(&files_size));
     atomic_store(&written, journal_offset());
     atomic_store(&synced, journal_offset());
+    file.written_position = backlog_offset();
+    atomic_store(&synced_position, file.written_position);
     atomic_store(&write_error, 0);
     atomic_store(&sync_error, 0);
     atomic_store(&enabled, true);
-    journal_on = true;
+    journal_set_on(true);
+    journal_restart();
     lock_drop(&file_lock);
     return true;
 }
@@ -364,7 +423,9 @@ bool aof_switch_file(int fd) {
         file.fd = fd;
         file.others_size += file.size;
         file.size = 0;
-        journal_forget_database();
+        file.note_at = NOWHERE;
+        file.noted_id[0] = '\0';
+        journal_begin_file();
     }
     lock_drop(&file_lock);
     return done;
@@ -388,7 +449,7 @@ static bool flush_and_close(void) {
         LOG_WARNING("AOF: the last fsync failed: %s", file_errno_text(errno));
         done = false;
     }
-    if (done) raise_synced(journal_offset());
+    if (done) raise_synced((struct reached){ journal_offset(), file.written_position });
     close(file.fd);
     if (file.retired >= 0) close(file.retired);
     file.fd = file.retired = -1;
@@ -405,7 +466,7 @@ bool aof_close(void) {
     stop_syncer();
     lock_take(&file_lock);
     bool done = flush_and_close();
-    journal_on = false;
+    journal_set_on(false);
     journal_restart();
     /* No reply waits for a file that is closed. */
     atomic_store(&written, journal_offset());

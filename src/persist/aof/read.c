@@ -6,6 +6,9 @@
  *
  * MULTI and EXEC themselves are not run: nobody else is there to see the state in between.
  *
+ * A position is told to the caller when its sum, which the scan has checked, stands right behind it. The
+ * bytes since the last one are kept for that, if they are not too many.
+ *
  * The file may begin as an RDB file; the caller's rdb() loads that part and says where it ends. */
 #include "scan.h"
 #include "trivet/base/log.h"
@@ -18,6 +21,7 @@
 
 #define WORDS_LOGGED 2   /* of a command that failed */
 #define ERRORS_LOGGED 32 /* of a file, one by one */
+#define SINCE_MAX ((size_t)64 * 1024 * 1024)
 
 struct reader {
     struct aof_scan scan;
@@ -27,6 +31,10 @@ struct reader {
     const char *path;
     uint64_t before, total;
     struct aof_read *out;
+    struct aof_note position;  /* the last note, if it was a position: its sum is still to come */
+    char id[REPLID_CHARS + 1]; /* of the positions in this file; "": none yet */
+    struct buf since;          /* the bytes of commands since the last position that had its sum */
+    bool since_is_cut;         /* the latest only: there were too many */
 };
 
 static void report(const struct reader *r) {
@@ -91,6 +99,44 @@ static bool run(struct reader *r) {
     return taken;
 }
 
+/* ---- positions ---- */
+
+static void keep_bytes(struct reader *r, struct slice bytes) {
+    r->position.kind = NOTE_OTHER;
+    if (!r->id[0]) return;
+    if (r->since.len + bytes.len > SINCE_MAX) {
+        buf_clear(&r->since);
+        r->since_is_cut = true;
+    }
+    buf_append(&r->since, bytes);
+}
+
+static void tell_position(struct reader *r, const struct aof_note *note) {
+    struct stream_position p = note->position;
+    struct slice since = buf_slice(&r->since);
+    if (p.id[0]) memcpy(r->id, p.id, sizeof r->id);
+    memcpy(p.id, r->id, sizeof p.id);
+    if (note->bytes > 0 && note->bytes <= since.len)
+        since = slice_from(since, since.len - (size_t)note->bytes);
+    else
+        since.len = 0;
+    if (r->id[0]) r->how->position(r->how->arg, &p, since);
+    buf_clear(&r->since);
+    r->since_is_cut = false;
+}
+
+static void tell_unnoted(const struct reader *r) {
+    if (r->since.len > 0 && !r->since_is_cut) r->how->unnoted(r->how->arg, buf_slice(&r->since));
+}
+
+static void take_note(struct reader *r, struct slice line) {
+    if (!r->how->position) return;
+    struct aof_note note = aof_note_read(line);
+    bool is_sure = note.kind == NOTE_SUM && r->position.kind == NOTE_POSITION;
+    if (is_sure) tell_position(r, &r->position);
+    r->position = note;
+}
+
 static bool is_frame_of_transaction(const struct aof_record *record) {
     return record->argc == 1 && (slice_equal_nocase(record->argv[0], LIT("MULTI")) ||
                                  slice_equal_nocase(record->argv[0], LIT("EXEC")));
@@ -113,7 +159,13 @@ static enum aof_read_end run_up_to(struct reader *r, uint64_t limit) {
             buf_append(new_reason(r), LIT("somebody else changed the file while it was read"));
             return AOF_READ_FAILED;
         }
-        if (got == AOF_RECORD && !is_frame_of_transaction(&r->record) && !run(r)) return AOF_READ_REFUSED;
+        struct slice bytes = slice_make(aof_window_rest(w).ptr, r->record.used);
+        if (got == AOF_NOTE)
+            take_note(r, bytes);
+        else if (!is_frame_of_transaction(&r->record) && !run(r))
+            return AOF_READ_REFUSED;
+        else
+            keep_bytes(r, bytes);
         w->at += r->record.used;
     }
     r->out->good = limit;
@@ -133,6 +185,7 @@ static enum aof_read_end read_records(struct reader *r, uint64_t begin) {
         if (ran != AOF_READ_WHOLE) return ran;
         report(r);
     }
+    tell_unnoted(r);
     return end;
 }
 
@@ -181,6 +234,7 @@ enum aof_read_end aof_read_file(const char *path, const struct aof_load *how, ui
     aof_scan_release(&r->scan);
     aof_window_release(&r->window);
     aof_record_release(&r->record);
+    buf_release(&r->since);
     mem_free(r);
     return end;
 }

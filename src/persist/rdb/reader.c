@@ -10,6 +10,7 @@
 #include "trivet/base/file.h"
 #include "trivet/base/mem.h"
 #include "trivet/base/number.h"
+#include <ctype.h>
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -99,7 +100,8 @@ static struct rdb_reader *reader_new(const unsigned char *bytes, size_t len, str
     r->begin = r->summed = r->dropped = r->scan.in.at = r->scan.in.end = bytes;
     r->scan.end = len ? bytes + len : bytes;
     r->rules = rules;
-    r->facts = (struct rdb_facts){ .repl_offset = -1, .repl_db = -1, .written_s = -1, .used_memory = -1 };
+    r->facts =
+        (struct rdb_facts){ .position = { .offset = -1, .db = -1 }, .written_s = -1, .used_memory = -1 };
     r->error.type = -1;
     return r;
 }
@@ -218,15 +220,28 @@ static void copy_text(char *out, size_t room, struct slice text) {
     out[len] = '\0';
 }
 
+static bool is_history_id(struct slice text) {
+    bool good = text.len == REPLID_CHARS;
+    for (size_t i = 0; i < text.len && good; i++) good = isxdigit((unsigned char)text.ptr[i]);
+    return good;
+}
+
+static void note_position(struct stream_position *p, struct slice name, struct slice value) {
+    int64_t number = -1;
+    bool is_count = int64_parse(value, &number) && number >= 0;
+    if (slice_equal(name, LIT("repl-id")) && is_history_id(value)) copy_text(p->id, sizeof p->id, value);
+    if (slice_equal(name, LIT("repl-offset")) && is_count) p->offset = number;
+    if (slice_equal(name, LIT("repl-stream-db")) && is_count && number <= INT32_MAX) p->db = number;
+    p->known = p->id[0] && p->offset >= 0;
+}
+
 static void note_fact(struct rdb_facts *f, struct slice name, struct slice value) {
     int64_t number = -1;
     bool is_number = int64_parse(value, &number);
     if (slice_equal(name, LIT("redis-ver"))) copy_text(f->redis_version, sizeof f->redis_version, value);
     if (slice_equal(name, LIT("valkey-ver"))) copy_text(f->valkey_version, sizeof f->valkey_version, value);
-    if (slice_equal(name, LIT("repl-id"))) copy_text(f->repl_id, sizeof f->repl_id, value);
+    note_position(&f->position, name, value);
     if (!is_number) return;
-    if (slice_equal(name, LIT("repl-offset"))) f->repl_offset = number;
-    if (slice_equal(name, LIT("repl-stream-db"))) f->repl_db = number;
     if (slice_equal(name, LIT("ctime"))) f->written_s = number;
     if (slice_equal(name, LIT("used-mem"))) f->used_memory = number;
     if (slice_equal(name, LIT("aof-base")) || slice_equal(name, LIT("aof-preamble")))

@@ -98,32 +98,32 @@ static bool walk_some(struct part *p, struct buf *taken, bool drop) {
 }
 
 /* Writes the string after its head, which is in `out`. */
-static void put_blob(struct part *p, struct snapshot_file *f) {
+static void put_blob(struct part *p, struct snapshot_writer *w) {
     if (p->out.compress && p->blob->len <= STRING_COMPRESSED_MAX) {
         rdb_put_string(&p->out, blob_slice(p->blob));
         return;
     }
     rdb_put_length(&p->out, p->blob->len);
-    snapshot_file_put(f, buf_slice(&p->out.bytes));
+    snapshot_writer_put(w, buf_slice(&p->out.bytes));
     buf_clear(&p->out.bytes);
-    snapshot_file_put(f, blob_slice(p->blob));
+    snapshot_writer_put(w, blob_slice(p->blob));
 }
 
-void part_finish(struct part *p, struct snapshot_file *f, bool drop) {
+void part_finish(struct part *p, struct snapshot_writer *w, bool drop) {
     struct buf taken = { 0 };
-    if (!drop) snapshot_file_select(f, p->form, p->db);
+    if (!drop) snapshot_writer_select(w, p->form, p->db);
     for (bool more = p->frozen != NULL; more;) {
         more = walk_some(p, &taken, drop);
         if (more) usleep(PAUSE_US);
-        if (!drop) snapshot_file_put(f, buf_slice(&taken));
+        if (!drop) snapshot_writer_put(w, buf_slice(&taken));
         buf_clear(&taken);
     }
     if (!drop) {
         if (p->blob)
-            put_blob(p, f);
+            put_blob(p, w);
         else
             image_put_tail(p->form, &p->out, &p->facts);
-        snapshot_file_put(f, buf_slice(&p->out.bytes));
+        snapshot_writer_put(w, buf_slice(&p->out.bytes));
     }
     buf_release(&taken);
 }

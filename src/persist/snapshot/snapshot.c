@@ -2,11 +2,11 @@
  *
  * The thread visits the databases that had keys at the instant: shard by shard, a slice at a time. After each
  * slice it takes what commands left for it: images (`side`), big values (`parts`), flushed databases. Only
- * the thread writes to the file. SWAPDB may change the number of a database meanwhile: `origin` says which
+ * the thread writes. SWAPDB may change the number of a database meanwhile: `origin` says which
  * number it had at the instant.
  *
- * When the file is given up (a write failed, or snapshot_cancel), the walk goes on without writing. It marks
- * all entries as saved, so that all marks are equal when the next snapshot begins. That is quick.
+ * When the snapshot is given up (its sink failed, or snapshot_cancel), the walk goes on without writing. It
+ * marks all entries as saved, so that all marks are equal when the next snapshot begins. That is quick.
  *
  * The thread does not close the snapshot itself: the keyspace may stop calling us only while the gate is
  * closed. */
@@ -40,14 +40,13 @@ struct waiting_entry {
     struct entry *entry;
 };
 
-enum state { CLOSED, SAVING, GIVEN_UP, ABANDONED };
+enum state { CLOSED, SAVING, BROKEN, CANCELLED, ABANDONED };
 
 /* Changed with the gate closed, or by the thread as said. */
 static struct {
     struct snapshot_plan plan;
-    char *path;
     struct image_form form;
-    struct snapshot_file file; /* the thread's */
+    struct snapshot_writer writer; /* the thread's */
     pthread_t thread;
     uint32_t databases;
     uint32_t *origin; /* by present number: the number at the instant. Changed with the gate closed; read
@@ -75,6 +74,7 @@ static struct {
 static struct {
     atomic_uint_fast64_t keys_total, keys_done, bytes, side_bytes, side_peak;
     atomic_uint_fast64_t in_images, in_parts; /* which together are side_bytes */
+    atomic_int version;
 } seen;
 
 static bool is_saving(void) { return atomic_load_explicit(&state, memory_order_relaxed) == SAVING; }
@@ -88,7 +88,8 @@ static void note_side(void) {
     atomic_store_explicit(&seen.side_bytes, bytes, memory_order_relaxed);
     if (bytes > atomic_load_explicit(&seen.side_peak, memory_order_relaxed))
         atomic_store_explicit(&seen.side_peak, bytes, memory_order_relaxed);
-    atomic_store_explicit(&snapshot_is_pressed, bytes > SIDE_MAX, memory_order_relaxed);
+    bool pressed = bytes > SIDE_MAX && !run.plan.no_pressure;
+    atomic_store_explicit(&snapshot_is_pressed, pressed, memory_order_relaxed);
 }
 
 static void note_images(size_t bytes) {
@@ -177,8 +178,8 @@ static void take_images(void) {
     note_images(0);
     lock_drop(&side.lock);
     if (full.len > 0 && is_saving()) {
-        snapshot_file_put(&run.file, buf_slice(&full));
-        run.file.db = NO_DATABASE;
+        snapshot_writer_put(&run.writer, buf_slice(&full));
+        run.writer.db = NO_DATABASE;
     }
     buf_release(&full);
 }
@@ -189,7 +190,7 @@ static bool take_part(void) {
     struct part *p = side.parts;
     lock_drop(&side.lock);
     if (!p) return false;
-    part_finish(p, &run.file, !is_saving());
+    part_finish(p, &run.writer, !is_saving());
     lock_take(&side.lock);
     side.parts = p->next;
     if (!side.parts) side.parts_end = &side.parts;
@@ -220,13 +221,13 @@ static void save(struct entry *e, uint32_t origin, uint32_t shard) {
         add_part(part_new(&run.form, e, origin, shard));
         return;
     }
-    snapshot_file_select(&run.file, &run.form, origin);
-    image_put_entry(&run.form, &run.file.out, e);
+    snapshot_writer_select(&run.writer, &run.form, origin);
+    image_put_entry(&run.form, &run.writer.out, e);
 }
 
 static void give_up_if_failed(void) {
     enum state saving = SAVING;
-    if (run.file.failed) atomic_compare_exchange_strong(&state, &saving, GIVEN_UP);
+    if (run.writer.failed) atomic_compare_exchange_strong(&state, &saving, BROKEN);
 }
 
 /* ---- the walk ---- */
@@ -252,7 +253,7 @@ static void take_flushed(struct waiting_tables *w) {
         do {
             if (table_count(&w->tables->tables[i]) == 0) break;
             cursor = table_scan(&w->tables->tables[i], cursor, visit, &walk);
-            snapshot_file_flush(&run.file, false);
+            snapshot_writer_flush(&run.writer, false);
             give_up_if_failed();
         } while (cursor != 0);
         while (take_part()) give_up_if_failed();
@@ -278,9 +279,9 @@ static void take_along(void) {
     while (take_part()) give_up_if_failed();
     while (take_one_flushed()) continue;
     free_adopted();
-    snapshot_file_flush(&run.file, false);
+    snapshot_writer_flush(&run.writer, false);
     give_up_if_failed();
-    atomic_store_explicit(&seen.bytes, run.file.written, memory_order_relaxed);
+    atomic_store_explicit(&seen.bytes, run.writer.written, memory_order_relaxed);
 }
 
 /* The number that a database has now; inside walk_enter(). */
@@ -294,7 +295,7 @@ static uint32_t present_number(uint32_t origin) {
 static size_t walk_slice(uint32_t origin, uint32_t shard, uint64_t *cursor) UNCHECKED;
 static size_t walk_slice(uint32_t origin, uint32_t shard, uint64_t *cursor) {
     struct slice_walk w = { .origin = origin, .shard = shard };
-    size_t before = run.file.out.bytes.len;
+    size_t before = run.writer.out.bytes.len;
     walk_enter();
     lock_take(&shards[shard].lock);
     struct keydb *kdb = shard_db(&shards[shard], present_number(origin));
@@ -304,7 +305,7 @@ static size_t walk_slice(uint32_t origin, uint32_t shard, uint64_t *cursor) {
             break;
         }
         *cursor = table_scan(&kdb->table, *cursor, visit, &w);
-    } while (*cursor != 0 && w.looks < SLICE_LOOKS && run.file.out.bytes.len - before < SLICE_BYTES);
+    } while (*cursor != 0 && w.looks < SLICE_LOOKS && run.writer.out.bytes.len - before < SLICE_BYTES);
     lock_drop(&shards[shard].lock);
     walk_leave();
     return w.saved;
@@ -338,21 +339,27 @@ static void walk_database(uint32_t origin) {
 
 /* ---- from begin to close ---- */
 
+/* The sink of a cancelled snapshot may have failed as well, because it was stopped: that is no failure. */
+static enum snapshot_end end_writer(void) {
+    if (!is_saving())
+        snapshot_writer_drop(&run.writer);
+    else if (snapshot_writer_end(&run.writer))
+        return SNAPSHOT_SAVED;
+    enum state now = atomic_load(&state);
+    return now == SAVING || now == BROKEN ? SNAPSHOT_FAILED : SNAPSHOT_CANCELLED;
+}
+
 static void finish(void) {
-    enum snapshot_end how = SNAPSHOT_CANCELLED;
-    if (is_saving()) {
-        how = snapshot_file_end(&run.file) ? SNAPSHOT_SAVED : SNAPSHOT_FAILED;
-    } else {
-        snapshot_file_drop(&run.file);
-        if (run.file.failed) how = SNAPSHOT_FAILED;
-    }
-    atomic_store_explicit(&seen.bytes, run.file.written, memory_order_relaxed);
-    if (!is_abandoned()) run.plan.ended(run.plan.arg, how, buf_slice(&run.file.error));
+    enum snapshot_end how = end_writer();
+    atomic_store_explicit(&seen.bytes, run.writer.written, memory_order_relaxed);
+    struct slice why = how == SNAPSHOT_FAILED ? buf_slice(&run.writer.error) : LIT("");
+    if (!is_abandoned()) run.plan.ended(run.plan.arg, how, why);
 }
 
 static void *walk_all(void *arg) {
     while (sem_wait(&begun) != 0) continue;
     (void)setpriority(PRIO_PROCESS, (id_t)gettid(), WALKER_NICE); /* only a courtesy */
+    snapshot_writer_flush(&run.writer, true); /* a sink that cannot begin is known before the walk */
     give_up_if_failed();
     for (uint32_t db = 0; db < run.databases; db++)
         if (run.had_keys[db]) walk_database(db);
@@ -371,12 +378,14 @@ static bool start_thread(struct buf *error) {
 }
 
 bool snapshot_begin(const struct snapshot_plan *plan, struct buf *error) {
-    assert(!snapshot_is_open());
-    if (!start_thread(error)) return false;
+    assert(!snapshot_is_open() && plan->contents == SNAPSHOT_EVERYTHING);
+    if (!start_thread(error)) {
+        plan->sink->drop(plan->sink);
+        return false;
+    }
     run.plan = *plan;
-    run.plan.path = run.path = mem_strdup(plan->path);
     run.form = snapshot_form(plan);
-    run.databases = keyspace_databases();
+    run.databases = keyspace_numbers(); /* the second set is empty, but may change places with the first */
     run.origin = mem_alloc(run.databases * sizeof *run.origin);
     run.had_keys = mem_alloc(run.databases * sizeof *run.had_keys);
     uint64_t keys = 0;
@@ -391,7 +400,8 @@ bool snapshot_begin(const struct snapshot_plan *plan, struct buf *error) {
     atomic_store(&seen.side_peak, 0);
     side.db = NO_DATABASE;
     side.parts_end = &side.parts;
-    snapshot_file_open(&run.file, &run.plan);
+    snapshot_writer_begin(&run.writer, &run.plan);
+    atomic_store(&seen.version, run.writer.version);
     atomic_store(&state, SAVING);
     keyspace_walk_begin(&saver);
     sem_post(&begun);
@@ -400,9 +410,13 @@ bool snapshot_begin(const struct snapshot_plan *plan, struct buf *error) {
 
 bool snapshot_is_open(void) { return atomic_load(&state) != CLOSED; }
 
+static void stop_sink(void) {
+    if (run.plan.sink->stop) run.plan.sink->stop(run.plan.sink);
+}
+
 void snapshot_cancel(void) {
     enum state saving = SAVING;
-    atomic_compare_exchange_strong(&state, &saving, GIVEN_UP);
+    if (atomic_compare_exchange_strong(&state, &saving, CANCELLED)) stop_sink();
 }
 
 /* Frees what came after the thread's last look; nothing in it is unsaved. */
@@ -420,8 +434,7 @@ void snapshot_close(void) {
         mem_free(w);
     }
     buf_release(&side.images.bytes);
-    buf_release(&run.file.error);
-    mem_free(run.path);
+    buf_release(&run.writer.error);
     mem_free(run.origin);
     mem_free(run.had_keys);
     atomic_store(&state, CLOSED);
@@ -430,11 +443,13 @@ void snapshot_close(void) {
 void snapshot_abandon(void) {
     if (!snapshot_is_open()) return;
     atomic_store(&state, ABANDONED);
+    stop_sink();
     snapshot_close();
 }
 
 void snapshot_progress(struct snapshot_progress *out) {
     *out = (struct snapshot_progress){ .open = snapshot_is_open(),
+                                       .version = atomic_load(&seen.version),
                                        .keys_total = atomic_load(&seen.keys_total),
                                        .keys_done = atomic_load(&seen.keys_done),
                                        .bytes_written = atomic_load(&seen.bytes),

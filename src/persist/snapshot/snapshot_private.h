@@ -1,8 +1,9 @@
 /* snapshot_private.h: what the snapshot's files share.
  *
- *   snapshot.c        the thread, the walk over the shards, what commands hand over
- *   part.c   big values that are written piece by piece
- *   file.c   the file: head, bytes, checksum, end; SAVE */
+ *   snapshot.c   the thread, the walk over the shards, what commands hand over
+ *   part.c       big values that are written piece by piece
+ *   writer.c     the bytes: head, records, checksum, end; SAVE
+ *   file_sink.c  a sink: the file that takes the bytes */
 #ifndef PERSIST_SNAPSHOT_SNAPSHOT_PRIVATE_H
 #define PERSIST_SNAPSHOT_SNAPSHOT_PRIVATE_H
 
@@ -10,17 +11,16 @@
 #include "trivet/persist/rdb/record_write.h"
 #include "trivet/persist/snapshot/snapshot.h"
 
-/* ---- file.c. Thread: whoever writes the file ---- */
+/* ---- writer.c. Thread: whoever writes the snapshot ---- */
 
-struct snapshot_file {
+struct snapshot_writer {
     const struct snapshot_plan *plan;
     int version;
-    int fd; /* -1: not open */
     uint64_t checksum;
-    uint64_t written, synced; /* bytes */
-    struct rdb_out out;       /* not written yet */
-    uint32_t db;              /* of the entries written last; NO_DATABASE: select before the next */
-    bool failed;              /* writing has stopped; `error` says why */
+    uint64_t written;   /* bytes that the sink took */
+    struct rdb_out out; /* not passed on yet */
+    uint32_t db;        /* of the entries written last; NO_DATABASE: select before the next */
+    bool failed;        /* nothing more is passed on; `error` says why */
     struct buf error;
 };
 #define NO_DATABASE UINT32_MAX
@@ -28,22 +28,21 @@ struct snapshot_file {
 /* How entries are put, by the plan. */
 struct image_form snapshot_form(const struct snapshot_plan *plan);
 
-/* Creates the file and puts its head. */
-void snapshot_file_open(struct snapshot_file *f, const struct snapshot_plan *plan);
-void snapshot_file_select(struct snapshot_file *f, const struct image_form *form, uint32_t db);
-/* Writes the bytes gathered in `out`: in any case, or only if there are enough. */
-void snapshot_file_flush(struct snapshot_file *f, bool all);
-/* Writes bytes from elsewhere, after those of `out`. */
-void snapshot_file_put(struct snapshot_file *f, struct slice bytes);
-/* Puts the end, syncs and closes; then the plan's publish. Removes the file if anything failed. True if it is
- * there under its name. */
-bool snapshot_file_end(struct snapshot_file *f);
-/* Closes and removes it. */
-void snapshot_file_drop(struct snapshot_file *f);
+/* Gathers the head; the sink sees nothing yet. Gate closed. */
+void snapshot_writer_begin(struct snapshot_writer *w, const struct snapshot_plan *plan);
+void snapshot_writer_select(struct snapshot_writer *w, const struct image_form *form, uint32_t db);
+/* Passes on the bytes gathered in `out`: in any case, or only if there are enough. */
+void snapshot_writer_flush(struct snapshot_writer *w, bool all);
+/* Passes on bytes from elsewhere, after those of `out`. */
+void snapshot_writer_put(struct snapshot_writer *w, struct slice bytes);
+/* Puts the end, and ends the sink; drops it if anything failed. */
+bool snapshot_writer_end(struct snapshot_writer *w);
+/* Drops the sink. */
+void snapshot_writer_drop(struct snapshot_writer *w);
 
 /* ---- part.c ---- */
 
-/* A big value on its way into the file. */
+/* A big value on its way to the writer. */
 struct part {
     struct part *next;
     uint32_t db;                   /* at the instant */
@@ -62,7 +61,7 @@ bool part_suits(const struct image_form *form, const struct entry *e);
 /* Under the shard's lock. */
 struct part *part_new(const struct image_form *form, const struct entry *e, uint32_t db, uint32_t shard);
 /* Writes all of it, or nothing more if `drop`; then releases the value. The walker, no lock held. */
-void part_finish(struct part *p, struct snapshot_file *f, bool drop);
+void part_finish(struct part *p, struct snapshot_writer *w, bool drop);
 void part_free(struct part *p);
 /* The string is about to be overwritten: then only the part holds its bytes. Under the shard's lock. */
 void part_keeps_blob(struct part *p);

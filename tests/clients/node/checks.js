@@ -2,24 +2,40 @@
 'use strict';
 
 const assert = require('node:assert/strict');
+const fs = require('node:fs');
+const path = require('node:path');
 
 const NOT_FOR_THIS_NODE = 77; // the exit status that tests/clients/run takes for "skipped"
 const PATIENCE_MS = 60_000; // only a hung server is that slow
 const checks = [];
 let libraryName = '';
 
-// The client library that the command line names; ends the program if that library needs a newer Node.
-function library(args) {
-  const [name] = args;
-  const { version, engines } = require(`${name}/package.json`);
-  const needed = Number(/\d+/.exec(engines.node)[0]);
-  if (Number(process.versions.node.split('.')[0]) < needed) {
-    console.log(`${name} ${version} needs Node ${needed}; this is ${process.versions.node}`);
-    process.exit(NOT_FOR_THIS_NODE);
+// What a library's package.json says. Some do not export it, so it is looked for beside what they do export.
+function manifest(name) {
+  for (let folder = path.dirname(require.resolve(name)); ; folder = path.dirname(folder)) {
+    const file = path.join(folder, 'package.json');
+    if (!fs.existsSync(file)) continue;
+    const found = JSON.parse(fs.readFileSync(file, 'utf8'));
+    if (found.version) return found;
   }
-  libraryName = `${name} ${version}`;
-  return { major: Number(version.split('.')[0]), ...require(name) };
 }
+
+// The libraries that the command line names; ends the program if one of them needs a newer Node.
+function libraries(names) {
+  const found = names.map((name) => ({ name, ...manifest(name) }));
+  for (const { name, version, engines = {} } of found) {
+    const needed = Number(/\d+/.exec(engines.node ?? '0')[0]);
+    if (Number(process.versions.node.split('.')[0]) < needed) {
+      console.log(`${name} ${version} needs Node ${needed}; this is ${process.versions.node}`);
+      process.exit(NOT_FOR_THIS_NODE);
+    }
+  }
+  libraryName = found.map(({ name, version }) => `${name} ${version}`).join(', ');
+  return found.map(({ name, version }) => ({ major: Number(version.split('.')[0]), ...require(name) }));
+}
+
+// The client library that the command line names.
+const library = ([name]) => libraries([name])[0];
 
 function check(name, run) {
   checks.push({ name, run });
@@ -81,4 +97,4 @@ async function main(finish) {
   process.exit(failed === 0 && checks.length > 0 ? 0 : 1);
 }
 
-module.exports = { assert, check, eventually, Inbox, library, main };
+module.exports = { assert, check, eventually, Inbox, libraries, library, main };

@@ -6,10 +6,13 @@ const { assert, check, eventually, Inbox, library, main } = require('./checks');
 const { Redis, major } = library(process.argv.slice(2));
 
 const port = Number(process.env.CACHE_PORT);
+const address = process.env.CACHE_URL.startsWith('rediss:')
+  ? { host: 'localhost', port, tls: {} }
+  : { host: '127.0.0.1', port };
 const clients = [];
 
 function connect(options = {}) {
-  const client = new Redis({ host: '127.0.0.1', port, ...options });
+  const client = new Redis({ ...address, ...options });
   client.on('error', () => {}); // a killed connection reports itself; the checks see its effect
   clients.push(client);
   return client;

@@ -97,7 +97,7 @@ check "a kill in the middle of sign-ins loses no acknowledged token" do
   threads = Array.new(4) do |t|
     Thread.new do
       200.times { |i| sign_in("late#{t}-#{i}") }
-    rescue Redis::BaseConnectionError
+    rescue Redis::BaseConnectionError, SystemCallError
       nil # the token was not acknowledged, so the application does not count on it
     end
   end

@@ -70,14 +70,14 @@ static void a_cycle_out_of_time_goes_on_where_it_stopped(void **state) {
     (void)state;
     fill(0, PLENTY, 2);
     fill(2, PLENTY, 2);
-    size_t calls = 0, before = 0;
+    size_t calls = 0, before = 0, wants_more = 0;
     while (notes.expired < PLENTY) {
-        bool more = expiry_cycle(NOW_MS, 0, NULL);
+        wants_more += expiry_cycle(NOW_MS, 0, NULL);
         assert_true(notes.expired - before <= 128); /* one bite */
-        if (calls == 0) assert_true(more);
         before = notes.expired;
         assert_true(++calls < 100 * PLENTY);
     }
+    assert_true(wants_more > 100); /* chance may leave a single bite with nothing stale in it */
     assert_true(COUNTER_SUM(expiry_cap_reached) > 100);
     check_counts();
 }

@@ -55,15 +55,19 @@ struct arrival {
 HELP void fixture_arrive(struct letter *self) {
     struct arrival *a = CONTAINER_OF(self, struct arrival, letter);
     listeners_count_client(0, +1);
-    assert_true(conn_open(a->fd, true));
+    assert_non_null(conn_open((struct socket){ .fd = a->fd }, LISTEN_UNIX));
     mem_free(a);
 }
 
-/* The worker takes over `fd` as a connection. */
-HELP void fixture_adopt(int fd) {
+/* The worker takes over `fd` as a connection in its next turn. */
+HELP void fixture_offer(int fd) {
     struct arrival *a = mem_alloc(sizeof *a);
     *a = (struct arrival){ .letter = { .run = fixture_arrive }, .fd = fd };
     worker_post(0, &a->letter);
+}
+
+HELP void fixture_adopt(int fd) {
+    fixture_offer(fd);
     workers_pump();
 }
 
@@ -80,9 +84,14 @@ HELP void fixture_settle(void) {
     for (int i = 0; i < 20; i++) workers_pump();
 }
 
-HELP void fixture_say(int fd, const char *bytes) {
+/* Without a turn. */
+HELP void fixture_send(int fd, const char *bytes) {
     size_t len = strlen(bytes);
     assert_int_equal(send(fd, bytes, len, MSG_NOSIGNAL), len);
+}
+
+HELP void fixture_say(int fd, const char *bytes) {
+    fixture_send(fd, bytes);
     fixture_settle();
 }
 

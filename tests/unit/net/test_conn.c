@@ -129,6 +129,61 @@ static void a_connection_that_cannot_be_waited_for_is_closed(void **state) {
     assert_int_equal(fcntl(fd, F_GETFD), -1);
 }
 
+/* ---- several connections have something to read in one turn ---- */
+
+static void commands_run_in_the_order_in_which_they_came(void **state) {
+    (void)state;
+    enum { COUNT = 5 };
+    int fds[COUNT];
+    char text[64];
+    for (int i = 0; i < COUNT; i++) fds[i] = fixture_connect();
+    for (int i = COUNT - 1; i >= 0; i--) {
+        snprintf(text, sizeof text, "RPUSH order %d\r\n", i);
+        fixture_send(fds[i], text);
+    }
+    workers_pump();
+    for (int i = 0; i < COUNT; i++) {
+        snprintf(text, sizeof text, ":%d\r\n", COUNT - i);
+        assert_string_equal(fixture_hear(fds[i]), text);
+        close(fds[i]);
+    }
+    fixture_settle();
+    assert_int_equal(client_count(), 0);
+}
+
+static long long id_of(int fd) {
+    fixture_say(fd, "CLIENT ID\r\n");
+    return atoll(fixture_hear(fd) + 1);
+}
+
+static void who_is_killed_before_its_turn_runs_nothing(void **state) {
+    (void)state;
+    int killer = fixture_connect(), victim = fixture_connect();
+    char text[64];
+    snprintf(text, sizeof text, "CLIENT KILL ID %lld\r\n", id_of(victim));
+    fixture_send(killer, text);
+    fixture_send(victim, "SET victim was-here\r\n");
+    fixture_settle();
+    assert_string_equal(fixture_hear(killer), ":1\r\n");
+    assert_int_equal(client_count(), 1);
+    fixture_say(killer, "EXISTS victim\r\n");
+    assert_string_equal(fixture_hear(killer), ":0\r\n");
+    close(victim);
+    close_and_forget(killer);
+}
+
+static void who_is_served_before_its_turn_gets_that_first(void **state) {
+    (void)state;
+    int pusher = fixture_connect(), waiter = fixture_connect();
+    fixture_say(waiter, "BLPOP served 0\r\n");
+    fixture_send(pusher, "RPUSH served v\r\n");
+    fixture_send(waiter, "ECHO behind\r\n");
+    fixture_settle();
+    assert_string_equal(fixture_hear(waiter), "*2\r\n$6\r\nserved\r\n$1\r\nv\r\n$6\r\nbehind\r\n");
+    close(pusher);
+    close_and_forget(waiter);
+}
+
 static void memory_of_clients_comes_back(void **state) {
     (void)state;
     enum { BIG = 100000 };
@@ -163,6 +218,9 @@ int main(void) {
         cmocka_unit_test(a_held_command_with_a_big_argument_runs_when_the_pause_ends),
         cmocka_unit_test(what_breaks_the_protocol_ends_the_connection),
         cmocka_unit_test(a_connection_that_cannot_be_waited_for_is_closed),
+        cmocka_unit_test(commands_run_in_the_order_in_which_they_came),
+        cmocka_unit_test(who_is_killed_before_its_turn_runs_nothing),
+        cmocka_unit_test(who_is_served_before_its_turn_gets_that_first),
         cmocka_unit_test(memory_of_clients_comes_back),
     };
     return cmocka_run_group_tests(tests, fixture_begin, fixture_end);

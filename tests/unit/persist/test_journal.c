@@ -14,7 +14,7 @@
 static int begin(void **state) {
     (void)state;
     thread_worker_count = 1;
-    journal_on = true;
+    journal_set_on(true);
     journal_restart();
     return 0;
 }
@@ -61,7 +61,7 @@ static void effects_stand_as_they_were_added(void **state) {
                 add_del(&e, effect->db, slice_of(effect->key));
                 continue;
             }
-            uint64_t after = journal_append(&e);
+            uint64_t after = journal_append(&e, (struct copied){ 0 });
             assert_int_equal(after, journal_offset());
         }
         assert_int_equal(journal_offset() - before, strlen(cases[i].wire));
@@ -75,7 +75,7 @@ static void arguments_may_hold_any_bytes(void **state) {
     struct effects e = { 0 };
     struct slice argv[3] = { LIT("SET"), { "a\r\n\0b", 5 }, { NULL, 0 } };
     effects_add(&e, 0, argv, 3);
-    journal_append(&e);
+    journal_append(&e, (struct copied){ 0 });
     struct buf out = { 0 };
     journal_swap(&out);
     struct slice expected = LIT(SELECT_0 "*3\r\n$3\r\nSET\r\n$5\r\na\r\n\0b\r\n$0\r\n\r\n");
@@ -88,10 +88,10 @@ static void a_sink_that_opens_gets_the_database_first(void **state) {
     (void)state;
     struct effects e = { 0 };
     add_del(&e, 0, LIT("a"));
-    journal_append(&e);
+    journal_append(&e, (struct copied){ 0 });
     journal_restart();
     add_del(&e, 0, LIT("b"));
-    journal_append(&e);
+    journal_append(&e, (struct copied){ 0 });
     assert_journal(SELECT_0 DEL_B);
     effects_release(&e);
 }
@@ -101,9 +101,9 @@ static void without_a_sink_nothing_is_kept(void **state) {
     struct effects e = { 0 };
     uint64_t before = journal_offset();
     add_del(&e, 0, LIT("a"));
-    journal_on = false;
-    assert_int_equal(journal_append(&e), before);
-    journal_on = true;
+    journal_set_on(false);
+    assert_int_equal(journal_append(&e, (struct copied){ 0 }), before);
+    journal_set_on(true);
     assert_int_equal(e.count, 0);
     assert_journal("");
     effects_release(&e);
@@ -120,7 +120,7 @@ static void *append_rounds(void *arg) {
         int len = snprintf(text, sizeof text, "%d.%d", *(int *)arg, i);
         add_del(&e, 0, slice_make(text, (size_t)len));
         add_del(&e, (uint32_t) * (int *)arg, slice_make(text, (size_t)len));
-        journal_append(&e);
+        journal_append(&e, (struct copied){ 0 });
     }
     effects_release(&e);
     return NULL;
@@ -144,7 +144,7 @@ static void what_one_worker_appends_stands_together(void **state) {
     }
     for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
     struct buf out = { 0 };
-    uint64_t end = journal_swap(&out);
+    uint64_t end = journal_swap(&out).end;
     assert_int_equal(end, journal_offset());
     struct slice wire = buf_slice(&out);
     struct aof_record r = { 0 };

@@ -7,7 +7,13 @@
 #include "trivet/engine/client/client.h"
 #include "trivet/keyspace/shard.h"
 
-enum unblock_reason { UNBLOCK_TIMEOUT, UNBLOCK_ERROR, UNBLOCK_SERVED };
+enum unblock_reason {
+    UNBLOCK_TIMEOUT,
+    UNBLOCK_ERROR,
+    UNBLOCK_SERVED,
+    UNBLOCK_ROLE, /* this server has become a replica: its reply is an error, whatever it waits for, and the
+                     connection is closed, unless the client follows redirections */
+};
 
 /* What blocking needs from the layer that runs commands (engine/run); filled at start-up. */
 struct blocking_hooks {
@@ -23,6 +29,8 @@ typedef void blocked_end(struct client *c, enum unblock_reason reason, void *arg
  * when the time is up, by CLIENT UNBLOCK, or when it is served; not when the client just goes. Takes over
  * `arg`. The command counts as done when the wait ends. */
 void blocking_begin(struct call *call, int64_t timeout_ms, blocked_end *end, void *arg);
+/* Does it wait in a command that has this end? Its own worker, or any with the gate closed. */
+bool blocking_is_by(const struct client *c, blocked_end *end);
 /* The command that blocked its client has returned: adds the time it took to the time of serving it. */
 void blocking_has_begun(const struct call *call);
 /* Ends the wait of a blocked client and lets it go on. Its worker only. False if it was not blocked. */
@@ -74,6 +82,10 @@ void blocking_serve(void);
 void blocking_deliver(uint64_t journal_offset);
 /* True if a client waits in this shard that can only be served with the gate closed. Under its lock. */
 bool blocking_needs_gate(const struct shard *s);
+/* Sets the work aside until it is taken back, when there must be none again: see change_set_aside. */
+struct blocking_work;
+MUST_CHECK struct blocking_work *blocking_set_aside(void);
+void blocking_take_back(struct blocking_work *aside);
 void blocking_thread_release(void);
 size_t blocking_keys_count(void); /* keys that clients wait for, any thread */
 /* Those of them with a waiting client that must be told when the key is deleted. */

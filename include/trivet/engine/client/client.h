@@ -39,13 +39,17 @@ enum client_flag {
     CLIENT_READONLY_SLOT = 1 << 18,
     CLIENT_UNBLOCKING =
         1 << 19, /* CLIENT UNBLOCK answered 1, its letter is on the way; set with the gate closed */
+    CLIENT_REPLICA = 1 << 20, /* it gets the stream, see replicas.h */
+    CLIENT_PRIMARY = 1 << 21, /* the link to this server's primary */
 };
 
 struct args;          /* resp/parser.h */
+struct user;          /* access/user.h */
 struct transaction;   /* transaction.h */
 struct subscriptions; /* pubsub.h */
 struct tracking;      /* tracking.h */
 struct blocked;       /* blocking.h */
+struct replica;       /* replicas.h */
 
 /* What this client adds to its worker's sums (client_memory.h). */
 struct client_counted {
@@ -62,14 +66,16 @@ struct client {
     bool authenticated;
     struct reply reply;
     uint64_t journal_offset; /* replies must wait until the journal is durable up to here */
+    uint64_t stream_offset;  /* the replication offset after its last write: for WAIT */
     const struct command *last_command;
     struct transaction *transaction; /* from the first MULTI or WATCH on, else NULL */
     atomic_bool watch_broken; /* a watched key changed; set by any worker under that key's shard lock */
     struct subscriptions *subscriptions;
     struct tracking *tracking;
     struct blocked *blocked;
+    struct replica *replica;             /* NULL: it has said nothing about being one */
     char *name, *lib_name, *lib_version; /* NULL if not set */
-    const char *user;                    /* "default" */
+    struct user *user;                   /* never NULL; see login.h */
     char peer[64], local[64];            /* "127.0.0.1:50312", or "/path/of.sock:0" */
     int fd;
     int64_t created_ms, active_ms; /* wall clock */
@@ -93,11 +99,21 @@ struct client_hooks {
     void (*resume)(struct client *c); /* it is no longer blocked or postponed: go on with its input */
     void (*timer)(struct client *c,
                   int64_t in_ms); /* call blocking_timeout(c) in that time; negative: cancel that */
+    size_t (*behind)(const struct client *c); /* bytes of the stream that a replica has not been sent yet; any
+                                                 worker with the gate closed */
+    void (*may_delay)(struct client *c);      /* its small packets may wait until they are bigger */
 };
 extern struct client_hooks client_hooks;
 
+/* "REDIRECT host:port", which clients with that capability are told while this server is a replica; NULL: it
+ * is a primary. Changed with the gate closed. */
+extern const char *client_redirect_text;
+
 /* Registers a new client with the calling worker, in its zeroed memory. */
 void client_init(struct client *c, uint32_t flags);
+/* Closes a client of any worker: it runs nothing any more, and its worker does the closing. `caller` itself
+ * gets its reply first. `why` is for the log, and constant. Gate closed. */
+void client_kill(struct client *target, struct client *caller, const char *why);
 /* Leaves transactions, watches, subscriptions, tracking, blocking; frees all it owns. */
 void client_release(struct client *c);
 /* RESET: back to the state of a new connection. */
@@ -113,12 +129,17 @@ void client_set_text(char **field, struct slice text);
 
 /* The clients of a worker. Own worker, or with the gate closed. */
 struct client *client_first(int worker);
+/* The same without asking who calls: for the report of a crash, when all other threads stand still. */
+struct client *client_first_standing_still(int worker);
 static inline struct client *client_after(const struct client *c) {
     return CHAIN_NEXT(c, struct client, in_roster);
 }
 struct client *client_find_here(uint64_t id);     /* on the calling worker */
 struct client *client_find_anywhere(uint64_t id); /* with the gate closed */
 size_t client_count(void);                        /* of all workers, any thread */
+
+/* Connections that must authenticate and never did; net counts them. Any thread. */
+extern atomic_int client_strangers;
 
 /* Runs fn(client, arg) on the worker of that client if it still is there, or fn(NULL, arg) if not, so that
  * arg can be freed. `worker` is where it lives (clients never move). */

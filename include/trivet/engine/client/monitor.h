@@ -8,9 +8,8 @@
 
 void monitor_start(struct client *c); /* on its worker */
 void monitor_stop(struct client *c);  /* if it is one */
-/* The line goes to all monitors; called by the dispatcher while OBSTACLE_MONITOR is set. Passwords are left
- * out. */
-void monitor_feed(const struct client *c, const struct command *command, const struct slice *argv,
-                  size_t argc, int64_t now_us);
+/* The line goes to all monitors; call it only while OBSTACLE_MONITOR is set. Passwords are left out, and
+ * all commands of the administrator. */
+void monitor_feed(const struct call *c, int64_t now_us);
 
 #endif

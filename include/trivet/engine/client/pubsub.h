@@ -36,6 +36,9 @@ struct pubsub_counts {
 };
 struct pubsub_counts pubsub_counts(const struct client *c);
 size_t pubsub_memory(const struct client *c);
+/* Visits what the client has subscribed to. Its worker, or with the gate closed. */
+void pubsub_each_of(const struct client *c,
+                    void (*visit)(void *arg, enum pubsub_kind kind, struct slice name), void *arg);
 /* Of the whole server, for INFO and PUBSUB: channels with a subscriber, patterns, clients of each kind. */
 size_t pubsub_names(enum pubsub_kind kind);
 size_t pubsub_subscribers(enum pubsub_kind kind, struct slice name);

@@ -53,6 +53,8 @@ struct tracking_state {
 };
 struct tracking_state tracking_state(const struct client *c);
 void tracking_prefixes(const struct client *c, void (*visit)(void *arg, struct slice prefix), void *arg);
+/* What its prefixes take. */
+size_t tracking_memory(const struct client *c);
 /* For INFO: keys, (key, client) pairs, prefixes. */
 size_t tracking_total_keys(void);
 size_t tracking_total_items(void);

@@ -19,11 +19,17 @@ const struct kept *transaction_at(const struct client *c, size_t index);
 /* OR of the flags of the queued commands, and whether EXEC must close the gate: one of them is EXCLUSIVE, or
  * is LOCAL and locks shards by itself. */
 uint32_t transaction_flags(const struct client *c);
+/* Is there a queued command without this flag? */
+bool transaction_lacks(const struct client *c, uint32_t flag);
 bool transaction_is_exclusive(const struct client *c);
+/* The database in which the client's next command would run: a queued SELECT counts. */
+uint32_t transaction_db(const struct client *c);
 /* Drops the queue and leaves MULTI; keeps the watched keys (DISCARD and EXEC call transaction_unwatch too).
  */
 void transaction_end(struct client *c);
 
+/* All data is replaced by other data: every watched key counts as changed. Gate closed. */
+void transaction_touch_everything(void);
 /* True if a watched key was changed or flushed since. */
 bool transaction_is_broken(const struct client *c);
 /* True if it was, or if a watched key has expired meanwhile. Under the locks of transaction_shards, or the

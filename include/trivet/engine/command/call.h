@@ -12,18 +12,24 @@
 #include "trivet/resp/reply.h"
 
 struct client;
+struct keeping;
 struct shard_set;
 
 /* On whose behalf a command runs, as plain properties. Nobody asks where a command comes from, only what
  * follows from it. */
 struct origin {
-    bool may_wait;      /* if it finds nothing, it may block the client; else it replies with a null */
-    bool waits_already; /* it runs again for a client that waits; without a reply, the wait goes on */
-    bool is_nested;     /* its reply is part of another command's reply */
-    bool has_locks;     /* the caller took the locks of its keys, or closed the gate */
-    bool is_replay;     /* its effects are in the journal already, and limits for clients do not bind it */
+    bool may_wait;       /* if it finds nothing, it may block the client; else it replies with a null */
+    bool waits_already;  /* it runs again for a client that waits; without a reply, the wait goes on */
+    bool is_nested;      /* its reply is part of another command's reply */
+    bool has_locks;      /* the caller took the locks of its keys, or closed the gate */
+    bool is_replay;      /* it ran before, here or on the primary: limits for clients do not bind it */
+    bool is_journaled;   /* its effects are in the journal already */
+    bool is_silent;      /* its effects do not go into the journal (redis.set_repl) */
+    int64_t frozen_us;   /* 0, or the wall clock as it sees it: time stands still for it */
+    const char *speaker; /* NULL, or who MONITOR says asks, in place of the client's address */
 };
-extern const struct origin origin_connection, origin_transaction, origin_waiter, origin_journal;
+extern const struct origin origin_connection, origin_transaction, origin_waiter, origin_journal,
+    origin_stream, origin_stream_transaction;
 
 struct call {
     struct client *client;
@@ -33,9 +39,11 @@ struct call {
     const struct slice *argv; /* argv[0] is the name; borrowed for the call's time */
     struct blob **blobs;      /* NULL, or for each argument the blob that holds it, or NULL (see parser.h) */
     size_t argc;
+    struct slice wire;               /* the whole command as it came, an array of bulk strings; or empty */
     const struct command_keys *keys; /* its keys, resolved; never NULL */
     const struct shard_set
         *locked; /* EXEC: the shards of all keys that it uses and watches; NULL: the gate is closed */
+    struct keeping *keeping;   /* of a script that runs beside other workers, else NULL */
     struct keyspace_view view; /* how it sees the keyspace */
     size_t ready_key;          /* if origin->waits_already: the argument that is the changed key */
     uint64_t request_bytes;    /* on the wire; 0 inside a transaction */

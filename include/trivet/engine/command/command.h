@@ -49,7 +49,20 @@ enum command_flag {
     RUNS_SUBSCRIBED = 1 << 25, /* allowed to a RESP2 client that has subscriptions */
     KEEPS_CACHING = 1 << 26, /* CLIENT CACHING still holds for the command after this one; subcommands too */
     HEEDS_DISK = 1 << 27,    /* refused like a write while the disk fails (PING: health checks see it) */
+    ALL_DATABASES = 1 << 28, /* works on every database (FLUSHALL): a user needs them all */
+    SWITCHES_DATABASE = 1 << 29,   /* SELECT: what follows runs in the database that it names */
+    NAMES_ITS_DATABASES = 1 << 30, /* works on those it names, not on the client's own (SWAPDB) */
 };
+
+/* Which arguments are channels, for the permission to use them. */
+enum command_channels {
+    CHANNELS_NONE,
+    CHANNEL_FIRST,     /* the first one */
+    CHANNELS_ALL,      /* all of them */
+    CHANNELS_PATTERNS, /* all of them are patterns */
+};
+
+#define DATABASE_ARGUMENTS_MAX 2
 
 /* ACL categories that do not follow from the flags; the others (read, write, admin, dangerous, fast, slow,
  * pubsub, blocking) are derived by the registry. */
@@ -135,6 +148,15 @@ struct command {
     /* For keys that specs cannot describe (SORT, MIGRATE), and for the flags of keys whose spec says
      * KEY_VARIABLE_FLAGS (SET): adds positions; false: the arguments make no sense. Else NULL. */
     bool (*find_keys)(const struct slice *argv, size_t argc, struct key_positions *out);
+    /* For commands that run a script: must this one have the gate closed from the beginning? The others keep
+     * the shards of their keys (engine/run/keeping.h). Else NULL. */
+    bool (*runs_alone)(const struct call *c);
+    /* The flags that decide when this very command may run, where they depend on its arguments (EVAL: on its
+     * script). Else NULL. */
+    uint32_t (*flags_of)(const struct command *command, const struct slice *argv, size_t argc);
+    enum command_channels channels;
+    /* Which arguments are numbers of databases: writes their positions, returns how many. NULL: none is. */
+    size_t (*database_arguments)(const struct slice *argv, size_t argc, size_t at[DATABASE_ARGUMENTS_MAX]);
     /* Is this argument a password, which no log and no MONITOR may show? NULL: none is. */
     bool (*secret)(const struct slice *argv, size_t argc, size_t index);
     const struct command *subcommands; /* NULL, or a table */
@@ -150,7 +172,10 @@ struct command {
 
     /* the registry's */
     const char *group;
-    const char *full_name; /* lower case, "config|get" for a subcommand */
+    const char *full_name; /* lower case, "config|get" for a subcommand; as declared, whatever clients say */
+    /* What clients call it, in lower case: full_name, or what rename-command made of it. NULL: clients cannot
+     * call it. Of a subcommand its parent's counts. */
+    const char *current_name;
     const struct command *parent;
     struct command *children; /* the copies of the subcommands */
     uint32_t child_count;
@@ -158,6 +183,22 @@ struct command {
     uint32_t simple_key; /* position of the one key if that is all its specs say, else 0 */
     bool names_keys;     /* its keys must be resolved (command_keys.h) */
 };
+
+/* The flags that decide when this command may run. */
+static inline uint32_t command_flags(const struct command *command, const struct slice *argv, size_t argc) {
+    return command->flags_of ? command->flags_of(command, argv, argc) : command->flags;
+}
+
+/* The command that a client names with its first word. */
+static inline const struct command *command_top(const struct command *command) {
+    return command->parent ? command->parent : command;
+}
+
+/* Did rename-command give it another name, or take its name away? */
+static inline bool command_is_renamed(const struct command *command) {
+    const struct command *top = command_top(command);
+    return top->current_name != top->full_name;
+}
 
 #define WORD_COUNT(command) ((command)->parent ? 2 : 1)
 

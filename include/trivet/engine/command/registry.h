@@ -13,6 +13,17 @@
 /* Registers the rows of a table under a group name ("string", "generic", ...). False if one of the names is
  * taken, or too long: nothing is added then. The rows' texts must stay valid while they are registered. */
 MUST_CHECK bool registry_add(const char *group, const struct command *rows);
+/* What rename-command does: clients find the command `name` (its current one) as `fresh` from now on, or not
+ * at all if that is empty. Its row keeps the declared name: statistics, errors and COMMAND show that, and ACL
+ * rules and the journal use it. Nothing changes unless it is RENAME_DONE. At start-up, before rows of
+ * other owners come. */
+enum registry_renamed {
+    RENAME_DONE,
+    RENAME_UNKNOWN,    /* there is no such command */
+    RENAME_TAKEN,      /* another command has the fresh name */
+    RENAME_IMPOSSIBLE, /* nobody could ask for that name */
+};
+MUST_CHECK enum registry_renamed registry_rename(struct slice name, struct slice fresh);
 /* Removes every command of this owner; returns how many. Their structs stay until registry_release, because
  * clients remember their last command, queue commands and parse ahead. Such a removed command answers like an
  * unknown one. Ids are not used again. */
@@ -24,7 +35,7 @@ extern uint32_t registry_generation;
 extern void (*registry_grew)(uint32_t ids);
 void registry_release(void);
 
-/* The command of that name in any case, or NULL. */
+/* The command that clients call so, in any case, or NULL. */
 const struct command *registry_find(struct slice name);
 /* The subcommand, or NULL. */
 const struct command *registry_find_child(const struct command *parent, struct slice name);
@@ -35,7 +46,14 @@ const struct command *registry_find_full(struct slice full_name);
 const struct command *registry_resolve(const struct slice *argv, size_t argc,
                                        const struct command **container);
 
-size_t registry_count(void);                       /* commands, without subcommands */
+/* The command or subcommand ("config|get") that its row calls so, also if clients know it by another name or
+ * not at all. */
+const struct command *registry_find_declared(struct slice full_name);
+/* What a journal's argv asks for. Ours has declared names. Redis and Valkey write what their clients said: a
+ * name that no row declares may be a current one. */
+const struct command *registry_resolve_journaled(const struct slice *argv, size_t argc);
+
+size_t registry_count(void);                       /* commands that clients can call, without subcommands */
 uint32_t registry_ids(void);                       /* number of ids, subcommands included */
 const struct command *registry_at(size_t index);   /* by order of registration, 0..registry_count()-1 */
 const struct command *registry_by_id(uint32_t id); /* NULL if it was removed */

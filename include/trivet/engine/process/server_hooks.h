@@ -19,7 +19,7 @@ enum shutdown_flag {
     SHUTDOWN_NOW = 1 << 2,   /* do not wait for replicas */
     SHUTDOWN_FORCE = 1 << 3, /* go even if data cannot be written */
     SHUTDOWN_SAFE = 1 << 4,
-    SHUTDOWN_FAILOVER = 1 << 5,
+    SHUTDOWN_FAILOVER = 1 << 5, /* of clusters */
 };
 
 /* The words of DEBUG RELOAD. */
@@ -29,13 +29,16 @@ enum reload_flag {
     RELOAD_MERGE = 1 << 2,   /* with it: not an error, the file's key wins */
 };
 
+struct call;
+
 struct server_hooks {
-    /* SHUTDOWN. Gate closed. True: the shutdown has begun, the caller closes its client without a reply.
-     * False: the server goes on, and `error` has the reply's text without '-' ("ERR Errors trying to
-     * SHUTDOWN. Check logs."). */
-    bool (*shutdown)(unsigned flags, struct buf *error);
-    /* SHUTDOWN ABORT. Gate closed. False if no shutdown was in progress. */
+    /* SHUTDOWN. Gate closed. Closes the client without a reply, if the shutdown has begun; lets it wait, if
+     * replicas are waited for; or replies the error, and the server goes on. */
+    void (*shutdown)(struct call *c, unsigned flags);
+    /* SHUTDOWN ABORT. Gate closed. False if no shutdown waits for replicas. */
     bool (*shutdown_abort)(void);
+    /* How long a shutdown will still wait for replicas; -1: none does. Any worker, gate held. */
+    int64_t (*shutdown_left_ms)(int64_t now_ms);
     /* DEBUG LOADAOF: writes what the file still lacks, empties the keyspace and reads the file again. Gate
      * closed. False with the reply's text without '-' in `error`. NULL: there is nothing to load from. */
     bool (*reload_aof)(struct buf *error);
@@ -54,7 +57,6 @@ extern struct server_hooks server_hooks;
 /* Set once by server_facts_init and server_facts_ready, constant afterwards. */
 struct server_facts {
     char run_id[41];       /* 40 hex digits */
-    char replid[41];       /* of this primary's history */
     char build_id[17];     /* 16 hex digits that the linker made of the program; zeros if it did not */
     char executable[1024]; /* absolute path, "" if unknown */
     int64_t clients_hz;    /* how many times a second each client is checked */
@@ -82,5 +84,6 @@ void loading_note(void *arg, uint64_t loaded, uint64_t total);
 void loading_note_keys(uint64_t loaded, uint64_t expired);
 void loading_begin(int64_t now_s);
 void loading_end(void);
+bool loading_is_under_way(void);
 
 #endif

@@ -65,15 +65,38 @@ void changing_databases(struct call *c, uint32_t db, uint32_t other);
 /* After it, for each: tells the tracking clients and the clients that wait for keys. Counts as `times`
  * changes. */
 void changed_database(struct call *c, uint32_t db, size_t times, struct effect effect);
+/* All data goes, or was replaced by other data: breaks all watches, tells the tracking clients and those that
+ * wait for keys. The journal is not told. Gate closed. */
+void changed_everything(void);
 /* Only an effect, or only a notification: what changed() is made of. */
 void journal_effect(struct call *c, struct effect effect);
 void notify(uint32_t db, enum notify_class class, const char *event, struct slice key);
 
+/* An effect for replicas only (PUBLISH); the file never has it. */
+void change_for_replicas(const struct slice *argv, size_t argc);
+/* The command that is about to run came in these bytes of the primary's stream: they go into the stream for
+ * replicas of this server when its effects go into the journal. Until then they stay where they are. `*db` is
+ * read then: the database in which the stream is after them. */
+void change_copies(struct slice stream, const uint32_t *db);
+/* They have not gone there yet: the command had no effects. */
+bool change_has_copies(void);
+
+/* Has anything gathered that is not in the journal yet? */
+bool change_has_effects(void);
 /* Puts the effects gathered on this worker into the journal; the dispatcher calls it before it drops the
  * locks. Returns the journal's offset that covers them, 0 if there were none. */
 uint64_t change_flush(void);
+/* Forgets them, and what else the command does until that: the server ends in the middle of a script. */
+void change_drop(void);
 /* For expiry and eviction, which need no offset. */
 void change_flush_quietly(void);
+/* A worker may run a turn in the middle of a command (worker_turn_meanwhile). What the command has gathered
+ * so far, effects and keys that clients wait for, is set aside for that time: the commands, the cron and the
+ * letters of that turn flush what they gather, and with it half of this command would go to the journal and
+ * to waiting clients. Taken back when the turn is over and has flushed its own. */
+struct change_aside;
+MUST_CHECK struct change_aside *change_set_aside(void);
+void change_take_back(struct change_aside *aside);
 /* The functions behind keyspace_hooks.made, .vanished, .elements_vanished and .missed. */
 void change_made(struct keyspace_view *view, struct slice key);
 void change_vanished(struct keyspace_view *view, struct slice key, enum vanish_reason reason);

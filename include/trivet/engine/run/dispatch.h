@@ -28,10 +28,14 @@ enum dispatched {
 
 /* The arguments must stay where they are until the command has run. */
 void dispatch_prepare(const struct slice *argv, size_t argc, struct prepared *out);
+/* The same for a command of the journal, which is called by its declared name. */
+void dispatch_prepare_replay(const struct slice *argv, size_t argc, struct prepared *out);
 void prepared_release(struct prepared *p);
 /* Fetches the cache lines of a batch: all buckets first, then all entries, then values. */
 void dispatch_prefetch(const struct client *c, const struct prepared *batch, size_t count);
-enum dispatched dispatch_run(struct client *c, const struct args *args, const struct prepared *p);
+/* `wire`: all bytes of the command, if they are in one piece, else empty. */
+enum dispatched dispatch_run(struct client *c, const struct args *args, const struct prepared *p,
+                             struct slice wire);
 
 /* Replays one command of the journal for an internal client. False if there is no such command: `error` says
  * so. True if it ran: the text of an error reply is in `error` then. */

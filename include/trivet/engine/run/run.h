@@ -26,7 +26,9 @@ static inline void call_init(struct call *call, struct client *c, const struct o
     call->argv = NULL;
     call->blobs = NULL;
     call->argc = 0;
+    call->wire = (struct slice){ 0 };
     call->locked = NULL;
+    call->keeping = NULL;
     call->view = (struct keyspace_view){ .db = c->db,
                                          .now_ms = turn_now_ms,
                                          .no_touch = c->flags & CLIENT_NO_TOUCH,
@@ -45,6 +47,20 @@ void call_set_kept(struct call *call, const struct kept *k);
  * locked, unless by the call's origin. */
 bool command_admit(struct call *call);
 
+/* Was the memory full, with nothing left to evict, when this worker last admitted a command? */
+bool command_memory_is_full(void);
+/* Must writes be refused because the disk fails? Appends the error's text then. */
+bool command_disk_refuses(struct buf *text);
+
+/* Must writes be refused because of this server's role, or for want of replicas? The error's text, or NULL.
+ */
+const char *command_role_refuses(void);
+/* Must commands be refused because the data is old? Likewise. */
+const char *command_stale_refuses(void);
+
+/* What clients are told while OBSTACLE_BUSY is set; changed with the gate closed. */
+extern const char *command_busy_text;
+
 /* Runs it under the locks that its kind asks for, unless its origin has them; or sets call->held. Before the
  * locks go, waiting clients are served and the journal takes the effects. The calling worker holds its gate.
  */
@@ -56,6 +72,11 @@ void command_done(const struct call *call);
 
 /* The command that this worker runs, or ran last in its present turn; NULL between turns. Any thread. */
 const struct command *command_running(int worker);
+/* The innermost call that this worker is in the middle of, or NULL. It lies on that worker's stack: only the
+ * worker itself may look, or who has stopped it. */
+const struct call *call_running(int worker);
 void command_turn_ends(void);
+/* The calling worker is back in this command, after a turn in the middle of it. */
+void command_goes_on(const struct command *command);
 
 #endif

@@ -43,6 +43,12 @@ void saving_cron(int64_t now_ms);
 /* All databases were emptied: a running snapshot still holds the old data and must not become the file on
  * disk. */
 void saving_all_flushed(void);
+/* All data is about to be replaced by a primary's: what is written of the old data is given up, and the AOF
+ * closed. Its files stay as they are: they hold the old data until saving_data_came(). */
+void saving_data_goes(void);
+/* The new data is there, `keys` of them; `in_file`: the RDB file holds the same. With appendonly yes the AOF
+ * begins anew with it; if that fails, saving_cron() tries again, until saving_data_goes(). */
+void saving_data_came(bool in_file, uint64_t keys);
 /* CONFIG SET appendonly yes: begins an AOF and, beside the running commands, its base. False with the reason
  * in `why`. */
 bool saving_start_journal(struct buf *why);

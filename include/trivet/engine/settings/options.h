@@ -21,7 +21,11 @@ enum appendfsync { APPENDFSYNC_EVERYSEC, APPENDFSYNC_ALWAYS, APPENDFSYNC_NO };
 enum supervised { SUPERVISED_NO, SUPERVISED_UPSTART, SUPERVISED_SYSTEMD, SUPERVISED_AUTO };
 /* Who may use a guarded command or setting. */
 enum guard { GUARD_NO, GUARD_YES, GUARD_LOCAL };
+/* What an error does that answers a command of the primary's stream, or of the append-only file. */
+enum propagation_error { PROPAGATION_IGNORE, PROPAGATION_PANIC, PROPAGATION_PANIC_ON_REPLICAS };
 enum diskless_load { DISKLESS_DISABLED, DISKLESS_EMPTY_DB, DISKLESS_SWAPDB, DISKLESS_FLUSH };
+/* The certificate's field that names the user. */
+enum tls_user { TLS_USER_OFF, TLS_USER_CN, TLS_USER_URI };
 enum sanitize_dump { SANITIZE_NO, SANITIZE_YES, SANITIZE_CLIENTS };
 enum rdb_write_version { RDB_WRITE_AUTO = 0, RDB_WRITE_10 = 10, RDB_WRITE_11 = 11, RDB_WRITE_80 = 80 };
 
@@ -78,11 +82,34 @@ struct options {
     int64_t timeout_s; /* 0: never */
     bool protected_mode;
     int64_t maxclients;
+    int64_t max_unauthenticated_clients; /* 0: no limit of its own */
+    int64_t unauthenticated_timeout_s;   /* 0: never */
     int64_t max_new_connections_per_cycle;
     int64_t io_threads;        /* number of workers, 1..64; follows from io_threads_wanted */
     int64_t io_threads_wanted; /* 0: one for each core, at most 4 */
     char *bind_source_addr;
     char *availability_zone;
+
+    /* TLS. Its files and words are read by transport/tls_contexts.h. */
+    int64_t tls_port; /* 0: none */
+    int64_t max_new_tls_connections_per_cycle;
+    int64_t tls_handshake_timeout_ms;
+    int64_t tls_max_handshakes;
+    char *tls_cert_file, *tls_key_file, *tls_key_file_pass;
+    char *tls_client_cert_file, *tls_client_key_file, *tls_client_key_file_pass;
+    char *tls_ca_cert_file, *tls_ca_cert_dir;
+    char *tls_dh_params_file;
+    char *tls_protocols, *tls_ciphers, *tls_ciphersuites;
+    bool tls_prefer_server_ciphers;
+    int tls_auth_clients;      /* enum tls_clients */
+    int tls_auth_clients_user; /* enum tls_user */
+    bool tls_replication;
+    bool tls_cluster;
+    bool tls_verify_host;
+    bool tls_session_caching;
+    int64_t tls_session_cache_size;
+    int64_t tls_session_cache_timeout_s;
+    int64_t tls_auto_reload_interval_s; /* 0: only by CONFIG SET */
 
     /* Process. */
     bool daemonize;
@@ -100,6 +127,7 @@ struct options {
     bool extended_redis_compatibility;
     int64_t databases;
     int64_t busy_reply_threshold_ms;
+    uint64_t script_memory_limit; /* bytes */
     char *ignore_warnings;
 
     /* Log. */
@@ -213,7 +241,8 @@ struct options {
     uint64_t repl_backlog_size;
     int64_t repl_backlog_ttl_s;
     bool repl_disable_tcp_nodelay;
-    int repl_diskless_load; /* enum diskless_load */
+    int repl_diskless_load;         /* enum diskless_load */
+    int propagation_error_behavior; /* enum propagation_error */
     bool repl_diskless_sync;
     int64_t repl_diskless_sync_delay_s;
     int64_t repl_diskless_sync_max_replicas;
@@ -229,7 +258,15 @@ extern struct options options;
  * A hook that returns bool may refuse with false and say why; then the old values are restored and the hook
  * is called again. */
 struct options_hooks {
-    bool (*rebind)(void); /* bind or port changed: adapt the listeners */
+    /* The directive rename-command, at start-up: an empty `fresh` takes the command away. */
+    bool (*rename_command)(struct slice name, struct slice fresh, struct buf *why);
+    /* The directive user, at start-up: its words after the first. */
+    bool (*user_line)(const struct slice *words, size_t count, struct buf *why);
+    /* For CONFIG REWRITE: the users that such lines have to make, with their rules. */
+    void (*each_user)(void (*visit)(void *arg, struct slice name, struct slice rules), void *arg);
+    void (*password_changed)(void);       /* requirepass or its file */
+    bool (*rebind)(void);                 /* bind or port changed: adapt the listeners */
+    bool (*tls_changed)(struct buf *why); /* tls-port, certificates or rules changed */
     bool (*maxclients_changed)(struct buf *why);
     bool (*appendonly_changed)(bool on, struct buf *why);
     void (*maxmemory_changed)(void); /* limit, policy, samples, tenacity, lfu-*, lazy eviction */
@@ -239,6 +276,8 @@ struct options_hooks {
     void (*logs_changed)(void);        /* lengths of the command logs and ACL log, latency settings */
     void (*appendfsync_changed)(void); /* aof-timestamp-enabled too */
     void (*tracking_changed)(void);    /* tracking-table-max-keys */
+    void (*title_changed)(void);       /* proc-title-template */
+    void (*replication_changed)(void); /* what decides whether data may be read and written */
 };
 extern struct options_hooks options_hooks;
 
@@ -309,11 +348,15 @@ void options_release(void);
  * warnings are lines, each with its '\n'. On false, `error` is the whole message to print before giving up.
  */
 MUST_CHECK bool options_load(int argc, char **argv, struct buf *warnings, struct buf *error);
+/* The default user's password was changed by other means: requirepass is empty then. Gate closed. */
+void options_forget_password(void);
 /* Absolute path of the file given on the command line, or "". */
 const char *options_file(void);
 
 /* The row of a name in any case, aliases followed; NULL if there is none. */
 const struct option *options_find(struct slice name);
+/* Is the value of this directive a secret? Directives that are no settings ("user") too. */
+bool options_is_secret(struct slice name);
 /* Appends the value as CONFIG GET prints it. */
 void option_get(const struct option *o, struct buf *out);
 /* Calls each(arg, name, row) once for every name that one of the patterns matches, in the order of names. A

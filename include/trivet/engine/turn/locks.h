@@ -34,6 +34,19 @@ static inline void gate_yield(void) {
 void exclusive_begin(void) UNCHECKED;
 void exclusive_end(void) UNCHECKED;
 bool exclusive_is_mine(void);
+/* Opens the gate in the middle of an exclusive command, however deep it is nested; the caller keeps its own
+ * gate. Returns what exclusive_close needs to go on as before. */
+int exclusive_open(void) UNCHECKED;
+void exclusive_close(int depth) UNCHECKED;
+
+/* The script turn (keeping.h): an exclusive command has it, from exclusive_begin to exclusive_end, or a
+ * script that runs beside others. Taking it waits, so it is done without the gate; trying may be done with
+ * it. */
+void script_turn_take(void) UNCHECKED;
+bool script_turn_try(void) UNCHECKED;
+void script_turn_drop(void) UNCHECKED;
+/* The script that has it has closed the gate: exclusive_end drops it. */
+void script_turn_becomes_exclusive(void);
 
 /* A set of shards, locked in rising order. A zeroed struct is empty. */
 struct shard_set {
@@ -45,6 +58,15 @@ void shard_set_add(struct shard_set *set, uint32_t shard);
 static inline bool shard_set_has(const struct shard_set *set, uint32_t shard) {
     return set->bits[shard / 64] >> (shard % 64) & 1;
 }
+/* Visits the shards of a set, rising. */
+#define SHARD_SET_EACH(set, shard)                                                             \
+    for (uint32_t shard##_word = (set)->low; (set)->count > 0 && shard##_word <= (set)->high;  \
+         shard##_word++)                                                                       \
+        for (uint64_t shard##_bits = (set)->bits[shard##_word]; shard##_bits;                  \
+             shard##_bits &= shard##_bits - 1)                                                 \
+            for (uint32_t shard = shard##_word * 64 + (uint32_t)__builtin_ctzll(shard##_bits), \
+                          shard##_once = 1;                                                    \
+                 shard##_once; shard##_once = 0)
 void shards_lock(const struct shard_set *set) UNCHECKED;
 void shards_unlock(const struct shard_set *set) UNCHECKED;
 

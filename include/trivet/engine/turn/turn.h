@@ -16,16 +16,21 @@ extern _Thread_local int64_t turn_now_ms;
 extern atomic_bool turn_cron_paused;
 
 /* One bit for each obstacle, so that the hot path tests one word. Set and cleared with the gate closed or at
- * start-up, except DISK and SAVE, which any worker's cron may write, and MONITOR, which goes with the last
- * monitor. */
+ * start-up, except DISK, SAVE, STALE and REPLICAS, which any worker's cron may write, and MONITOR, which goes
+ * with the last monitor. */
 enum obstacle {
     OBSTACLE_LOADING = 1,
     OBSTACLE_DISK = 2, /* the append-only file cannot be written */
     OBSTACLE_MEMORY_LIMIT = 4,
     OBSTACLE_PAUSE = 8,
     OBSTACLE_MONITOR = 16,
-    OBSTACLE_SAVE = 32,     /* the last background save failed */
-    OBSTACLE_SNAPSHOT = 64, /* one is being written; see snapshot_wait_for_room */
+    OBSTACLE_SAVE = 32,       /* the last background save failed */
+    OBSTACLE_SNAPSHOT = 64,   /* one is being written; see snapshot_wait_for_room */
+    OBSTACLE_BUSY = 128,      /* a script runs for longer than busy-reply-threshold: data stands still */
+    OBSTACLE_REPLICA = 256,   /* this server is a replica: its primary decides what is in the data */
+    OBSTACLE_STALE = 512,     /* its link is down, and it must not serve old data */
+    OBSTACLE_REPLICAS = 1024, /* fewer good replicas than min-replicas-to-write */
+    OBSTACLE_LOADING_BESIDE = 2048, /* a replica loads beside its old data, which clients may read */
 };
 void obstacle_set(enum obstacle which, bool on);
 

@@ -61,6 +61,9 @@ struct metric_table {
     /* Fills the sample (zeroed before) from which the rows read. False: these rows are not shown now. NULL if
      * no row needs it. */
     bool (*sample)(int64_t now_ms, void *into);
+    /* Appends lines of INFO that are no rows, such as one for each replica; they come behind the rows. NULL:
+     * none. */
+    void (*lines)(int64_t now_ms, struct buf *out);
 };
 
 /* For rows. A field must have 8 bytes: size_t, int64_t, double, a pointer. */

@@ -4,7 +4,16 @@
 
 #include <stdint.h>
 
-enum rate { RATE_COMMANDS, RATE_NET_IN, RATE_NET_OUT, RATE_TURNS, RATE_TURN_US, RATE_COUNT };
+enum rate {
+    RATE_COMMANDS,
+    RATE_NET_IN,
+    RATE_NET_OUT,
+    RATE_REPL_IN,
+    RATE_REPL_OUT,
+    RATE_TURNS,
+    RATE_TURN_US,
+    RATE_COUNT
+};
 void stats_sample(int64_t steady_us);
 uint64_t stats_rate(enum rate which); /* per second; RATE_TURN_US: the mean time of one turn */
 void rates_reset(void);               /* CONFIG RESETSTAT; gate closed */

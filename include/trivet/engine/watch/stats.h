@@ -18,9 +18,12 @@ struct stats {
     atomic_uint_fast64_t net_in, net_out; /* bytes */
     atomic_uint_fast64_t reads, writes;   /* read(2) and write(2) of connections */
     atomic_uint_fast64_t error_replies, unexpected_errors;
-    atomic_uint_fast64_t auth_denied; /* acl_access_denied_auth */
     atomic_uint_fast64_t query_limit_closed, output_limit_closed, evicted_clients;
-    atomic_uint_fast64_t turns, turn_us; /* event loop cycles, and their time */
+    atomic_uint_fast64_t strangers_timed_out,
+        strangers_evicted; /* unauthenticated clients that were closed */
+    atomic_uint_fast64_t sync_full, sync_partial_ok, sync_partial_err; /* what replicas asked for */
+    atomic_uint_fast64_t repl_in, repl_out; /* bytes from the primary, and to replicas */
+    atomic_uint_fast64_t turns, turn_us;    /* event loop cycles, and their time */
     atomic_uint_fast64_t prefetch_batches, prefetch_entries;
 } CACHE_ALIGNED;
 extern struct stats worker_stats[WORKERS_MAX];

@@ -16,6 +16,7 @@
 #include "trivet/base/buf.h"
 #include "trivet/base/compiler.h"
 #include "trivet/base/slice.h"
+#include "trivet/persist/position.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -50,6 +51,12 @@ struct aof_load {
     /* Loads the RDB part at the beginning of the file, and returns where it ends: commands may follow. False
      * with the reason in `error`. NULL: such files are refused. */
     bool (*rdb)(void *arg, const char *path, uint64_t *end, struct buf *error);
+    /* The commands so far brought the data to this position of the replication stream, which ended with the
+     * bytes in `stream`: as many as the file has between this call and the last. NULL: nobody asks. */
+    void (*position)(void *arg, const struct stream_position *position, struct slice stream);
+    /* At the end of a file: the commands behind its last position, as they stand there; not called if there
+     * are none, or too many to keep. NULL if `position` is. */
+    void (*unnoted)(void *arg, struct slice commands);
     void *arg;
 };
 enum aof_loaded { AOF_LOADED, AOF_EMPTY, AOF_REFUSED };
@@ -121,8 +128,10 @@ void aof_pause_sync(bool paused);
 bool aof_sync_now(void);
 /* Fsyncs what is written by now, from any thread, a background thread too. False on failure. */
 bool aof_sync_written(void);
-/* Journal offset up to which an fsync has succeeded. */
+/* Journal offset up to which an fsync has succeeded, and the position of the replication stream to which all
+ * effects are in there. While aof_lacks_base() that is not enough to start from. */
 uint64_t aof_synced_offset(void);
+uint64_t aof_synced_position(void);
 
 struct aof_info {
     bool enabled, last_write_ok, fsync_pending;

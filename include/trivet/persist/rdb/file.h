@@ -12,6 +12,7 @@
 #define TRIVET_PERSIST_RDB_FILE_H
 
 #include "trivet/base/buf.h"
+#include "trivet/persist/position.h"
 #include "trivet/persist/rdb/values.h"
 #include <stdatomic.h>
 
@@ -43,21 +44,26 @@ enum rdb_opcode {
     RDB_OP_EOF = 255,
 };
 
-/* Libraries of functions as the bytes they are: this server does not run them yet, but writes them into the
- * next file. A library replaces an older one of the same name (its first line). Thread: the gate is closed,
- * or the loading thread at start-up. */
-void rdb_libraries_add(struct slice code);
-size_t rdb_libraries_count(void);
-struct slice rdb_libraries_get(size_t index); /* valid until the next change */
-void rdb_libraries_clear(void);
+/* Where the libraries of functions are that a file holds as their code; filled at start-up. Thread: the gate
+ * is closed, or the loading thread at start-up. */
+struct rdb_libraries {
+    void (*each)(void (*visit)(void *arg, struct slice code), void *arg);
+    /* One that was in a file; it replaces an older one of the same name. False with what is wrong. */
+    bool (*take)(struct slice code, struct buf *error);
+    void (*clear)(void);
+    /* All of these, in the place of those that are there; or nothing: false with what is wrong. */
+    bool (*replace)(const struct slice *codes, size_t count, struct buf *error);
+};
+extern struct rdb_libraries rdb_libraries;
 
 /* ---- reading ---- */
 
 /* What the AUX fields say; fields that were not there are empty or -1. */
 struct rdb_facts {
     char redis_version[32], valkey_version[32]; /* who wrote it */
-    char repl_id[41];
-    int64_t repl_offset, repl_db;
+    /* repl-id, repl-offset, repl-stream-db. What cannot be true is left out; known if id and offset are
+     * there. */
+    struct stream_position position;
     int64_t written_s;   /* ctime: wall clock, seconds */
     int64_t used_memory; /* of the writer, bytes */
     bool is_aof_base;    /* aof-base, aof-preamble */

@@ -2,6 +2,7 @@
  */
 #include "trivet/base/mem.h"
 #include "trivet/base/thread.h"
+#include "trivet/engine/access/users.h"
 #include "trivet/engine/client/client_memory.h"
 #include "trivet/engine/client/transaction.h"
 #include "trivet/engine/settings/options.h"
@@ -31,6 +32,7 @@ static int begin(void **state) {
     thread_worker_count = 1;
     options_init();
     gates_init();
+    users_init();
     client_hooks = (struct client_hooks){ .close = close_now };
     closed = 0;
     gate_enter();
@@ -40,6 +42,7 @@ static int begin(void **state) {
 static int end(void **state) {
     (void)state;
     gate_leave();
+    users_release();
     mailbox_release(&worker_mailboxes[0]);
     options_release();
     return 0;

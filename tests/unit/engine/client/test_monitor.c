@@ -3,6 +3,7 @@
 #include "trivet/base/mem.h"
 #include "trivet/engine/client/monitor.h"
 #include "trivet/engine/command/registry.h"
+#include "trivet/engine/run/run.h"
 #include "trivet/resp/parser.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -20,7 +21,12 @@ static void feed(struct loopback *l, const char *line) {
     assert_true(split_line(slice_of(line), &argv, &argc, &text));
     const struct command *command = registry_resolve(argv, argc, &container);
     assert_non_null(command);
-    monitor_feed(loopback_client(l), command, argv, argc, 1234567890);
+    struct call call;
+    call_init(&call, loopback_client(l), &origin_connection);
+    call.command = command;
+    call.argv = argv;
+    call.argc = argc;
+    monitor_feed(&call, 1234567890);
     loopback_turn();
     mem_free(argv);
     mem_free(text);

@@ -64,8 +64,10 @@ static void names_are_found_in_any_case(void **state) {
         { "GET", NULL, "get" },           { "gEt", "x", "get" },       { "CONF", "SET", "conf|set" },
         { "conf", "get", "conf|get" },    { "CONF", NULL, "conf" },    { "CONF", "nosuch", "a container" },
         { "nosuch", "SET", "none" },      { "", NULL, "none" },
-        { "a-name-longer-than-any-command-may-have-since-they-are-64-bytes-long", NULL, "none" },
     };
+    char endless[2000];
+    memset(endless, 'x', sizeof endless);
+    assert_null(registry_find(slice_make(endless, sizeof endless)));
     for (size_t i = 0; i < COUNT_OF(cases); i++)
         assert_string_equal(resolve(cases[i].first, cases[i].second), cases[i].expected);
     assert_ptr_equal(registry_find_full(LIT("conf|SET")),
@@ -126,6 +128,54 @@ static void rows_of_an_owner_go_and_come_again(void **state) {
     assert_int_equal(gone, 4);
 }
 
+static void a_renamed_command_is_found_by_its_new_name(void **state) {
+    (void)state;
+    const struct command *get = registry_find(LIT("get")), *conf = registry_find(LIT("conf"));
+    uint32_t generation = registry_generation;
+    assert_int_equal(registry_rename(LIT("Get"), LIT("Fetch")), RENAME_DONE);
+    assert_int_equal(registry_rename(LIT("conf"), LIT("get")), RENAME_DONE);
+    assert_int_not_equal(registry_generation, generation);
+    assert_ptr_equal(registry_find(LIT("fEtCh")), get);
+    assert_ptr_equal(registry_find(LIT("get")), conf);
+    assert_ptr_equal(registry_find_declared(LIT("GET")), get);
+    assert_ptr_equal(registry_find_declared(LIT("conf|get")), registry_find_full(LIT("get|GET")));
+    assert_string_equal(get->full_name, "get");
+    assert_string_equal(get->current_name, "fetch");
+    assert_true(command_is_renamed(registry_find_full(LIT("get|set"))));
+    assert_int_equal(registry_rename(LIT("get"), LIT("conf")), RENAME_DONE);
+    assert_false(command_is_renamed(conf));
+    assert_int_equal(registry_count(), 3);
+}
+
+static void a_command_without_a_name_is_left_to_the_journal(void **state) {
+    (void)state;
+    const struct command *del = registry_find(LIT("del")), *get = registry_find(LIT("get"));
+    const struct slice argv[] = { LIT_INIT("DEL"), LIT_INIT("x") }, other[] = { LIT_INIT("Fetch") };
+    assert_int_equal(registry_rename(LIT("del"), LIT("")), RENAME_DONE);
+    assert_int_equal(registry_rename(LIT("get"), LIT("fetch")), RENAME_DONE);
+    assert_null(registry_find(LIT("del")));
+    assert_null(del->current_name);
+    assert_int_equal(registry_count(), 2);
+    assert_ptr_equal(registry_find_declared(LIT("del")), del);
+    assert_ptr_equal(registry_resolve_journaled(argv, 2), del);
+    assert_ptr_equal(registry_resolve_journaled(other, 1), get);
+    assert_ptr_equal(registry_by_id(del->id), del);
+    static const struct command rows[] = { { .name = "DEL", .run = run, .arity = 1 }, { .name = NULL } };
+    assert_false(registry_add("more", rows)); /* the journal would not know which is meant */
+}
+
+static void a_wrong_renaming_changes_nothing(void **state) {
+    (void)state;
+    assert_int_equal(registry_rename(LIT("nosuch"), LIT("x")), RENAME_UNKNOWN);
+    assert_int_equal(registry_rename(LIT("conf|get"), LIT("x")), RENAME_UNKNOWN);
+    assert_int_equal(registry_rename(LIT("get"), LIT("Del")), RENAME_TAKEN);
+    assert_int_equal(registry_rename(LIT("get"), LIT("a\nb")), RENAME_IMPOSSIBLE);
+    assert_int_equal(registry_rename(LIT("get"), slice_make("a\0b", 3)), RENAME_IMPOSSIBLE);
+    assert_int_equal(registry_rename(LIT("get"), LIT("GET")), RENAME_DONE);
+    assert_false(command_is_renamed(registry_find(LIT("get"))));
+    assert_int_equal(registry_count(), 3);
+}
+
 static void who_holds_a_removed_command_gets_an_error(void **state) {
     (void)state;
     struct client client = { .worker = 0 };
@@ -177,6 +227,9 @@ int main(void) {
         TEST(rows_are_completed),
         TEST(a_name_that_is_taken_keeps_the_whole_table_out),
         TEST(rows_of_an_owner_go_and_come_again),
+        TEST(a_renamed_command_is_found_by_its_new_name),
+        TEST(a_command_without_a_name_is_left_to_the_journal),
+        TEST(a_wrong_renaming_changes_nothing),
         TEST(who_holds_a_removed_command_gets_an_error),
         TEST(statistics_have_room_for_commands_that_come_later),
     };

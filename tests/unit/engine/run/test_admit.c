@@ -1,6 +1,7 @@
 /* Which error a client sees when several are due, and which half of the checks an inner command goes through.
  */
 #include "../../../harness/loopback.h"
+#include "trivet/engine/access/users.h"
 #include "trivet/engine/client/transaction.h"
 #include "trivet/engine/command/registry.h"
 #include "trivet/engine/run/run.h"
@@ -22,11 +23,15 @@ enum state {
     UNSAVED = 32, /* the last background save failed */
 };
 
+static void make_stranger(struct client *c) {
+    users_set_default_password(LIT("secret"));
+    c->authenticated = false;
+}
+
 static void enter(struct loopback *l, unsigned state) {
     struct client *c = loopback_client(l);
     if (state & SUBSCRIBER) loopback_ask(l, "SUBSCRIBE channel");
     if (state & IN_MULTI) transaction_begin(c);
-    if (state & STRANGER) c->authenticated = false;
     if (state & FULL) {
         struct loopback *other = loopback_open();
         assert_says(other, "CONFIG SET maxmemory 1", "+OK");
@@ -36,6 +41,7 @@ static void enter(struct loopback *l, unsigned state) {
         options.save.point[0] = (struct save_point){ .seconds = 3600, .changes = 1 };
         options.save.count = 1;
     }
+    if (state & STRANGER) make_stranger(c);
     obstacle_set(OBSTACLE_SAVE, state & UNSAVED);
     obstacle_set(OBSTACLE_LOADING, state & STARTING);
 }
@@ -43,6 +49,7 @@ static void enter(struct loopback *l, unsigned state) {
 static void leave(void) {
     struct loopback *l = loopback_open();
     options.save.count = 0;
+    users_set_default_password(LIT(""));
     obstacle_set(OBSTACLE_SAVE, false);
     obstacle_set(OBSTACLE_LOADING, false);
     assert_says(l, "CONFIG SET maxmemory 0", "+OK");
@@ -209,8 +216,9 @@ static void a_refusal_is_counted_by_command_and_by_code(void **state) {
     struct command_stats before = stats_command(get);
     uint64_t errors = STATS_SUM(error_replies);
     assert_says(l, "GET", ARITY);
-    loopback_client(l)->authenticated = false;
+    make_stranger(loopback_client(l));
     assert_says(l, "GET k", NOAUTH);
+    users_set_default_password(LIT(""));
     assert_int_equal(stats_command(get).rejected - before.rejected, 2);
     assert_int_equal(stats_command(get).calls - before.calls, 0);
     assert_int_equal(STATS_SUM(error_replies) - errors, 2);

@@ -2,6 +2,7 @@
 #include "../../../harness/loopback.h"
 #include "trivet/engine/client/blocking.h"
 #include "trivet/engine/client/transaction.h"
+#include "trivet/engine/command/registry.h"
 #include "trivet/engine/run/change.h"
 #include "trivet/engine/run/run.h"
 #include "trivet/keyspace/counters.h"
@@ -23,6 +24,7 @@ static const struct slice same[] = { LIT_INIT("SET"), LIT_INIT("k"), LIT_INIT("v
 static struct scene begin(const struct origin *origin) {
     struct scene s = { .writer = loopback_open(), .listener = loopback_open() };
     call_init(&s.call, loopback_client(s.writer), origin);
+    s.call.command = registry_find(LIT("SET"));
     s.call.argv = same;
     s.call.argc = COUNT_OF(same);
     return s;
@@ -136,6 +138,27 @@ static void waiting_clients_are_noted_before_the_locks_go(void **state) {
     change_flush_quietly(); /* there is no list: it waits on */
     assert_false(blocking_has_work());
     assert_true(loopback_client(s.listener)->flags & CLIENT_BLOCKED);
+    end(&s);
+}
+
+/* Half a command must reach neither the journal nor a waiting client, whatever else is flushed meanwhile. */
+static void what_is_set_aside_is_flushed_after_it_was_taken_back(void **state) {
+    (void)state;
+    struct scene s = begin(&origin_connection);
+    assert_says(s.listener, "BLPOP k 0", "");
+    loopback_keep_journal(true);
+    changed(&s.call, LIT("k"), NOTIFY_LIST, NULL, EFFECT(LIT("DEL"), LIT("a")));
+    struct change_aside *aside = change_set_aside();
+    assert_false(blocking_has_work());
+    change_flush_quietly();
+    journal_effect(&s.call, EFFECT(LIT("DEL"), LIT("between")));
+    change_flush_quietly();
+    assert_string_equal(loopback_journal(), "SELECT 0\nDEL between");
+    change_take_back(aside);
+    assert_true(blocking_has_work());
+    journal_effect(&s.call, EFFECT(LIT("DEL"), LIT("b")));
+    change_flush_quietly();
+    assert_string_equal(loopback_journal(), "MULTI\nDEL a\nDEL b\nEXEC");
     end(&s);
 }
 
@@ -281,6 +304,7 @@ int main(void) {
         LOOPBACK_TEST(watchers_of_the_key_in_its_database_are_broken),
         LOOPBACK_TEST(tracking_clients_are_told_of_keys_they_read),
         LOOPBACK_TEST(waiting_clients_are_noted_before_the_locks_go),
+        LOOPBACK_TEST(what_is_set_aside_is_flushed_after_it_was_taken_back),
         LOOPBACK_TEST(changes_are_counted_as_often_as_the_command_says),
         LOOPBACK_TEST(subscribers_hear_what_the_setting_lets_through),
         LOOPBACK_TEST(what_vanishes_is_told_and_journaled_as_a_del),

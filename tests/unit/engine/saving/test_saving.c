@@ -210,6 +210,36 @@ static void nothing_begins_while_the_data_is_loaded(void **state) {
     assert_text(saving_cancel, true, "Scheduled background saving cancelled");
 }
 
+/* Turns for a while, in which a snapshot that nothing holds up has long ended. */
+static void turn_for_a_while(void) {
+    for (int i = 0; i < 20; i++) {
+        usleep(5000);
+        loopback_turn();
+    }
+}
+
+/* A snapshot that began there would have half of what the script does. */
+static void nothing_begins_in_the_middle_of_a_script(void **state) {
+    (void)state;
+    uint64_t done = saving_status.snapshot.done;
+    assert_text(bgsave, true, "Background saving started");
+    obstacle_set(OBSTACLE_BUSY, true);
+    turn_for_a_while();
+    saving_cron(turn_now_ms);
+    assert_true(is_running()); /* its end has not been looked at: it might begin the next */
+    obstacle_set(OBSTACLE_BUSY, false);
+    saving_cron(turn_now_ms);
+    assert_false(is_running());
+    assert_int_equal(saving_status.snapshot.done, done + 1);
+    assert_text(bgsave_later, true, "Background saving scheduled");
+    obstacle_set(OBSTACLE_BUSY, true);
+    saving_cron(turn_now_ms);
+    assert_false(is_running());
+    obstacle_set(OBSTACLE_BUSY, false);
+    saving_cron(turn_now_ms);
+    assert_true(is_running());
+}
+
 /* What was emptied must not come back with the next start. */
 static void a_snapshot_of_what_was_flushed_takes_no_place(void **state) {
     (void)state;
@@ -233,6 +263,7 @@ int main(void) {
         TEST(one_snapshot_at_a_time),
         TEST(what_is_scheduled_begins_with_the_next_cron),
         TEST(nothing_begins_while_the_data_is_loaded),
+        TEST(nothing_begins_in_the_middle_of_a_script),
         TEST(a_snapshot_of_what_was_flushed_takes_no_place),
     };
     return cmocka_run_group_tests(tests, begin_all, end_all);

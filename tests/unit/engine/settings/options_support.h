@@ -76,6 +76,7 @@ HELP void assert_refused(const char *name, const char *value, const char *why) {
 HELP void write_file(const char *name, const char *text) {
     FILE *f = fopen(name, "w");
     assert_non_null(f);
+    assert_int_equal(fchmod(fileno(f), 0600), 0); /* else passwords in it are warned about */
     assert_true(fputs(text, f) >= 0);
     assert_int_equal(fclose(f), 0);
 }

@@ -145,6 +145,116 @@ static void what_exclusive_commands_change_others_read_without_a_lock(void **sta
     assert_int_equal(atomic_load(&torn), 0);
 }
 
+/* ---- a script that is busy opens the gate in the middle ---- */
+
+static void an_opened_gate_is_closed_to_the_same_depth(void **state) {
+    (void)state;
+    gate_enter();
+    for (int depth = 1; depth <= 3; depth++) {
+        for (int i = 0; i < depth; i++) exclusive_begin();
+        for (int times = 0; times < 2; times++) {
+            int opened = exclusive_open();
+            assert_int_equal(opened, depth);
+            assert_false(exclusive_is_mine());
+            assert_true(gate_is_mine());
+            assert_int_equal(atomic_load(&exclusive_waiting), 0);
+            exclusive_close(opened);
+            assert_true(exclusive_is_mine());
+        }
+        for (int i = 0; i < depth; i++) {
+            assert_true(exclusive_is_mine());
+            exclusive_end();
+        }
+        assert_false(exclusive_is_mine());
+    }
+    gate_leave();
+}
+
+/* While it is open another may have the exclusive right, which nests as ever. */
+static void while_it_is_open_commands_run_alone_in_between(void **state) {
+    (void)state;
+    gate_enter();
+    exclusive_begin();
+    exclusive_begin();
+    int opened = exclusive_open();
+    exclusive_begin();
+    assert_true(exclusive_is_mine());
+    exclusive_end();
+    gate_yield();
+    exclusive_close(opened);
+    exclusive_end();
+    assert_true(exclusive_is_mine());
+    exclusive_end();
+    gate_leave();
+}
+
+static atomic_int between; /* commands of others while the gate was open */
+
+static void open_and_close_or_look(int worker) {
+    gate_enter();
+    for (int i = 0; i < ROUNDS / 4; i++) {
+        if (worker == 0) {
+            exclusive_begin();
+            changes++;
+            long before = changes;
+            exclusive_close(exclusive_open());
+            /* Others change nothing but by an exclusive command. */
+            if (changes < before) atomic_fetch_add(&torn, 1);
+            changes++;
+            exclusive_end();
+        } else {
+            long before = changes;
+            sched_yield();
+            if (changes != before) atomic_fetch_add(&torn, 1);
+            atomic_fetch_add(&between, 1);
+            if (i % 16 == 0) {
+                exclusive_begin();
+                changes += 2;
+                exclusive_end();
+            }
+        }
+        gate_yield();
+    }
+    gate_leave();
+}
+
+static void others_see_nothing_half_done_but_what_was_left_open(void **state) {
+    (void)state;
+    changes = 0;
+    atomic_store(&torn, 0);
+    on_all_workers(open_and_close_or_look);
+    assert_int_equal(changes, ROUNDS / 4 * 2 + (WORKERS - 1) * 2 * ((ROUNDS / 4 + 15) / 16));
+    assert_int_equal(atomic_load(&torn), 0);
+    assert_true(atomic_load(&between) > 0);
+    assert_int_equal(atomic_load(&exclusive_waiting), 0);
+}
+
+static void *run_while_it_is_open(void *arg) {
+    thread_worker_index = 2;
+    while (!atomic_load(&is_inside)) sched_yield();
+    gate_enter(); /* waits until it is opened */
+    atomic_store(&has_left, true);
+    gate_leave();
+    return arg;
+}
+
+static void those_who_wait_go_on_when_it_is_opened(void **state) {
+    (void)state;
+    atomic_store(&is_inside, false);
+    atomic_store(&has_left, false);
+    pthread_t other = start(run_while_it_is_open, NULL);
+    gate_enter();
+    exclusive_begin();
+    atomic_store(&is_inside, true);
+    assert_false(atomic_load(&has_left));
+    int opened = exclusive_open();
+    while (!atomic_load(&has_left)) gate_yield();
+    exclusive_close(opened);
+    exclusive_end();
+    gate_leave();
+    pthread_join(other, NULL);
+}
+
 /* ---- sets of shards ---- */
 
 static void a_set_has_what_was_added(void **state) {
@@ -236,6 +346,10 @@ int main(void) {
         cmocka_unit_test(with_nobody_to_lock_out_everything_is_exclusive),
         cmocka_unit_test(the_exclusive_right_waits_for_those_inside),
         cmocka_unit_test(what_exclusive_commands_change_others_read_without_a_lock),
+        cmocka_unit_test(an_opened_gate_is_closed_to_the_same_depth),
+        cmocka_unit_test(while_it_is_open_commands_run_alone_in_between),
+        cmocka_unit_test(others_see_nothing_half_done_but_what_was_left_open),
+        cmocka_unit_test(those_who_wait_go_on_when_it_is_opened),
         cmocka_unit_test(a_set_has_what_was_added),
         cmocka_unit_test(a_set_is_locked_as_a_whole_and_nothing_else),
         cmocka_unit_test(sets_that_overlap_do_not_lock_each_other_up),

@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 static const enum obstacle all[] = { OBSTACLE_LOADING, OBSTACLE_DISK, OBSTACLE_MEMORY_LIMIT, OBSTACLE_PAUSE,
-                                     OBSTACLE_MONITOR, OBSTACLE_SAVE, OBSTACLE_SNAPSHOT };
+                                     OBSTACLE_MONITOR, OBSTACLE_SAVE, OBSTACLE_SNAPSHOT,     OBSTACLE_BUSY };
 #define OBSTACLES (sizeof all / sizeof all[0])
 
 static void an_obstacle_is_set_and_cleared_without_the_others(void **state) {

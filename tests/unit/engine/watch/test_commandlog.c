@@ -53,6 +53,7 @@ static void note(const char *name, const struct slice *argv, size_t argc, int64_
                  uint64_t reply) {
     struct client client = { .peer = "1.2.3.4:5", .name = (char *)(uintptr_t) "tester" };
     struct call c = { .client = &client,
+                      .origin = &origin_connection,
                       .command = registry_find_full(slice_of(name)),
                       .argv = argv,
                       .argc = argc,

@@ -37,9 +37,9 @@ static const struct metric counted[] = {
     { "never_real", "", .form = FORM_REAL, .source = FROM_NOTHING },
     { NULL },
 };
-static const struct metric_table first = { "One", sampled, sizeof(struct sample), fill };
-static const struct metric_table second = { "Two", counted, 0, NULL };
-static const struct metric_table third = { "One", counted, 0, NULL };
+static const struct metric_table first = { "One", sampled, sizeof(struct sample), fill, NULL };
+static const struct metric_table second = { "Two", counted, 0, NULL, NULL };
+static const struct metric_table third = { "One", counted, 0, NULL, NULL };
 
 static int begin(void **state) {
     (void)state;

@@ -33,7 +33,7 @@ static uint64_t append_key(struct slice key) {
     struct effects e = { 0 };
     struct slice argv[2] = { LIT("DEL"), key };
     effects_add(&e, 0, argv, 2);
-    uint64_t after = journal_append(&e);
+    uint64_t after = journal_append(&e, (struct copied){ 0 });
     effects_release(&e);
     return after;
 }

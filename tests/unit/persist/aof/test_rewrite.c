@@ -112,7 +112,7 @@ static void append_next(void) {
     snprintf(key, sizeof key, "k%d", number);
     struct slice argv[2] = { LIT("DEL"), slice_of(key) };
     effects_add(&e, 0, argv, 2);
-    uint64_t offset = journal_append(&e);
+    uint64_t offset = journal_append(&e, (struct copied){ 0 });
     effects_release(&e);
     if (aof_commit(offset) != COMMITTED) return;
     seen->acked = number;

@@ -279,11 +279,52 @@ static void facts_are_kept_and_unknown_ones_skipped(void **state) {
     const struct rdb_facts *f = rdb_reader_facts(r);
     assert_string_equal(f->valkey_version, "9.0.0");
     assert_string_equal(f->redis_version, "");
-    assert_string_equal(f->repl_id, "0123456789012345678901234567890123456789");
-    assert_true(f->written_s == 1700000000 && f->used_memory == 77 && f->repl_offset == 123);
-    assert_true(f->repl_db == 4 && f->is_aof_base);
+    assert_true(f->position.known && f->position.offset == 123 && f->position.db == 4);
+    assert_string_equal(f->position.id, "0123456789012345678901234567890123456789");
+    assert_true(f->written_s == 1700000000 && f->used_memory == 77 && f->is_aof_base);
     rdb_reader_close(r);
     buf_release(&file);
+}
+
+/* Whoever trusts a wrong position would ask for the wrong part of a history. */
+static void a_position_that_cannot_be_is_left_out(void **state) {
+    (void)state;
+    static const char good[] = "0123456789abcdef0123456789abcdef01234567";
+    static const struct {
+        const char *id, *offset, *db;
+        bool known;
+        int64_t db_read;
+    } rows[] = {
+        { good, "5", "2147483647", true, INT32_MAX },
+        { good, "9223372036854775807", "0", true, 0 },
+        { good, "0", "2147483648", true, -1 },
+        { good, "0", "-1", true, -1 },
+        { good, "0", "x", true, -1 },
+        { good, "-1", "0", false, 0 },
+        { good, "9223372036854775808", "0", false, 0 },
+        { good, "", "0", false, 0 },
+        { "", "5", "0", false, 0 },
+        { "0123456789abcdef0123456789abcdef0123456", "5", "0", false, 0 },
+        { "0123456789abcdef0123456789abcdef012345678", "5", "0", false, 0 },
+        { "0123456789abcdef0123456789abcdef0123456g", "5", "0", false, 0 },
+        { "0123456789abcdef0123456789abcdef012345 7", "5", "0", false, 0 },
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct buf file = { 0 };
+        struct rdb_item item;
+        add_header(&file, 11);
+        add_aux(&file, "repl-stream-db", rows[i].db);
+        add_aux(&file, "repl-id", rows[i].id);
+        add_aux(&file, "repl-offset", rows[i].offset);
+        add_end(&file, 11);
+        struct rdb_reader *r = rdb_reader_over(buf_slice(&file), strict);
+        for (int aux = 0; aux < 3; aux++) assert_int_equal(rdb_reader_next(r, &item), RDB_EVENT_AUX);
+        assert_int_equal(rdb_reader_next(r, &item), RDB_EVENT_END);
+        assert_int_equal(rdb_reader_facts(r)->position.known, rows[i].known);
+        assert_true(rdb_reader_facts(r)->position.db == rows[i].db_read);
+        rdb_reader_close(r);
+        buf_release(&file);
+    }
 }
 
 /* Words of modules and slots of clusters: "example-1", version 3. */
@@ -551,18 +592,6 @@ static void checking_says_what_operators_know(void **state) {
     buf_release(&expected);
 }
 
-static void libraries_are_kept_by_name(void **state) {
-    (void)state;
-    rdb_libraries_add(LIT("#!lua name=a\nold"));
-    rdb_libraries_add(LIT("#!lua name=b\nb"));
-    rdb_libraries_add(LIT("#!lua name=a\nnew"));
-    assert_int_equal(rdb_libraries_count(), 2);
-    assert_true(slice_equal(rdb_libraries_get(0), LIT("#!lua name=a\nnew")));
-    assert_true(slice_equal(rdb_libraries_get(1), LIT("#!lua name=b\nb")));
-    rdb_libraries_clear();
-    assert_int_equal(rdb_libraries_count(), 0);
-}
-
 int main(void) {
     hash_init();
     const struct CMUnitTest tests[] = {
@@ -571,6 +600,7 @@ int main(void) {
         cmocka_unit_test(marks_before_a_key_belong_to_it_alone),
         cmocka_unit_test(the_hint_that_the_policy_knows_is_used),
         cmocka_unit_test(facts_are_kept_and_unknown_ones_skipped),
+        cmocka_unit_test(a_position_that_cannot_be_is_left_out),
         cmocka_unit_test(what_others_put_between_keys_is_skipped),
         cmocka_unit_test(a_collection_without_elements_is_no_key),
         cmocka_unit_test(bytes_behind_the_end_are_left_to_the_caller),
@@ -583,7 +613,6 @@ int main(void) {
         cmocka_unit_test(records_across_the_edges_of_the_window_are_whole),
         cmocka_unit_test(files_that_cannot_be_opened_are_refused),
         cmocka_unit_test(checking_says_what_operators_know),
-        cmocka_unit_test(libraries_are_kept_by_name),
     };
     return cmocka_run_group_tests(tests, folder_make, folder_remove);
 }

@@ -1,0 +1,257 @@
+/* test_replica_link.c: how a replica reaches its primary: TLS, users and passwords, names and addresses,
+ * silence, and where `replicaof` stands. */
+#include "tls_server.h"
+/* After it: both have the same macro. */
+#include "replica_pair.h"
+
+#define COPIER "--user", "copier", "on", ">sesame", "+psync", "+replconf", "+ping"
+#define WRONG_PASS "Unable to AUTH to MASTER"
+
+/* ---- passwords ---- */
+
+static void passwords(struct server *primary, const char *user) {
+    struct server *replica = TRIVET();
+    struct client *p = server_connect(primary), *r = server_connect(replica);
+    follow_port(r, server_port(primary));
+    server_await_log(replica, "NOAUTH", 1);
+    assert_string_equal(client_ask(r, "CONFIG SET primaryuser '%s' primaryauth wrong", user), "+OK");
+    server_await_log(replica, WRONG_PASS, 1);
+    assert_reply(r, "CONFIG SET primaryauth sesame", "+OK");
+    assert_reply(p, "AUTH sesame", "+OK");
+    await_sync(r, p);
+    client_close(p);
+    client_close(r);
+    server_free(replica);
+    server_free(primary);
+}
+
+static void a_password_is_asked_for(void **state) {
+    (void)state;
+    passwords(TRIVET("--requirepass", "sesame"), "");
+    passwords(REDIS("--requirepass", "sesame"), "");
+}
+
+static void a_user_needs_its_password(void **state) {
+    (void)state;
+    passwords(TRIVET("--requirepass", "sesame", COPIER), "copier");
+    passwords(REDIS("--requirepass", "sesame", COPIER), "copier");
+}
+
+/* The link that is up stays; the next one needs it. */
+static void a_primary_may_ask_for_a_password_later(void **state) {
+    (void)state;
+    struct server *primary = TRIVET(), *replica = TRIVET();
+    struct client *p = server_connect(primary), *r = server_connect(replica);
+    follow(r, primary, p);
+    assert_reply(p, "CONFIG SET requirepass sesame", "+OK");
+    await_sync(r, p);
+    assert_reply(p, "CLIENT KILL TYPE replica", ":1");
+    server_await_log(replica, "NOAUTH", 1);
+    assert_reply(r, "CONFIG SET primaryauth sesame", "+OK");
+    await_sync(r, p);
+    client_close(p);
+    client_close(r);
+    server_free(replica);
+    server_free(primary);
+}
+
+static void a_superfluous_password_stops_the_link(void **state) {
+    (void)state;
+    struct server *primary = TRIVET(),
+                  *replica = TRIVET("--primaryauth", "sesame", "--primaryuser", "nobody");
+    struct client *p = server_connect(primary), *r = server_connect(replica);
+    follow_port(r, server_port(primary));
+    server_await_log(replica, WRONG_PASS, 1);
+    assert_reply(r, "CONFIG SET primaryauth ''", "+OK");
+    await_sync(r, p);
+    client_close(p);
+    client_close(r);
+    server_free(replica);
+    server_free(primary);
+}
+
+/* ---- TLS ---- */
+
+static void the_link_speaks_tls(void **state) {
+    (void)state;
+    struct server *primary = LAUNCH("--tls-replication", "yes", "--repl-diskless-sync-delay", "0"),
+                  *replica = LAUNCH("--tls-replication", "yes");
+    struct client *p = server_connect(primary), *r = server_connect(replica);
+    fill(p, 5000);
+    follow_port(r, server_tls_port(primary));
+    await_sync(r, p);
+    assert_reply(r, "DBSIZE", ":5001");
+    fill(p, 5000);
+    await_sync(r, p);
+    assert_reply(r, "CONFIG SET tls-replication no", "+OK"); /* which the next link heeds */
+    assert_reply(p, "CLIENT KILL TYPE replica", ":1");
+    server_await_log(replica, "MASTER <-> REPLICA sync: ", 3);
+    assert_reply(r, "CONFIG SET tls-replication yes", "+OK");
+    await_sync(r, p);
+    client_close(p);
+    client_close(r);
+    server_free(replica);
+    server_free(primary);
+}
+
+/* ---- addresses ---- */
+
+static void names_and_addresses_are_understood(void **state) {
+    (void)state;
+    static const char *const hosts[] = { "localhost", "127.0.0.1", "::1" };
+    struct server *primary = TRIVET("--bind", "127.0.0.1", "-::1"), *replica = TRIVET();
+    struct client *p = server_connect(primary), *r = server_connect(replica);
+    for (size_t i = 0; i < COUNT_OF(hosts); i++) {
+        struct client *six = i == 2 ? client_open_tcp("::1", server_port(primary)) : NULL;
+        if (i == 2 && !six) {
+            print_message("no IPv6 on this machine\n");
+            break;
+        }
+        client_close(six);
+        assert_string_equal(client_ask(r, "REPLICAOF %s %d", hosts[i], server_port(primary)), "+OK");
+        await_sync(r, p);
+    }
+    assert_reply(r, "REPLICAOF no-such-host.invalid 6379", "+OK");
+    server_await_log(replica, "the host cannot be reached", 1);
+    assert_reply(r, "REPLICAOF NO ONE", "+OK");
+    client_close(p);
+    client_close(r);
+    server_free(replica);
+    server_free(primary);
+}
+
+/* ---- silence ---- */
+
+/* A primary that stops answering in each phase: the replica gives up and comes again. */
+static void silence_ends_every_phase(void **state) {
+    (void)state;
+    int port, listener = stage_open(&port);
+    struct server *replica = TRIVET("--repl-timeout", "1");
+    struct client *r = server_connect(replica);
+    struct text got = { 0 };
+    follow_port(r, port);
+    static const char *const answers[] = { NULL, "+PONG\r\n", "+OK\r\n", "+OK\r\n", "+OK\r\n" };
+    static const char *const awaited[] = { "PING", "listening-port", "capa", "version", "PSYNC" };
+    for (size_t phase = 0; phase < COUNT_OF(awaited); phase++) {
+        int link = stage_accept(listener);
+        for (size_t i = 0; i <= phase; i++) {
+            if (answers[i]) stage_say(link, answers[i]);
+            assert_true(stage_read(link, awaited[i], &got));
+        }
+        assert_false(stage_read(link, "no such thing", &got));
+        close(link);
+    }
+    static const char *const more[] = { "+FULLRESYNC " STAGE_ID " 7\r\n",
+                                        "+FULLRESYNC " STAGE_ID " 7\r\n$100\r\nREDIS" };
+    for (size_t i = 0; i < COUNT_OF(more); i++) {
+        int link = stage_accept(listener);
+        stage_greet(link, &got);
+        stage_say(link, more[i]);
+        assert_false(stage_read(link, "no such thing", &got));
+        close(link);
+    }
+    int link = stage_accept(listener); /* and when the link is up */
+    stage_greet(link, &got);
+    stage_send_all(link, STAGE_ID, BYTES(RDB_EMPTY));
+    assert_true(stage_read(link, "ACK", &got));
+    while (stage_read(link, "no such thing", &got)) {
+    }
+    server_await_log(replica, "MASTER timeout: no data nor PING received", 1);
+    close(link);
+    close(listener);
+    client_close(r);
+    server_free(replica);
+    text_release(&got);
+}
+
+/* ---- where it stands ---- */
+
+static void replicaof_is_kept_in_the_conf_file(void **state) {
+    (void)state;
+    struct server *primary = TRIVET("--repl-disable-tcp-nodelay", "yes");
+    struct server *replica = server_launch(&(struct server_plan){ .conf = "save \"\"\n", .tcp = true });
+    struct client *p = server_connect(primary), *r = server_connect(replica);
+    char shown[96];
+    snprintf(shown, sizeof shown, "*[$\"replicaof\", $\"127.0.0.1 %d\"]", server_port(primary));
+    assert_reply(r, "CONFIG GET replicaof", "*[$\"replicaof\", $\"\"]");
+    follow(r, primary, p);
+    assert_reply(r, "CONFIG GET replicaof", shown);
+    assert_reply(r, "CONFIG SET replicaof 'a 1'", "-ERR ...immutable...");
+    assert_reply(r, "CONFIG REWRITE", "+OK");
+    client_close(r);
+    server_kill(replica);
+    server_restart(replica);
+    r = server_connect(replica);
+    await_sync(r, p);
+    assert_reply(r, "CONFIG GET replicaof", shown);
+    assert_reply(r, "REPLICAOF NO ONE", "+OK");
+    assert_reply(r, "CONFIG REWRITE", "+OK");
+    client_close(r);
+    server_kill(replica);
+    server_restart(replica);
+    r = server_connect(replica);
+    assert_reply(r, "CONFIG GET replicaof", "*[$\"replicaof\", $\"\"]");
+    assert_reply(r, "SET mine v", "+OK");
+    client_close(p);
+    client_close(r);
+    server_free(replica);
+    server_free(primary);
+}
+
+static void replicaof_is_taken_from_the_command_line(void **state) {
+    (void)state;
+    struct server *primary = TRIVET();
+    char port[16];
+    snprintf(port, sizeof port, "%d", server_port(primary));
+    struct server *replica = TRIVET("--replicaof", "127.0.0.1", port),
+                  *old = TRIVET("--slaveof", "127.0.0.1", port);
+    struct client *p = server_connect(primary), *r = server_connect(replica), *o = server_connect(old);
+    await_sync(r, p);
+    await_sync(o, p);
+    client_close(p);
+    client_close(r);
+    client_close(o);
+    server_free(old);
+    server_free(replica);
+    server_free(primary);
+}
+
+/* ---- what makes no sense ---- */
+
+/* Nobody has data to give: they go on trying, answer their clients, and can be told better. */
+static void replicas_in_a_ring_live_on(void **state) {
+    (void)state;
+    struct server *a = TRIVET(), *b = TRIVET();
+    struct client *to_a = server_connect(a), *to_b = server_connect(b);
+    assert_reply(to_a, "SET k v", "+OK");
+    follow_port(to_a, server_port(a)); /* itself */
+    server_await_log(a, "Can't SYNC while not connected with my master", 1);
+    assert_reply(to_a, "GET k", "$\"v\"");
+    follow_port(to_a, server_port(b));
+    follow_port(to_b, server_port(a));
+    server_await_log(b, "Can't SYNC while not connected with my master", 1);
+    assert_reply(to_a, "GET k", "$\"v\"");
+    assert_reply(to_a, "REPLICAOF NO ONE", "+OK");
+    await_sync(to_b, to_a);
+    assert_reply(to_b, "GET k", "$\"v\"");
+    client_close(to_a);
+    client_close(to_b);
+    server_free(b);
+    server_free(a);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_password_is_asked_for),
+        cmocka_unit_test(a_user_needs_its_password),
+        cmocka_unit_test(a_primary_may_ask_for_a_password_later),
+        cmocka_unit_test(a_superfluous_password_stops_the_link),
+        cmocka_unit_test_setup(the_link_speaks_tls, make_certificates),
+        cmocka_unit_test(names_and_addresses_are_understood),
+        cmocka_unit_test(silence_ends_every_phase),
+        cmocka_unit_test(replicaof_is_kept_in_the_conf_file),
+        cmocka_unit_test(replicaof_is_taken_from_the_command_line),
+        cmocka_unit_test(replicas_in_a_ring_live_on),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
