@@ -2,6 +2,7 @@
 #include "conn_private.h"
 #include "trivet/base/log.h"
 #include "trivet/engine/client/client_memory.h"
+#include "trivet/engine/client/pubsub.h"
 #include "trivet/engine/replication/replicas.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/engine/turn/turn.h"
@@ -54,6 +55,7 @@ static void close_for_output(struct conn *conn, const char *limit) {
                 limit, SLICE_ARG(buf_slice(&line)));
     buf_release(&line);
     COUNTER_ADD(stats_mine()->output_limit_closed, 1);
+    pubsub_note_cut(&conn->client);
     conn_mark_for_closing(conn);
 }
 
@@ -113,6 +115,7 @@ static void note_sent(struct conn *conn, size_t n) {
     c->bytes_out += n;
     if (LIKELY(!reply_is_empty(&c->reply))) {
         reply_sent(&c->reply, n);
+        if (reply_is_empty(&c->reply)) c->messages_waiting = 0;
         COUNTER_ADD(stats_mine()->net_out, n);
     } else {
         replica_sent(c->replica, n);

@@ -22,6 +22,7 @@
 #include "trivet/engine/turn/locks.h"
 #include "trivet/engine/turn/turn.h"
 #include "trivet/engine/turn/workers.h"
+#include "trivet/engine/watch/answers.h"
 #include "trivet/engine/watch/stats.h"
 #include "trivet/keyspace/eviction.h"
 #include "trivet/net/conn.h"
@@ -111,6 +112,7 @@ static void end_turn(struct worker *w) {
     waiters_turn_ends();
     replicas_turn_ends();
     conns_flush(make_durable());
+    answers_turn_ends(w->turn_began_ns);
     COUNTER_ADD(stats_mine()->evicted_clients, clients_keep_limit());
     conns_close_marked(); /* before newcomers are counted: these places are free */
     if (w->index == 0 && accept_wanted) {
@@ -214,6 +216,7 @@ void worker_turn_meanwhile(void) {
     int64_t began_ns = w->turn_began_ns, left_ns = clock_ticks_ns();
     const struct command *running = command_running(w->index);
     struct change_aside *aside = change_set_aside();
+    answers_turn_ends(began_ns); /* the turn inside writes those answers */
     conns_meanwhile(turn_inside);
     change_take_back(aside);
     command_goes_on(running);

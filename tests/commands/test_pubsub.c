@@ -134,6 +134,21 @@ static void a_message_reaches_every_kind_of_match_and_counts_each(void **state) 
     client_close(c);
 }
 
+static void messages_are_counted_for_each_subscriber(void **state) {
+    struct client *publisher = fixture_client(state), *one = connect_to(state), *two = connect_to(state);
+    int64_t before = info_number(publisher, "stats", "pubsub_messages_delivered");
+    assert_reply(one, "SUBSCRIBE news", "*[...:1]");
+    assert_reply(two, "SUBSCRIBE news", "*[...:1]");
+    assert_reply(publisher, "PUBLISH news x", ":2");
+    assert_reply(publisher, "PUBLISH views x", ":0");
+    assert_next(one, "*[$\"message\", $\"news\", $\"x\"]");
+    assert_next(two, "*[$\"message\", $\"news\", $\"x\"]");
+    assert_int_equal(info_number(publisher, "stats", "pubsub_messages_delivered") - before, 2);
+    assert_int_equal(info_number(publisher, "stats", "pubsub_messages_dropped"), 0);
+    client_close(one);
+    client_close(two);
+}
+
 static void the_empty_channel_matches_only_the_empty_pattern(void **state) {
     struct client *publisher = fixture_client(state), *c = connect_to(state);
     assert_reply(c, "PSUBSCRIBE * \"\"", "*[...:1]");
@@ -316,6 +331,12 @@ static void a_subscriber_that_does_not_read_is_cut_off(void **state) {
     }
     assert_int_equal(receivers, 1);
     free(big);
+    /* `good` had them all; what `slow` lost is a part of what it was sent. */
+    int64_t delivered = info_number(publisher, "stats", "pubsub_messages_delivered"),
+            dropped = info_number(publisher, "stats", "pubsub_messages_dropped");
+    assert_true(dropped >= 8 && dropped < delivered);
+    assert_reply(publisher, "CONFIG RESETSTAT", "+OK");
+    assert_int_equal(info_number(publisher, "stats", "pubsub_messages_dropped"), 0);
     client_close(slow);
     client_close(good);
     client_close(publisher);
@@ -380,6 +401,7 @@ int main(void) {
         FIXTURE_TEST(a_transaction_subscribes_inside_its_reply),
         FIXTURE_TEST(a_transaction_subscribes_to_no_sharded_channel),
         FIXTURE_TEST(a_message_reaches_every_kind_of_match_and_counts_each),
+        FIXTURE_TEST(messages_are_counted_for_each_subscriber),
         FIXTURE_TEST(the_empty_channel_matches_only_the_empty_pattern),
         FIXTURE_TEST(sharded_channels_are_a_world_of_their_own),
         FIXTURE_TEST(messages_come_up_to_the_end_of_the_subscription_and_not_after),

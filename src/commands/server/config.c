@@ -5,6 +5,7 @@
 #include "trivet/commands/arguments/help.h"
 #include "trivet/commands/groups.h"
 #include "trivet/engine/access/access_log.h"
+#include "trivet/engine/client/pubsub.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/engine/turn/turn.h"
 #include "trivet/engine/watch/stats.h"
@@ -77,6 +78,7 @@ static void cmd_config_resetstat(struct call *c) {
     counters_reset();
     background_reset_done();
     reply_blocks_reset();
+    pubsub_messages_reset();
     access_log_reset_counts();
     reply_ok(c->out);
 }

@@ -143,7 +143,7 @@ const struct metric_table info_saving = { "Persistence", saving_rows, sizeof(str
 /* ---- while there is an append-only file ---- */
 
 struct aof_sample {
-    uint64_t size, base_size, pending, buffer, fsync_pending, delayed;
+    uint64_t size, base_size, pending, buffer, fsync_pending, delayed, fsync_us;
 };
 
 static bool sample_aof(int64_t now_ms, void *into) {
@@ -157,6 +157,7 @@ static bool sample_aof(int64_t now_ms, void *into) {
         .buffer = aof.buffer_length,
         .fsync_pending = (uint64_t)aof.fsync_pending,
         .delayed = aof.delayed_fsyncs,
+        .fsync_us = aof.last_fsync_us,
     };
     return aof_is_wanted(&aof);
 }
@@ -171,6 +172,7 @@ static const struct metric aof_rows[] = {
     { "aof_pending_bio_fsync", "Syncs under way.", NUMBER(fsync_pending) },
     { "aof_delayed_fsync", "Syncs that others had to wait for.", .kind = METRIC_COUNTER, .form = FORM_NUMBER,
       SAMPLED(struct aof_sample, delayed) },
+    { "aof_last_fsync_usec", "What the last sync took.", "microseconds", NUMBER(fsync_us) },
     { NULL },
 };
 #undef NUMBER

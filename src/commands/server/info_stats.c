@@ -18,6 +18,7 @@ struct stats_sample {
         denied[ACCESS_REASONS];
     double in_kb, out_kb, repl_in_kb, repl_out_kb, stale_percent, fields_stale_percent;
     struct scripts_info scripts;
+    struct pubsub_messages messages;
 };
 
 /* What the workers but the main thread did: to other servers they are I/O threads. */
@@ -53,6 +54,7 @@ static bool sample_stats(int64_t now_ms, void *into) {
     s->eviction_now_ms = (uint64_t)eviction_exceeded_us() / 1000;
     s->channels = pubsub_names(PUBSUB_CHANNEL);
     s->patterns = pubsub_names(PUBSUB_PATTERN);
+    s->messages = pubsub_messages();
     s->shard_channels = pubsub_names(PUBSUB_SHARD);
     s->tracked_keys = tracking_total_keys();
     s->tracked_items = tracking_total_items();
@@ -104,6 +106,10 @@ static const struct metric stats_rows[] = {
     { "pubsub_channels", "Channels with subscribers.", GAUGE(channels) },
     { "pubsub_patterns", "Patterns with subscribers.", GAUGE(patterns) },
     { "pubsubshard_channels", "Shard channels with subscribers.", GAUGE(shard_channels) },
+    { "pubsub_messages_delivered", "Messages for subscribers, counted once for each.",
+      NULL, COUNTER(messages.delivered) },
+    { "pubsub_messages_dropped", "Of these, at most so many were lost with connections that were closed.",
+      NULL, COUNTER(messages.dropped) },
     /* What this server does without: forks, migration between nodes, moving values against fragmentation. */
     { "latest_fork_usec", "What the last fork took.", "microseconds", NEVER },
     { "total_forks", "Forks.", NEVER },

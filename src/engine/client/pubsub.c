@@ -11,6 +11,7 @@
  * the tail. */
 #include "trivet/engine/client/pubsub.h"
 #include "trivet/base/chain.h"
+#include "trivet/base/counter.h"
 #include "trivet/base/glob.h"
 #include "trivet/base/hashing.h"
 #include "trivet/base/lock.h"
@@ -66,6 +67,7 @@ struct station {
     struct delivery *first, *last;        /* under registry_lock like the next */
     bool called;                          /* the letter is in the mailbox */
     struct letter call;
+    atomic_uint_fast64_t delivered, dropped; /* counted by the worker */
 } CACHE_ALIGNED;
 
 static struct station stations[WORKERS_MAX];
@@ -447,9 +449,9 @@ static void write_head(struct buf *out, const struct name *n) {
     assert(false);
 }
 
-/* `tail` is NULL if it is joined to the head. */
-static void write_message(struct client *c, struct buf *head, struct blob *tail) {
-    if (c->flags & (CLIENT_CLOSING | CLIENT_CLOSE_AFTER)) return;
+/* `tail` is NULL if it is joined to the head. False if the client gets nothing any more. */
+static bool write_message(struct client *c, struct buf *head, struct blob *tail) {
+    if (c->flags & (CLIENT_CLOSING | CLIENT_CLOSE_AFTER)) return false;
     struct reply *r = &c->reply;
     bool muted = r->muted;
     r->muted = false;
@@ -457,7 +459,9 @@ static void write_message(struct client *c, struct buf *head, struct blob *tail)
     reply_raw(r, buf_slice(head));
     if (tail) reply_raw_blob(r, tail);
     r->muted = muted;
+    c->messages_waiting++;
     client_hooks.output(c);
+    return true;
 }
 
 static void deliver_to(const struct audience *a, const struct delivery *d) {
@@ -467,10 +471,18 @@ static void deliver_to(const struct audience *a, const struct delivery *d) {
         buf_append(&scratch, blob_slice(tail));
         tail = NULL;
     }
+    uint64_t delivered = 0, dropped = 0;
     CHAIN_EACH(&a->subscriptions, struct subscription, in_audience, s) {
         if (s_next) __builtin_prefetch(s_next->client);
-        if (s->since < d->number) write_message(s->client, &scratch, tail);
+        if (s->since >= d->number) continue;
+        if (LIKELY(write_message(s->client, &scratch, tail)))
+            delivered++;
+        else
+            dropped++;
     }
+    struct station *st = &stations[worker_self()];
+    COUNTER_ADD(st->delivered, delivered);
+    if (UNLIKELY(dropped > 0)) COUNTER_ADD(st->dropped, dropped);
 }
 
 /* Delivers what waits at the time of the call. */
@@ -502,6 +514,26 @@ static void deliver_call(struct letter *self) {
 void pubsub_deliver(void) { deliver_waiting(&stations[worker_self()], false); }
 
 /* ---- numbers ---- */
+
+void pubsub_note_cut(const struct client *c) {
+    COUNTER_ADD(stations[worker_self()].dropped, c->messages_waiting);
+}
+
+struct pubsub_messages pubsub_messages(void) {
+    struct pubsub_messages sum = { 0 };
+    for (int i = 0; i < WORKERS_MAX; i++) {
+        sum.delivered += counter_read(&stations[i].delivered);
+        sum.dropped += counter_read(&stations[i].dropped);
+    }
+    return sum;
+}
+
+void pubsub_messages_reset(void) {
+    for (int i = 0; i < WORKERS_MAX; i++) {
+        counter_clear(&stations[i].delivered);
+        counter_clear(&stations[i].dropped);
+    }
+}
 
 size_t pubsub_memory(const struct client *c) {
     if (!c->subscriptions) return 0;

@@ -50,7 +50,10 @@ ALWAYS_INLINE void done(const struct call *call) {
     call->client->commands++;
     COUNTER_ADD(stats_mine()->commands, 1);
     if (UNLIKELY(out->failed) && !out->error_counted) stats_error(out->error_code);
-    stats_command_ran(call->command, call->ns, out->failed);
+    if (LIKELY(call->origin == &origin_connection))
+        stats_command_answered(call->command, call->ns, out->failed);
+    else
+        stats_command_ran(call->command, call->ns, out->failed);
     int64_t us = call->ns / 1000;
     int64_t threshold_ms = options.latency_monitor_threshold_ms;
     if (UNLIKELY(threshold_ms > 0 && us >= threshold_ms * 1000))

@@ -69,6 +69,7 @@ static _Atomic int sync_error;           /* errno of the last fdatasync of the s
 static _Atomic uint64_t files_size;      /* bytes of all files of the manifest */
 static _Atomic uint64_t base_size;       /* the same when it was opened */
 static _Atomic uint64_t delayed_fsyncs;
+static _Atomic uint64_t last_fsync_us;
 static atomic_bool enabled, syncing, paused;
 static _Atomic int64_t write_delay_us;
 static _Atomic enum fsync_policy policy = FSYNC_EVERYSEC;
@@ -201,6 +202,19 @@ static void cut_old_note(void) {
 
 /* Writes `pending` whole, and syncs it under `always`; or leaves file and `pending` as they were. Nothing is
  * left of it if another thread wrote it while this one waited for the file before. */
+static void note_sync_took(int64_t us) {
+    atomic_store_explicit(&last_fsync_us, us > 0 ? (uint64_t)us : 0, memory_order_relaxed);
+}
+
+/* appendfsync always. */
+static bool sync_now(void) NEEDS(file_lock);
+static bool sync_now(void) {
+    int64_t begin = file_io.now_us();
+    bool done = file_io.fdatasync(file.fd) == 0;
+    note_sync_took(file_io.now_us() - begin);
+    return done;
+}
+
 static bool append_pending(void) NEEDS(file_lock);
 static bool append_pending(void) {
     if (!settle_retired()) return false;
@@ -214,7 +228,7 @@ static bool append_pending(void) {
     wait_before_write();
     bool wrote = file_write_all(file.fd, buf_slice(&file.pending));
     const char *what = wrote ? "Fail to fsync the AOF file" : what_failed();
-    if (!wrote || (sync && file_io.fdatasync(file.fd) != 0)) {
+    if (!wrote || (sync && !sync_now())) {
         int error = errno;
         if (!cut_back())
             LOG_WARNING("AOF: cutting off an unfinished write failed too: %s", file_errno_text(errno));
@@ -281,6 +295,7 @@ enum commit aof_commit(uint64_t offset) {
 
 static void finish_sync(struct reached target, int error, int64_t took_us) NEEDS(file_lock);
 static void finish_sync(struct reached target, int error, int64_t took_us) {
+    note_sync_took(took_us);
     if (took_us > SLOW_SYNC_US) {
         atomic_fetch_add_explicit(&delayed_fsyncs, 1, memory_order_relaxed);
         LOG_NOTICE("Asynchronous AOF fsync is taking too long (disk is busy?): it took %lld ms",
@@ -505,5 +520,6 @@ void aof_info(struct aof_info *out) {
         .base_size = atomic_load(&base_size),
         .buffer_length = on && end > done ? end - done : 0,
         .delayed_fsyncs = atomic_load(&delayed_fsyncs),
+        .last_fsync_us = atomic_load(&last_fsync_us),
     };
 }

@@ -80,6 +80,7 @@ struct client {
     int fd;
     int64_t created_ms, active_ms; /* wall clock */
     uint64_t bytes_in, bytes_out, commands;
+    uint64_t messages_waiting;         /* published ones that were added to `reply` since it was last empty */
     size_t input_pending, input_room;  /* bytes of query not parsed yet; memory of their buffer; set by net */
     size_t arguments_memory;           /* of the incomplete or postponed command; set by net */
     const struct args *running;        /* the command that runs now, NULL between two; set by net */

@@ -43,6 +43,16 @@ void pubsub_each_of(const struct client *c,
 size_t pubsub_names(enum pubsub_kind kind);
 size_t pubsub_subscribers(enum pubsub_kind kind, struct slice name);
 size_t pubsub_clients(void);
+
+/* Messages, counted once for each subscriber. */
+struct pubsub_messages {
+    uint64_t delivered; /* added to what is sent to a subscriber */
+    uint64_t dropped;   /* at most so many were lost with connections that were closed */
+};
+struct pubsub_messages pubsub_messages(void); /* any thread */
+void pubsub_messages_reset(void);             /* CONFIG RESETSTAT; gate closed */
+/* The client is cut off because too much waits for it. Its worker. */
+void pubsub_note_cut(const struct client *c);
 /* Visits every name of the kind under the lock, so `visit` must be short. */
 void pubsub_each(enum pubsub_kind kind, void (*visit)(void *arg, struct slice name), void *arg);
 void pubsub_thread_release(void);

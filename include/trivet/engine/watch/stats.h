@@ -40,6 +40,8 @@ uint64_t stats_active_us(void);
 
 /* Per command, on the calling worker: it ran for `ns`, with or without an error reply; or it was refused. */
 void stats_command_ran(const struct command *command, int64_t ns, bool failed);
+/* The same; and it was sent by a connection, which has its answer when this turn ends (answers.h). */
+void stats_command_answered(const struct command *command, int64_t ns, bool failed);
 void stats_command_rejected(const struct command *command);
 struct command_stats {
     uint64_t calls, us, rejected, failed;

@@ -139,6 +139,7 @@ struct aof_info {
         base_size; /* bytes of all files of the manifest: now, and at start or after the last rewrite */
     uint64_t buffer_length; /* bytes not yet written */
     uint64_t delayed_fsyncs;
+    uint64_t last_fsync_us; /* what the last one took */
 };
 void aof_info(struct aof_info *out);
 
