@@ -480,7 +480,7 @@ static void commands_that_do_not_belong_there_do_no_harm(void **state) {
         wire_tell(w, "SELECT 0");
         wire_tell(w, "%s", commands[i]);
         wire_tell(w, "SET same%zu 1", i);
-        wire_close(w);
+        wire_finish(w);
         w = await_psync(&scene);
         wire_say(w, "+CONTINUE\r\n");
         wire_tell(w, "SELECT 0");

@@ -62,6 +62,12 @@ void wire_close(struct wire *w) {
     free(w);
 }
 
+void wire_finish(struct wire *w) {
+    shutdown(w->fd, SHUT_WR);
+    wire_await_end(w);
+    wire_close(w);
+}
+
 void wire_abandon(struct wire *w) {
     struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
     setsockopt(w->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);

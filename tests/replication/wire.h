@@ -14,6 +14,9 @@ struct wire;
 
 struct wire *wire_connect(int port);
 void wire_close(struct wire *w); /* may be NULL */
+/* Ends what is sent, and closes when the other side has done so: it has read everything then. A close alone
+ * may become a reset, if something came that was not read, and takes away what was sent. */
+void wire_finish(struct wire *w);
 /* With a reset. */
 void wire_abandon(struct wire *w);
 
