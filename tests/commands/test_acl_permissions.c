@@ -120,6 +120,8 @@ static void each_key_must_match_a_pattern(void **state) {
         { NULL, "PING", "+PONG" },
         { "+@all ~", "SET \"\" 1", "+OK" },
         { NULL, "SET a 1", NO_KEY },
+        { "+@all &* %RW~*", "SET \"\" 1", NO_KEY },
+        { NULL, "SET a 1", "+OK" },
         { "+@all ~[a-c]", "GET b", "$-1" },
         { NULL, "GET d", NO_KEY },
         { "+@all ~\\*", "GET \"*\"", "$-1" },

@@ -423,8 +423,7 @@ bool selector_allows_all_keys(const struct selector *s, unsigned access) {
 }
 
 bool selector_is_unlimited(const struct selector *s) {
-    return s->all_commands && selector_allows_all_keys(s, KEY_READ_WRITE) && s->all_channels &&
-           s->all_databases;
+    return s->all_commands && s->all_keys && s->all_channels && s->all_databases;
 }
 
 /* ---- as text ---- */
