@@ -14,7 +14,6 @@
 #include "trivet/net/conn.h"
 #include "trivet/net/worker.h"
 #include "trivet/transport/socket.h"
-#include <arpa/inet.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <stdio.h>
@@ -243,14 +242,6 @@ static void refuse_connection(int fd, enum listener_kind kind, const char *text)
     socket_close(&s);
 }
 
-static bool is_loopback(const struct sockaddr_storage *peer) {
-    if (peer->ss_family == AF_INET)
-        return ntohl(((const struct sockaddr_in *)(const void *)peer)->sin_addr.s_addr) >> 24 == 127;
-    if (peer->ss_family != AF_INET6) return true;
-    const struct in6_addr *a = &((const struct sockaddr_in6 *)(const void *)peer)->sin6_addr;
-    return IN6_IS_ADDR_LOOPBACK(a) || (IN6_IS_ADDR_V4MAPPED(a) && a->s6_addr[12] == 127);
-}
-
 static const char protected_text[] =
     "-DENIED Running in protected mode because protected mode is enabled and no password is set for the "
     "default "
@@ -333,7 +324,7 @@ static bool accept_one(struct listener *l) {
     if (clients_now() >= options.maxclients)
         refuse_connection(fd, l->kind, "-ERR max number of clients reached\r\n");
     else if (options.protected_mode && user_default->needs_no_password && l->kind != LISTEN_UNIX &&
-             !is_loopback(&peer))
+             !socket_address_is_loopback(&peer))
         refuse_connection(fd, l->kind, protected_text);
     else
         hand_out(fd, l->kind);

@@ -1,4 +1,4 @@
-/* listening.h: the listening sockets themselves: opened, recognized, closed. For listener.c. */
+/* listening.h: the sockets that the settings ask for, see transport/listening.h. For listener.c. */
 #ifndef NET_LISTENING_H
 #define NET_LISTENING_H
 
@@ -6,26 +6,8 @@
 #include "trivet/base/compiler.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/net/listener.h"
+#include "trivet/transport/listening.h"
 #include <stdbool.h>
-#include <stddef.h>
-#include <sys/socket.h>
-
-/* An address may resolve to IPv4 and IPv6, each with a plain and a TLS port; one unix socket. */
-#define LISTENERS_MAX (OPTIONS_BIND_MAX * 2 * 2 + 1)
-
-struct event;
-
-struct listener {
-    int fd;
-    enum listener_kind kind;
-    struct sockaddr_storage address; /* not of a unix socket: where it listens */
-    struct event *readable;          /* NULL: worker 0 does not wait for it yet */
-};
-
-struct listener_list {
-    struct listener at[LISTENERS_MAX];
-    size_t count;
-};
 
 /* Sockets for options.port, options.tls_port and options.bind, appended to `out`. Those that `old` has
  * already are taken from there as they are; the others are opened. False with the reason in `error`: then all
@@ -34,7 +16,5 @@ MUST_CHECK bool listening_open_tcp(const struct listener_list *old, struct liste
                                    struct buf *error);
 /* The unix socket of options.unixsocket, appended to `out`. */
 MUST_CHECK bool listening_open_unix(struct listener_list *out, struct buf *error);
-/* Does `list` hold this very socket? */
-bool listening_has(const struct listener_list *list, int fd);
 
 #endif

@@ -71,6 +71,14 @@ static void format_address(const struct sockaddr_storage *a, char out[64]) {
     }
 }
 
+bool socket_address_is_loopback(const struct sockaddr_storage *address) {
+    if (address->ss_family == AF_INET)
+        return ntohl(((const struct sockaddr_in *)(const void *)address)->sin_addr.s_addr) >> 24 == 127;
+    if (address->ss_family != AF_INET6) return true;
+    const struct in6_addr *a = &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
+    return IN6_IS_ADDR_LOOPBACK(a) || (IN6_IS_ADDR_V4MAPPED(a) && a->s6_addr[12] == 127);
+}
+
 void socket_addresses(int fd, const char *unix_path, char peer[64], char local[64]) {
     if (unix_path) {
         snprintf(peer, 64, "%.60s:0", unix_path);

@@ -60,4 +60,7 @@ void socket_set_delay(int fd, bool on);
  * most 60 bytes of the path. `unix_path` is NULL for TCP. "?:0" is an end that the system does not know. */
 void socket_addresses(int fd, const char *unix_path, char peer[64], char local[64]);
 
+/* Is it an address of this very machine, by which nobody else can come? A unix socket's is. */
+bool socket_address_is_loopback(const struct sockaddr_storage *address);
+
 #endif
