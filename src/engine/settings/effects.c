@@ -96,7 +96,7 @@ bool check_hostname(struct slice value, struct buf *why) {
     return true;
 }
 
-/* ---- The password ---- */
+/* ---- Passwords ---- */
 
 /* The file's first line without its line end. */
 static bool read_password(const char *path, struct buf *out, struct buf *why) {
@@ -130,6 +130,28 @@ static bool settle_password(struct buf *why) {
 bool apply_password(struct buf *why) {
     if (!settle_password(why)) return false;
     if (options_hooks.password_changed) options_hooks.password_changed();
+    return true;
+}
+
+static bool settle_metrics_password(struct buf *why) {
+    struct buf line = { 0 };
+    const char *path = options.metrics_password_file;
+    bool known = !path[0] || read_password(path, &line, why);
+    if (known) text_replace(&options.metrics_password, path[0] ? buf_slice(&line) : LIT(""));
+    buf_release(&line);
+    return known;
+}
+
+static void warn_readable_now(const char *what, const char *path) {
+    struct buf warning = { 0 };
+    options_warn_readable(what, path, "a password", &warning);
+    if (warning.len > 0) LOG_WARNING("%.*s", (int)warning.len - 1, warning.ptr);
+    buf_release(&warning);
+}
+
+bool apply_metrics_password(struct buf *why) {
+    if (!settle_metrics_password(why)) return false;
+    warn_readable_now("metrics password file", options.metrics_password_file);
     return true;
 }
 
@@ -179,10 +201,11 @@ bool options_settle(struct buf *warnings, struct buf *why) {
     settle_workers(warnings);
     settle_hz();
     options_warn_readable("password file", options.requirepass_file, "a password", warnings);
+    options_warn_readable("metrics password file", options.metrics_password_file, "a password", warnings);
     options_warn_readable("ACL file", options.aclfile, "passwords", warnings);
     if (options.tls_port > 0)
         options_warn_readable("TLS key file", options.tls_key_file, "a private key", warnings);
-    return apply_shutdown_on_signal(why) && settle_password(why);
+    return apply_shutdown_on_signal(why) && settle_password(why) && settle_metrics_password(why);
 }
 
 /* ---- Effects ---- */
@@ -203,6 +226,10 @@ bool apply_port(struct buf *why) {
 }
 
 bool apply_tls(struct buf *why) { return !options_hooks.tls_changed || options_hooks.tls_changed(why); }
+
+bool apply_metrics(struct buf *why) {
+    return !options_hooks.metrics_changed || options_hooks.metrics_changed(why);
+}
 
 bool apply_maxclients(struct buf *why) {
     return !options_hooks.maxclients_changed || options_hooks.maxclients_changed(why);

@@ -11,31 +11,38 @@
 #include <limits.h>
 #include <unistd.h>
 
-/* ---- bind ---- */
+/* ---- bind, metrics-bind ---- */
 
-static void bind_clear(void) {
-    assert(options.bind.count <= OPTIONS_BIND_MAX);
-    for (size_t i = 0; i < options.bind.count; i++) mem_free(options.bind.address[i]);
-    options.bind = (struct bind_list){ 0 };
+static void addresses_clear(struct bind_list *list) {
+    assert(list->count <= OPTIONS_BIND_MAX);
+    for (size_t i = 0; i < list->count; i++) mem_free(list->address[i]);
+    *list = (struct bind_list){ 0 };
 }
 
-static bool bind_set(const struct slice *argv, size_t argc, struct buf *why) {
+static bool addresses_set(struct bind_list *list, const struct slice *argv, size_t argc, struct buf *why) {
     if (argc > OPTIONS_BIND_MAX) return option_refuse(why, "Too many bind addresses specified.");
     for (size_t i = 0; i < argc; i++)
         if (memchr(argv[i].ptr, '\0', argv[i].len))
             return option_refuse(why, "argument must not contain a NUL byte");
-    bind_clear();
-    for (size_t i = 0; i < argc; i++) options.bind.address[i] = slice_to_cstr(argv[i]);
-    options.bind.count = argc;
+    addresses_clear(list);
+    for (size_t i = 0; i < argc; i++) list->address[i] = slice_to_cstr(argv[i]);
+    list->count = argc;
     return true;
 }
 
-static void bind_get(struct buf *out) {
-    for (size_t i = 0; i < options.bind.count; i++)
-        buf_printf(out, "%s%s", i ? " " : "", options.bind.address[i]);
+static void addresses_get(const struct bind_list *list, struct buf *out) {
+    for (size_t i = 0; i < list->count; i++) buf_printf(out, "%s%s", i ? " " : "", list->address[i]);
 }
 
-const struct option_special form_bind = { .set = bind_set, .get = bind_get, .release = bind_clear };
+#define ADDRESSES(form, field)                                                        \
+    static bool field##_set(const struct slice *argv, size_t argc, struct buf *why) { \
+        return addresses_set(&options.field, argv, argc, why);                        \
+    }                                                                                 \
+    static void field##_get(struct buf *out) { addresses_get(&options.field, out); }  \
+    static void field##_clear(void) { addresses_clear(&options.field); }              \
+    const struct option_special form = { .set = field##_set, .get = field##_get, .release = field##_clear }
+ADDRESSES(form_bind, bind);
+ADDRESSES(form_metrics_bind, metrics_bind);
 
 /* ---- save ---- */
 

@@ -83,8 +83,8 @@ void options_warn_readable(const char *what, const char *path, const char *held,
 MUST_CHECK bool options_settle(struct buf *warnings, struct buf *why);
 
 /* The forms of special rows (forms.c). */
-extern const struct option_special form_bind, form_save, form_output_limit, form_notify, form_percentiles,
-    form_replicaof, form_dir, form_oom_values, form_rdma_bind;
+extern const struct option_special form_bind, form_metrics_bind, form_save, form_output_limit, form_notify,
+    form_percentiles, form_replicaof, form_dir, form_oom_values, form_rdma_bind;
 
 /* Refusals (effects.c). */
 bool check_appendfilename(struct slice value, struct buf *why);
@@ -101,6 +101,8 @@ bool check_hostname(struct slice value, struct buf *why);
 bool apply_bind(struct buf *why);
 bool apply_port(struct buf *why);
 bool apply_tls(struct buf *why);
+bool apply_metrics(struct buf *why);
+bool apply_metrics_password(struct buf *why);
 bool apply_maxclients(struct buf *why);
 bool apply_appendonly(struct buf *why);
 bool apply_password(struct buf *why);

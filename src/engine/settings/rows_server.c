@@ -70,6 +70,11 @@ const struct option options_table_server[] = {
     { INT("io-threads", io_threads_wanted, "0", 0, 256), .flags = OPTION_IMMUTABLE, .show = show_io_threads },
     { STRING("bind-source-addr", bind_source_addr, "") },
     { STRING("availability-zone", availability_zone, "") },
+    /* Trivet's own: metrics over HTTP. With a file, its first line is the password for them. */
+    { INT("metrics-port", metrics_port, "0", 0, 65535), .apply = apply_metrics },
+    { SPECIAL("metrics-bind", form_metrics_bind, "127.0.0.1 -::1"), .flags = OPTION_MULTI_ARG,
+      .apply = apply_metrics },
+    { STRING("metrics-password-file", metrics_password_file, ""), .apply = apply_metrics_password },
 
     /* Process. */
     { BOOL("daemonize", daemonize, "no"), .flags = OPTION_IMMUTABLE },

@@ -354,6 +354,7 @@ void options_init(void) {
     qsort(rows, row_count, sizeof rows[0], compare_rows);
     for (size_t i = 1; i < row_count; i++) assert(strcmp(rows[i - 1]->name, rows[i]->name) != 0);
     options.password = mem_strdup("");
+    options.metrics_password = mem_strdup("");
     for (size_t i = 0; i < row_count; i++) initialise(i);
     struct buf why = { 0 };
     bool settled = options_settle(NULL, &why);
@@ -373,7 +374,8 @@ void options_release(void) {
         mem_free(row_states[i].initial);
     }
     mem_free(options.password);
-    options.password = NULL;
+    mem_free(options.metrics_password);
+    options.password = options.metrics_password = NULL;
     row_count = 0;
 }
 

@@ -90,6 +90,12 @@ struct options {
     char *bind_source_addr;
     char *availability_zone;
 
+    /* Metrics over HTTP. */
+    int64_t metrics_port; /* 0: none */
+    struct bind_list metrics_bind;
+    char *metrics_password_file; /* path; the password is its first line */
+    char *metrics_password;      /* from the file; "": users and their passwords count */
+
     /* TLS. Its files and words are read by transport/tls_contexts.h. */
     int64_t tls_port; /* 0: none */
     int64_t max_new_tls_connections_per_cycle;
@@ -264,9 +270,10 @@ struct options_hooks {
     bool (*user_line)(const struct slice *words, size_t count, struct buf *why);
     /* For CONFIG REWRITE: the users that such lines have to make, with their rules. */
     void (*each_user)(void (*visit)(void *arg, struct slice name, struct slice rules), void *arg);
-    void (*password_changed)(void);       /* requirepass or its file */
-    bool (*rebind)(void);                 /* bind or port changed: adapt the listeners */
-    bool (*tls_changed)(struct buf *why); /* tls-port, certificates or rules changed */
+    void (*password_changed)(void);           /* requirepass or its file */
+    bool (*rebind)(void);                     /* bind or port changed: adapt the listeners */
+    bool (*tls_changed)(struct buf *why);     /* tls-port, certificates or rules changed */
+    bool (*metrics_changed)(struct buf *why); /* metrics-port or metrics-bind */
     bool (*maxclients_changed)(struct buf *why);
     bool (*appendonly_changed)(bool on, struct buf *why);
     void (*maxmemory_changed)(void); /* limit, policy, samples, tenacity, lfu-*, lazy eviction */
