@@ -66,7 +66,7 @@ say = $(if $(filter 1,$(V)),,@printf '%-4s %s\n' '$(1)' '$(2)';)
 
 # ---- what there is ----
 
-LAYERS := base transport types resp keyspace persist engine script commands net server
+LAYERS := base transport types resp keyspace persist engine script commands net web server
 SOURCES := $(foreach layer,$(LAYERS),$(wildcard src/$(layer)/*.c src/$(layer)/*/*.c))
 OBJECTS := $(SOURCES:%.c=$(B)/%.o)
 MAIN := $(B)/src/server/main.o
@@ -112,6 +112,9 @@ $(LIBRARY): $(filter-out $(MAIN),$(OBJECTS))
 
 $(B)/%.o: %.c $(B)/flags
 	$(call say,CC,$<)mkdir -p $(@D) && $(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# Has the page in it.
+$(B)/src/web/page.o: src/web/page.html
 
 # Changes when the flags change, so that everything is compiled again then, and only then.
 .PHONY: always

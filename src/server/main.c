@@ -14,6 +14,7 @@
 #include "trivet/net/listener.h"
 #include "trivet/net/worker.h"
 #include "trivet/server/setup.h"
+#include "trivet/web/server.h"
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
@@ -86,6 +87,8 @@ static void log_ready(void) {
     if (options.port > 0) LOG_NOTICE("Ready to accept connections tcp");
     if (options.unixsocket[0]) LOG_NOTICE("Ready to accept connections unix");
     if (options.tls_port > 0) LOG_NOTICE("Ready to accept connections tls");
+    if (options.metrics_port > 0)
+        LOG_NOTICE("Ready to answer for metrics at port %d", (int)options.metrics_port);
     if (options.port == 0 && options.tls_port == 0 && !options.unixsocket[0])
         LOG_NOTICE("Ready to accept connections: there is neither a port nor a unix socket");
 }
@@ -130,6 +133,7 @@ int main(int argc, char **argv) {
     if (!signals_install()) give_up("Can't wait for signals; see the line before");
     if (!certificates_load(&error)) give_up_because("Failed to configure TLS. ", &error);
     if (!listeners_open(&error)) give_up_because("", &error);
+    if (!web_listen(&error)) give_up_because("", &error);
     process_set_title();
     LOG_NOTICE("Server initialized");
     if (!setup_data() && !shutdown_has_begun()) {
@@ -144,6 +148,7 @@ int main(int argc, char **argv) {
 
     process_notify("STOPPING=1");
     listeners_close();
+    web_stop();
     primary_stop();
     workers_end();
     bool saved = setup_end();

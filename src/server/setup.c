@@ -51,6 +51,7 @@
 #include "trivet/server/load.h"
 #include "trivet/transport/tls_contexts.h"
 #include "trivet/types/structures/encoding_limits.h"
+#include "trivet/web/server.h"
 #include <event2/event.h>
 #include <openssl/crypto.h>
 #include <string.h>
@@ -119,6 +120,20 @@ static void apply_keepalive(void) {
         l->run = keepalive_letter;
         worker_post(i, l);
     }
+}
+
+/* CONFIG SET metrics-port or metrics-bind. */
+static bool apply_metrics(struct buf *why) {
+    struct buf reason = { 0 };
+    bool done = web_listen(&reason);
+    if (!done) buf_append(why, buf_slice(&reason));
+    buf_release(&reason);
+    return done;
+}
+
+static void describe_listeners(struct buf *out) {
+    listeners_describe(out);
+    web_describe(out);
 }
 
 static bool rename_command(struct slice name, struct slice fresh, struct buf *why) {
@@ -272,6 +287,7 @@ static void fill_hooks(void) {
         .password_changed = apply_password,
         .rebind = listeners_reopen,
         .tls_changed = certificates_changed,
+        .metrics_changed = apply_metrics,
         .maxclients_changed = apply_maxclients,
         .appendonly_changed = apply_appendonly,
         .maxmemory_changed = apply_maxmemory,
@@ -289,7 +305,7 @@ static void fill_hooks(void) {
     };
     script_hooks =
         (struct script_hooks){ .take_turn = worker_turn_meanwhile, .is_shutting_down = shutdown_has_begun };
-    server_hooks.describe_listeners = listeners_describe;
+    server_hooks.describe_listeners = describe_listeners;
     primary_hooks = (struct primary_hooks){ .load = load_from_primary,
                                             .adopt = conn_adopt,
                                             .run_between_turns = worker_run_between_turns };
@@ -373,6 +389,7 @@ bool setup_modules(void) {
 
 bool setup_end(void) {
     saving_end();
+    web_release();
     bool saved = !journal_on || aof_close();
     background_stop();
     users_release();

@@ -21,6 +21,7 @@ const char *client_redirect_text;
 struct roster {
     struct chain clients;
     struct table by_id;
+    atomic_size_t count; /* for others to read */
 } CACHE_ALIGNED;
 
 static struct roster rosters[WORKERS_MAX];
@@ -49,6 +50,7 @@ void client_init(struct client *c, uint32_t flags) {
     if (!r->by_id.ops) table_init(&r->by_id, &client_table_ops);
     table_insert(&r->by_id, c, id_hash(c->id));
     chain_insert_first(&r->clients, &c->in_roster);
+    atomic_fetch_add_explicit(&r->count, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&total, 1, memory_order_relaxed);
 }
 
@@ -56,6 +58,7 @@ static void leave_roster(struct client *c) {
     struct roster *r = &rosters[c->worker];
     table_remove_item(&r->by_id, c, id_hash(c->id));
     chain_remove(&r->clients, &c->in_roster);
+    atomic_fetch_sub_explicit(&r->count, 1, memory_order_relaxed);
     size_t clients = atomic_fetch_sub_explicit(&total, 1, memory_order_relaxed);
     assert(clients > 0);
     if (chain_is_empty(&r->clients)) table_release(&r->by_id, NULL);
@@ -210,6 +213,11 @@ struct client *client_find_anywhere(uint64_t id) {
 atomic_int client_strangers;
 
 size_t client_count(void) { return atomic_load_explicit(&total, memory_order_relaxed); }
+
+size_t client_count_on(int worker) {
+    assert(worker >= 0 && worker < thread_worker_count);
+    return atomic_load_explicit(&rosters[worker].count, memory_order_relaxed);
+}
 
 /* ---- letters to a client ---- */
 

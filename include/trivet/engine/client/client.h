@@ -138,6 +138,7 @@ static inline struct client *client_after(const struct client *c) {
 struct client *client_find_here(uint64_t id);     /* on the calling worker */
 struct client *client_find_anywhere(uint64_t id); /* with the gate closed */
 size_t client_count(void);                        /* of all workers, any thread */
+size_t client_count_on(int worker);               /* any thread */
 
 /* Connections that must authenticate and never did; net counts them. Any thread. */
 extern atomic_int client_strangers;
