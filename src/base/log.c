@@ -131,41 +131,108 @@ static const char *role_word(char letter) {
     }
 }
 
-/* Characters that would end a quoted value or a line early. */
-static void make_safe_for_logfmt(char *text) {
-    for (; *text; text++) {
-        if (*text == '"') *text = '\'';
-        if (*text == '\n' || *text == '\r') *text = ' ';
-    }
+/* ---- the message, by format: each copies what fits and returns its length ---- */
+
+static size_t copy_plain(char *out, size_t room, const char *message) {
+    size_t len = strnlen(message, room);
+    memcpy(out, message, len);
+    return len;
 }
 
+/* Without the characters that would end the quoted value or the line early. */
+static size_t copy_as_logfmt(char *out, size_t room, const char *message) {
+    size_t len = copy_plain(out, room, message);
+    for (size_t i = 0; i < len; i++) {
+        if (out[i] == '"') out[i] = '\'';
+        if (out[i] == '\n' || out[i] == '\r') out[i] = ' ';
+    }
+    return len;
+}
+
+/* The length of the UTF-8 character at `at`, which ends with a NUL; 0 if it is none: a stray or missing byte,
+ * a longer form than needed, a surrogate, or beyond U+10FFFF. */
+static size_t utf8_length(const unsigned char *at) {
+    size_t len = at[0] < 0x80   ? 1
+                 : at[0] < 0xc2 ? 0
+                 : at[0] < 0xe0 ? 2
+                 : at[0] < 0xf0 ? 3
+                 : at[0] < 0xf5 ? 4
+                                : 0;
+    for (size_t i = 1; i < len; i++)
+        if ((at[i] & 0xc0) != 0x80) return 0;
+    bool is_wrong = (at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) ||
+                    (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f);
+    return is_wrong ? 0 : len;
+}
+
+/* One character as JSON writes it in a string; *taken is how many bytes of the message it was. A byte that is
+ * no UTF-8 becomes U+FFFD, the character for that. */
+static size_t json_piece(char piece[8], const char *at, size_t *taken) {
+    static const char codes[] = "\n\r\t\b\f\"\\", letters[] = "nrtbf\"\\";
+    unsigned char c = (unsigned char)*at;
+    const char *code = strchr(codes, c);
+    size_t len = utf8_length((const unsigned char *)at);
+    *taken = len ? len : 1;
+    if (code) return (size_t)snprintf(piece, 8, "\\%c", letters[code - codes]);
+    if (len == 0) return (size_t)snprintf(piece, 8, "\\ufffd");
+    if (c < 0x20 || c == 0x7f) return (size_t)snprintf(piece, 8, "\\u%04x", c);
+    memcpy(piece, at, len);
+    return len;
+}
+
+static size_t copy_as_json(char *out, size_t room, const char *message) {
+    size_t len = 0;
+    while (*message) {
+        char piece[8];
+        size_t taken, more = json_piece(piece, message, &taken);
+        if (len + more > room) break;
+        memcpy(out + len, piece, more);
+        len += more;
+        message += taken;
+    }
+    return len;
+}
+
+/* ---- a line ---- */
+
+/* What stands before the message and after it, by format. The head takes the pid, the role, the time and the
+ * level. */
+static const struct {
+    const char *head, *tail;
+} forms[] = {
+    [LOG_FORMAT_LEGACY] = { NULL, "\n" },
+    [LOG_FORMAT_LOGFMT] = { "pid=%d role=%s timestamp=\"%s\" level=%s message=\"", "\"\n" },
+    [LOG_FORMAT_JSON] = { "{\"pid\":%d,\"role\":\"%s\",\"timestamp\":\"%s\",\"level\":\"%s\",\"message\":\"",
+                          "\"}\n" },
+};
+
 /* Everything before the message; returns its length. */
-static size_t format_head(char *out, size_t room, enum log_level level, bool in_crash) {
-    bool logfmt = atomic_load(&line_format) == LOG_FORMAT_LOGFMT;
+static size_t format_head(char *out, enum log_format form, enum log_level level, bool in_crash) {
     static const char marks[] = ".-*#";
     static const char *const words[] = { "debug", "info", "notice", "warning" };
     char now[64];
     format_time(now, sizeof now, in_crash);
     int pid = (int)getpid();
     char letter = atomic_load(&role);
-    int len = logfmt ? snprintf(out, room, "pid=%d role=%s timestamp=\"%s\" level=%s message=\"", pid,
-                                role_word(letter), now, words[level])
-                     : snprintf(out, room, "%d:%c %s %c ", pid, letter, now, marks[level]);
-    assert(len > 0 && (size_t)len < room);
+    int len = form == LOG_FORMAT_LEGACY
+                  ? snprintf(out, LOG_LINE_MAX, "%d:%c %s %c ", pid, letter, now, marks[level])
+                  : snprintf(out, LOG_LINE_MAX, forms[form].head, pid, role_word(letter), now, words[level]);
+    assert(len > 0 && len < LOG_LINE_MAX);
     return (size_t)len;
 }
 
 /* A whole line with its newline, at most LOG_LINE_MAX bytes; returns its length. */
-static size_t format_line(char out[LOG_LINE_MAX], enum log_level level, char *message, bool in_crash) {
-    bool logfmt = atomic_load(&line_format) == LOG_FORMAT_LOGFMT;
-    if (logfmt) make_safe_for_logfmt(message);
-    const char *tail = logfmt ? "\"\n" : "\n";
-    size_t tail_len = strlen(tail);
-    size_t len = format_head(out, LOG_LINE_MAX, level, in_crash);
-    size_t message_len = strnlen(message, LOG_LINE_MAX - len - tail_len);
-    memcpy(out + len, message, message_len);
-    len += message_len;
-    memcpy(out + len, tail, tail_len);
+static size_t format_line(char out[LOG_LINE_MAX], enum log_level level, const char *message, bool in_crash) {
+    enum log_format form = (enum log_format)atomic_load(&line_format);
+    size_t tail_len = strlen(forms[form].tail);
+    size_t len = format_head(out, form, level, in_crash);
+    size_t room = LOG_LINE_MAX - len - tail_len;
+    switch (form) {
+    case LOG_FORMAT_LEGACY: len += copy_plain(out + len, room, message); break;
+    case LOG_FORMAT_LOGFMT: len += copy_as_logfmt(out + len, room, message); break;
+    case LOG_FORMAT_JSON: len += copy_as_json(out + len, room, message); break;
+    }
+    memcpy(out + len, forms[form].tail, tail_len);
     return len + tail_len;
 }
 

@@ -284,15 +284,32 @@ static void on_signal(evutil_socket_t sig, short what, void *arg) {
     shut_down_by((int)sig);
 }
 
+/* The file is opened for each line, so a rotated one is left by itself; but tools send this signal after a
+ * rotation, and want to know whether it worked. */
+static void on_rotation(evutil_socket_t sig, short what, void *arg) {
+    (void)sig;
+    (void)what;
+    (void)arg;
+    if (!options.logfile[0])
+        LOG_NOTICE("Received SIGUSR1: the log goes to standard output, so there is no file to open again");
+    else if (log_set_file(options.logfile))
+        LOG_NOTICE("Received SIGUSR1: opened the log file %s again", options.logfile);
+    else
+        LOG_WARNING("Received SIGUSR1, but can't open the log file %s: %s", options.logfile, strerror(errno));
+}
+
 bool signals_install(void) {
     signal(SIGPIPE, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     /* A file at its size limit is a failed write, as a full disk is: answered with MISCONF, not with the end.
      */
     signal(SIGXFSZ, SIG_IGN);
-    static const int ends[] = { SIGTERM, SIGINT };
-    for (size_t i = 0; i < COUNT_OF(ends); i++) {
-        struct event *e = evsignal_new(worker_base(0), ends[i], on_signal, NULL);
+    static const struct {
+        int signal;
+        event_callback_fn handler;
+    } handled[] = { { SIGTERM, on_signal }, { SIGINT, on_signal }, { SIGUSR1, on_rotation } };
+    for (size_t i = 0; i < COUNT_OF(handled); i++) {
+        struct event *e = evsignal_new(worker_base(0), handled[i].signal, handled[i].handler, NULL);
         if (e && event_add(e, NULL) == 0) continue;
         LOG_WARNING("Error registering fd event for the signals: %s", strerror(errno));
         return false;

@@ -1,8 +1,10 @@
 /* log.h: the server's log, in Valkey's form: "pid:role day month year time mark message".
  *
  * role is M (primary), S (replica), X (a tool or sentinel), C (a child); the marks . - * # stand for
- * debug, verbose, notice, warning. To stdout, a file (opened for each line, so that log rotation needs
- * no signal) or syslog. Thread: any; one line is one write(2). Lines are cut at LOG_LINE_MAX bytes. */
+ * debug, verbose, notice, warning. LOGFMT and JSON are lines of named fields, for machines: pid, role,
+ * timestamp, level, message, all texts but the pid. To stdout, a file (opened for each line, so that log
+ * rotation needs no signal) or syslog. Thread: any; one line is one write(2). Lines are cut at LOG_LINE_MAX
+ * bytes, and are whole all the same. */
 #ifndef TRIVET_BASE_LOG_H
 #define TRIVET_BASE_LOG_H
 
@@ -12,7 +14,7 @@
 #define LOG_LINE_MAX 1024
 
 enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_VERBOSE, LOG_LEVEL_NOTICE, LOG_LEVEL_WARNING, LOG_LEVEL_NOTHING };
-enum log_format { LOG_FORMAT_LEGACY, LOG_FORMAT_LOGFMT };
+enum log_format { LOG_FORMAT_LEGACY, LOG_FORMAT_LOGFMT, LOG_FORMAT_JSON };
 enum log_timestamp { LOG_TIMESTAMP_LEGACY, LOG_TIMESTAMP_ISO8601, LOG_TIMESTAMP_MILLISECONDS };
 
 /* All of these may be called again at run time; the strings are copied. */

@@ -24,7 +24,8 @@ bool setup_end(void);
 /* A failed assert leaves a line in the log. Call it first after the log is open. */
 void crash_install(void);
 
-/* Signals: SIGTERM and SIGINT ask for a shutdown, SIGHUP and SIGPIPE are ignored. Before workers_run. */
+/* Signals: SIGTERM and SIGINT ask for a shutdown, SIGUSR1 opens the log file again, SIGHUP and SIGPIPE are
+ * ignored. Before workers_run. */
 MUST_CHECK bool signals_install(void); /* false with the reason logged */
 /* True once the workers are asked to end. */
 bool shutdown_has_begun(void);

@@ -21,9 +21,9 @@ static const struct option_name log_levels[] = {
     { "debug", LOG_LEVEL_DEBUG },     { "verbose", LOG_LEVEL_VERBOSE }, { "notice", LOG_LEVEL_NOTICE },
     { "warning", LOG_LEVEL_WARNING }, { "nothing", LOG_LEVEL_NOTHING }, { NULL, 0 },
 };
-static const struct option_name log_formats[] = { { "legacy", LOG_FORMAT_LEGACY },
-                                                  { "logfmt", LOG_FORMAT_LOGFMT },
-                                                  { NULL, 0 } };
+static const struct option_name log_formats[] = {
+    { "legacy", LOG_FORMAT_LEGACY }, { "logfmt", LOG_FORMAT_LOGFMT }, { "json", LOG_FORMAT_JSON }, { NULL, 0 }
+};
 static const struct option_name log_timestamps[] = {
     { "legacy", LOG_TIMESTAMP_LEGACY },
     { "iso8601", LOG_TIMESTAMP_ISO8601 },

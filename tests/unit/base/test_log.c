@@ -1,4 +1,6 @@
 /* The forms of a log line, letter by letter, and where lines go. */
+#include <syslog.h>
+/* After <syslog.h>, whose LOG_DEBUG, LOG_NOTICE and LOG_WARNING it replaces. */
 #include "trivet/base/log.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -132,6 +134,135 @@ static void logfmt_is_logfmt_whatever_the_message_holds(void **state) {
     assert_matches(read_log(), pattern);
 }
 
+static void assert_json_message(const char *message, const char *expected) {
+    unlink(path);
+    log_set_form(LOG_FORMAT_JSON, LOG_TIMESTAMP_ISO8601);
+    LOG_NOTICE("%s", message);
+    const char *text = read_log(), *at = strstr(text, ",\"message\":");
+    assert_non_null(at);
+    assert_string_equal(at + strlen(",\"message\":"), expected);
+}
+
+static void json_is_one_object_a_line(void **state) {
+    (void)state;
+    log_set_level(LOG_LEVEL_DEBUG);
+    log_set_form(LOG_FORMAT_JSON, LOG_TIMESTAMP_ISO8601);
+    LOG_VERBOSE("plain, 100%% \"so\"");
+    log_set_role('S');
+    log_set_form(LOG_FORMAT_JSON, LOG_TIMESTAMP_MILLISECONDS);
+    LOG_WARNING("%s", "");
+    char pattern[600];
+    snprintf(pattern, sizeof pattern,
+             "^[{]\"pid\":%d,\"role\":\"primary\",\"timestamp\":\"" ISO_TIME
+             "\",\"level\":\"info\",\"message\":\"plain, 100%% \\\\\"so\\\\\"\"[}]\n"
+             "[{]\"pid\":%d,\"role\":\"replica\",\"timestamp\":\"[0-9]{13}\",\"level\":\"warning\","
+             "\"message\":\"\"[}]\n$",
+             (int)getpid(), (int)getpid());
+    assert_matches(read_log(), pattern);
+}
+
+static void json_strings_hold_any_bytes(void **state) {
+    (void)state;
+    static const struct {
+        const char *message, *expected;
+    } rows[] = {
+        { "a\nb\rc\td\be\ff\\g\"h", "\"a\\nb\\rc\\td\\be\\ff\\\\g\\\"h\"}\n" },
+        { "\x01\x1f\x7f\x1b[31m", "\"\\u0001\\u001f\\u007f\\u001b[31m\"}\n" },
+        { "Gr\xc3\xb6\xc3\x9f"
+          "e \xe2\x82\xac \xf0\x9f\x98\x80",
+          "\"Gr\xc3\xb6\xc3\x9f"
+          "e \xe2\x82\xac \xf0\x9f\x98\x80\"}\n" },
+        { "\xff\x80 \xc3", "\"\\ufffd\\ufffd \\ufffd\"}\n" }, /* never, stray, cut off */
+        { "\xc0\xaf \xe0\x80\xaf", "\"\\ufffd\\ufffd \\ufffd\\ufffd\\ufffd\"}\n" }, /* longer than needed */
+        { "\xed\xa0\x80", "\"\\ufffd\\ufffd\\ufffd\"}\n" },            /* half a surrogate pair */
+        { "\xf4\x90\x80\x80", "\"\\ufffd\\ufffd\\ufffd\\ufffd\"}\n" }, /* beyond U+10FFFF */
+        { "\xe2\x82"
+          "a\xf0\x9f\x98",
+          "\"\\ufffd\\ufffda\\ufffd\\ufffd\\ufffd\"}\n" },
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) assert_json_message(rows[i].message, rows[i].expected);
+}
+
+/* The cut must not go through an escape or a character, whatever stands in front of it. */
+static void a_long_json_line_is_cut_between_two_characters(void **state) {
+    (void)state;
+    static const char *const units[] = { "\x01", "\xe2\x82\xac", "\"", "\xff", "x" };
+    static const char *const written[] = { "\\u0001", "\xe2\x82\xac", "\\\"", "\\ufffd", "x" };
+    for (size_t i = 0; i < COUNT_OF(units) * 8; i++) {
+        char message[5000];
+        const char *unit = units[i / 8], *seen = written[i / 8];
+        size_t shift = i % 8, len = strlen(unit), seen_len = strlen(seen);
+        memset(message, 'y', shift);
+        for (size_t at = shift; at + len < sizeof message; at += len) memcpy(message + at, unit, len + 1);
+        unlink(path);
+        log_set_form(LOG_FORMAT_JSON, LOG_TIMESTAMP_ISO8601);
+        LOG_NOTICE("%s", message);
+        const char *text = read_log(), *body = strstr(text, "\"message\":\"") + strlen("\"message\":\"");
+        size_t whole = strlen(text);
+        assert_in_range(whole, len == 3 ? 900 : LOG_LINE_MAX - 6, LOG_LINE_MAX);
+        assert_string_equal(text + whole - 3, "\"}\n");
+        for (body += shift; body < text + whole - 3; body += seen_len)
+            assert_memory_equal(body, seen, seen_len);
+        assert_ptr_equal(body, text + whole - 3);
+    }
+}
+
+/* ---- syslog: the C library's functions, as this program sees them ---- */
+
+static struct {
+    int opened, closed, option, facility, priority;
+    char ident[64], message[256];
+} syslog_calls;
+
+void openlog(const char *ident, int option, int facility) {
+    syslog_calls.opened++;
+    syslog_calls.option = option;
+    syslog_calls.facility = facility;
+    snprintf(syslog_calls.ident, sizeof syslog_calls.ident, "%s", ident);
+}
+
+void closelog(void) { syslog_calls.closed++; }
+
+void syslog(int priority, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    vsnprintf(syslog_calls.message, sizeof syslog_calls.message, format, args);
+    va_end(args);
+    syslog_calls.priority = priority;
+}
+
+static void syslog_gets_each_line_under_its_name_and_priority(void **state) {
+    (void)state;
+    static const struct {
+        enum log_level level;
+        int priority;
+    } rows[] = {
+        { LOG_LEVEL_DEBUG, 7 }, { LOG_LEVEL_VERBOSE, 6 }, { LOG_LEVEL_NOTICE, 5 }, { LOG_LEVEL_WARNING, 4 }
+    };
+    memset(&syslog_calls, 0, sizeof syslog_calls);
+    log_set_level(LOG_LEVEL_DEBUG);
+    log_set_form(LOG_FORMAT_JSON, LOG_TIMESTAMP_ISO8601);
+    LOG_WARNING("before");
+    assert_int_equal(syslog_calls.opened, 0);
+    assert_string_equal(syslog_calls.message, "");
+    log_set_syslog("house-cache", LOG_LOCAL3);
+    assert_string_equal(syslog_calls.ident, "house-cache");
+    assert_int_equal(syslog_calls.facility, LOG_LOCAL3);
+    assert_true(syslog_calls.option & LOG_PID);
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        log_line(rows[i].level, "line %zu of \"%s\"", i, "100%s");
+        char expected[64];
+        snprintf(expected, sizeof expected, "line %zu of \"100%%s\"", i);
+        assert_string_equal(syslog_calls.message, expected);
+        assert_int_equal(syslog_calls.priority, rows[i].priority);
+    }
+    assert_non_null(strstr(read_log(), "line 3 of")); /* the file gets it too */
+    log_set_syslog(NULL, 0);
+    LOG_WARNING("after");
+    assert_string_equal(syslog_calls.message, "line 3 of \"100%s\"");
+    assert_true(syslog_calls.closed > 0);
+}
+
 static void a_long_line_is_cut_and_still_ends(void **state) {
     (void)state;
     static char message[5000];
@@ -224,6 +355,10 @@ int main(void) {
         cmocka_unit_test_setup(timestamps_come_in_three_forms, set_up),
         cmocka_unit_test_setup(the_offset_of_a_time_zone_is_written_out, set_up),
         cmocka_unit_test_setup(logfmt_is_logfmt_whatever_the_message_holds, set_up),
+        cmocka_unit_test_setup(json_is_one_object_a_line, set_up),
+        cmocka_unit_test_setup(json_strings_hold_any_bytes, set_up),
+        cmocka_unit_test_setup(a_long_json_line_is_cut_between_two_characters, set_up),
+        cmocka_unit_test_setup(syslog_gets_each_line_under_its_name_and_priority, set_up),
         cmocka_unit_test_setup(a_long_line_is_cut_and_still_ends, set_up),
         cmocka_unit_test_setup(a_rotated_file_is_made_anew, set_up),
         cmocka_unit_test_setup(a_file_that_cannot_be_opened_is_refused_and_nothing_changes, set_up),
