@@ -13,6 +13,7 @@
 #include "trivet/engine/settings/options.h"
 #include "trivet/net/listener.h"
 #include "trivet/net/worker.h"
+#include "trivet/server/questions.h"
 #include "trivet/server/setup.h"
 #include "trivet/web/server.h"
 #include <assert.h>
@@ -21,31 +22,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-static void print_help(void) {
-    printf("Usage: trivet-server [/path/to/trivet.conf | -] [--directive value ...]\n"
-           "       trivet-server -v | --version\n"
-           "       trivet-server -h | --help\n\n"
-           "Directives are those of Valkey's configuration file; a value with spaces is quoted.\n\n"
-           "Examples:\n"
-           "       trivet-server                                  (defaults: port 6379)\n"
-           "       trivet-server conf/cache.conf\n"
-           "       trivet-server conf/session.conf --port 7000 --dir /var/lib/trivet\n"
-           "       trivet-server --maxmemory 1gb --maxmemory-policy allkeys-lru --save \"\"\n"
-           "       echo 'port 7777' | trivet-server -\n");
-}
-
-/* True if the arguments only asked for information (--version, --help), which was printed. */
-static bool answer_question(int argc, char **argv) {
-    if (argc != 2) return false;
-    if (strcmp(argv[1], "-v") == 0 || strcmp(argv[1], "--version") == 0) {
-        printf("Trivet server v=%s bits=%zu\n", TRIVET_VERSION, sizeof(void *) * 8);
-        return true;
-    }
-    if (strcmp(argv[1], "-h") != 0 && strcmp(argv[1], "--help") != 0) return false;
-    print_help();
-    return true;
-}
 
 static void read_options(int argc, char **argv, struct buf *warnings) {
     struct buf error = { 0 };
@@ -89,8 +65,12 @@ static void log_ready(void) {
     if (options.tls_port > 0) LOG_NOTICE("Ready to accept connections tls");
     if (options.metrics_port > 0)
         LOG_NOTICE("Ready to answer for metrics at port %d", (int)options.metrics_port);
-    if (options.port == 0 && options.tls_port == 0 && !options.unixsocket[0])
-        LOG_NOTICE("Ready to accept connections: there is neither a port nor a unix socket");
+}
+
+/* As Redis and Valkey have it: nobody could ever reach this server. */
+static bool listens_nowhere(void) {
+    bool has_port = options.bind.count > 0 && (options.port > 0 || options.tls_port > 0);
+    return !has_port && !options.unixsocket[0];
 }
 
 static void give_up(const char *what) {
@@ -109,7 +89,8 @@ void __assert_fail(const char *expression, const char *file, unsigned line, cons
 }
 
 int main(int argc, char **argv) {
-    if (answer_question(argc, argv)) return 0;
+    int answer = questions_answer(argc, argv);
+    if (answer != QUESTION_NONE) return answer;
     process_remember(argv);
     struct buf warnings = { 0 }, error = { 0 };
     read_options(argc, argv, &warnings);
@@ -122,6 +103,7 @@ int main(int argc, char **argv) {
     log_hello();
     if (argc > 1) LOG_NOTICE("Configuration loaded");
     log_lines(&warnings);
+    if (listens_nowhere()) give_up("Configured to not listen anywhere, exiting.");
     process_warn_about_system();
     process_warn_about_folder();
     if (!process_fit_maxclients()) give_up("Can't serve clients; see the line before");

@@ -1,15 +1,16 @@
 /* link.c: see link.h. */
 #include "trivet/transport/link.h"
 #include "trivet/base/clock.h"
+#include "trivet/base/file.h"
 #include "trivet/base/log.h"
 #include "trivet/base/mem.h"
 #include <assert.h>
 #include <errno.h>
 #include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
+#include <stdio.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define OUT_MAX (64 * 1024) /* gathered before it is sent; what is bigger is sent from where it is */
@@ -45,11 +46,11 @@ static short await(const struct link *l, int fd, short events, int64_t deadline_
 /* ---- connecting ---- */
 
 /* True when connected; else *error says why not. */
-static bool connect_until(const struct link *l, int fd, const struct addrinfo *to, int64_t deadline_us,
-                          int *error) {
+static bool connect_until(const struct link *l, int fd, const struct sockaddr *to, socklen_t to_len,
+                          int64_t deadline_us, int *error) {
     socklen_t len = sizeof *error;
     *error = 0;
-    if (connect(fd, to->ai_addr, to->ai_addrlen) == 0) return true;
+    if (connect(fd, to, to_len) == 0) return true;
     *error = errno;
     if (*error != EINPROGRESS) return false;
     *error = ETIMEDOUT;
@@ -58,22 +59,30 @@ static bool connect_until(const struct link *l, int fd, const struct addrinfo *t
     return *error == 0;
 }
 
+/* Connects a new socket. `on_failure` is what the failures before this one came to. */
+static enum link_result connect_to(struct link *l, const struct sockaddr *to, socklen_t len,
+                                   int64_t deadline_us, enum link_result on_failure) {
+    int error, fd = socket(to->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        error = errno;
+    } else if (connect_until(l, fd, to, len, deadline_us, &error)) {
+        l->socket = (struct socket){ .fd = fd };
+        return LINK_OPEN;
+    } else {
+        close(fd);
+    }
+    snprintf(l->why, sizeof l->why, "can't connect: %s", file_errno_text(error));
+    return error == ECONNREFUSED ? LINK_REFUSED : on_failure;
+}
+
 /* The first address that answers. */
 static enum link_result connect_any(struct link *l, const struct addrinfo *list) {
     enum link_result result = LINK_UNREACHABLE;
     int64_t deadline_us = clock_steady_us() + l->timeout_us;
-    for (const struct addrinfo *a = list; a; a = a->ai_next) {
-        int error, fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-        if (fd < 0) continue;
-        if (connect_until(l, fd, a, deadline_us, &error)) {
-            /* Without it the link is slower, and right all the same. */
-            (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
-            l->socket = (struct socket){ .fd = fd };
-            return LINK_OPEN;
-        }
-        close(fd);
-        if (error == ECONNREFUSED) result = LINK_REFUSED;
-    }
+    for (const struct addrinfo *a = list; a && result != LINK_OPEN; a = a->ai_next)
+        result = connect_to(l, a->ai_addr, a->ai_addrlen, deadline_us, result);
+    /* Without it the link is slower, and right all the same. */
+    if (result == LINK_OPEN) socket_set_delay(l->socket.fd, false);
     return result;
 }
 
@@ -86,8 +95,7 @@ static enum tls_step shake_hands_until(const struct link *l, int64_t deadline_us
     }
 }
 
-/* False, and the link is closed, if TLS does not come about. */
-static bool secure(struct link *l, const char *host) {
+bool link_secure(struct link *l, const char *host) {
     l->socket.tls = tls_new_client(l->socket.fd, host);
     enum tls_step step = TLS_FAILED;
     if (l->socket.tls) step = shake_hands_until(l, clock_steady_us() + l->timeout_us);
@@ -97,27 +105,51 @@ static bool secure(struct link *l, const char *host) {
         why = "TLS is not configured";
     else if (step == TLS_FAILED)
         why = tls_error(l->socket.tls);
-    LOG_WARNING("TLS handshake with %s failed: %s", host, why);
+    snprintf(l->why, sizeof l->why, "TLS handshake with %s failed: %s", host, why);
     socket_close(&l->socket);
     return false;
 }
 
-enum link_result link_open(struct link *l, struct slice host, struct slice port, int64_t timeout_ms, bool tls,
-                           const atomic_bool *cancelled) {
+static void init(struct link *l, int64_t timeout_ms, const atomic_bool *cancelled) {
     assert(timeout_ms > 0);
     if (timeout_ms > TIMEOUT_MAX_MS) timeout_ms = TIMEOUT_MAX_MS;
     *l = (struct link){ .socket = { .fd = -1 }, .timeout_us = timeout_ms * 1000, .cancelled = cancelled };
+}
+
+enum link_result link_open(struct link *l, struct slice host, struct slice port, int64_t timeout_ms, bool tls,
+                           const atomic_bool *cancelled) {
+    init(l, timeout_ms, cancelled);
     struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV }, *list;
     char *host_text = slice_to_cstr(host), *port_text = slice_to_cstr(port);
     enum link_result result = LINK_UNREACHABLE;
-    if (getaddrinfo(host_text, port_text, &hints, &list) == 0) {
+    int failure = getaddrinfo(host_text, port_text, &hints, &list);
+    if (failure == 0) {
         result = connect_any(l, list);
         freeaddrinfo(list);
+    } else {
+        snprintf(l->why, sizeof l->why, "can't look up %s: %s", host_text, gai_strerror(failure));
     }
-    if (result == LINK_OPEN && tls && !secure(l, host_text)) result = LINK_UNREACHABLE;
+    if (result == LINK_OPEN && tls && !link_secure(l, host_text)) {
+        LOG_WARNING("%s", l->why);
+        result = LINK_UNREACHABLE;
+    }
     mem_free(host_text);
     mem_free(port_text);
     return result;
+}
+
+enum link_result link_open_unix(struct link *l, const char *path, int64_t timeout_ms) {
+    init(l, timeout_ms, NULL);
+    struct sockaddr_un to = { .sun_family = AF_UNIX };
+    size_t len = strlen(path);
+    if (len >= sizeof to.sun_path) {
+        snprintf(l->why, sizeof l->why, "can't connect: the path has more than %zu bytes",
+                 sizeof to.sun_path - 1);
+        return LINK_UNREACHABLE;
+    }
+    memcpy(to.sun_path, path, len + 1);
+    return connect_to(l, (const struct sockaddr *)&to, sizeof to, clock_steady_us() + l->timeout_us,
+                      LINK_UNREACHABLE);
 }
 
 void link_close(struct link *l) {

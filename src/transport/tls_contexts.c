@@ -20,8 +20,8 @@
 #define ALL_PROTOCOLS (OUR_PROTOCOLS | SSL_OP_NO_TLSv1_2 | SSL_OP_NO_TLSv1_3)
 
 struct tls_contexts {
-    SSL_CTX *server;
-    SSL_CTX *links; /* NULL if there is neither a certificate nor a CA for them */
+    SSL_CTX *server; /* NULL if there are only links */
+    SSL_CTX *links;  /* NULL if there is neither a certificate nor a CA for them */
     bool verify_host;
     uint64_t files; /* tls_files_look() before they were read */
     struct tls_certificates certificates;
@@ -104,13 +104,16 @@ static bool is_folder(const char *path, struct buf *error) {
 static bool load_authorities(SSL_CTX *ctx, const struct tls_settings *s, struct buf *error) {
     const char *file = s->ca_cert_file[0] ? s->ca_cert_file : NULL;
     const char *folder = s->ca_cert_dir[0] ? s->ca_cert_dir : NULL;
-    if (!file && !folder) return true;
+    if (!file && !folder)
+        return !s->only_links || SSL_CTX_set_default_verify_paths(ctx) ||
+               fail(error, "configure the system's CA certificates", "");
     if (folder && !is_folder(folder, error)) return false;
     return SSL_CTX_load_verify_locations(ctx, file, folder) > 0 ||
            fail(error, "configure CA certificate(s) file/directory", file ? file : folder);
 }
 
 static int verify_mode(const struct tls_settings *s, bool is_server) {
+    if (!is_server && s->trust_anybody) return SSL_VERIFY_NONE;
     if (!is_server || s->clients == TLS_CLIENTS_YES) return SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
     return s->clients == TLS_CLIENTS_OPTIONAL ? SSL_VERIFY_PEER : SSL_VERIFY_NONE;
 }
@@ -270,6 +273,7 @@ static void describe_first_to_expire(SSL_CTX *ctx, struct tls_certificate *out) 
 }
 
 static void describe_all(struct tls_contexts *c, const struct tls_settings *s) {
+    if (!c->server) return;
     describe(SSL_CTX_get0_certificate(c->server), &c->certificates.server);
     describe(s->client_cert_file[0] ? SSL_CTX_get0_certificate(c->links) : NULL, &c->certificates.client);
     describe_first_to_expire(c->server, &c->certificates.ca);
@@ -289,14 +293,14 @@ void tls_certificates_describe(struct tls_certificates *out) {
 /* ---- building and installing ---- */
 
 struct tls_contexts *tls_contexts_build(const struct tls_settings *s, struct buf *error) {
-    if (!are_complete(s, error)) return NULL;
+    if (!s->only_links && !are_complete(s, error)) return NULL;
     struct tls_contexts *c = mem_alloc_zero(sizeof *c);
     struct pair server = { s->cert_file, s->key_file, s->key_file_pass }, links = pair_of_links(s);
     c->verify_host = s->verify_host;
     c->files = tls_files_look(s); /* before they are read: what changes meanwhile is seen by the next look */
-    c->server = make_context(s, &server, true, error);
-    if (c->server) c->links = make_context(s, &links, false, error);
-    if (c->server && c->links) {
+    if (!s->only_links) c->server = make_context(s, &server, true, error);
+    if (s->only_links || c->server) c->links = make_context(s, &links, false, error);
+    if (c->links) {
         describe_all(c, s);
         return c;
     }

@@ -1,4 +1,5 @@
-/* test_log_format.c: the server's log as machines read it, and what becomes of it when its file is rotated. */
+/* test_log_format.c: the server's log as machines read it, and what becomes of it when its file is rotated.
+ */
 #include "../harness/fixture.h"
 #include <ctype.h>
 #include <errno.h>
@@ -89,8 +90,8 @@ static void each_line_of_a_life_is_json(void **state) {
 
 static void each_line_of_a_life_is_logfmt(void **state) {
     (void)state;
-    struct server *s =
-        server_start("--log-format", "logfmt", "--log-timestamp-format", "iso8601", "--loglevel", "debug", NULL);
+    struct server *s = server_start("--log-format", "logfmt", "--log-timestamp-format", "iso8601",
+                                    "--loglevel", "debug", NULL);
     live(s);
     char *log = strdup(server_log(s));
     assert_non_null(strstr(log, "role=primary"));
@@ -110,9 +111,10 @@ static void the_format_changes_while_the_server_runs(void **state) {
     assert_reply(c, "CONFIG SET log-format legacy", "+OK");
     assert_reply(c, "DEBUG LOG second", "+OK");
     server_await_log(s, "# DEBUG LOG: second\n", 1);
-    assert_reply(c, "CONFIG SET log-format xml",
-                 "-ERR CONFIG SET failed (possibly related to argument 'log-format') - argument(s) must be one of "
-                 "the following: legacy, logfmt, json");
+    assert_reply(
+        c, "CONFIG SET log-format xml",
+        "-ERR CONFIG SET failed (possibly related to argument 'log-format') - argument(s) must be one of "
+        "the following: legacy, logfmt, json");
     client_close(c);
     server_free(s);
 }

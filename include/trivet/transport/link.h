@@ -16,7 +16,8 @@ struct link {
     int64_t timeout_us;
     const atomic_bool *cancelled;
     struct buf in, out;
-    size_t taken; /* bytes of `in` that were handed out */
+    size_t taken;  /* bytes of `in` that were handed out */
+    char why[192]; /* after a failure to open or to secure it: the reason, in words */
 };
 
 /* REFUSED: the host is there, but nobody listens. Only an OPEN link is to be closed. */
@@ -27,6 +28,10 @@ enum link_result { LINK_OPEN, LINK_REFUSED, LINK_UNREACHABLE };
  * NULL, is set by another thread: whatever waits then gives up within a moment, as at its timeout. */
 MUST_CHECK enum link_result link_open(struct link *l, struct slice host, struct slice port,
                                       int64_t timeout_ms, bool tls, const atomic_bool *cancelled);
+/* The same over a unix socket. REFUSED: there is a socket, but nobody listens. */
+MUST_CHECK enum link_result link_open_unix(struct link *l, const char *path, int64_t timeout_ms);
+/* Goes on under TLS with `host`, before anything was sent. False: the link is closed. */
+MUST_CHECK bool link_secure(struct link *l, const char *host);
 void link_close(struct link *l);
 
 /* One command is a header with the number of its words, then the words; flush at the end. False: the target

@@ -28,6 +28,10 @@ struct tls_settings {
     enum tls_clients clients;
     bool links; /* outgoing links use TLS: then the other side's certificate is checked, which takes a CA */
     bool verify_host; /* their certificate must be for the host that was asked for */
+    /* Nobody connects here: a program that only opens links. It may do without a certificate, and trusts the
+     * system's authorities if none are named. */
+    bool only_links;
+    bool trust_anybody; /* links do not check the other side's certificate at all */
     bool prefer_server_ciphers;
     bool session_caching; /* no: no session is resumed */
     int64_t session_cache_size, session_cache_timeout_s;
