@@ -3,10 +3,12 @@
  * sent. */
 #include "trivet/server/load.h"
 #include "load_private.h"
+#include "notify.h"
 #include "trivet/base/clock.h"
 #include "trivet/base/file.h"
 #include "trivet/base/log.h"
 #include "trivet/base/mem.h"
+#include "trivet/base/watchdog.h"
 #include "trivet/engine/client/client.h"
 #include "trivet/engine/process/server_hooks.h"
 #include "trivet/engine/replication/history.h"
@@ -58,6 +60,7 @@ static void end_here(struct loader *l) {
 
 void loader_end(struct loader *l) {
     loading_end();
+    notify_loaded();
     client_release(&l->client);
     buf_release(&l->stream);
     buf_release(&l->unnoted);
@@ -67,6 +70,7 @@ void loader_end(struct loader *l) {
 static void progress(void *arg, uint64_t loaded, uint64_t total) {
     struct loader *l = arg;
     loading_note(NULL, loaded, total);
+    notify_loading(l->what, loaded, total);
     int64_t now = clock_wall_ms();
     if (now < l->next_line_ms) return;
     if (l->next_line_ms)
@@ -188,6 +192,7 @@ bool load_rdb_anew(unsigned flags, struct buf *error) {
                                .relaxed = options.rdb_version_check != 0 };
     bool loaded = false;
     change_flush_quietly();
+    watchdog_touch();
     if (rdb_verify(rdb_path(&path), rules, &why)) {
         if (!(flags & RELOAD_NOFLUSH)) empty_everything(false);
         struct loader *l = begin_here("RDB file", true);

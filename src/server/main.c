@@ -3,6 +3,7 @@
  * The main thread is worker 0. Listeners open before the data is loaded, so that clients are told LOADING
  * instead of being refused; "Ready to accept connections" is logged, and systemd told, when the data is
  * loaded. */
+#include "notify.h"
 #include "trivet/base/buf.h"
 #include "trivet/base/clock.h"
 #include "trivet/base/log.h"
@@ -113,6 +114,7 @@ int main(int argc, char **argv) {
     if (!users_load(&error)) give_up_because("", &error);
     if (!workers_start()) give_up("Can't start the workers; see the line before");
     if (!signals_install()) give_up("Can't wait for signals; see the line before");
+    if (!notify_begin()) give_up("Can't keep systemd's watchdog quiet; see the line before");
     if (!certificates_load(&error)) give_up_because("Failed to configure TLS. ", &error);
     if (!listeners_open(&error)) give_up_because("", &error);
     if (!web_listen(&error)) give_up_because("", &error);
@@ -124,11 +126,11 @@ int main(int argc, char **argv) {
     }
     if (!shutdown_has_begun()) {
         log_ready();
-        process_notify("READY=1");
+        notify_ready();
     }
     workers_run();
 
-    process_notify("STOPPING=1");
+    notify_stopping();
     listeners_close();
     web_stop();
     primary_stop();

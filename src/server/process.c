@@ -14,7 +14,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <systemd/sd-daemon.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -147,9 +146,4 @@ void process_warn_about_folder(void) {
         "All users of this machine can write to the folder '%s', and so put files in the place of the "
         "data. To keep them from it: chmod o-w '%s'",
         options.dir, options.dir);
-}
-
-void process_notify(const char *state) {
-    bool asked = options.supervised == SUPERVISED_SYSTEMD || options.supervised == SUPERVISED_AUTO;
-    if (asked && sd_notify(0, state) < 0) LOG_WARNING("Can't tell systemd '%s'", state);
 }

@@ -5,6 +5,7 @@
  * all ways lead through begin_shutdown(): the journal is written and synced first. The workers are asked to
  * end only if that worked, or if the operator forces it; else everybody who waits gets an error, as after
  * SHUTDOWN ABORT. */
+#include "notify.h"
 #include "trivet/base/log.h"
 #include "trivet/engine/client/blocking.h"
 #include "trivet/engine/client/pause.h"
@@ -46,13 +47,17 @@ static bool write_everything(unsigned flags) {
     bool save = (flags & SHUTDOWN_SAVE) || (options.save.count > 0 && !(flags & SHUTDOWN_NOSAVE));
     if (save && !obstacle_is_set(OBSTACLE_LOADING)) {
         LOG_NOTICE("Saving the final RDB snapshot before exiting.");
+        notify_shutdown("Saving the final RDB snapshot", 0);
         if (!saving_save_finally() && !(flags & SHUTDOWN_FORCE)) {
             LOG_WARNING(
                 "Error trying to save the DB, can't exit. SHUTDOWN NOSAVE or FORCE ends all the same.");
             return false;
         }
     }
-    if (journal_on) LOG_NOTICE("Calling fsync() on the AOF file.");
+    if (journal_on) {
+        LOG_NOTICE("Calling fsync() on the AOF file.");
+        notify_shutdown("Writing the append only file to its end", 0);
+    }
     if (journal_on && !aof_sync_now()) {
         LOG_WARNING("The append only file can't be written to disk: not shutting down. SHUTDOWN FORCE ends "
                     "all the same.");
@@ -136,6 +141,7 @@ static void stop_waiting(void) {
 static void go_on_serving(void) {
     stop_waiting();
     pause_end(PAUSE_FOR_SHUTDOWN);
+    notify_goes_on();
     answer_all();
 }
 
@@ -153,6 +159,7 @@ static void start_waiting(unsigned flags) {
     waiting.offset = backlog_offset();
     pause_begin(PAUSE_FOR_SHUTDOWN, PAUSE_WRITES, PAUSE_UNTIL_ENDED);
     LOG_NOTICE("Waiting for replicas before shutting down.");
+    notify_shutdown("Waiting for replicas before shutting down", options.shutdown_timeout_s);
     heartbeat_ask_for_acknowledgements();
     replicas_watch(&watch);
 }

@@ -8,9 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -344,27 +342,6 @@ static void daemonize_goes_to_the_background(void **state) {
     assert_int_equal(rmdir(folder), 0);
 }
 
-static void systemd_is_told_when_it_is_ready_and_when_it_stops(void **state) {
-    (void)state;
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
-    snprintf(address.sun_path, sizeof address.sun_path, "/tmp/trivet-notify-%d", (int)getpid());
-    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    assert_true(fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0);
-    setenv("NOTIFY_SOCKET", address.sun_path, 1);
-    struct server *s = server_start("--supervised", "systemd", NULL);
-    unsetenv("NOTIFY_SOCKET");
-    char message[256] = "";
-    assert_int_equal(poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, 60000), 1);
-    assert_true(recv(fd, message, sizeof message - 1, 0) > 0);
-    assert_non_null(strstr(message, "READY=1"));
-    server_free(s);
-    memset(message, 0, sizeof message);
-    assert_true(recv(fd, message, sizeof message - 1, MSG_DONTWAIT) > 0);
-    assert_non_null(strstr(message, "STOPPING=1"));
-    close(fd);
-    unlink(address.sun_path);
-}
-
 /* ---- the end ---- */
 
 static struct server *with_aof(const char *fsync) {
@@ -455,7 +432,6 @@ int main(void) {
         cmocka_unit_test(pidfile_and_logfile_are_written),
         cmocka_unit_test(loglevel_chooses_the_lines),
         cmocka_unit_test_setup_teardown(daemonize_goes_to_the_background, fixture_open, kill_daemon),
-        cmocka_unit_test(systemd_is_told_when_it_is_ready_and_when_it_stops),
         cmocka_unit_test(sigterm_and_sigint_end_it_cleanly_with_everything_written),
         FIXTURE_TEST(sighup_does_not_end_it),
         cmocka_unit_test(shutdown_ends_it_with_everything_written),

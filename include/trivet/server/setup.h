@@ -73,8 +73,6 @@ MUST_CHECK bool process_fit_maxclients(void);
 void process_warn_about_system(void);
 /* A warning if everybody may write to the folder of the data. */
 void process_warn_about_folder(void);
-/* Tells systemd, if it started the server: "READY=1", "STOPPING=1". */
-void process_notify(const char *state);
 /* Blots out passwords among the arguments, which all users of the machine can see. After the settings were
  * read. */
 void process_hide_secrets(void);

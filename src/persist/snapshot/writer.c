@@ -6,6 +6,7 @@
 #include "trivet/base/crc.h"
 #include "trivet/base/mem.h"
 #include "trivet/base/version.h"
+#include "trivet/base/watchdog.h"
 #include "trivet/keyspace/eviction.h"
 #include "trivet/keyspace/scan.h"
 #include "trivet/persist/journal_sink.h"
@@ -163,16 +164,22 @@ struct saving {
     uint32_t db;
 };
 
+/* Everybody waits for this: who watches the process must see that it gets on. */
+static void flush_now(struct snapshot_writer *w) {
+    if (w->out.bytes.len >= PUT_BYTES) watchdog_touch();
+    snapshot_writer_flush(w, false);
+}
+
 static void drain(void *arg, struct buf *bytes) {
     (void)bytes; /* they are the writer's own */
-    snapshot_writer_flush(arg, false);
+    flush_now(arg);
 }
 
 static bool save_entry(void *arg, struct entry *e) {
     struct saving *s = arg;
     snapshot_writer_select(&s->writer, &s->form, s->db);
     image_put_entry(&s->form, &s->writer.out, e);
-    snapshot_writer_flush(&s->writer, false);
+    flush_now(&s->writer);
     return !s->writer.failed;
 }
 
