@@ -51,7 +51,7 @@ static void block_unref(struct tape *t, struct tape_block *b) {
 /* ---- the appender ---- */
 
 void tape_open(struct tape *t, uint64_t start) {
-    assert(!tape_is_open(t));
+    assert(!t->last);
     t->oldest = t->last = block_new(t, start);
     atomic_store_explicit(&t->end, start, memory_order_release);
 }

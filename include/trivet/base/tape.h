@@ -36,7 +36,6 @@ struct tape_reader {
 void tape_open(struct tape *t, uint64_t start);
 /* All readers are closed. */
 void tape_close(struct tape *t);
-static inline bool tape_is_open(const struct tape *t) { return t->last != NULL; }
 
 void tape_append(struct tape *t, struct slice bytes);
 static inline uint64_t tape_end(const struct tape *t) {

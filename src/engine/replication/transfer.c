@@ -26,7 +26,8 @@ struct transfer {
     atomic_uint references;
     atomic_uint replicas; /* that receive it */
     _Atomic enum filling filling;
-    struct tape tape; /* not open: the file below */
+    bool is_streamed; /* by the tape, which its readers may not ask, as it grows; else the file below */
+    struct tape tape;
     char mark[MARK_CHARS + 1];
     char header[64]; /* of the file */
     size_t header_len;
@@ -67,13 +68,14 @@ void transfer_unref(struct transfer *t) {
     lock_take(&list.lock);
     chain_remove(&list.all, &t->in_list);
     lock_drop(&list.lock);
-    if (tape_is_open(&t->tape)) tape_close(&t->tape);
+    if (t->is_streamed) tape_close(&t->tape);
     if (t->file) munmap(t->file, t->file_len);
     mem_free(t);
 }
 
 struct transfer *transfer_new(void) {
     struct transfer *t = new ();
+    t->is_streamed = true;
     tape_open(&t->tape, 0);
     random_hex(t->mark, MARK_CHARS);
     tape_append(&t->tape, LIT("$EOF:"));
@@ -106,7 +108,7 @@ struct transfer *transfer_of_file(int fd, struct buf *error) {
 
 void transfer_attach(struct transfer *t, struct replica *r) {
     assert(!r->transfer);
-    if (tape_is_open(&t->tape)) {
+    if (t->is_streamed) {
         bool there = tape_read_from(&t->tape, &r->rdb, 0);
         assert(there);
     }
@@ -159,7 +161,7 @@ enum transfer_next transfer_look(const struct replica *r) {
     struct transfer *t = r->transfer;
     enum filling filling = atomic_load(&t->filling); /* before the look at the end */
     if (filling == IS_BROKEN) return TRANSFER_BROKEN;
-    uint64_t end = tape_is_open(&t->tape) ? tape_end(&t->tape) : t->header_len + t->file_len;
+    uint64_t end = t->is_streamed ? tape_end(&t->tape) : t->header_len + t->file_len;
     if (atomic_load_explicit(&r->rdb_sent, memory_order_relaxed) < end) return TRANSFER_HAS_BYTES;
     return filling == IS_WHOLE ? TRANSFER_DONE : TRANSFER_WAITS;
 }
@@ -177,14 +179,14 @@ static int file_vectors(const struct transfer *t, uint64_t sent, struct iovec *v
 
 int transfer_vectors(const struct replica *r, struct iovec *vectors, int max) {
     struct transfer *t = r->transfer;
-    if (tape_is_open(&t->tape)) return tape_vectors(&r->rdb, tape_end(&t->tape), vectors, max);
+    if (t->is_streamed) return tape_vectors(&r->rdb, tape_end(&t->tape), vectors, max);
     return file_vectors(t, atomic_load_explicit(&r->rdb_sent, memory_order_relaxed), vectors, max);
 }
 
 void transfer_advance(struct replica *r, size_t bytes) {
-    if (tape_is_open(&r->transfer->tape)) tape_advance(&r->rdb, bytes);
+    if (r->transfer->is_streamed) tape_advance(&r->rdb, bytes);
     atomic_fetch_add_explicit(&r->rdb_sent, bytes, memory_order_relaxed);
     atomic_store_explicit(&r->rdb_moved_ms, turn_now_ms, memory_order_relaxed);
 }
 
-bool transfer_wants_acknowledgement(const struct transfer *t) { return tape_is_open(&t->tape); }
+bool transfer_wants_acknowledgement(const struct transfer *t) { return t->is_streamed; }
