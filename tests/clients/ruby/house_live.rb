@@ -1,4 +1,4 @@
-# house_live.rb: the section "Moving house live" of README.md, word by word but for ports and folders: from redis-server to
+# house_live.rb: the section "Live" of docs/moving.md, word by word but for ports and folders: from redis-server to
 # Trivet and back, both ways that it tells of, while clients write. Nothing that was acknowledged is lost.
 require_relative "checks"
 require "open3"
@@ -22,7 +22,7 @@ TRIVET = random_port
 PIDS = {}
 
 # The commands of the section: the lines that stand four columns in, block by block.
-BLOCKS = File.read("#{ROOT}/README.md")[/^## Moving house live\n(.*?)^## /m, 1]
+BLOCKS = File.read("#{ROOT}/docs/moving.md")[/^## Live\n(.*)\z/m, 1]
              .split(/\n{2,}/).select { |part| part.start_with?("    ") }.map { |part| part.gsub(/^    /, "") }
 raise "the section has three blocks of commands, not #{BLOCKS.size}" unless BLOCKS.size == 3
 
