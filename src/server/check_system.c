@@ -1,7 +1,7 @@
 /* check_system.c: see check_system.h. Each check looks at one setting of the kernel, and says what it costs.
  *
- * Names are those of redis-server where the check is the same. What matters there because of fork (memory for a
- * second copy, copy-on-write) matters less here, because snapshots are made without it. */
+ * Names are those of redis-server where the check is the same. What matters there because of fork (memory for
+ * a second copy, copy-on-write) matters less here, because snapshots are made without it. */
 #include "trivet/server/check_system.h"
 #include "trivet/base/buf.h"
 #include "trivet/base/clock.h"
@@ -56,8 +56,10 @@ static enum verdict check_clock(const char *root, struct buf *say) {
     for (size_t i = 0; i < COUNT_OF(slow); i++) is_slow |= strcmp(name, slow[i]) == 0;
     buf_printf(say, "the clock is '%s', a look at it takes %lld ns", name, (long long)best_ns);
     if (is_slow)
-        buf_append(say, LIT("; every command looks at it. Choose a faster one of available_clocksource, such as tsc, "
-                            "beside " CLOCK_PATH));
+        buf_append(
+            say,
+            LIT("; every command looks at it. Choose a faster one of available_clocksource, such as tsc, "
+                "beside " CLOCK_PATH));
     return is_slow ? CHECK_WARN : CHECK_OK;
 }
 
@@ -66,7 +68,8 @@ static enum verdict check_xen(const char *root, struct buf *say) {
     if (!read_line(root, CLOCK_PATH, name, sizeof name)) return cannot_read(say, CLOCK_PATH);
     bool is_xen = strcmp(name, "xen") == 0;
     buf_printf(say, "the clock is %sthat of Xen", is_xen ? "" : "not ");
-    if (is_xen) buf_append(say, LIT(", which asks the hypervisor each time. Change it: echo tsc > " CLOCK_PATH));
+    if (is_xen)
+        buf_append(say, LIT(", which asks the hypervisor each time. Change it: echo tsc > " CLOCK_PATH));
     return is_xen ? CHECK_WARN : CHECK_OK;
 }
 
@@ -77,12 +80,15 @@ static enum verdict check_overcommit(const char *root, struct buf *say) {
     if (!read_line(root, OVERCOMMIT_PATH, mode, sizeof mode)) return cannot_read(say, OVERCOMMIT_PATH);
     buf_printf(say, "vm.overcommit_memory is %s", mode);
     if (strcmp(mode, "2") != 0) {
-        buf_append(say, LIT("; 0 and 1 are both good: snapshots are made without fork, so nothing is set aside for a "
-                            "second copy of the data"));
+        buf_append(
+            say,
+            LIT("; 0 and 1 are both good: snapshots are made without fork, so nothing is set aside for a "
+                "second copy of the data"));
         return CHECK_OK;
     }
-    buf_append(say, LIT(": memory can run out while some is free, because what is only reserved counts. Change it: "
-                        "sysctl vm.overcommit_memory=0"));
+    buf_append(
+        say, LIT(": memory can run out while some is free, because what is only reserved counts. Change it: "
+                 "sysctl vm.overcommit_memory=0"));
     return CHECK_WARN;
 }
 
@@ -94,8 +100,9 @@ static enum verdict check_huge_pages(const char *root, struct buf *say) {
     bool always = strstr(modes, "[always]") != NULL;
     buf_printf(say, "transparent huge pages are %s", always ? "always on" : "not forced on programs");
     if (always)
-        buf_append(say, LIT(", which costs memory, and time when the kernel gathers them. Change it: echo madvise "
-                            "> " THP_PATH));
+        buf_append(say,
+                   LIT(", which costs memory, and time when the kernel gathers them. Change it: echo madvise "
+                       "> " THP_PATH));
     return always ? CHECK_WARN : CHECK_OK;
 }
 
@@ -107,8 +114,9 @@ static enum verdict check_backlog(const char *root, struct buf *say) {
     bool is_low = strtol(number, NULL, 10) < USUAL_BACKLOG;
     buf_printf(say, "net.core.somaxconn is %s", number);
     if (is_low)
-        buf_printf(say, ", less than the usual tcp-backlog: clients that come all at once are turned away. Change "
-                        "it: sysctl net.core.somaxconn=%d",
+        buf_printf(say,
+                   ", less than the usual tcp-backlog: clients that come all at once are turned away. Change "
+                   "it: sysctl net.core.somaxconn=%d",
                    USUAL_BACKLOG);
     return is_low ? CHECK_WARN : CHECK_OK;
 }
@@ -126,9 +134,11 @@ static enum verdict check_files(const char *root, struct buf *say) {
     else
         buf_printf(say, "%llu may be open", (unsigned long long)limit.rlim_max);
     if (is_low)
-        buf_printf(say, ", too few for the usual 10000 clients: maxclients is lowered at start. Raise it: ulimit -n %d, "
-                        "or LimitNOFILE= of systemd",
-                   USUAL_FILES);
+        buf_printf(
+            say,
+            ", too few for the usual 10000 clients: maxclients is lowered at start. Raise it: ulimit -n %d, "
+            "or LimitNOFILE= of systemd",
+            USUAL_FILES);
     return is_low ? CHECK_WARN : CHECK_OK;
 }
 
@@ -136,16 +146,14 @@ static const struct {
     const char *name;
     enum verdict (*check)(const char *root, struct buf *say);
 } checks[] = {
-    { "slow-clocksource", check_clock },
-    { "xen-clocksource", check_xen },
-    { "overcommit", check_overcommit },
-    { "THP", check_huge_pages },
-    { "backlog", check_backlog },
-    { "open-files", check_files },
+    { "slow-clocksource", check_clock }, { "xen-clocksource", check_xen }, { "overcommit", check_overcommit },
+    { "THP", check_huge_pages },         { "backlog", check_backlog },     { "open-files", check_files },
 };
 
 int check_system(FILE *out, const char *root) {
-    static const char *const marks[] = { [CHECK_OK] = "[OK]  ", [CHECK_WARN] = "[WARN]", [CHECK_SKIP] = "[SKIP]" };
+    static const char *const marks[] = {
+        [CHECK_OK] = "[OK]  ", [CHECK_WARN] = "[WARN]", [CHECK_SKIP] = "[SKIP]"
+    };
     int status = 0;
     for (size_t i = 0; i < COUNT_OF(checks); i++) {
         struct buf say = { 0 };

@@ -1,10 +1,10 @@
 /* health.c: see health.h.
  *
- * Live is a server that answers: also with an error, for a process that can say LOADING or NOAUTH is not to be
- * killed. Ready is one that would serve. PING tells nearly all of it, because servers refuse it while they load,
- * while a script holds them, while a replica without its primary keeps silent and while a primary cannot write
- * to its disk. INFO tells the rest: a file that cannot be written on a replica, and the link to the primary.
- * What a role, permissions or a full memory refuse is no matter of health.
+ * Live is a server that answers: also with an error, for a process that can say LOADING or NOAUTH is not to
+ * be killed. Ready is one that would serve. PING tells nearly all of it, because servers refuse it while they
+ * load, while a script holds them, while a replica without its primary keeps silent and while a primary
+ * cannot write to its disk. INFO tells the rest: a file that cannot be written on a replica, and the link to
+ * the primary. What a role, permissions or a full memory refuse is no matter of health.
  *
  * All of it has one deadline. An alarm stands behind it, for looking up a name cannot be told to hurry. */
 #include "trivet/server/health.h"
@@ -14,6 +14,7 @@
 #include "trivet/resp/reader.h"
 #include "trivet/transport/link.h"
 #include "trivet/transport/tls_contexts.h"
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -37,7 +38,8 @@ struct visit {
     int64_t deadline_us;
     struct link link;
     bool is_open;
-    struct buf in;   /* the reply that was read last */
+    struct buf in;   /* replies */
+    size_t taken;    /* bytes of `in` that were handed out: the reply that was read last */
     struct buf why;  /* why it is not healthy */
     struct buf note; /* what could not be asked */
 };
@@ -121,21 +123,29 @@ static bool connect_to_server(struct visit *v) {
 
 /* ---- asking ---- */
 
+/* The connection gave nothing; errno is 0, or says what the last call on the socket met. */
 static bool unhealthy_link(struct visit *v) {
-    return is_late(v) ? unhealthy_late(v) : unhealthy(v, "the server closed the connection");
+    if (is_late(v)) return unhealthy_late(v);
+    if (errno != EPROTO && errno != ECONNRESET) return unhealthy(v, "the server closed the connection");
+    return unhealthy(v, "the connection broke: %s", socket_error(&v->link.socket));
 }
 
 /* The next whole reply: its first item, valid until the next one is read. */
 static bool read_reply(struct visit *v, struct reply_item *item) {
-    buf_clear(&v->in);
+    buf_drop_front(&v->in, v->taken);
+    v->taken = 0;
     for (;;) {
         size_t end = 0, at = 0;
         enum reply_read read = reply_skip(buf_slice(&v->in), &end);
-        if (read == REPLY_READY) return reply_read(buf_slice(&v->in), &at, item) == REPLY_READY;
+        if (read == REPLY_READY) {
+            v->taken = end;
+            return reply_read(buf_slice(&v->in), &at, item) == REPLY_READY;
+        }
         if (read == REPLY_BROKEN || v->in.len > ANSWER_MAX)
             return unhealthy(v, "what answers is no server of this protocol");
         struct slice more;
         if (!has_time(v)) return false;
+        errno = 0;
         if (!link_bytes(&v->link, ANSWER_MAX, &more)) return unhealthy_link(v);
         buf_append(&v->in, more);
     }
@@ -148,9 +158,10 @@ static bool ask(struct visit *v, const struct slice *words, struct reply_item *i
     if (!has_time(v)) return false;
     bool sent = link_header(&v->link, count);
     for (size_t i = 0; sent && i < count; i++) sent = link_word(&v->link, words[i]);
-    if (sent) sent = link_flush(&v->link);
-    /* A server that turns clients away says why before it closes: the reply may be here all the same. */
-    return read_reply(v, item) || (!sent && unhealthy_link(v));
+    (void)(sent && link_flush(&v->link));
+    /* A server that turns clients away says why before it closes: the reply may be here though not all was
+     * sent. */
+    return read_reply(v, item);
 }
 #define ASK(v, item, ...) ask((v), (const struct slice[]){ __VA_ARGS__, { NULL, 0 } }, (item))
 
@@ -203,7 +214,8 @@ static bool ping(struct visit *v) {
     if (!ASK(v, &item, LIT("PING"))) return false;
     if (item.kind == REPLY_STATUS && slice_equal(item.text, LIT("PONG"))) return true;
     if (item.kind != REPLY_ERROR) return unhealthy(v, "PING was answered by something else than PONG");
-    if (says(item.text, "NOPERM")) return unhealthy(v, "user '%s' may not run PING: give it +ping", user_of(v));
+    if (says(item.text, "NOPERM"))
+        return unhealthy(v, "user '%s' may not run PING: give it +ping", user_of(v));
     return unhealthy_error(v, item.text);
 }
 
@@ -277,6 +289,8 @@ static int pay_visit(const struct health_plan *p) {
         printf("ready, says PING; %.*s\n", SLICE_ARG(buf_slice(&v.note)));
     else if (healthy)
         puts(p->live ? "live" : "ready");
+    else if (!can_ask)
+        fprintf(stderr, "trivet-server health: %.*s\n", SLICE_ARG(buf_slice(&v.why)));
     else
         fprintf(stderr, "not %s: %.*s\n", p->live ? "live" : "ready", SLICE_ARG(buf_slice(&v.why)));
     if (v.is_open) link_close(&v.link);

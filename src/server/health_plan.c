@@ -1,5 +1,5 @@
-/* health_plan.c: see health_plan.h. There is no option for the password itself: what stands on a command line is
- * seen by all users of a machine. */
+/* health_plan.c: see health_plan.h. There is no option for the password itself: what stands on a command line
+ * is seen by all users of a machine. */
 #include "health_plan.h"
 #include "trivet/base/file.h"
 #include "trivet/base/number.h"
@@ -36,9 +36,12 @@ static const struct {
     { "--key", "FILE", &given.key, NULL, "its private key" },
     { "--insecure", NULL, NULL, &given.insecure, "trust any certificate" },
     { "--sni", "NAME", &given.sni, NULL, "the name to ask for in the handshake, instead of the host" },
-    { "--ready", NULL, NULL, &given.ready, "would it serve? It is loaded, writes and is not busy (this is the default)" },
-    { "--live", NULL, NULL, &given.live, "does it answer at all? Errors are answers too; no password is needed" },
-    { "--replica", NULL, NULL, &given.replica, "a replica is ready only while the link to its primary is up" },
+    { "--ready", NULL, NULL, &given.ready,
+      "would it serve? It is loaded, writes and is not busy (this is the default)" },
+    { "--live", NULL, NULL, &given.live,
+      "does it answer at all? Errors are answers too; no password is needed" },
+    { "--replica", NULL, NULL, &given.replica,
+      "a replica is ready only while the link to its primary is up" },
     { "--timeout", "MS", &given.timeout, NULL, "milliseconds for all of it (1000)" },
     { "--help", NULL, NULL, &given.help, "tells this" },
     { "-h", NULL, NULL, &given.help, NULL },
@@ -49,9 +52,8 @@ static const struct {
     const char *variable;
     bool is_path;
 } places[] = {
-    { "REDISCLI_AUTH", false },       { "VALKEYCLI_AUTH", false },
-    { "TRIVET_PASSWORD", false },     { "TRIVET_PASSWORD_FILE", true },
-    { "REDIS_PASSWORD", false },      { "REDIS_PASSWORD_FILE", true },
+    { "REDISCLI_AUTH", false },       { "VALKEYCLI_AUTH", false },      { "TRIVET_PASSWORD", false },
+    { "TRIVET_PASSWORD_FILE", true }, { "REDIS_PASSWORD", false },      { "REDIS_PASSWORD_FILE", true },
     { "VALKEY_PASSWORD", false },     { "VALKEY_PASSWORD_FILE", true },
 };
 
@@ -67,7 +69,8 @@ void health_plan_tell_usage(void) {
     printf("\nWithout --password-file the password is taken from the environment:");
     for (size_t i = 0; i < COUNT_OF(places); i++)
         printf("%s%s $%s", i == 0 ? "" : ",", i % 4 == 0 ? "\n " : "", places[i].variable);
-    printf(".\nThe exit status is 0 if it is ready, 1 if not (standard error says why), 2 if the options are wrong.\n");
+    printf(".\nThe exit status is 0 if it is ready, 1 if not (standard error says why), 2 if the options are "
+           "wrong.\n");
 }
 
 /* ---- reading ---- */
@@ -87,8 +90,10 @@ static bool is_one_of(const char *word, const char *a, const char *b, const char
 
 static bool refuse_unknown(const char *word, struct buf *error) {
     if (is_one_of(word, "-a", "--pass", "--password"))
-        return wrong(error, "a password on the command line is seen by all users of the machine: use --password-file, or "
-                            "$REDISCLI_AUTH");
+        return wrong(
+            error,
+            "a password on the command line is seen by all users of the machine: use --password-file, or "
+            "$REDISCLI_AUTH");
     return wrong(error, "there is no option '%s'; --help tells which there are", word);
 }
 

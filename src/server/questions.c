@@ -1,9 +1,9 @@
 /* questions.c: see questions.h.
  *
- * A question is the first argument, as redis-server has it; what follows one that takes no more is not looked at.
- * Under the name of redis-server or valkey-server the answers are those of a drop-in replacement: the version is
- * the one that this server is compatible with, as in INFO, because scripts decide by it what they may ask of a
- * server; and the usage goes to standard error with status 1, as there. */
+ * A question is the first argument, as redis-server has it; what follows one that takes no more is not looked
+ * at. Under the name of redis-server or valkey-server the answers are those of a drop-in replacement: the
+ * version is the one that this server is compatible with, as in INFO, because scripts decide by it what they
+ * may ask of a server; and the usage goes to standard error with status 1, as there. */
 #include "trivet/server/questions.h"
 #include "trivet/base/compiler.h"
 #include "trivet/base/mem.h"
@@ -36,8 +36,8 @@ static int tell_version(int argc, char **argv) {
     else
         snprintf(last, sizeof last, "redis=%s valkey=%s", TRIVET_REDIS_VERSION, TRIVET_VALKEY_VERSION);
     server_facts_init();
-    printf("Trivet server v=%s sha=00000000:0 malloc=%s bits=%zu build=%s %s\n", version, mem_allocator_name(),
-           sizeof(void *) * 8, server_facts.build_id, last);
+    printf("Trivet server v=%s sha=00000000:0 malloc=%s bits=%zu build=%s %s\n", version,
+           mem_allocator_name(), sizeof(void *) * 8, server_facts.build_id, last);
     return 0;
 }
 
@@ -46,7 +46,8 @@ static int tell_version(int argc, char **argv) {
 static const struct {
     const char *arguments, *meaning;
 } usage[] = {
-    { "[/path/to/trivet.conf | -] [--directive value ...] [-]", "serves; '-' reads directives from standard input" },
+    { "[/path/to/trivet.conf | -] [--directive value ...] [-]",
+      "serves; '-' reads directives from standard input" },
     { "health [--help] [...]", "tells whether a server is ready" },
     { "-v | --version", "tells the version" },
     { "-h | --help", "tells this" },
@@ -68,8 +69,10 @@ static int tell_usage(int argc, char **argv) {
     bool as_drop_in = strstr(name, "redis-") || strstr(name, "valkey-");
     FILE *out = as_drop_in ? stderr : stdout;
     for (size_t i = 0; i < COUNT_OF(usage); i++)
-        fprintf(out, "%s %s %s\n           %s\n", i == 0 ? "Usage:" : "      ", name, usage[i].arguments, usage[i].meaning);
-    fprintf(out, "\nDirectives are those of Valkey's configuration file; a value with spaces is quoted. All of them, with\n"
+        fprintf(out, "%s %s %s\n           %s\n", i == 0 ? "Usage:" : "      ", name, usage[i].arguments,
+                usage[i].meaning);
+    fprintf(out, "\nDirectives are those of Valkey's configuration file; a value with spaces is quoted. All "
+                 "of them, with\n"
                  "their defaults, are in conf/trivet.conf.\n\nExamples:\n");
     for (size_t i = 0; i < COUNT_OF(examples); i++) fprintf(out, "       %s %s\n", name, examples[i]);
     fprintf(out, "       echo 'port 7777' | %s -\n", name);
@@ -86,7 +89,8 @@ static int look_at_system(int argc, char **argv) {
 
 static int look_at_memory(int argc, char **argv) {
     if (argc == 3) return test_memory(argv[2]);
-    fprintf(stderr, "Please specify the amount of memory to test in megabytes.\nExample: %s --test-memory 4096\n",
+    fprintf(stderr,
+            "Please specify the amount of memory to test in megabytes.\nExample: %s --test-memory 4096\n",
             name_of(argv));
     return 1;
 }
@@ -97,12 +101,8 @@ static const struct {
     const char *word;
     int (*answer)(int argc, char **argv);
 } questions[] = {
-    { "-v", tell_version },
-    { "--version", tell_version },
-    { "-h", tell_usage },
-    { "--help", tell_usage },
-    { "--check-system", look_at_system },
-    { "--test-memory", look_at_memory },
+    { "-v", tell_version },       { "--version", tell_version },        { "-h", tell_usage },
+    { "--help", tell_usage },     { "--check-system", look_at_system }, { "--test-memory", look_at_memory },
     { "health", look_at_health },
 };
 
@@ -118,14 +118,16 @@ static int refuse_check_tool(char **argv) {
     static const char *const tools[] = { "-check-aof", "-check-rdb" };
     for (size_t i = 0; i < COUNT_OF(tools); i++) {
         if (!strstr(name, tools[i])) continue;
-        fprintf(stderr, "%s: this program is the server. The tool is trivet%s: link that instead.\n", name, tools[i]);
+        fprintf(stderr, "%s: this program is the server. The tool is trivet%s: link that instead.\n", name,
+                tools[i]);
         return 1;
     }
     return QUESTION_NONE;
 }
 
 static int refuse_sentinel(void) {
-    fprintf(stderr, "Sentinel is not built in. Debian's redis-sentinel, or Valkey's, watches Trivet and fails over for it:\n"
+    fprintf(stderr, "Sentinel is not built in. Debian's redis-sentinel, or Valkey's, watches Trivet and "
+                    "fails over for it:\n"
                     "       apt-get install redis-sentinel\n"
                     "       redis-sentinel /path/to/a/copy/of/conf/sentinel.conf\n");
     return 1;

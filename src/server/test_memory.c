@@ -1,5 +1,5 @@
-/* test_memory.c: see test_memory.h. A pattern is a function from a word's number to its contents, so that reading
- * back needs no second block to compare with. */
+/* test_memory.c: see test_memory.h. A pattern is a function from a word's number to its contents, so that
+ * reading back needs no second block to compare with. */
 #include "trivet/server/test_memory.h"
 #include "trivet/base/number.h"
 #include "trivet/base/random.h"
@@ -53,7 +53,7 @@ static const struct pattern {
     const char *name;
     uint64_t (*word)(size_t i, uint64_t seed);
 } patterns[] = {
-    { "addressing", by_address }, { "random", by_chance },        { "solid", all_off },
+    { "addressing", by_address }, { "random", by_chance },       { "solid", all_off },
     { "solid", all_on },          { "checkerboard", even_bits }, { "checkerboard", odd_bits },
 };
 
@@ -107,7 +107,8 @@ static void on_signal(int sig) { interrupted_by = sig; }
 static bool show_progress(void *arg, const char *pattern, bool reading, unsigned percent) {
     const int *pass = arg;
     if (isatty(STDOUT_FILENO))
-        printf("\r\033[KPass %d of %d: %s, %s %u %%", *pass, PASSES, pattern, reading ? "read back" : "written", percent);
+        printf("\r\033[KPass %d of %d: %s, %s %u %%", *pass, PASSES, pattern,
+               reading ? "read back" : "written", percent);
     fflush(stdout);
     return interrupted_by == 0;
 }
@@ -115,11 +116,12 @@ static bool show_progress(void *arg, const char *pattern, bool reading, unsigned
 static const char *end_of_progress(void) { return isatty(STDOUT_FILENO) ? "\r\033[K" : ""; }
 
 static void tell_fault(const struct memory_fault *f, int pass) {
-    printf("%sFAULT in pass %d, pattern %s: byte %zu of the block: written %016" PRIx64 ", read %016" PRIx64
-           ", wrong bits %016" PRIx64 "\n"
-           "This machine's memory, or what lies between it and the processor, is broken: keep no data on it.\n",
-           end_of_progress(), pass, f->pattern, f->word * sizeof(uint64_t), f->expected, f->found,
-           f->expected ^ f->found);
+    printf(
+        "%sFAULT in pass %d, pattern %s: byte %zu of the block: written %016" PRIx64 ", read %016" PRIx64
+        ", wrong bits %016" PRIx64 "\n"
+        "This machine's memory, or what lies between it and the processor, is broken: keep no data on it.\n",
+        end_of_progress(), pass, f->pattern, f->word * sizeof(uint64_t), f->expected, f->found,
+        f->expected ^ f->found);
 }
 
 static int run_passes(struct memory_test *t) {
@@ -131,12 +133,14 @@ static int run_passes(struct memory_test *t) {
         switch (memory_test_pass(t, random_u64(), &fault)) {
         case MEMORY_BROKEN: tell_fault(&fault, pass); return 1;
         case MEMORY_STOPPED:
-            printf("%sInterrupted in pass %d of %d. No fault was found until then.\n", end_of_progress(), pass, PASSES);
+            printf("%sInterrupted in pass %d of %d. No fault was found until then.\n", end_of_progress(),
+                   pass, PASSES);
             return 128 + interrupted_by;
         case MEMORY_FINE: printf("%sPass %d of %d: no fault\n", end_of_progress(), pass, PASSES); break;
         }
     }
-    printf("No fault was found. Weak memory shows only when it is warm: for certainty test for minutes a gigabyte, and all "
+    printf("No fault was found. Weak memory shows only when it is warm: for certainty test for minutes a "
+           "gigabyte, and all "
            "of it by a program that the machine starts from, such as memtest86+.\n");
     return 0;
 }

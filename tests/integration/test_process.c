@@ -61,22 +61,6 @@ static void assert_says(const struct run *r, int status, const char *text) {
                  text_str(&r->output));
 }
 
-static void version_and_help_are_told(void **state) {
-    static const struct {
-        const char *arg, *text;
-    } rows[] = {
-        { "-v", "Trivet server v=" },
-        { "--version", "Trivet server v=" },
-        { "-h", "Usage: trivet-server" },
-        { "--help", "Usage: trivet-server" },
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct run r = run_program(state, NULL, (const char *const[]){ rows[i].arg, NULL });
-        assert_says(&r, 0, rows[i].text);
-        text_release(&r.output);
-    }
-}
-
 /* ---- what is refused ---- */
 
 static void a_wrong_line_is_refused_with_its_number_and_the_reason(void **state) {
@@ -421,7 +405,6 @@ static void shutdown_refuses_what_it_does_not_understand(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        FIXTURE_TEST(version_and_help_are_told),
         FIXTURE_TEST(a_wrong_line_is_refused_with_its_number_and_the_reason),
         FIXTURE_TEST(a_wrong_argument_is_refused_with_the_reason),
         cmocka_unit_test(the_command_line_of_a_cache_is_understood),

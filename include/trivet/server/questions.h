@@ -1,5 +1,6 @@
-/* questions.h: what the program is asked for instead of serving: its version, its usage, a look at the machine,
- * a test of memory, the health of another server. Also what it is asked for and is not: Sentinel, a check tool.
+/* questions.h: what the program is asked for instead of serving: its version, its usage, a look at the
+ * machine, a test of memory, the health of another server. Also what it is asked for and is not: Sentinel, a
+ * check tool.
  *
  * The words are those of redis-server and valkey-server, so that links of these names to this program serve
  * scripts that know them. Main thread, before anything else. */

@@ -1,6 +1,7 @@
 /* test_memory.h: --test-memory: writes patterns into a block of memory, and reads them back.
  *
- * It finds memory that forgets or mixes up addresses, in the part of it that the kernel gives. Main thread. */
+ * It finds memory that forgets or mixes up addresses, in the part of it that the kernel gives. Main thread.
+ */
 #ifndef TRIVET_SERVER_TEST_MEMORY_H
 #define TRIVET_SERVER_TEST_MEMORY_H
 
