@@ -1,6 +1,6 @@
-/* test_command_line.c: the program under its own name and those of redis-server and valkey-server: what it can be
- * asked for instead of serving, and how it ends when it does not serve. Where scripts may depend on it, beside
- * the real redis-server. */
+/* test_command_line.c: the program under its own name and those of redis-server and valkey-server: what it
+ * can be asked for instead of serving, and how it ends when it does not serve. Where scripts may depend on
+ * it, beside the real redis-server. */
 #include "../harness/fixture.h"
 #include "program.h"
 #include "tools.h"
@@ -48,7 +48,8 @@ static void assert_matches(const char *text, const char *pattern) {
 static void assert_said(struct said s, int status, const char *out, const char *err) {
     const char *got_out = text_str(&s.out), *got_err = text_str(&s.err);
     if (s.status != status || !text_matches(out, got_out) || !text_matches(err, got_err))
-        fail_msg("expected %d, '%s' and '%s', got %d, '%s' and '%s'", status, out, err, s.status, got_out, got_err);
+        fail_msg("expected %d, '%s' and '%s', got %d, '%s' and '%s'", status, out, err, s.status, got_out,
+                 got_err);
     said_release(&s);
 }
 
@@ -84,7 +85,8 @@ static void under_another_name_the_version_is_the_one_it_is_compatible_with(void
     };
     for (size_t i = 0; i < 2; i++) {
         char expected[128];
-        snprintf(expected, sizeof expected, "Trivet server v=%s sha=... trivet=" TRIVET_VERSION "\n", rows[i].version);
+        snprintf(expected, sizeof expected, "Trivet server v=%s sha=... trivet=" TRIVET_VERSION "\n",
+                 rows[i].version);
         assert_said(ASK(rows[i].name, "--version"), 0, expected, "");
     }
     client_close(c);
@@ -93,7 +95,8 @@ static void under_another_name_the_version_is_the_one_it_is_compatible_with(void
 
 /* ---- what ends at once ---- */
 
-/* Streams count only as far as they are said to be: errors of the configuration are told in one's own words. */
+/* Streams count only as far as they are said to be: errors of the configuration are told in one's own words.
+ */
 static void it_ends_as_redis_server_does(void **state) {
     (void)state;
     static const struct {
@@ -144,7 +147,8 @@ static void it_ends_as_redis_server_does(void **state) {
 
 static void the_usage_goes_where_the_name_has_it(void **state) {
     (void)state;
-    assert_said(ASK("/usr/bin/trivet-server", "--help"), 0, "Usage: trivet-server [/path/to/trivet.conf...", "");
+    assert_said(ASK("/usr/bin/trivet-server", "--help"), 0, "Usage: trivet-server [/path/to/trivet.conf...",
+                "");
     assert_said(ASK("trivet-server", "-h"), 0, "Usage: trivet-server...--test-memory <megabytes>...", "");
     assert_said(ASK("redis-server", "-h"), 1, "", "Usage: redis-server [/path/to/trivet.conf...");
     assert_said(ASK("/opt/valkey-server", "--help"), 1, "", "Usage: valkey-server [/path/to/trivet.conf...");
@@ -163,15 +167,16 @@ static void sentinel_is_refused_with_what_to_run_instead(void **state) {
 static void called_as_a_check_tool_it_names_the_tool(void **state) {
     (void)state;
     assert_said(ASK("redis-check-aof", "-v"), 1, "", "redis-check-aof: ...The tool is trivet-check-aof...");
-    assert_said(ASK("/bin/valkey-check-rdb", "x.rdb"), 1, "", "valkey-check-rdb: ...The tool is trivet-check-rdb...");
+    assert_said(ASK("/bin/valkey-check-rdb", "x.rdb"), 1, "",
+                "valkey-check-rdb: ...The tool is trivet-check-rdb...");
 }
 
 /* ---- what it looks at ---- */
 
 static void the_system_is_checked_and_the_status_says_how_it_went(void **state) {
     (void)state;
-    static const char *const names[] = { "slow-clocksource", "xen-clocksource", "overcommit", "THP", "backlog",
-                                         "open-files" };
+    static const char *const names[] = { "slow-clocksource", "xen-clocksource", "overcommit", "THP",
+                                         "backlog",          "open-files" };
     struct said s = ASK("trivet-server", "--check-system");
     char *at = s.out.ptr;
     for (size_t i = 0; i < 6; i++) {
@@ -190,17 +195,19 @@ static void the_system_is_checked_and_the_status_says_how_it_went(void **state) 
 
 static void memory_is_tested_in_passes(void **state) {
     (void)state;
-    assert_said(ASK("trivet-server", "--test-memory", "1"), 0,
-                "Testing 1 megabytes of memory, in 50 passes. Ctrl-C ends it.\nPass 1 of 50: no fault\n...Pass 50 of "
-                "50: no fault\nNo fault was found...",
-                "");
+    assert_said(
+        ASK("trivet-server", "--test-memory", "1"), 0,
+        "Testing 1 megabytes of memory, in 50 passes. Ctrl-C ends it.\nPass 1 of 50: no fault\n...Pass 50 of "
+        "50: no fault\nNo fault was found...",
+        "");
 }
 
 static void an_amount_of_memory_that_is_none_is_refused(void **state) {
     (void)state;
     static const char *const bad[] = { "abc", "0", "-1", "1.5", "1gb", "", " 1", "99999999999999999999" };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        assert_said(ASK("trivet-server", "--test-memory", bad[i]), 1, "", "'...' is no number of megabytes...");
+        assert_said(ASK("trivet-server", "--test-memory", bad[i]), 1, "",
+                    "'...' is no number of megabytes...");
     assert_said(ASK("trivet-server", "--test-memory", "99999999999"), 1, "",
                 "Can't test 99999999999 megabytes of memory: ... are free\n");
     assert_said(ASK("trivet-server", "--test-memory", "18446744073709551615"), 1, "", "Can't test ...");
@@ -267,7 +274,8 @@ static void settings_come_from_file_words_and_standard_input(void **state) {
     snprintf(conf, sizeof conf, "%s/x.conf", folder);
     snprintf(socket_path, sizeof socket_path, "%s/socket", folder);
     put(conf, "maxclients 11\ntimeout 21\n");
-    snprintf(input, sizeof input, "port 0\nsave \"\"\nunixsocket %s\ndir %s\ntimeout 22\n", socket_path, folder);
+    snprintf(input, sizeof input, "port 0\nsave \"\"\nunixsocket %s\ndir %s\ntimeout 22\n", socket_path,
+             folder);
     const struct {
         const char *args[ARGUMENTS_MAX], *maxclients, *timeout;
     } rows[] = {

@@ -1,4 +1,5 @@
-/* test_health.c: `trivet-server health` beside servers that are well, and beside all that can be wrong with one. */
+/* test_health.c: `trivet-server health` beside servers that are well, and beside all that can be wrong with
+ * one. */
 #include "../faults/server_disk.h"
 #include "../harness/fixture.h"
 #include "../harness/tls.h"
@@ -38,19 +39,22 @@ static struct said ask(struct server *s, const char *const *args) {
     return program_run(program, NULL, argv);
 }
 
-static void check(struct server *s, const char *const *args, int status, const char *out, const char *err, int line) {
+static void check(struct server *s, const char *const *args, int status, const char *out, const char *err,
+                  int line) {
     struct said said = ask(s, args);
     const char *got_out = text_str(&said.out), *got_err = text_str(&said.err);
     if (said.status != status || !text_matches(out, got_out) || !text_matches(err, got_err))
-        fail_msg("line %d: expected %d, '%s' and '%s', got %d, '%s' and '%s'", line, status, out, err, said.status, got_out,
-                 got_err);
+        fail_msg("line %d: expected %d, '%s' and '%s', got %d, '%s' and '%s'", line, status, out, err,
+                 said.status, got_out, got_err);
     said_release(&said);
 }
 #define LIST(...) ((const char *const[]){ __VA_ARGS__, NULL })
 #define assert_ready(s, ...) check((s), LIST(LONG, __VA_ARGS__), 0, "ready\n", "", __LINE__)
 #define assert_live(s, ...) check((s), LIST(LONG, "--live", __VA_ARGS__), 0, "live\n", "", __LINE__)
-#define assert_unready(s, why, ...) check((s), LIST(LONG, __VA_ARGS__), 1, "", "not ready: " why "\n", __LINE__)
-#define assert_dead(s, why, ...) check((s), LIST(LONG, "--live", __VA_ARGS__), 1, "", "not live: " why "\n", __LINE__)
+#define assert_unready(s, why, ...) \
+    check((s), LIST(LONG, __VA_ARGS__), 1, "", "not ready: " why "\n", __LINE__)
+#define assert_dead(s, why, ...) \
+    check((s), LIST(LONG, "--live", __VA_ARGS__), 1, "", "not live: " why "\n", __LINE__)
 
 /* ---- servers that are well ---- */
 
@@ -58,8 +62,8 @@ static void a_server_that_serves_is_ready_over_every_way_to_it(void **state) {
     (void)state;
     static const char *const programs[] = { NULL, "redis-server" };
     for (size_t i = 0; i < 2; i++) {
-        struct server *s = server_launch(
-            &(struct server_plan){ .program = programs[i], .tcp = true, .bare = true, .args = LIST("--save", "") });
+        struct server *s = server_launch(&(struct server_plan){
+            .program = programs[i], .tcp = true, .bare = true, .args = LIST("--save", "") });
         assert_ready(s, "--port", PORT);
         assert_ready(s, "--ready", "--host", "localhost", "--port", PORT);
         assert_ready(s, "--replica", "--socket", SOCKET);
@@ -71,7 +75,8 @@ static void a_server_that_serves_is_ready_over_every_way_to_it(void **state) {
 
 static void a_name_with_several_addresses_is_tried_at_each(void **state) {
     (void)state;
-    struct server *s = server_launch(&(struct server_plan){ .tcp = true, .args = LIST("--bind", "127.0.0.1") });
+    struct server *s =
+        server_launch(&(struct server_plan){ .tcp = true, .args = LIST("--bind", "127.0.0.1") });
     assert_ready(s, "--host", "localhost", "--port", PORT); /* ::1 may come first, where nobody listens */
     server_free(s);
 }
@@ -191,7 +196,8 @@ static void a_server_that_hangs_is_given_up_at_the_deadline(void **state) {
                                         LIST("--timeout", "200", "--tls", "--insecure", "--port", TLS_PORT) };
     for (size_t i = 0; i < 3; i++) {
         int64_t begin_ms = now_ms();
-        check(s, rows[i], 1, "", i == 1 ? "not live: no answer within 200 ms\n" : "not ready: no answer within 200 ms\n",
+        check(s, rows[i], 1, "",
+              i == 1 ? "not live: no answer within 200 ms\n" : "not ready: no answer within 200 ms\n",
               __LINE__);
         assert_true(now_ms() - begin_ms >= 200);
     }
@@ -218,7 +224,8 @@ static void an_answer_that_comes_in_drops_has_the_same_deadline(void **state) {
     snprintf(s.port, sizeof s.port, "%d", port);
     assert_int_equal(pthread_create(&s.thread, NULL, drip, &s), 0);
     int64_t begin_ms = now_ms();
-    check(NULL, LIST("--timeout", "300", "--port", s.port), 1, "", "not ready: no answer within 300 ms\n", __LINE__);
+    check(NULL, LIST("--timeout", "300", "--port", s.port), 1, "", "not ready: no answer within 300 ms\n",
+          __LINE__);
     assert_in_range(now_ms() - begin_ms, 300, 30000);
     end_stranger(&s);
 }
@@ -263,8 +270,8 @@ static void a_disk_that_fails_makes_it_unready_until_it_heals(void **state) {
     disk_fail(DISK_WRITE, ".incr.aof", ENOSPC);
     client_send(writer, "SET held 1");
     assert_reply_soon(c, "PING", "-MISCONF ...");
-    assert_unready(s, "writes are refused: MISCONF Errors writing to the AOF file: No space left on device", "--socket",
-                   SOCKET);
+    assert_unready(s, "writes are refused: MISCONF Errors writing to the AOF file: No space left on device",
+                   "--socket", SOCKET);
     assert_live(s, "--socket", SOCKET);
     disk_heal();
     assert_next(writer, "+OK");
@@ -289,7 +296,8 @@ static void a_snapshot_that_failed_makes_it_unready_if_it_stops_writes(void **st
     assert_reply(c, "SET k v", "+OK");
     assert_reply(c, "BGSAVE", "+Background saving started");
     assert_reply_soon(c, "PING", "-MISCONF ...");
-    assert_unready(s, "writes are refused: MISCONF Valkey is configured to save RDB snapshots...", "--socket", SOCKET);
+    assert_unready(s, "writes are refused: MISCONF Valkey is configured to save RDB snapshots...", "--socket",
+                   SOCKET);
     assert_reply(c, "CONFIG SET stop-writes-on-bgsave-error no", "+OK");
     assert_ready(s, "--socket", SOCKET);
     assert_reply(c, "CONFIG SET save \"\"", "+OK");
@@ -303,7 +311,8 @@ static void a_script_that_does_not_end_makes_it_unready(void **state) {
     struct client *runner = server_connect(s), *c = server_connect(s);
     client_send(runner, "EVAL \"while true do end\" 0");
     assert_reply_soon(c, "PING", "-BUSY ...");
-    assert_unready(s, "a script or function is running for longer than busy-reply-threshold", "--socket", SOCKET);
+    assert_unready(s, "a script or function is running for longer than busy-reply-threshold", "--socket",
+                   SOCKET);
     assert_live(s, "--socket", SOCKET);
     assert_reply(c, "SCRIPT KILL", "+OK");
     assert_next(runner, "-ERR ...");
@@ -344,7 +353,8 @@ static void a_replica_may_be_asked_for_its_link(void **state) {
     assert_unready(replica, "the link to the primary is down", "--replica", "--socket", SOCKET);
     assert_ready(replica, "--socket", SOCKET); /* it serves what it has */
     assert_reply(c, "CONFIG SET replica-serve-stale-data no", "+OK");
-    assert_unready(replica, "the link to the primary is down, and replica-serve-stale-data is no", "--socket", SOCKET);
+    assert_unready(replica, "the link to the primary is down, and replica-serve-stale-data is no", "--socket",
+                   SOCKET);
     assert_live(replica, "--socket", SOCKET);
     client_close(c);
     server_free(replica);
@@ -366,8 +376,8 @@ static void the_password_comes_from_a_file_or_the_environment(void **state) {
     struct server *s = server_start("--requirepass", "open sesame", NULL);
     assert_unready(s, "a password is needed: give --password-file, or $REDISCLI_AUTH", "--socket", SOCKET);
     assert_live(s, "--socket", SOCKET);
-    static const char *const names[] = { "REDISCLI_AUTH", "VALKEYCLI_AUTH", "TRIVET_PASSWORD", "REDIS_PASSWORD",
-                                         "VALKEY_PASSWORD" };
+    static const char *const names[] = { "REDISCLI_AUTH", "VALKEYCLI_AUTH", "TRIVET_PASSWORD",
+                                         "REDIS_PASSWORD", "VALKEY_PASSWORD" };
     for (size_t i = 0; i < COUNT_OF(names); i++) {
         setenv(names[i], "open sesame", 1);
         assert_ready(s, "--socket", SOCKET);
@@ -378,7 +388,8 @@ static void the_password_comes_from_a_file_or_the_environment(void **state) {
         assert_unready(s, "a password is needed...", "--socket", SOCKET);
         unsetenv(names[i]);
     }
-    static const char *const files[] = { "TRIVET_PASSWORD_FILE", "REDIS_PASSWORD_FILE", "VALKEY_PASSWORD_FILE" };
+    static const char *const files[] = { "TRIVET_PASSWORD_FILE", "REDIS_PASSWORD_FILE",
+                                         "VALKEY_PASSWORD_FILE" };
     static const char *const contents[] = { "open sesame", "open sesame\n", "open sesame\r\nsecond line\n" };
     for (size_t i = 0; i < 3; i++) {
         write_secret(contents[i]);
@@ -398,10 +409,11 @@ static void a_password_for_a_server_without_one_is_no_fault(void **state) {
     static const char *const programs[] = { NULL, "redis-server" };
     setenv("REDISCLI_AUTH", "needless", 1);
     for (size_t i = 0; i < 2; i++) {
-        struct server *s =
-            server_launch(&(struct server_plan){ .program = programs[i], .bare = true, .args = LIST("--save", "") });
+        struct server *s = server_launch(
+            &(struct server_plan){ .program = programs[i], .bare = true, .args = LIST("--save", "") });
         assert_ready(s, "--socket", SOCKET);
-        assert_unready(s, "the password is wrong, or there is no such user", "--socket", SOCKET, "--user", "nobody");
+        assert_unready(s, "the password is wrong, or there is no such user", "--socket", SOCKET, "--user",
+                       "nobody");
         server_free(s);
     }
     unsetenv("REDISCLI_AUTH");
@@ -424,8 +436,8 @@ static void a_user_with_few_permissions_is_told_what_is_missing(void **state) {
 #define AS(name) "--socket", SOCKET, "--password-file", secret_path, "--user", name
     assert_ready(s, AS("probe"));
     assert_ready(s, "--replica", AS("probe"));
-    check(s, LIST(LONG, AS("pinger")), 0, "ready, says PING; user 'pinger' may not run INFO: give it +info\n", "",
-          __LINE__);
+    check(s, LIST(LONG, AS("pinger")), 0, "ready, says PING; user 'pinger' may not run INFO: give it +info\n",
+          "", __LINE__);
     assert_unready(s, "user 'pinger' may not run INFO: give it +info", "--replica", AS("pinger"));
     assert_unready(s, "user 'nothing' may not run PING: give it +ping", AS("nothing"));
     assert_live(s, AS("nothing"));
@@ -439,8 +451,10 @@ static void a_password_file_that_has_none_is_a_wrong_question(void **state) {
     write_secret("\nsecond line\n");
     check(NULL, LIST("--password-file", secret_path), 2, "",
           "trivet-server health: the first line of the password file ... is empty\n", __LINE__);
-    check(NULL, LIST("--password-file", "/nonexistent/secret"), 2, "",
-          "trivet-server health: can't read the password file /nonexistent/secret: No such file or directory\n", __LINE__);
+    check(
+        NULL, LIST("--password-file", "/nonexistent/secret"), 2, "",
+        "trivet-server health: can't read the password file /nonexistent/secret: No such file or directory\n",
+        __LINE__);
 }
 
 /* ---- TLS ---- */
@@ -461,7 +475,8 @@ static void a_server_behind_tls_is_asked_as_its_rules_demand(void **state) {
     assert_ready(s, TLS_ARGS, "--cacert", tls_path("ca.crt"), OURS);
     assert_ready(s, TLS_ARGS, "--insecure", OURS);
     assert_live(s, TLS_ARGS, "--cacert", tls_path("ca.crt"), OURS);
-    assert_unready(s, "the connection broke: ...certificate required...", TLS_ARGS, "--cacert", tls_path("ca.crt"));
+    assert_unready(s, "the connection broke: ...certificate required...", TLS_ARGS, "--cacert",
+                   tls_path("ca.crt"));
     assert_unready(s, "TLS handshake with 127.0.0.1 failed: ...certificate verify failed...", TLS_ARGS, OURS);
     struct client *c = server_connect(s);
     assert_reply(c, "CONFIG SET tls-auth-clients no", "+OK");
@@ -484,10 +499,11 @@ static void tls_where_there_is_none_fails_and_the_other_way_round(void **state) 
 static void files_of_tls_that_are_none_are_a_wrong_question(void **state) {
     (void)state;
     tls_make_usual();
-    check(NULL, LIST("--tls", "--cacert", "/nonexistent.crt"), 2, "", "trivet-server health: Failed to ...: /nonexistent.crt...\n",
-          __LINE__);
-    check(NULL, LIST("--tls", "--insecure", "--cert", tls_path("client.crt"), "--key", tls_path("server.key")), 2, "",
-          "trivet-server health: Failed to load private key: ...key values mismatch...\n", __LINE__);
+    check(NULL, LIST("--tls", "--cacert", "/nonexistent.crt"), 2, "",
+          "trivet-server health: Failed to ...: /nonexistent.crt...\n", __LINE__);
+    check(NULL,
+          LIST("--tls", "--insecure", "--cert", tls_path("client.crt"), "--key", tls_path("server.key")), 2,
+          "", "trivet-server health: Failed to load private key: ...key values mismatch...\n", __LINE__);
 }
 
 /* The name that a client asks for in its handshake. */
@@ -529,7 +545,8 @@ static void the_name_in_the_handshake_is_the_host_or_the_one_given(void **state)
         l.fd = listen_on_loopback(&number);
         snprintf(port, sizeof port, "%d", number);
         assert_int_equal(pthread_create(&l.thread, NULL, take_name, &l), 0);
-        const char *args[] = { LONG, "--tls", "--insecure", "--port", port, "--host", rows[i].host, NULL, NULL, NULL };
+        const char *args[] = { LONG,     "--tls",      "--insecure", "--port", port,
+                               "--host", rows[i].host, NULL,         NULL,     NULL };
         if (rows[i].sni) args[8] = "--sni", args[9] = rows[i].sni;
         const char *ended[11];
         memcpy(ended, args, sizeof args);
@@ -571,7 +588,8 @@ static void wrong_options_are_refused_with_the_reason(void **state) {
         { { "--live", "--ready" }, "--live and --ready are two questions: choose one" },
         { { "--live", "--replica" }, "--replica goes with --ready only" },
         { { "-a", "secret" }, "a password on the command line is seen by all users of the machine: use ..." },
-        { { "--password", "secret" }, "a password on the command line is seen by all users of the machine: use ..." },
+        { { "--password", "secret" },
+          "a password on the command line is seen by all users of the machine: use ..." },
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         char expected[160];
@@ -582,10 +600,11 @@ static void wrong_options_are_refused_with_the_reason(void **state) {
 
 static void every_option_is_explained(void **state) {
     (void)state;
-    static const char *const options[] = { "--host HOST", "--port PORT", "--socket PATH", "--user USER",
-                                           "--password-file PATH", "--tls ", "--cacert FILE", "--cert FILE",
-                                           "--key FILE", "--insecure", "--sni NAME", "--ready", "--live",
-                                           "--replica", "--timeout MS", "--help", "$REDISCLI_AUTH" };
+    static const char *const options[] = {
+        "--host HOST",   "--port PORT", "--socket PATH", "--user USER", "--password-file PATH", "--tls ",
+        "--cacert FILE", "--cert FILE", "--key FILE",    "--insecure",  "--sni NAME",           "--ready",
+        "--live",        "--replica",   "--timeout MS",  "--help",      "$REDISCLI_AUTH"
+    };
     struct said s = ask(NULL, LIST("--help", "--port", "1"));
     assert_int_equal(s.status, 0);
     for (size_t i = 0; i < COUNT_OF(options); i++) assert_non_null(strstr(text_str(&s.out), options[i]));
@@ -599,8 +618,8 @@ static int set_up(void **state) {
     tool_find(program, "trivet-server");
     int fd = mkstemp(secret_path);
     if (fd < 0) return -1;
-    static const char *const names[] = { "REDISCLI_AUTH",        "VALKEYCLI_AUTH", "TRIVET_PASSWORD",
-                                         "TRIVET_PASSWORD_FILE", "REDIS_PASSWORD", "REDIS_PASSWORD_FILE",
+    static const char *const names[] = { "REDISCLI_AUTH",        "VALKEYCLI_AUTH",      "TRIVET_PASSWORD",
+                                         "TRIVET_PASSWORD_FILE", "REDIS_PASSWORD",      "REDIS_PASSWORD_FILE",
                                          "VALKEY_PASSWORD",      "VALKEY_PASSWORD_FILE" };
     for (size_t i = 0; i < COUNT_OF(names); i++) unsetenv(names[i]);
     return close(fd);

@@ -21,8 +21,8 @@ static char root[] = "/tmp/trivet-system-XXXXXX";
 
 static void put(const char *path, const char *contents) {
     char command[512];
-    snprintf(command, sizeof command, "mkdir -p \"$(dirname '%s%s')\" && printf '%%s' '%s' >'%s%s'", root, path, contents,
-             root, path);
+    snprintf(command, sizeof command, "mkdir -p \"$(dirname '%s%s')\" && printf '%%s' '%s' >'%s%s'", root,
+             path, contents, root, path);
     assert_int_equal(system(command), 0);
 }
 
@@ -65,7 +65,8 @@ static void assert_line(const char *line, int expected_status) {
 
 static void a_good_machine_has_no_warning_but_for_its_clock_and_files(void **state) {
     (void)state;
-    static const char *const lines[] = { "[OK]   xen-clocksource: ", "[OK]   overcommit: vm.overcommit_memory is 0; ",
+    static const char *const lines[] = { "[OK]   xen-clocksource: ",
+                                         "[OK]   overcommit: vm.overcommit_memory is 0; ",
                                          "[OK]   THP: ", "[OK]   backlog: net.core.somaxconn is 4096\n" };
     int status;
     char *text = check(&status);
@@ -82,9 +83,11 @@ static void each_bad_setting_is_a_warning_with_the_way_out(void **state) {
     } rows[] = {
         { CLOCK, "hpet\n", "[WARN] slow-clocksource: the clock is 'hpet', " },
         { CLOCK, "acpi_pm\n", "Choose a faster one of available_clocksource" },
-        { CLOCK, "xen\n", "[WARN] xen-clocksource: the clock is that of Xen, which asks the hypervisor each time. "
-                          "Change it: echo tsc > /sys/" },
-        { OVERCOMMIT, "2\n", "[WARN] overcommit: vm.overcommit_memory is 2: memory can run out while some is free" },
+        { CLOCK, "xen\n",
+          "[WARN] xen-clocksource: the clock is that of Xen, which asks the hypervisor each time. "
+          "Change it: echo tsc > /sys/" },
+        { OVERCOMMIT, "2\n",
+          "[WARN] overcommit: vm.overcommit_memory is 2: memory can run out while some is free" },
         { THP, "[always] madvise never\n", "[WARN] THP: transparent huge pages are always on" },
         { BACKLOG, "128\n", "[WARN] backlog: net.core.somaxconn is 128, less than" },
     };
