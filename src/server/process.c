@@ -1,12 +1,15 @@
 /* process.c: what the server needs from the operating system for its own process. */
 #include "title.h"
+#include "trivet/base/cgroup.h"
 #include "trivet/base/log.h"
 #include "trivet/base/slice.h"
 #include "trivet/engine/process/server_hooks.h"
 #include "trivet/engine/settings/options.h"
+#include "trivet/keyspace/eviction.h"
 #include "trivet/server/setup.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -137,6 +140,21 @@ void process_warn_about_system(void) {
         LOG_WARNING(
             "Transparent huge pages are set to 'always', which costs memory: consider 'echo madvise > "
             "/sys/kernel/mm/transparent_hugepage/enabled'.");
+}
+
+#define MEGABYTE ((uint64_t)1024 * 1024)
+
+void process_warn_about_memory(void) {
+    uint64_t most = cgroup_limits("").memory, wanted = options.maxmemory;
+    if (most == 0 || wanted <= most / 10 * 9) return;
+    LOG_WARNING(
+        "maxmemory is %" PRIu64 " MB, %s the container's memory limit of %" PRIu64
+        " MB, so the kernel may kill the server before it %s: it also takes memory that maxmemory does "
+        "not count, for fragmentation, bytes on their way to disk and replicas, and the program itself. "
+        "Set maxmemory to at most %" PRIu64 "mb, or raise the limit.",
+        wanted / MEGABYTE, wanted > most ? "more than" : "more than 90 % of", most / MEGABYTE,
+        options.maxmemory_policy == POLICY_NOEVICTION ? "refuses a write" : "evicts",
+        most / 10 * 9 / MEGABYTE);
 }
 
 void process_warn_about_folder(void) {

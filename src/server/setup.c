@@ -59,6 +59,7 @@
 /* ---- settings that modules keep copies of ---- */
 
 static void apply_maxmemory(void) {
+    if (options.maxmemory != eviction_settings.maxmemory) process_warn_about_memory();
     eviction_settings = (struct eviction_settings){
         .maxmemory = options.maxmemory,
         .policy = (unsigned)options.maxmemory_policy,

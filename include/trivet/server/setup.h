@@ -71,6 +71,8 @@ int64_t process_files_for_clients(int64_t clients);
 MUST_CHECK bool process_fit_maxclients(void);
 /* Warnings about the machine that an operator should know (overcommit, transparent huge pages, backlog). */
 void process_warn_about_system(void);
+/* A warning if maxmemory is more than a container leaves for it. When it is set. */
+void process_warn_about_memory(void);
 /* A warning if everybody may write to the folder of the data. */
 void process_warn_about_folder(void);
 /* Blots out passwords among the arguments, which all users of the machine can see. After the settings were

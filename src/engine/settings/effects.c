@@ -2,6 +2,7 @@
  * below (the log) happen here; all others go through options_hooks. */
 #include "rows.h"
 
+#include "trivet/base/cgroup.h"
 #include "trivet/base/log.h"
 #include "trivet/base/mem.h"
 #include "trivet/base/thread.h"
@@ -164,10 +165,17 @@ void show_password(struct buf *out) { buf_append(out, slice_of(options.password)
 
 /* ---- What depends on several settings ---- */
 
+/* A worker for a core that a container's quota does not cover would only be throttled with the others. */
 static int64_t cores(void) {
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
-    return CPU_COUNT(&set);
+    int64_t count = CPU_COUNT(&set), quota = cgroup_limits("").processors;
+    return quota > 0 && quota < count ? quota : count;
+}
+
+static int64_t workers_by_default(void) {
+    int64_t n = cores();
+    return n < WORKERS_BY_DEFAULT ? n : WORKERS_BY_DEFAULT;
 }
 
 static void settle_workers(struct buf *warnings) {
@@ -175,7 +183,7 @@ static void settle_workers(struct buf *warnings) {
     if (n > WORKERS_MAX && warnings)
         buf_printf(warnings, "'io-threads %" PRId64 "' is more than this server can use; it takes %d\n", n,
                    WORKERS_MAX);
-    if (n == 0) n = cores() < WORKERS_BY_DEFAULT ? cores() : WORKERS_BY_DEFAULT;
+    if (n == 0) n = workers_by_default();
     options.io_threads = n < WORKERS_MAX ? n : WORKERS_MAX;
     assert(options.io_threads >= 1);
 }
