@@ -265,6 +265,15 @@ serve() {
 
 # ---- the beginning ----
 
+# Is this text for a shell one command, the server? Then the shell need not outlive it.
+is_server_alone() {
+    case $1 in
+    *[\;\&\|]* | *"$newline"*) return 1 ;;
+    'trivet-server '* | 'redis-server '* | 'valkey-server '*) return 0 ;;
+    esac
+    return 1
+}
+
 self=$(readlink -f "$0")
 if is_server_name "${0##*/}"; then set -- "${0##*/}" "$@"; fi
 case ${1-} in
@@ -275,4 +284,10 @@ if is_server_name "${1##*/}"; then
     shift
     serve "$called" "$@"
 fi
+# `sh -c 'redis-server ...'`: a shell that is process 1 does not pass on the signal with which containers are stopped.
+case "$1 ${2-}" in
+'sh -c' | '/bin/sh -c' | 'bash -c' | '/bin/bash -c')
+    if [ $# = 3 ] && is_server_alone "$3"; then exec "$1" -c "exec $3"; fi
+    ;;
+esac
 exec "$@"

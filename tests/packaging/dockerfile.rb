@@ -1,9 +1,10 @@
+#!/usr/bin/env ruby
 # dockerfile.rb: reads packaging/Dockerfile, without Docker.
 #
 #   dockerfile.rb build FOLDER   makes the image's file system there: each instruction is done as Docker would, in systems made
 #                                by tests/packaging/chroot, so that every RUN really runs
 #   dockerfile.rb lint [FILE]    looks for what an image should not do; one line for each finding
-#   dockerfile.rb show NAME      what the last stage says of CMD, ENTRYPOINT, HEALTHCHECK, ... as JSON
+#   dockerfile.rb show NAME      what the last stage says of CMD, ENTRYPOINT, HEALTHCHECK, ... a word a line
 #
 # One thing is not done again: compiling. The build stage's two commands for that are replaced by installing the programs of
 # $TRIVET_BUILD in the same place, unless TRIVET_IMAGE_COMPILE is set.
@@ -208,7 +209,7 @@ source = File.read(command == "lint" && argument || "#{ROOT}/packaging/Dockerfil
 begin
   case command
   when "build" then build(source, argument)
-  when "show" then puts JSON.generate(fact(source, argument))
+  when "show" then puts fact(source, argument)
   when "lint"
     list = findings(source)
     puts list
