@@ -3,8 +3,8 @@
 # nothing of this shell's. Only the image's layers are missing: who writes into the system changes it.
 #
 # The one who sources it sets `image` (the system's folder), `work` (a folder for what comes up) and `entrypoint` (an array).
-# Options of start and run: --user UID[:GID], --env NAME=VALUE, --workdir FOLDER, --cap-drop-all, and those of
-# tests/packaging/chroot.
+# Options of start and run: --user UID:GID, --env NAME=VALUE, --workdir FOLDER, --cap-drop-all, --cap-add NAME,
+# --no-new-privileges, and those of tests/packaging/chroot.
 # shellcheck shell=bash disable=SC2154
 
 tools=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -27,7 +27,7 @@ become_container() {
     export PATH=$path HOME=/root
     while [[ $1 != -- ]]; do
         case $1 in
-        --cap-drop-all | --read-only) value='' ;;
+        --cap-drop-all | --read-only | --no-new-privileges) value='' ;;
         *) value=$2 ;;
         esac
         case $1 in
@@ -35,6 +35,8 @@ become_container() {
         --workdir) workdir=$value ;;
         --user) before+=("--reuid=${value%:*}" "--regid=${value#*:}" --clear-groups) ;;
         --cap-drop-all) limits=-all ;;
+        --cap-add) limits+=,+$value ;;
+        --no-new-privileges) before+=(--no-new-privs) ;;
         *) options+=("$1" ${value:+"$value"}) ;;
         esac
         [[ ! $value ]] || shift
@@ -63,7 +65,7 @@ start() {
         shift
     done
     shift
-    if [[ " ${words[*]} " != *:/data* ]]; then words+=(--bind "$(anonymous_volume):/data"); fi
+    if [[ " ${words[*]}" != *[:\ ]/data* ]]; then words+=(--bind "$(anonymous_volume):/data"); fi
     (become_container "${words[@]}" -- "${entry[@]}" "$@") >"$work/output" 2>&1 </dev/null &
     job=$! pid=
     within 5 find_process_1 || fail "no container has come up: $(<"$work/output")"

@@ -46,7 +46,7 @@ end
 def write_mounts
   FileUtils.mkdir("#{FOLDER}/etc")
   File.write("#{FOLDER}/password", "#{PASSWORD}\n")
-  conf = File.read("#{ROOT}/conf/session.conf").sub(/^port 6381$/, "port #{SERVER_PORT}")
+  conf = File.read("#{ROOT}/conf/session.conf").sub(/^port 6381$/, "port #{SERVER_PORT}") # the image's has 6379
   File.write("#{FOLDER}/etc/session.conf", conf)
   SENTINEL_PORTS.each do |name, port|
     conf = File.read("#{ROOT}/conf/sentinel.conf").sub(/^port 26379$/, "port #{port}")
@@ -56,7 +56,7 @@ end
 
 # Compose makes $ of $$; names are resolved by the network's DNS. In one pass: what is put in is not looked at again.
 def translate(text, name)
-  here = { "$$" => "$", "6381" => SERVER_PORT.to_s, "0.0.0.0" => ADDRESSES.fetch(name),
+  here = { "$$" => "$", "6379" => SERVER_PORT.to_s, "0.0.0.0" => ADDRESSES.fetch(name),
            "trivet-server" => ENV.fetch("TRIVET_SERVER") }.merge(mounts(name))
   text.gsub(Regexp.union(here.keys), here)
 end
