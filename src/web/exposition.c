@@ -124,6 +124,8 @@ static bool has_words(struct slice name, const char *words) {
     return false;
 }
 
+#define TOTAL "_total"
+
 bool exposition_name(const struct metric *m, struct buf *out) {
     const struct unit *u = unit_of(m);
     if (m->kind == METRIC_TEXT || m->source == FROM_NOTHING || (m->unit && !u)) return false;
@@ -132,7 +134,9 @@ bool exposition_name(const struct metric *m, struct buf *out) {
     buf_append(out, LIT(EXPOSITION_PREFIX));
     buf_append(out, name);
     if (u && !has_words(name, u->suffix)) buf_append(out, slice_of(u->suffix));
-    if (m->kind == METRIC_COUNTER && !ends_with(buf_slice(out), "_total")) buf_append(out, LIT("_total"));
+    bool is_total = ends_with(buf_slice(out), TOTAL);
+    if (m->kind == METRIC_COUNTER && !is_total) buf_append(out, LIT(TOTAL));
+    if (m->kind != METRIC_COUNTER && is_total) out->len -= sizeof TOTAL - 1; /* only counters end so */
     return true;
 }
 

@@ -73,7 +73,7 @@ static bool port_is_free(int port) {
 }
 
 /* Random, so that test programs that run beside each other seldom want the same one. */
-static int free_port(void) {
+int server_free_port(void) {
     for (int tries = 0; tries < 1000; tries++) {
         uint32_t random;
         if (getentropy(&random, sizeof random) != 0) HARNESS_FAIL("no randomness: %s", strerror(errno));
@@ -186,13 +186,13 @@ static struct server *server_new(const struct server_plan *plan) {
     const char *workers = getenv("TRIVET_IO_THREADS");
     words_add_str(&s->args, plan->program ? plan->program : default_program());
     if (plan->conf) write_conf(s, plan->conf);
-    if (plan->tcp) s->port = plan->port ? plan->port : free_port();
+    if (plan->tcp) s->port = plan->port ? plan->port : server_free_port();
     words_add_str(&s->args, "--port");
     words_printf(&s->args, "%d", s->port);
     const char *const listeners[] = { "--unixsocket", s->socket, "--dir", s->folder, NULL };
     add_pairs(&s->args, listeners);
     if (plan->tls) {
-        s->tls_port = free_port();
+        s->tls_port = server_free_port();
         words_add_str(&s->args, "--tls-port");
         words_printf(&s->args, "%d", s->tls_port);
     }

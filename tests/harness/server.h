@@ -56,6 +56,8 @@ const char *server_path(struct server *s, const char *name);
 const char *server_folder(const struct server *s);
 int server_port(const struct server *s);
 int server_tls_port(const struct server *s);
+/* A port of this machine that nobody has at the moment. */
+int server_free_port(void);
 pid_t server_pid(const struct server *s);
 /* How many descriptors it has open. */
 int server_open_files(const struct server *s);

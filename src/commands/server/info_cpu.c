@@ -27,10 +27,10 @@ static bool sample_process(int64_t now_ms, void *into) {
 #define TIME(field) "seconds", METRIC_COUNTER, FORM_SECONDS, SAMPLED(struct cpu_sample, field)
 
 static const struct metric process_rows[] = {
-    { "used_cpu_sys", "Time in the system.", TIME(system_us) },
-    { "used_cpu_user", "Time in the program.", TIME(user_us) },
-    { "used_cpu_sys_children", "The same of children.", TIME(children_system_us) },
-    { "used_cpu_user_children", "The same of children.", TIME(children_user_us) },
+    { "used_cpu_sys", "CPU time of this process in the kernel.", TIME(system_us) },
+    { "used_cpu_user", "CPU time of this process in user mode.", TIME(user_us) },
+    { "used_cpu_sys_children", "CPU time of ended child processes in the kernel.", TIME(children_system_us) },
+    { "used_cpu_user_children", "CPU time of ended child processes in user mode.", TIME(children_user_us) },
     { NULL },
 };
 #undef TIME
@@ -88,8 +88,8 @@ static bool sample_main_thread(int64_t now_ms, void *into) {
 #define TIME(field) "seconds", METRIC_COUNTER, FORM_SECONDS, SAMPLED(struct main_sample, field)
 
 static const struct metric main_rows[] = {
-    { "used_cpu_sys_main_thread", "The same of the main thread.", TIME(system_us) },
-    { "used_cpu_user_main_thread", "The same of the main thread.", TIME(user_us) },
+    { "used_cpu_sys_main_thread", "CPU time of the main thread in the kernel.", TIME(system_us) },
+    { "used_cpu_user_main_thread", "CPU time of the main thread in user mode.", TIME(user_us) },
     { NULL },
 };
 #undef TIME

@@ -59,12 +59,12 @@ static bool sample_primary(int64_t now_ms, void *into) {
 
 static const struct metric primary_rows[] = {
     { "master_host", "The primary.", TEXT(host) },
-    { "master_port", "Its port.", NUMBER(port) },
+    { "master_port", "The port of the primary.", NUMBER(port) },
     { "master_link_status", "up or down.", TEXT(link) },
-    { "master_last_io_seconds_ago", "Since it sent something; -1: link down.", "seconds",
+    { "master_last_io_seconds_ago", "Time since the primary sent something; -1: link down.", "seconds",
       NUMBER(io_s) },
-    { "master_sync_in_progress", "1 while it sends all data.", NUMBER(is_syncing) },
-    { "slave_read_repl_offset", "Bytes of the history that were received.", "bytes", NUMBER(read) },
+    { "master_sync_in_progress", "1 while the primary sends all data.", NUMBER(is_syncing) },
+    { "slave_read_repl_offset", "Bytes of the history that came from the primary.", "bytes", NUMBER(read) },
     { "slave_repl_offset", "Bytes of the history that were applied.", "bytes", NUMBER(processed) },
     { "replicas_repl_buffer_size", "Received beside the transfer of all data.", "bytes", NEVER },
     { "replicas_repl_buffer_peak", "The most of that.", "bytes", NEVER },
@@ -90,12 +90,15 @@ static bool sample_sync(int64_t now_ms, void *into) {
 }
 
 static const struct metric sync_rows[] = {
-    { "master_sync_total_bytes", "Size of the transfer; 0: not known.", "bytes", NUMBER(sync_total) },
-    { "master_sync_read_bytes", "What came of it.", "bytes", NUMBER(sync_read) },
-    { "master_sync_left_bytes", "The rest.", "bytes", NUMBER(sync_left) },
-    { "master_sync_perc", "What came of it, in percent.", "percent", .kind = METRIC_GAUGE, .form = FORM_REAL,
+    { "master_sync_total_bytes", "Size of the transfer from the primary; 0: not known.",
+      "bytes", NUMBER(sync_total) },
+    { "master_sync_read_bytes", "What came of the transfer.", "bytes", NUMBER(sync_read) },
+    { "master_sync_left_bytes", "What is still to come of the transfer.", "bytes", NUMBER(sync_left) },
+    { "master_sync_perc", "The share of the transfer that came.",
+      "percent", .kind = METRIC_GAUGE, .form = FORM_REAL,
       SAMPLED(struct sample, sync_percent) },
-    { "master_sync_last_io_seconds_ago", "Since something came.", "seconds", NUMBER(sync_io_s) },
+    { "master_sync_last_io_seconds_ago", "Time since something of the transfer came.",
+      "seconds", NUMBER(sync_io_s) },
     { NULL },
 };
 
@@ -111,7 +114,8 @@ static bool sample_down(int64_t now_ms, void *into) {
 }
 
 static const struct metric down_rows[] = {
-    { "master_link_down_since_seconds", "Since the link broke; -1: it never was up.", "seconds",
+    { "master_link_down_since_seconds", "Time since the link to the primary broke; -1: it never was up.",
+      "seconds",
       NUMBER(down_s) },
     { NULL },
 };
@@ -129,9 +133,9 @@ static bool sample_replica(int64_t now_ms, void *into) {
 }
 
 static const struct metric replica_rows[] = {
-    { "slave_priority", "The setting.", NUMBER(priority) },
-    { "slave_read_only", "The setting.", NUMBER(is_read_only) },
-    { "replica_announced", "The setting.", NUMBER(is_announced) },
+    { "slave_priority", "The setting replica-priority.", NUMBER(priority) },
+    { "slave_read_only", "The setting replica-read-only.", NUMBER(is_read_only) },
+    { "replica_announced", "The setting replica-announced.", NUMBER(is_announced) },
     { NULL },
 };
 
@@ -148,7 +152,7 @@ static bool sample_replicas(int64_t now_ms, void *into) {
 }
 
 static const struct metric replicas_rows[] = {
-    { "connected_slaves", "Replicas.", NUMBER(replicas) },
+    { "connected_slaves", "Replicas that are connected.", NUMBER(replicas) },
     { NULL },
 };
 
@@ -227,11 +231,13 @@ static const struct metric history_rows[] = {
     { "master_failover_state", "What FAILOVER does now.", TEXT(failover) },
     { "master_replid", "The id of the history.", TEXT(id) },
     { "master_replid2", "Its id before.", TEXT(id_before) },
-    { "master_repl_offset", "Bytes of the history.", "bytes", NUMBER(offset) },
-    { "second_repl_offset", "Up to where the id before is good.", "bytes", NUMBER(before_until) },
-    { "repl_backlog_active", "1 if there is a backlog.", NUMBER(has_backlog) },
-    { "repl_backlog_size", "The setting.", "bytes", NUMBER(backlog_size) },
-    { "repl_backlog_first_byte_offset", "Where the backlog begins.", "bytes", NUMBER(backlog_first) },
+    { "master_repl_offset", "Bytes of the replication history so far.", "bytes", NUMBER(offset) },
+    { "second_repl_offset", "Up to where the id before is good; -1: there is none.",
+      "bytes", NUMBER(before_until) },
+    { "repl_backlog_active", "1 if there is a backlog for replicas.", NUMBER(has_backlog) },
+    { "repl_backlog_size", "The setting repl-backlog-size.", "bytes", NUMBER(backlog_size) },
+    { "repl_backlog_first_byte_offset", "Where in the history the backlog begins.",
+      "bytes", NUMBER(backlog_first) },
     { "repl_backlog_histlen", "Bytes in the backlog.", "bytes", NUMBER(backlog_length) },
     { NULL },
 };

@@ -88,15 +88,15 @@ static const struct metric server_rows[] = {
     { "redis_mode", "standalone.", TEXT(mode) },
     { "server_mode", "standalone.", TEXT(mode) },
     { "os", "The operating system.", TEXT(os) },
-    { "arch_bits", "Bits of a pointer.", FACT(arch_bits) },
+    { "arch_bits", "Bits of a pointer.", "bits", FACT(arch_bits) },
     { "monotonic_clock", "The clock that durations are measured by.", TEXT(clock) },
     { "multiplexing_api", "How events of sockets are waited for.", TEXT(api) },
     { "gcc_version", "The compiler.", TEXT(gcc) },
-    { "process_id", "The process.", FACT(pid) },
+    { "process_id", "The number of the process.", FACT(pid) },
     { "process_supervised", "Who supervises it.", TEXT(supervised) },
     { "run_id", "Drawn at each start.", TEXT(run_id) },
     { "tcp_port", "The port, or else the TLS port; 0 if there is neither.", FACT(port) },
-    { "server_time_usec", "The wall clock.", "microseconds", FACT(time_us) },
+    { "server_time_usec", "The wall clock, unix time.", "microseconds", FACT(time_us) },
     { "uptime_in_seconds", "Time since the start.", "seconds", FACT(up_s) },
     { "uptime_in_days", "Time since the start.", "days", FACT(up_days) },
     { "hz", "How often a second the periodic work is done.", FACT(hz) },
@@ -106,7 +106,7 @@ static const struct metric server_rows[] = {
     { "executable", "The path of the program.", TEXT(executable) },
     { "config_file", "The path of the configuration file.", TEXT(config_file) },
     { "io_threads_active", "1 if there are several workers.", FACT(threads_active) },
-    { "availability_zone", "The setting.", TEXT(zone) },
+    { "availability_zone", "The setting availability-zone.", TEXT(zone) },
     { NULL },
 };
 #undef TEXT
@@ -124,7 +124,8 @@ static bool sample_shutdown(int64_t now_ms, void *into) {
 }
 
 static const struct metric shutdown_rows[] = {
-    { "shutdown_in_milliseconds", "When it ends without the replicas.", "milliseconds", .kind = METRIC_GAUGE,
+    { "shutdown_in_milliseconds", "How long a shutdown still waits for replicas.",
+      "milliseconds", .kind = METRIC_GAUGE,
       .form = FORM_SIGNED, .source = FROM_SAMPLE },
     { NULL },
 };
@@ -180,7 +181,7 @@ static const struct metric client_rows[] = {
     { "connected_clients", "Connections but those of replicas.", GAUGE(connected) },
     { "cluster_connections", "Connections to and from other nodes.", .kind = METRIC_GAUGE,
       .source = FROM_NOTHING },
-    { "maxclients", "The setting.", GAUGE(maxclients) },
+    { "maxclients", "The setting maxclients.", GAUGE(maxclients) },
     { "client_recent_max_input_buffer", "The biggest input of a client, lately.", "bytes",
       GAUGE(recent_input) },
     { "client_recent_max_output_buffer", "The biggest output of a client, lately.", "bytes",
@@ -197,7 +198,7 @@ static const struct metric client_rows[] = {
       SAMPLED(struct clients_sample, paused_reason) },
     { "paused_actions", "What CLIENT PAUSE holds back: none, write, all.", .kind = METRIC_TEXT,
       .form = FORM_STRING, SAMPLED(struct clients_sample, paused) },
-    { "paused_timeout_milliseconds", "What is left of the pause.", "milliseconds", GAUGE(paused_ms) },
+    { "paused_timeout_milliseconds", "What is left of CLIENT PAUSE.", "milliseconds", GAUGE(paused_ms) },
     /* Trivet's own. */
     { "unauthenticated_clients", "Clients that must authenticate and have not.", GAUGE(strangers) },
     { NULL },
@@ -216,7 +217,7 @@ static bool sample_cluster(int64_t now_ms, void *into) {
 }
 
 static const struct metric cluster_rows[] = {
-    { "cluster_enabled", "The setting.", .kind = METRIC_GAUGE, .source = FROM_SAMPLE },
+    { "cluster_enabled", "The setting cluster-enabled.", .kind = METRIC_GAUGE, .source = FROM_SAMPLE },
     { NULL },
 };
 

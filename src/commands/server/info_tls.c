@@ -31,12 +31,15 @@ static bool sample_tls(int64_t now_ms, void *into) {
 static const struct metric tls_rows[] = {
     { "tls_server_cert_serial", "Of the certificate that clients see; none if there is none.",
       SERIAL(server_serial) },
-    { "tls_server_cert_expires_in_seconds", "How long it is valid.", LEFT(server_left_s) },
+    { "tls_server_cert_expires_in_seconds", "How long the certificate that clients see is valid.",
+      LEFT(server_left_s) },
     { "tls_client_cert_serial", "Of the certificate of links that go out, if that is another one.",
       SERIAL(client_serial) },
-    { "tls_client_cert_expires_in_seconds", "How long it is valid.", LEFT(client_left_s) },
+    { "tls_client_cert_expires_in_seconds", "How long the certificate of links that go out is valid.",
+      LEFT(client_left_s) },
     { "tls_ca_cert_serial", "Of the trusted authority that expires first.", SERIAL(ca_serial) },
-    { "tls_ca_cert_expires_in_seconds", "How long it is valid.", LEFT(ca_left_s) },
+    { "tls_ca_cert_expires_in_seconds", "How long the trusted authority that expires first is valid.",
+      LEFT(ca_left_s) },
     { NULL },
 };
 

@@ -88,6 +88,7 @@ static void names_end_with_their_unit_once(void **state) {
         { COUNTER("total_net_input_bytes", "bytes", FORM_NUMBER), "trivet_total_net_input_bytes_total" },
         { COUNTER("keyspace_hits", NULL, FORM_NUMBER), "trivet_keyspace_hits_total" },
         { COUNTER("x_total", NULL, FORM_NUMBER), "trivet_x_total" },
+        { GAUGE("keys_total", NULL, FORM_NUMBER), "trivet_keys" },
         { COUNTER("used_cpu_sys", "seconds", FORM_SECONDS), "trivet_used_cpu_sys_seconds_total" },
         { GAUGE("uptime_in_seconds", "seconds", FORM_SIGNED), "trivet_uptime_in_seconds" },
         { GAUGE("master_last_io_seconds_ago", "seconds", FORM_SIGNED), "trivet_master_last_io_seconds_ago" },
