@@ -8,13 +8,14 @@
 #include "../harness/text.h"
 #include <ctype.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define EXPOSITION_HELP __attribute__((unused)) static
 
 struct series {
-    char *name;   /* with its labels, as they are written */
+    char *name; /* with its labels, as they are written */
     double value;
     bool is_counter; /* it never falls: a counter, or a bucket, sum or count of a histogram */
 };
@@ -52,7 +53,11 @@ static inline size_t exposition_name_length(const char *s) {
 
 static inline bool exposition_is_utf8(const char *s) {
     for (const unsigned char *p = (const unsigned char *)s; *p;) {
-        int more = *p < 0x80 ? 0 : (*p & 0xe0) == 0xc0 ? 1 : (*p & 0xf0) == 0xe0 ? 2 : (*p & 0xf8) == 0xf0 ? 3 : -1;
+        int more = *p < 0x80             ? 0
+                   : (*p & 0xe0) == 0xc0 ? 1
+                   : (*p & 0xf0) == 0xe0 ? 2
+                   : (*p & 0xf8) == 0xf0 ? 3
+                                         : -1;
         if (more < 0) return false;
         for (p++; more > 0; more--, p++)
             if ((*p & 0xc0) != 0x80) return false;
@@ -101,7 +106,8 @@ static inline void exposition_read_type(struct exposition *e, const char *rest) 
 }
 
 /* Reads `{a="b",...}` and returns what is behind it. The labels but le go to `others`, le's value to `le`. */
-static inline const char *exposition_read_labels(struct exposition *e, const char *s, char *others, char *le) {
+static inline const char *exposition_read_labels(struct exposition *e, const char *s, char *others,
+                                                 char *le) {
     size_t used = 0;
     if (*s != '{') return s;
     do {
@@ -140,7 +146,8 @@ static inline void exposition_read_histogram(struct exposition *e, const char *s
     if (strcmp(suffix, "_bucket") == 0) {
         double bound = exposition_number(e, le);
         bool is_first = e->stage == 0;
-        if (!is_first && (e->stage != 1 || strcmp(labels, e->histogram) != 0 || bound <= e->bound || value < e->bucket))
+        if (!is_first &&
+            (e->stage != 1 || strcmp(labels, e->histogram) != 0 || bound <= e->bound || value < e->bucket))
             EXPOSITION_FAIL(e, "buckets must rise, and end with +Inf");
         snprintf(e->histogram, sizeof e->histogram, "%s", labels);
         e->bound = bound;

@@ -128,7 +128,7 @@ static void values_are_in_base_units(void **state) {
         { GAUGE("a", "milliseconds", FORM_NUMBER), { .number = 70 }, "trivet_a_seconds 0.07\n" },
         { GAUGE("a", "milliseconds", FORM_SIGNED), { .whole = -1 }, "trivet_a_seconds -1\n" },
         { GAUGE("a", "microseconds", FORM_SIGNED), { .whole = 3 }, "trivet_a_seconds 0.000003\n" },
-        { GAUGE("a", "percent", FORM_PERCENT), { .real = 12.3 }, "trivet_a_ratio 0.123\n" },
+        { GAUGE("a", "percent", FORM_PERCENT), { .real = 12.5 }, "trivet_a_ratio 0.125\n" },
         { GAUGE("a", "ratio", FORM_REAL), { .real = 1.07 }, "trivet_a_ratio 1.07\n" },
         { GAUGE("a", "kilobytes a second", FORM_REAL), { .real = 1.5 }, "trivet_a_bytes_per_second 1536\n" },
     };
