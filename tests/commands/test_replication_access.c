@@ -1,6 +1,9 @@
 /* test_replication_access.c: what a server's role lets clients do: writes on replicas, old data, too few
  * replicas, redirections, and the connections that are replicas themselves. */
-#include "replication_pair.h"
+#include "../harness/fixture.h"
+#include "../harness/replication.h"
+#include "../harness/wire.h"
+#include <stdio.h>
 
 #define READONLY "-READONLY You can't write against a read only replica."
 #define MASTERDOWN "-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."
@@ -45,12 +48,12 @@ static const struct exchange refused_on_a_replica[] = {
     { NULL, NULL },
 };
 
-static const char *const programs[] = { OURS, REDIS };
+static const enum peer kinds[] = { PEER_TRIVET, PEER_REDIS };
 
 static void a_replica_refuses_writes(void **state) {
     (void)state;
-    for (size_t i = 0; i < COUNT_OF(programs); i++) {
-        struct pair p = pair_start(OURS, programs[i], NULL);
+    for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+        struct replica_pair p = replica_pair_start(PEER_TRIVET, kinds[i], NULL);
         assert_reply(p.primary, "SET k 1", "+OK");
         assert_reply(p.primary,
                      "FUNCTION LOAD \"#!lua name=lib\\n"
@@ -60,7 +63,7 @@ static void a_replica_refuses_writes(void **state) {
                      "$\"lib\"");
         assert_reply(p.primary, "WAIT 1 0", ":1");
         assert_exchanges(p.replica, refused_on_a_replica);
-        pair_stop(&p);
+        replica_pair_close(&p);
     }
 }
 
@@ -122,8 +125,8 @@ static const struct exchange with_old_data[] = {
 
 static void old_data_is_not_served_if_that_is_forbidden(void **state) {
     (void)state;
-    for (size_t i = 0; i < COUNT_OF(programs); i++) {
-        struct pair p = pair_start(OURS, programs[i], NULL);
+    for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+        struct replica_pair p = replica_pair_start(PEER_TRIVET, kinds[i], NULL);
         assert_reply(p.primary, "SET k 1", "+OK");
         assert_reply(p.primary, "WAIT 1 0", ":1");
         assert_reply(p.replica, "CONFIG SET replica-serve-stale-data no", "+OK");
@@ -131,7 +134,7 @@ static void old_data_is_not_served_if_that_is_forbidden(void **state) {
         server_kill(p.primary_server);
         assert_reply_soon(p.replica, "GET k", MASTERDOWN);
         assert_exchanges(p.replica, with_old_data);
-        pair_stop(&p);
+        replica_pair_close(&p);
     }
 }
 
@@ -142,7 +145,7 @@ static const char *const names_of_setting[] = { "min-replicas-to-write", "min-sl
 static void writes_need_enough_good_replicas(void **state) {
     struct client *c = fixture_client(state);
     struct server *s = ((struct fixture *)*state)->server;
-    open_backlog(s, c);
+    replication_open_backlog(s);
     for (size_t i = 0; i < COUNT_OF(names_of_setting); i++) {
         char set[64], unset[64];
         snprintf(set, sizeof set, "CONFIG SET %s 1", names_of_setting[i]);
@@ -158,10 +161,10 @@ static void writes_need_enough_good_replicas(void **state) {
                                          { NULL, NULL } };
         assert_exchanges(c, none);
         assert_int_equal(info_number(c, "replication", "min_slaves_good_slaves"), 0);
-        struct client *r = play_replica(s, c);
+        struct wire *r = wire_continue(s);
         assert_reply(c, "SET k v", "+OK");
         assert_int_equal(info_number(c, "replication", "min_slaves_good_slaves"), 1);
-        client_close(r);
+        wire_close(r);
         assert_reply_soon(c, "SET k v", NOREPLICAS);
         assert_reply(c, unset, "+OK");
         assert_reply(c, "SET k v", "+OK");
@@ -173,18 +176,18 @@ static void writes_need_enough_good_replicas(void **state) {
 static void a_replica_that_lags_is_not_good(void **state) {
     struct client *c = fixture_client(state);
     struct server *s = ((struct fixture *)*state)->server;
-    open_backlog(s, c);
-    struct client *r = play_replica(s, c);
+    replication_open_backlog(s);
+    struct wire *r = wire_continue(s);
     assert_reply(c, "CONFIG SET min-replicas-to-write 1 min-replicas-max-lag 1", "+OK");
     assert_reply(c, "SET k v", "+OK");
     assert_reply_soon(c, "SET k v", NOREPLICAS); /* it says nothing for two seconds */
-    client_send(r, "REPLCONF ACK 1");
+    wire_tell(r, "REPLCONF ACK 1");
     assert_reply_soon(c, "SET k v", "+OK");
     assert_reply_soon(c, "SET k v", NOREPLICAS);
-    client_send_raw(r, "\n"); /* as good as an acknowledgement */
+    wire_say(r, "\n"); /* as good as an acknowledgement */
     assert_reply_soon(c, "SET k v", "+OK");
     assert_reply(c, "CONFIG SET min-replicas-to-write 0 min-replicas-max-lag 10", "+OK");
-    client_close(r);
+    wire_close(r);
 }
 
 /* ---- redirections ---- */
@@ -262,12 +265,12 @@ static const char *const with_a_reply[] = {
 static void a_replica_that_asks_for_a_reply_is_cut_off(void **state) {
     struct client *c = fixture_client(state);
     struct server *s = ((struct fixture *)*state)->server;
-    open_backlog(s, c);
+    replication_open_backlog(s);
     for (size_t i = 0; i < COUNT_OF(with_a_reply); i++) {
-        struct client *r = play_replica(s, c);
-        client_send(r, "%s", with_a_reply[i]);
-        assert_ended(r);
-        client_close(r);
+        struct wire *r = wire_continue(s);
+        wire_tell(r, "%s", with_a_reply[i]);
+        wire_expect_end(r);
+        wire_close(r);
     }
     assert_reply(c, "GET k", "$-1");
 }
@@ -275,21 +278,22 @@ static void a_replica_that_asks_for_a_reply_is_cut_off(void **state) {
 static void what_has_no_reply_leaves_a_replica_alone(void **state) {
     struct client *c = fixture_client(state);
     struct server *s = ((struct fixture *)*state)->server;
-    open_backlog(s, c);
-    struct client *r = play_replica(s, c);
-    client_send(r, "REPLCONF ACK 1");
-    client_send(r, "REPLCONF GETACK *");
-    client_send(r, "PSYNC ? -1");
-    client_send(r, "SYNC");
-    client_send_raw(r, "\n");
-    client_send_raw(r, "\r\n");
-    client_send(r, "REPLCONF ACK 2");
+    replication_open_backlog(s);
+    struct wire *r = wire_continue(s);
+    wire_tell(r, "REPLCONF ACK 1");
+    wire_tell(r, "REPLCONF GETACK *");
+    wire_tell(r, "PSYNC ? -1");
+    wire_tell(r, "SYNC");
+    wire_say(r, "\n");
+    wire_say(r, "\r\n");
+    wire_tell(r, "REPLCONF ACK 2");
     assert_reply_soon(c, "INFO replication", "$\"...state=online,offset=2,...\"");
     assert_reply(c, "SET k v", "+OK");
-    const char *next = client_read_text(r);
-    if (strcmp(next, "*[$\"SELECT\", $\"0\"]") == 0) next = client_read_text(r);
-    assert_string_equal(next, "*[$\"SET\", $\"k\", $\"v\"]");
-    client_close(r);
+    const char *next = wire_next(r);
+    if (next && strcmp(next, "SELECT 0") == 0) next = wire_next(r);
+    assert_non_null(next);
+    assert_string_equal(next, "SET k v");
+    wire_close(r);
 }
 
 static void an_acknowledgement_from_a_stranger_is_dropped(void **state) {

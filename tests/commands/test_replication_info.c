@@ -1,7 +1,9 @@
 /* test_replication_info.c: what a primary and a replica tell of each other: INFO, ROLE, HELLO, CLIENT LIST,
  * MEMORY, MONITOR. */
-#include "replication_pair.h"
+#include "../harness/fixture.h"
+#include "../harness/replication.h"
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* ---- INFO replication ---- */
@@ -32,35 +34,33 @@ static const char *fields_of(struct client *c) {
 
 static void the_fields_come_in_their_order(void **state) {
     (void)state;
-    struct pair p = pair_start(OURS, OURS, NULL);
+    struct replica_pair p = replica_pair_start(PEER_TRIVET, PEER_TRIVET, NULL);
     assert_string_equal(fields_of(p.primary), "role connected_slaves slave0 " HISTORY);
     assert_string_equal(fields_of(p.replica), OF_A_REPLICA SETTINGS "connected_slaves " HISTORY);
     assert_reply(p.primary, "CONFIG SET min-replicas-to-write 1", "+OK");
     assert_string_equal(fields_of(p.primary), "role connected_slaves min_slaves_good_slaves slave0 " HISTORY);
     server_kill(p.primary_server);
-    while (strcmp(info_field(p.replica, "replication", "master_link_status"), "down") != 0) {
-    }
+    assert_info_soon(p.replica, "replication", "master_link_status", "down");
     assert_string_equal(fields_of(p.replica),
                         OF_A_REPLICA "master_link_down_since_seconds " SETTINGS "connected_slaves " HISTORY);
-    pair_stop(&p);
+    replica_pair_close(&p);
 }
 
 /* The two servers agree about everything that concerns both. */
 static void both_sides_tell_the_same(void **state) {
     (void)state;
-    static const char *const programs[][2] = { { OURS, OURS }, { OURS, REDIS }, { REDIS, OURS } };
+    static const enum peer kinds[][2] = {
+        { PEER_TRIVET, PEER_TRIVET }, { PEER_TRIVET, PEER_REDIS }, { PEER_REDIS, PEER_TRIVET } };
     static const char *const no_pings[] = { "--repl-ping-replica-period", "3600", NULL };
     static const char *const same[] = { "master_replid", "master_replid2", "master_repl_offset",
                                         "second_repl_offset" };
-    for (size_t i = 0; i < COUNT_OF(programs); i++) {
-        struct pair p = pair_start(programs[i][0], programs[i][1], no_pings);
-        while (info_number(p.primary, "server", "uptime_in_seconds") < 2) { /* the first one comes at once */
-        }
+    for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+        struct replica_pair p = replica_pair_start(kinds[i][0], kinds[i][1], no_pings);
+        /* The first ping comes at once. */
+        assert_soon(info_number(p.primary, "server", "uptime_in_seconds") >= 2);
         assert_reply(p.primary, "SET k v", "+OK");
         assert_reply(p.primary, "WAIT 1 0", ":1");
-        while (info_number(p.replica, "replication", "master_repl_offset") <
-               info_number(p.primary, "replication", "master_repl_offset")) {
-        }
+        assert_soon(replication_offset(p.replica) >= replication_offset(p.primary));
         for (size_t f = 0; f < COUNT_OF(same); f++) {
             char text[64];
             snprintf(text, sizeof text, "%s", info_field(p.primary, "replication", same[f]));
@@ -76,23 +76,19 @@ static void both_sides_tell_the_same(void **state) {
         assert_int_equal(info_number(p.primary, "replication", "repl_backlog_active"), 1);
         int64_t first = info_number(p.primary, "replication", "repl_backlog_first_byte_offset");
         assert_int_equal(first + info_number(p.primary, "replication", "repl_backlog_histlen"), offset + 1);
-        pair_stop(&p);
+        replica_pair_close(&p);
     }
 }
 
 /* The replica is told of 500 keys, each of which its primary takes 10 ms for. */
 static void a_transfer_is_followed(void **state) {
     (void)state;
-    struct pair p = { .primary_server = pair_launch(REDIS, NULL), .replica_server = pair_launch(OURS, NULL) };
-    p.primary = server_connect(p.primary_server);
-    p.replica = server_connect(p.replica_server);
+    struct replica_pair p = replica_pair_of(REDIS(), TRIVET());
     assert_reply(p.primary, "CONFIG SET rdb-key-save-delay 10000", "+OK");
     for (int i = 0; i < 500; i++) client_queue(p.primary, "SET k:%d %0900d", i, i);
     assert_true(client_flush(p.primary));
     client_skip(p.primary, 500);
-    char command[64];
-    snprintf(command, sizeof command, "REPLICAOF 127.0.0.1 %d", server_port(p.primary_server));
-    assert_reply(p.replica, command, "+OK");
+    replication_follow(p.replica_server, server_port(p.primary_server));
     assert_reply_soon(p.replica, "ROLE", "*[$\"slave\", $\"127.0.0.1\", :..., $\"sync\", :-1]");
     assert_reply_soon(
         p.replica, "INFO replication",
@@ -103,7 +99,7 @@ static void a_transfer_is_followed(void **state) {
     assert_int_equal(info_number(p.replica, "replication", "master_link_down_since_seconds"), -1);
     assert_reply(p.primary, "CONFIG SET rdb-key-save-delay 0", "+OK");
     server_kill(p.primary_server);
-    pair_stop(&p);
+    replica_pair_close(&p);
 }
 
 static void a_replica_that_waits_is_listed_as_such(void **state) {
@@ -126,7 +122,7 @@ static void a_replica_that_waits_is_listed_as_such(void **state) {
 
 static void each_side_knows_its_role(void **state) {
     (void)state;
-    struct pair p = pair_start(OURS, OURS, NULL);
+    struct replica_pair p = replica_pair_start(PEER_TRIVET, PEER_TRIVET, NULL);
     char role[128];
     snprintf(role, sizeof role, "*[$\"master\", :..., *[*[$\"127.0.0.1\", $\"%d\", $\"...\"]]]",
              server_port(p.replica_server));
@@ -137,7 +133,7 @@ static void each_side_knows_its_role(void **state) {
     assert_reply_soon(p.replica, "ROLE", "*[$\"slave\", $\"example.invalid\", :70, $\"connect...\", :-1]");
     assert_reply(p.replica, "REPLICAOF NO ONE", "+OK");
     assert_reply(p.replica, "ROLE", "*[$\"master\", :..., *[]]");
-    pair_stop(&p);
+    replica_pair_close(&p);
 }
 
 /* ---- connections ---- */
@@ -145,7 +141,7 @@ static void each_side_knows_its_role(void **state) {
 static void both_ends_of_a_link_are_listed(void **state) {
     (void)state;
     static const char *const types[][2] = { { "replica", "primary" }, { "slave", "master" } };
-    struct pair p = pair_start(OURS, OURS, NULL);
+    struct replica_pair p = replica_pair_start(PEER_TRIVET, PEER_TRIVET, NULL);
     for (size_t i = 0; i < COUNT_OF(types); i++) {
         char at_primary[64], at_replica[64];
         snprintf(at_primary, sizeof at_primary, "CLIENT LIST TYPE %s", types[i][0]);
@@ -157,26 +153,25 @@ static void both_ends_of_a_link_are_listed(void **state) {
     }
     assert_reply(p.replica, "CLIENT LIST TYPE normal", "$\"...cmd=client|list ...\"");
     assert_int_equal(info_number(p.primary, "clients", "connected_clients"), 1);
-    pair_stop(&p);
+    replica_pair_close(&p);
 }
 
 static void the_link_comes_back_when_it_was_killed(void **state) {
     (void)state;
     static const char *const kills[] = { "CLIENT KILL TYPE primary", "CLIENT KILL TYPE master",
                                          "CLIENT KILL TYPE replica", "CLIENT KILL TYPE slave" };
-    struct pair p = pair_start(OURS, OURS, NULL);
+    struct replica_pair p = replica_pair_start(PEER_TRIVET, PEER_TRIVET, NULL);
     for (size_t i = 0; i < COUNT_OF(kills); i++) {
         int64_t partial = info_number(p.primary, "stats", "sync_partial_ok");
         assert_reply(i < 2 ? p.replica : p.primary, kills[i], ":1");
-        while (info_number(p.primary, "stats", "sync_partial_ok") == partial) {
-        }
-        pair_await_link(&p);
+        assert_soon(info_number(p.primary, "stats", "sync_partial_ok") > partial);
+        replica_pair_await_link(&p);
         assert_reply(p.primary, "INCR n", ":...");
         assert_reply(p.primary, "WAIT 1 0", ":1");
     }
     assert_reply(p.replica, "GET n", "$\"4\"");
     assert_int_equal(info_number(p.primary, "stats", "sync_full"), 1);
-    pair_stop(&p);
+    replica_pair_close(&p);
 }
 
 /* ---- memory ---- */
@@ -194,7 +189,7 @@ static int64_t omem_of_replica(struct client *c) {
 static void what_waits_for_a_slow_replica_is_counted(void **state) {
     (void)state;
     static const char *const small[] = { "--repl-backlog-size", "1mb", NULL };
-    struct pair p = pair_start(OURS, OURS, small);
+    struct replica_pair p = replica_pair_start(PEER_TRIVET, PEER_TRIVET, small);
     assert_int_equal(omem_of_replica(p.primary), 0);
     kill(server_pid(p.replica_server), SIGSTOP);
     for (int i = 0; i < VALUES; i++) client_queue(p.primary, "SET k %0*d", VALUE_BYTES, i);
@@ -211,33 +206,35 @@ static void what_waits_for_a_slow_replica_is_counted(void **state) {
     kill(server_pid(p.replica_server), SIGCONT);
     assert_reply(p.primary, "WAIT 1 0", ":1");
     assert_int_equal(omem_of_replica(p.primary), 0);
-    pair_stop(&p);
+    replica_pair_close(&p);
+}
+
+/* A speed is that of the last seconds: so the traffic goes on until it is seen. */
+static bool has_speed(struct replica_pair *p, struct client *c, const char *field) {
+    client_ask(p->primary, "SET k %0*d", VALUE_BYTES, 1);
+    return strtod(info_field(c, "stats", field), NULL) > 0;
 }
 
 static void traffic_is_counted(void **state) {
     (void)state;
-    struct pair p = pair_start(OURS, OURS, NULL);
+    struct replica_pair p = replica_pair_start(PEER_TRIVET, PEER_TRIVET, NULL);
     int64_t before = info_number(p.primary, "stats", "total_net_repl_output_bytes");
     client_ask(p.primary, "SET k %0*d", VALUE_BYTES, 1);
     assert_reply(p.primary, "WAIT 1 0", ":1");
     assert_true(info_number(p.primary, "stats", "total_net_repl_output_bytes") >= before + VALUE_BYTES);
     assert_true(info_number(p.replica, "stats", "total_net_repl_input_bytes") >= VALUE_BYTES);
-    while (strtod(info_field(p.replica, "stats", "instantaneous_input_repl_kbps"), NULL) <= 0) {
-        client_ask(p.primary, "SET k %0*d", VALUE_BYTES, 1);
-    }
-    while (strtod(info_field(p.primary, "stats", "instantaneous_output_repl_kbps"), NULL) <= 0) {
-        client_ask(p.primary, "SET k %0*d", VALUE_BYTES, 1);
-    }
-    pair_stop(&p);
+    assert_soon(has_speed(&p, p.replica, "instantaneous_input_repl_kbps"));
+    assert_soon(has_speed(&p, p.primary, "instantaneous_output_repl_kbps"));
+    replica_pair_close(&p);
 }
 
 /* ---- what is watched ---- */
 
 static void a_monitor_sees_the_stream_and_not_its_upkeep(void **state) {
     (void)state;
-    static const char *const programs[] = { OURS, REDIS };
-    for (size_t i = 0; i < COUNT_OF(programs); i++) {
-        struct pair p = pair_start(OURS, programs[i], NULL);
+    static const enum peer kinds[] = { PEER_TRIVET, PEER_REDIS };
+    for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+        struct replica_pair p = replica_pair_start(PEER_TRIVET, kinds[i], NULL);
         struct client *monitor = server_connect(p.replica_server), *other = server_connect(p.primary_server);
         assert_reply(monitor, "MONITOR", "+OK");
         assert_reply(other, "MONITOR", "+OK");
@@ -251,17 +248,17 @@ static void a_monitor_sees_the_stream_and_not_its_upkeep(void **state) {
         assert_next(monitor, "+... [0 ...] \"ECHO\" \"end\"");
         client_close(monitor);
         client_close(other);
-        pair_stop(&p);
+        replica_pair_close(&p);
     }
 }
 
 static void the_commands_of_replicas_are_counted(void **state) {
     (void)state;
-    struct pair p = pair_start(OURS, OURS, NULL);
+    struct replica_pair p = replica_pair_start(PEER_TRIVET, PEER_TRIVET, NULL);
     assert_reply(p.primary, "INFO commandstats", "$\"...cmdstat_psync:calls=1,...\"");
     assert_reply(p.primary, "INFO commandstats",
                  "$\"...cmdstat_replconf:calls=...,rejected_calls=0,failed_calls=0...\"");
-    pair_stop(&p);
+    replica_pair_close(&p);
 }
 
 int main(void) {

@@ -1,6 +1,10 @@
 /* test_replication_wait.c: WAIT and WAITAOF with replicas: of ours, of Redis, and played by hand. */
-#include "replication_pair.h"
+#include "../harness/fail.h"
+#include "../harness/fixture.h"
+#include "../harness/replication.h"
+#include "../harness/wire.h"
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define UNBLOCKED \
@@ -8,12 +12,12 @@
 
 /* ---- real replicas ---- */
 
-static const char *const programs[] = { OURS, REDIS };
+static const enum peer kinds[] = { PEER_TRIVET, PEER_REDIS };
 
 static void a_write_is_waited_for(void **state) {
     (void)state;
-    for (size_t i = 0; i < COUNT_OF(programs); i++) {
-        struct pair p = pair_start(OURS, programs[i], NULL);
+    for (size_t i = 0; i < COUNT_OF(kinds); i++) {
+        struct replica_pair p = replica_pair_start(PEER_TRIVET, kinds[i], NULL);
         static const struct exchange rows[] = {
             { "SET k 1", "+OK" },         { "WAIT 1 0", ":1" },
             { "WAIT 2 30", ":1" },        { "WAIT 0 0", ":1" },
@@ -25,14 +29,14 @@ static void a_write_is_waited_for(void **state) {
         };
         assert_exchanges(p.primary, rows);
         assert_reply(p.replica, "GET k", "$\"2\"");
-        pair_stop(&p);
+        replica_pair_close(&p);
     }
 }
 
 static void each_of_many_clients_gets_its_answer(void **state) {
     (void)state;
     enum { CLIENTS = 8, ROUNDS = 50 };
-    struct pair p = pair_start(OURS, OURS, NULL);
+    struct replica_pair p = replica_pair_start(PEER_TRIVET, PEER_TRIVET, NULL);
     struct client *c[CLIENTS];
     for (int i = 0; i < CLIENTS; i++) {
         c[i] = server_connect(p.primary_server);
@@ -50,12 +54,12 @@ static void each_of_many_clients_gets_its_answer(void **state) {
         client_close(c[i]);
     }
     assert_reply(p.replica, "DBSIZE", ":8");
-    pair_stop(&p);
+    replica_pair_close(&p);
 }
 
 static void a_replica_that_sleeps_is_waited_for(void **state) {
     (void)state;
-    struct pair p = pair_start(OURS, OURS, NULL);
+    struct replica_pair p = replica_pair_start(PEER_TRIVET, PEER_TRIVET, NULL);
     struct client *waiter = server_connect(p.primary_server);
     kill(server_pid(p.replica_server), SIGSTOP);
     assert_reply(waiter, "SET k 1", "+OK");
@@ -65,12 +69,12 @@ static void a_replica_that_sleeps_is_waited_for(void **state) {
     kill(server_pid(p.replica_server), SIGCONT);
     assert_next(waiter, ":1");
     client_close(waiter);
-    pair_stop(&p);
+    replica_pair_close(&p);
 }
 
 static void a_replica_waits_for_nobody(void **state) {
     (void)state;
-    struct pair p = pair_start(OURS, OURS, NULL);
+    struct replica_pair p = replica_pair_start(PEER_TRIVET, PEER_TRIVET, NULL);
     static const struct exchange rows[] = {
         { "WAIT 1 0",
           "-ERR WAIT cannot be used with replica instances. Please also note that if a replica is "
@@ -82,12 +86,12 @@ static void a_replica_waits_for_nobody(void **state) {
         { NULL, NULL },
     };
     assert_exchanges(p.replica, rows);
-    pair_stop(&p);
+    replica_pair_close(&p);
 }
 
 static void who_waits_when_the_role_changes_is_told(void **state) {
     (void)state;
-    struct pair p = pair_start(OURS, OURS, NULL);
+    struct replica_pair p = replica_pair_start(PEER_TRIVET, PEER_TRIVET, NULL);
     struct client *waiter = server_connect(p.primary_server);
     struct client *other = server_connect(p.primary_server);
     send_and_wait(p.primary, waiter, "WAIT 9 0");
@@ -99,27 +103,25 @@ static void who_waits_when_the_role_changes_is_told(void **state) {
     assert_ended(other);
     client_close(waiter);
     client_close(other);
-    pair_stop(&p);
+    replica_pair_close(&p);
 }
 
 /* ---- played by hand ---- */
 
 /* Reads the stream up to the next GETACK; returns how many commands came before it. */
-static size_t read_to_getack(struct client *replica) {
+static size_t read_to_getack(struct wire *replica) {
     for (size_t before = 0;; before++) {
-        if (strcmp(client_read_text(replica), "*[$\"REPLCONF\", $\"GETACK\", $\"*\"]") == 0) return before;
+        const char *command = wire_next(replica);
+        if (!command) HARNESS_FAIL("the link ended, and nobody asked for an acknowledgement");
+        if (strcmp(command, "REPLCONF GETACK *") == 0) return before;
     }
-}
-
-static long long offset_of(struct client *c) {
-    return (long long)info_number(c, "replication", "master_repl_offset");
 }
 
 static void replicas_are_asked_when_somebody_waits(void **state) {
     struct client *c = fixture_client(state), *waiter[4];
     struct server *s = ((struct fixture *)*state)->server;
-    open_backlog(s, c);
-    struct client *r = play_replica(s, c);
+    replication_open_backlog(s);
+    struct wire *r = wire_continue(s);
     assert_reply(c, "SET k 1", "+OK");
     for (size_t i = 0; i < COUNT_OF(waiter); i++) {
         waiter[i] = connect_another(state);
@@ -130,52 +132,52 @@ static void replicas_are_asked_when_somebody_waits(void **state) {
         (void)read_to_getack(r);
     }
     assert_false(client_has_reply(waiter[0]));
-    client_send(r, "REPLCONF ACK %lld", offset_of(c));
+    wire_tell(r, "REPLCONF ACK %lld", (long long)replication_offset(c));
     for (size_t i = 0; i < COUNT_OF(waiter); i++) {
         assert_next(waiter[i], ":1");
         client_close(waiter[i]);
     }
     assert_reply(c, "PUBLISH end x", ":0");
-    assert_next(r, "*[$\"PUBLISH\", $\"end\", $\"x\"]"); /* nobody asked again */
-    client_close(r);
+    assert_string_equal(wire_next(r), "PUBLISH end x"); /* nobody asked again */
+    wire_close(r);
 }
 
 static void an_acknowledgement_of_less_is_not_enough(void **state) {
     struct client *c = fixture_client(state), *waiter = connect_another(state);
     struct server *s = ((struct fixture *)*state)->server;
-    open_backlog(s, c);
-    struct client *r = play_replica(s, c);
+    replication_open_backlog(s);
+    struct wire *r = wire_continue(s);
     assert_reply(waiter, "SET k 1", "+OK");
-    long long offset = offset_of(c);
+    long long offset = (long long)replication_offset(c);
     send_and_wait(c, waiter, "WAIT 1 0");
-    client_send(r, "REPLCONF ACK %lld", offset - 1);
+    wire_tell(r, "REPLCONF ACK %lld", offset - 1);
     char field[64];
     snprintf(field, sizeof field, "$\"...offset=%lld,...\"", offset - 1);
     assert_reply_soon(c, "INFO replication", field);
     assert_false(client_has_reply(waiter));
-    client_send(r, "REPLCONF ACK %lld", offset);
+    wire_tell(r, "REPLCONF ACK %lld", offset);
     assert_next(waiter, ":1");
     client_close(waiter);
-    client_close(r);
+    wire_close(r);
 }
 
 static void waitaof_counts_what_replicas_have_on_disk(void **state) {
     struct client *c = fixture_client(state), *waiter = connect_another(state);
     struct server *s = ((struct fixture *)*state)->server;
-    open_backlog(s, c);
-    struct client *r = play_replica(s, c);
+    replication_open_backlog(s);
+    struct wire *r = wire_continue(s);
     assert_reply(waiter, "SET k 1", "+OK");
-    long long offset = offset_of(c);
+    long long offset = (long long)replication_offset(c);
     send_and_wait(c, waiter, "WAITAOF 0 1 0");
-    client_send(r, "REPLCONF ACK %lld FACK %lld", offset, offset - 1);
+    wire_tell(r, "REPLCONF ACK %lld FACK %lld", offset, offset - 1);
     char field[64];
     snprintf(field, sizeof field, "$\"...offset=%lld,...\"", offset);
     assert_reply_soon(c, "INFO replication", field);
     assert_false(client_has_reply(waiter));
-    client_send(r, "REPLCONF ACK %lld FACK %lld", offset, offset);
+    wire_tell(r, "REPLCONF ACK %lld FACK %lld", offset, offset);
     assert_next(waiter, "*[:0, :1]");
     client_close(waiter);
-    client_close(r);
+    wire_close(r);
 }
 
 static void who_waits_for_the_file_hears_that_it_is_turned_off(void **state) {
@@ -199,8 +201,8 @@ static void who_waits_for_the_file_hears_that_it_is_turned_off(void **state) {
 static void who_waits_and_goes_leaves_nothing(void **state) {
     struct client *c = fixture_client(state);
     struct server *s = ((struct fixture *)*state)->server;
-    open_backlog(s, c);
-    struct client *r = play_replica(s, c);
+    replication_open_backlog(s);
+    struct wire *r = wire_continue(s);
     for (int i = 0; i < 20; i++) {
         struct client *gone = connect_another(state);
         send_and_wait(c, gone, "WAIT 2 0");
@@ -209,10 +211,10 @@ static void who_waits_and_goes_leaves_nothing(void **state) {
     struct client *waiter = connect_another(state);
     assert_reply(waiter, "SET k 1", "+OK");
     send_and_wait(c, waiter, "WAIT 1 0");
-    client_send(r, "REPLCONF ACK %lld", offset_of(c));
+    wire_tell(r, "REPLCONF ACK %lld", (long long)replication_offset(c));
     assert_next(waiter, ":1");
     client_close(waiter);
-    client_close(r);
+    wire_close(r);
 }
 
 static int run_with(const char *workers) {

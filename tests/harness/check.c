@@ -3,10 +3,9 @@
 #include "fail.h"
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define SOON_TRIES 3000
-#define SOON_PAUSE_NS 10000000
+#define SOON_PAUSE_MS 10
 
 /* ":90..100" */
 static bool matches_range(const char *expected, const char *got) {
@@ -63,7 +62,7 @@ void check_reply_soon(struct client *c, const char *command, const char *expecte
         got = client_read_text(c);
         if (matches(expected, got)) return;
         if (strcmp(got, CONNECTION_CLOSED) == 0) break; /* nothing else will come */
-        nanosleep(&(struct timespec){ .tv_nsec = SOON_PAUSE_NS }, NULL);
+        pause_ms(SOON_PAUSE_MS);
     }
     compare(command, expected, got, file, line);
 }
@@ -98,4 +97,16 @@ const char *info_field(struct client *c, const char *section, const char *field)
 
 int64_t info_number(struct client *c, const char *section, const char *field) {
     return strtoll(info_field(c, section, field), NULL, 10);
+}
+
+void check_info(struct client *c, const char *section, const char *field, const char *value, const char *file,
+                int line) {
+    compare(field, value, info_field(c, section, field), file, line);
+}
+
+void check_info_soon(struct client *c, const char *section, const char *field, const char *value,
+                     const char *file, int line) {
+    int64_t deadline_ms = deadline_after(AWAIT_PATIENCE_MS);
+    while (!matches(value, info_field(c, section, field)) && !deadline_has_passed(deadline_ms)) pause_ms(1);
+    check_info(c, section, field, value, file, line);
 }

@@ -7,6 +7,7 @@
 #ifndef TESTS_HARNESS_CHECK_H
 #define TESTS_HARNESS_CHECK_H
 
+#include "await.h"
 #include "server.h"
 
 #define assert_reply(client, command, expected) \
@@ -21,6 +22,11 @@
 /* Asks again and again, with patience, until the reply is `expected`: for what happens in the background. */
 #define assert_reply_soon(client, command, expected) \
     check_reply_soon((client), (command), (expected), __FILE__, __LINE__)
+/* One field of INFO, as text. */
+#define assert_info(client, section, field, value) \
+    check_info((client), (section), (field), (value), __FILE__, __LINE__)
+#define assert_info_soon(client, section, field, value) \
+    check_info_soon((client), (section), (field), (value), __FILE__, __LINE__)
 /* Sends `waiter` a command and returns when it waits in it. `c` is another one, to ask with. */
 #define send_and_wait(c, waiter, command) check_waits((c), (waiter), (command), __FILE__, __LINE__)
 /* The server has closed the connection, or does it now. */
@@ -39,6 +45,10 @@ void check_reply_soon(struct client *c, const char *command, const char *expecte
                       int line);
 void check_waits(struct client *c, struct client *waiter, const char *command, const char *file, int line);
 void check_ended(struct client *c, const char *file, int line);
+void check_info(struct client *c, const char *section, const char *field, const char *value, const char *file,
+                int line);
+void check_info_soon(struct client *c, const char *section, const char *field, const char *value,
+                     const char *file, int line);
 
 /* The value of one INFO field as text ("" if it is absent); valid until the next call. */
 const char *info_field(struct client *c, const char *section, const char *field);

@@ -247,3 +247,9 @@ bool dataset_same(struct client *a, struct client *b, unsigned without, struct t
         if (!same_database(&s)) return false;
     return same_functions(&s) && same_digest(&s);
 }
+
+void dataset_fill(struct client *c, int keys) {
+    for (int i = 0; i < keys; i++) client_queue(c, "SET key:%d value:%d", i, i);
+    client_flush(c);
+    client_skip(c, (size_t)keys);
+}

@@ -5,21 +5,10 @@
 #include "fail.h"
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #define PAUSE_MS 5
 #define SETTLE_MS 20000 /* keys that expire may make a difference for so long */
 #define ARGS_MAX 64
-
-void pause_ms(long ms) {
-    nanosleep(&(struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 }, NULL);
-}
-
-static int64_t now_ms(void) {
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 const char *peer_name(enum peer kind) { return kind == PEER_REDIS ? "redis" : "trivet"; }
 
@@ -31,17 +20,13 @@ static const char *program_of(enum peer kind) {
 
 struct server *peer_start_unready(enum peer kind, const char *const *args) {
     const char *all[ARGS_MAX] = { "--repl-diskless-sync-delay", "0", "--repl-backlog-size", "10mb" };
-    struct text names[ARGS_MAX] = { 0 };
     size_t count = 4;
-    for (size_t i = 0; args && args[i]; i++) {
-        if (count == ARGS_MAX - 1) HARNESS_FAIL("too many directives");
-        if (i % 2 == 0) text_printf(&names[i], "--%s", args[i]);
-        all[count++] = i % 2 ? args[i] : text_str(&names[i]);
+    for (; args && *args; args++) {
+        if (count == ARGS_MAX - 1) HARNESS_FAIL("too many arguments");
+        all[count++] = *args;
     }
-    struct server *s =
-        server_launch_unready(&(struct server_plan){ .program = program_of(kind), .args = all, .tcp = true });
-    for (size_t i = 0; i < ARGS_MAX; i++) text_release(&names[i]);
-    return s;
+    return server_launch_unready(
+        &(struct server_plan){ .program = program_of(kind), .args = all, .tcp = true });
 }
 
 struct server *peer_start(enum peer kind, const char *const *args) {
@@ -105,7 +90,9 @@ bool peer_is_reference(struct server *s) {
     return is;
 }
 
-/* ---- orders ---- */
+int64_t replication_offset(struct client *c) { return info_number(c, "replication", "master_repl_offset"); }
+
+/* ---- roles ---- */
 
 static void expect_ok(struct server *s, const char *command) {
     struct client *c = server_connect(s);
@@ -121,7 +108,16 @@ void replication_follow(struct server *replica, int port) {
 
 void replication_promote(struct server *s) { expect_ok(s, "REPLICAOF NO ONE"); }
 
-/* ---- waiting ---- */
+void replication_open_backlog(struct server *s) {
+    struct client *c = server_connect(s), *first = server_connect(s);
+    client_send(first, "PSYNC ? -1");
+    assert_info_soon(c, "replication", "repl_backlog_active", "1");
+    client_abandon(first);
+    assert_info_soon(c, "replication", "connected_slaves", "0");
+    client_close(c);
+}
+
+/* ---- waiting and comparing ---- */
 
 static void describe(struct text *out, const char *who, const struct replication *r) {
     text_printf(out,
@@ -135,10 +131,10 @@ static void describe(struct text *out, const char *who, const struct replication
 
 void replication_await_that(bool (*holds)(const struct replication *), struct server *s, const char *what) {
     struct replication now;
-    for (int64_t until = now_ms() + REPLICATION_PATIENCE_MS;;) {
+    for (int64_t until = deadline_after(REPLICATION_PATIENCE_MS);;) {
         replication_look(s, &now);
         if (holds(&now)) return;
-        if (now_ms() > until) break;
+        if (deadline_has_passed(until)) break;
         pause_ms(PAUSE_MS);
     }
     struct text said = { 0 };
@@ -154,12 +150,12 @@ void replication_await_link(struct server *replica) {
 
 void replication_await(struct server *primary, struct server *replica) {
     struct replication p, r;
-    for (int64_t until = now_ms() + REPLICATION_PATIENCE_MS;;) {
+    for (int64_t until = deadline_after(REPLICATION_PATIENCE_MS);;) {
         replication_look(primary, &p);
         replication_look(replica, &r);
         if (link_is_up(&r) && strcmp(p.id, r.id) == 0 && p.offset == r.offset && r.offset == r.processed)
             return;
-        if (now_ms() > until) break;
+        if (deadline_has_passed(until)) break;
         pause_ms(PAUSE_MS);
     }
     struct text said = { 0 };
@@ -168,20 +164,69 @@ void replication_await(struct server *primary, struct server *replica) {
     HARNESS_FAIL("the replica does not catch up%s", text_str(&said));
 }
 
+void replication_await_write(struct client *primary, struct client *replica) {
+    static int mark;
+    char expected[32];
+    snprintf(expected, sizeof expected, "$\"%d\"", ++mark);
+    const char *reply = client_ask(primary, "SET sync-mark %d", mark);
+    if (strcmp(reply, "+OK") != 0) HARNESS_FAIL("the primary takes no write: %s", reply);
+    assert_reply_soon(replica, "GET sync-mark", expected);
+}
+
+void replication_sync(struct server *primary, struct server *replica) {
+    struct client *p = server_connect(primary), *r = server_connect(replica);
+    replication_follow(replica, server_port(primary));
+    replication_await_write(p, r);
+    client_close(p);
+    client_close(r);
+}
+
 void replication_assert_same(struct server *primary, struct server *replica) {
     struct text difference = { 0 };
     unsigned without =
         (peer_is_reference(primary) ? DATASET_WITHOUT_DELIVERIES | DATASET_WITHOUT_COUNTS : 0) |
         (peer_is_reference(replica) ? DATASET_WITHOUT_COUNTS : 0);
-    for (int64_t until = now_ms() + SETTLE_MS;;) {
+    for (int64_t until = deadline_after(SETTLE_MS);;) {
         replication_await(primary, replica);
         struct client *p = server_connect(primary), *r = server_connect(replica);
         bool same = dataset_same(p, r, without, &difference);
         client_close(p);
         client_close(r);
         if (same) break;
-        if (now_ms() > until) HARNESS_FAIL("the replica has other data: %s", text_str(&difference));
+        if (deadline_has_passed(until)) HARNESS_FAIL("the replica has other data: %s", text_str(&difference));
         pause_ms(PAUSE_MS);
     }
     text_release(&difference);
+}
+
+/* ---- pairs ---- */
+
+struct replica_pair replica_pair_of(struct server *primary, struct server *replica) {
+    return (struct replica_pair){ primary, replica, server_connect(primary), server_connect(replica) };
+}
+
+struct replica_pair replica_pair_start(enum peer primary, enum peer replica, const char *const *args) {
+    struct replica_pair p = replica_pair_of(peer_start(primary, args), peer_start(replica, args));
+    replica_pair_follow(&p);
+    return p;
+}
+
+void replica_pair_follow(struct replica_pair *p) {
+    replication_follow(p->replica_server, server_port(p->primary_server));
+    replica_pair_await_link(p);
+}
+
+void replica_pair_await_link(struct replica_pair *p) {
+    char role[128];
+    snprintf(role, sizeof role, "*[$\"slave\", $\"127.0.0.1\", :%d, $\"connected\", :...]",
+             server_port(p->primary_server));
+    assert_reply_soon(p->replica, "ROLE", role);
+    assert_reply_soon(p->primary, "ROLE", "*[$\"master\", :..., *[*[$\"127.0.0.1\", $\"...\", $\"...\"]]]");
+}
+
+void replica_pair_close(struct replica_pair *p) {
+    client_close(p->primary);
+    client_close(p->replica);
+    server_free(p->replica_server);
+    server_free(p->primary_server);
 }

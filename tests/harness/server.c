@@ -1,5 +1,6 @@
 /* server.c: child processes with a deadline for everything and a list of all, for the end of the program. */
 #include "server.h"
+#include "await.h"
 #include "fail.h"
 #include <dirent.h>
 #include <errno.h>
@@ -13,7 +14,6 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define START_PATIENCE_MS 120000
@@ -34,11 +34,6 @@ struct server {
 };
 
 static struct server *all_servers; /* kept until the program ends, for their logs */
-
-static void pause_ms(long ms) {
-    struct timespec time = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
-    nanosleep(&time, NULL);
-}
 
 /* ---- the program under test ---- */
 

@@ -1,9 +1,14 @@
 /* test_failover.c: FAILOVER: two servers change roles, of either kind and under load; what goes wrong on the
  * way, with a replica or a target that the test plays; and what clients see of it. */
-#include "handmade.h"
+#include "../harness/fail.h"
+#include "../harness/fixture.h"
+#include "../harness/replication.h"
+#include "../harness/wire.h"
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #define READONLY "-READONLY You can't write against a read only replica."
 #define NO_TARGET "-ERR FAILOVER target HOST and PORT is not a replica."
@@ -11,39 +16,80 @@
 #define IS_REPLICA "-ERR FAILOVER is not valid when server is a replica."
 #define IS_ON "-ERR FAILOVER already in progress."
 
-static const char *const kinds[] = { NULL, REFERENCE };
+static const enum peer kinds[] = { PEER_TRIVET, PEER_REDIS };
 
-/* A primary, and a replica by hand that has told the port of a stage. */
+static void assert_state(struct client *c, const char *state) {
+    assert_info(c, "replication", "master_failover_state", state);
+}
+static void await_state(struct client *c, const char *state) {
+    assert_info_soon(c, "replication", "master_failover_state", state);
+}
+static void assert_role(struct client *c, const char *role) { assert_info(c, "replication", "role", role); }
+static void await_role(struct client *c, const char *role) {
+    assert_info_soon(c, "replication", "role", role);
+}
+static void await_link_of(struct client *c) {
+    assert_info_soon(c, "replication", "master_link_status", "up");
+}
+
+/* A primary, its replica by hand, and the place where it finds that replica when it is told to follow it. */
 struct scene {
     struct server *server;
-    struct client *c, *writer, *replica;
-    struct stage stage;
+    struct client *c, *writer;
+    struct wire *replica;
+    struct wire_listener *listener;
+    int port;
+    struct wire *visitor; /* the old primary's link to the target; NULL: none yet */
+    struct text psync;    /* what it asked for */
 };
 
 static void scene_open(struct scene *s) {
-    s->server = start_member(NULL);
+    *s = (struct scene){ .server = TRIVET(), .listener = wire_listen() };
     s->c = server_connect(s->server);
     s->writer = server_connect(s->server);
+    s->port = wire_port(s->listener);
     assert_reply(s->c, "SET k 1", "+OK");
-    s->stage = stage_open();
-    s->replica = join_by_hand(s->server, s->stage.port);
+    s->replica = wire_join(s->server, s->port);
     assert_reply(s->c, "SET k 2", "+OK"); /* so that there is an offset */
 }
 
+/* Nobody is there any more, nor listens. */
+static void leave(struct scene *s) {
+    wire_close(s->visitor);
+    wire_listener_close(s->listener);
+    s->visitor = NULL;
+    s->listener = NULL;
+}
+
 static void scene_close(struct scene *s) {
-    stage_close(&s->stage);
-    client_close(s->replica);
+    leave(s);
+    text_release(&s->psync);
+    wire_close(s->replica);
     client_close(s->writer);
     client_close(s->c);
     server_free(s->server);
 }
 
-/* FAILOVER to the stage, which has acknowledged everything; returns when it is asked. */
-static const char *hand_over(struct scene *s, const char *more) {
-    assert_string_equal(client_ask(s->c, "FAILOVER TO 127.0.0.1 %d %s", s->stage.port, more), "+OK");
-    acknowledge(s->replica, s->c);
-    return stage_receive(&s->stage);
+/* The replica has everything. */
+static void acknowledge(struct scene *s) {
+    wire_tell(s->replica, "REPLCONF ACK %lld", (long long)replication_offset(s->c));
 }
+
+/* The old primary comes as a replica, perhaps once more; its PSYNC. */
+static const char *receive(struct scene *s) {
+    wire_close(s->visitor);
+    s->visitor = wire_accept_psync(s->listener, &s->psync);
+    return text_str(&s->psync);
+}
+
+/* FAILOVER to the replica, which has acknowledged everything; returns when it is asked. */
+static const char *hand_over(struct scene *s, const char *more) {
+    assert_string_equal(client_ask(s->c, "FAILOVER TO 127.0.0.1 %d %s", s->port, more), "+OK");
+    acknowledge(s);
+    return receive(s);
+}
+
+static void answer(struct scene *s, const char *line) { wire_say(s->visitor, "%s\r\n", line); }
 
 /* A primary as before: under the same id, and its replica was not even disconnected. */
 static void assert_nothing_has_changed(struct scene *s, const char *id) {
@@ -93,11 +139,11 @@ static void each_error_has_its_text(void **state) {
         { NULL, NULL },
     };
     for (size_t i = 0; i < 2; i++) {
-        struct server *primary = start_member(kinds[i]), *replica = start_member(kinds[i]);
+        struct server *primary = peer_start(kinds[i], NULL), *replica = peer_start(kinds[i], NULL);
         struct client *p = server_connect(primary), *r = server_connect(replica);
         assert_exchanges(p, alone);
-        follow(replica, primary);
-        await_link(replica);
+        replication_follow(replica, server_port(primary));
+        replication_await_link(replica);
         assert_exchanges(p, with_replica);
         assert_exchanges(r, on_replica);
         assert_role(r, "slave");
@@ -110,12 +156,11 @@ static void each_error_has_its_text(void **state) {
 
 static void a_target_must_be_online(void **state) {
     (void)state;
-    struct server *s = server_launch(&(struct server_plan){
-        .tcp = true, .args = (const char *const[]){ "--repl-diskless-sync-delay", "1000", NULL } });
+    struct server *s = TRIVET("--repl-diskless-sync-delay", "1000");
     struct client *c = server_connect(s), *r = server_connect_tcp(s);
     assert_reply(r, "REPLCONF listening-port 7 capa eof", "+OK");
     client_send(r, "PSYNC ? -1");
-    await_info(c, "replication", "connected_slaves", "1");
+    assert_info_soon(c, "replication", "connected_slaves", "1");
     assert_reply(c, "FAILOVER TO 127.0.0.1 7", "-ERR FAILOVER target replica is not online.");
     client_close(r);
     client_close(c);
@@ -138,8 +183,8 @@ static void what_a_failover_under_way_refuses(void **state) {
         assert_reply(other, "SYNC", "-NOMASTERLINK Can't SYNC while failing over");
         client_close(other);
         if (i == 1) break;
-        acknowledge(s.replica, s.c);
-        stage_receive(&s.stage);
+        acknowledge(&s);
+        receive(&s);
         assert_state(s.c, "failover-in-progress");
         assert_role(s.c, "slave");
     }
@@ -194,15 +239,15 @@ static void start_writers(struct writer *writers, struct server *s) {
     }
 }
 
+static int64_t count_of(struct client *c, const char *key) {
+    struct node *reply = client_ask_node(c, "GET %s", key);
+    int64_t n = reply->null ? 0 : strtoll(text_str(&reply->bytes), NULL, 10);
+    node_free(reply);
+    return n;
+}
+
 static void await_counts(struct client *c, const struct writer *writers, int64_t at_least) {
-    for (int i = 0; i < WRITERS; i++) {
-        int64_t n = 0;
-        while (n < at_least) {
-            struct node *reply = client_ask_node(c, "GET %s", writers[i].key);
-            n = reply->null ? 0 : strtoll(text_str(&reply->bytes), NULL, 10);
-            node_free(reply);
-        }
-    }
+    for (int i = 0; i < WRITERS; i++) assert_soon(count_of(c, writers[i].key) >= at_least);
 }
 
 /* What was acknowledged is there, and nothing else: what was refused has not happened. */
@@ -217,13 +262,13 @@ static void assert_counts(struct client *c, struct writer *writers) {
     }
 }
 
-static void change_roles_under_load(const char *primary_kind, const char *replica_kind, bool names_target) {
-    struct server *a = start_member(primary_kind), *b = start_member(replica_kind);
+static void change_roles_under_load(enum peer primary_kind, enum peer replica_kind, bool names_target) {
+    struct server *a = peer_start(primary_kind, NULL), *b = peer_start(replica_kind, NULL);
     struct client *ca = server_connect(a), *cb = server_connect(b);
     struct writer writers[WRITERS];
     assert_reply(ca, "DEBUG POPULATE 1000", "+OK");
-    follow(b, a);
-    await_link(b);
+    replication_follow(b, server_port(a));
+    replication_await_link(b);
     start_writers(writers, a);
     await_counts(ca, writers, 100);
     if (names_target)
@@ -235,11 +280,11 @@ static void change_roles_under_load(const char *primary_kind, const char *replic
     assert_counts(cb, writers);
     assert_role(ca, "slave");
     assert_role(cb, "master");
-    await_link(a);
+    replication_await_link(a);
     assert_state(ca, "no-failover");
     assert_reply(cb, "SET after 1", "+OK");
     assert_reply_soon(ca, "GET after", "$\"1\"");
-    assert_same(b, a);
+    replication_assert_same(b, a);
     assert_int_equal(info_number(cb, "stats", "sync_full"), 0);
     assert_int_equal(info_number(cb, "stats", "sync_partial_ok"), 1);
     client_close(ca);
@@ -250,33 +295,33 @@ static void change_roles_under_load(const char *primary_kind, const char *replic
 
 static void two_of_ours_change_roles(void **state) {
     (void)state;
-    change_roles_under_load(NULL, NULL, false);
-    change_roles_under_load(NULL, NULL, true);
+    change_roles_under_load(PEER_TRIVET, PEER_TRIVET, false);
+    change_roles_under_load(PEER_TRIVET, PEER_TRIVET, true);
 }
 
 static void a_replica_of_redis_takes_over(void **state) {
     (void)state;
-    change_roles_under_load(NULL, REFERENCE, false);
+    change_roles_under_load(PEER_TRIVET, PEER_REDIS, false);
 }
 
 static void a_primary_of_redis_hands_over(void **state) {
     (void)state;
-    change_roles_under_load(REFERENCE, NULL, false);
+    change_roles_under_load(PEER_REDIS, PEER_TRIVET, false);
 }
 
 /* There and back, again and again: ids and offsets add up. */
 static void roles_change_often(void **state) {
     (void)state;
-    struct server *members[2] = { start_member(NULL), start_member(NULL) };
-    follow(members[1], members[0]);
-    await_link(members[1]);
+    struct server *members[2] = { TRIVET(), TRIVET() };
+    replication_follow(members[1], server_port(members[0]));
+    replication_await_link(members[1]);
     for (int i = 0; i < 6; i++) {
         struct server *from = members[i % 2], *to = members[(i + 1) % 2];
         struct client *f = server_connect(from), *t = server_connect(to);
         assert_reply(f, "INCR n", "...");
         assert_reply(f, "FAILOVER", "+OK");
-        await_info(t, "replication", "role", "master");
-        await_info(f, "replication", "master_link_status", "up");
+        await_role(t, "master");
+        await_link_of(f);
         await_state(f, "no-failover");
         assert_int_equal(info_number(t, "stats", "sync_full"), i % 2);
         client_close(f);
@@ -285,25 +330,25 @@ static void roles_change_often(void **state) {
     struct client *c = server_connect(members[0]);
     assert_reply(c, "GET n", "$\"6\"");
     client_close(c);
-    assert_same(members[0], members[1]);
+    replication_assert_same(members[0], members[1]);
     server_free(members[0]);
     server_free(members[1]);
 }
 
 static void other_replicas_go_on_below_the_old_primary(void **state) {
     (void)state;
-    struct server *a = start_member(NULL), *b = start_member(NULL), *below = start_member(NULL);
+    struct server *a = TRIVET(), *b = TRIVET(), *below = TRIVET();
     struct client *ca = server_connect(a), *cb = server_connect(b), *c = server_connect(below);
-    follow(b, a);
-    follow(below, a);
-    await_link(b);
-    await_link(below);
+    replication_follow(b, server_port(a));
+    replication_follow(below, server_port(a));
+    replication_await_link(b);
+    replication_await_link(below);
     assert_reply(ca, "SET k 1", "+OK");
     assert_string_equal(client_ask(ca, "FAILOVER TO 127.0.0.1 %d", server_port(b)), "+OK");
-    await_info(cb, "replication", "role", "master");
+    await_role(cb, "master");
     assert_reply(cb, "SET k 2", "+OK");
     assert_reply_soon(c, "GET k", "$\"2\"");
-    assert_same(b, below);
+    replication_assert_same(b, below);
     assert_int_equal(info_number(ca, "stats", "sync_full"), 2); /* those of the beginning */
     assert_int_equal(info_number(cb, "stats", "sync_full"), 0);
     client_close(ca);
@@ -322,7 +367,7 @@ static void a_target_that_lacks_a_byte_is_given_up(void **state) {
     scene_open(&s);
     char id[64];
     snprintf(id, sizeof id, "%s", info_field(s.c, "replication", "master_replid"));
-    client_send(s.replica, "REPLCONF ACK %lld", (long long)offset_of(s.c) - 1);
+    wire_tell(s.replica, "REPLCONF ACK %lld", (long long)replication_offset(s.c) - 1);
     assert_reply(s.c, "FAILOVER TIMEOUT 300", "+OK");
     assert_state(s.c, "waiting-for-sync");
     send_and_wait(s.c, s.writer, "SET k 3");
@@ -337,24 +382,24 @@ static void a_target_that_lacks_a_byte_is_given_up(void **state) {
 
 static void nothing_is_sent_while_a_target_is_waited_for(void **state) {
     (void)state;
-    struct server *s = server_launch(
-        &(struct server_plan){ .tcp = true,
-                               .args = (const char *const[]){ "--repl-diskless-sync-delay", "0",
-                                                              "--repl-ping-replica-period", "1", NULL } });
-    struct client *c = server_connect(s), *r = join_by_hand(s, 7);
-    await_info(c, "replication", "master_repl_offset", "14"); /* a ping */
+    struct server *s = TRIVET("--repl-ping-replica-period", "1");
+    struct client *c = server_connect(s);
+    struct wire *r = wire_join(s, 7);
+    assert_info_soon(c, "replication", "master_repl_offset", "14"); /* a ping */
     assert_reply(c, "PSETEX short 100 v", "+OK");
     assert_reply(c, "FAILOVER TIMEOUT 2500", "+OK");
-    int64_t offset = offset_of(c), seen = offset;
+    int64_t offset = replication_offset(c), seen = offset;
     assert_true(offset > 14);
-    do {
+    for (int64_t deadline_ms = deadline_after(AWAIT_PATIENCE_MS);;) {
         assert_int_equal(seen, offset);
-        seen = offset_of(c);
-    } while (strcmp(info_field(c, "replication", "master_failover_state"), "waiting-for-sync") == 0);
+        seen = replication_offset(c);
+        if (strcmp(info_field(c, "replication", "master_failover_state"), "waiting-for-sync") != 0) break;
+        assert_false(deadline_has_passed(deadline_ms));
+    }
     server_await_log(s, "Replica never caught up before timeout", 1);
     assert_reply_soon(c, "EXISTS short", ":0");
-    while (offset_of(c) == offset) continue; /* only now it goes on: by a DEL and a ping */
-    client_close(r);
+    assert_soon(replication_offset(c) > offset); /* only now it goes on: by a DEL and a ping */
+    wire_close(r);
     client_close(c);
     server_free(s);
 }
@@ -389,11 +434,10 @@ static void a_target_may_refuse(void **state) {
     snprintf(id, sizeof id, "%s", info_field(s.c, "replication", "master_replid"));
     send_and_wait(s.c, waiter, "BLPOP list 0");
     const char *asked = hand_over(&s, "");
-    snprintf(expected, sizeof expected, "*[$\"PSYNC\", $\"%s\", $\"%lld\", $\"FAILOVER\"]", id,
-             (long long)offset_of(s.c) + 1);
+    snprintf(expected, sizeof expected, "PSYNC %s %lld FAILOVER", id, (long long)replication_offset(s.c) + 1);
     assert_string_equal(asked, expected);
     send_and_wait(s.c, s.writer, "SET k 3");
-    stage_say(&s.stage, "-ERR not today");
+    answer(&s, "-ERR not today");
     assert_next(s.writer, "+OK");
     assert_nothing_has_changed(&s, id);
     server_await_log(s.server, "Failover target rejected psync request", 1);
@@ -410,13 +454,13 @@ static void an_answer_that_got_lost_is_asked_for_again(void **state) {
     scene_open(&s);
     assert_true(strstr(hand_over(&s, "TIMEOUT 100"), "FAILOVER"));
     send_and_wait(s.c, s.writer, "SET k 3");
-    assert_true(strstr(stage_receive(&s.stage), "FAILOVER"));
+    assert_true(strstr(receive(&s), "FAILOVER"));
     assert_state(s.c, "failover-in-progress"); /* though the time is up */
-    stage_say(&s.stage, "-ERR PSYNC FAILOVER can't be sent to a master.");
+    answer(&s, "-ERR PSYNC FAILOVER can't be sent to a master.");
     assert_next(s.writer, READONLY);
-    assert_false(strstr(stage_receive(&s.stage), "FAILOVER"));
-    stage_say(&s.stage, "+CONTINUE 0123456789abcdef0123456789abcdef01234567");
-    await_info(s.c, "replication", "master_link_status", "up");
+    assert_false(strstr(receive(&s), "FAILOVER"));
+    answer(&s, "+CONTINUE 0123456789abcdef0123456789abcdef01234567");
+    await_link_of(s.c);
     assert_state(s.c, "no-failover");
     assert_string_equal(info_field(s.c, "replication", "master_replid"),
                         "0123456789abcdef0123456789abcdef01234567");
@@ -429,9 +473,8 @@ static void a_target_out_of_reach_is_given_up_when_the_time_is_up(void **state) 
     scene_open(&s);
     char id[64];
     snprintf(id, sizeof id, "%s", info_field(s.c, "replication", "master_replid"));
-    close(s.stage.listener);
-    s.stage.listener = -1;
-    assert_string_equal(client_ask(s.c, "FAILOVER TO 127.0.0.1 %d TIMEOUT 100 FORCE", s.stage.port), "+OK");
+    leave(&s);
+    assert_string_equal(client_ask(s.c, "FAILOVER TO 127.0.0.1 %d TIMEOUT 100 FORCE", s.port), "+OK");
     send_and_wait(s.c, s.writer, "SET k 3");
     assert_next(s.writer, "+OK");
     assert_nothing_has_changed(&s, id);
@@ -442,21 +485,21 @@ static void a_target_out_of_reach_is_given_up_when_the_time_is_up(void **state) 
 /* By force also a target takes over that lacks something; what it lacks is lost. */
 static void by_force_a_target_takes_over_that_lags(void **state) {
     (void)state;
-    struct server *a = start_member(NULL), *b = start_member(NULL);
+    struct server *a = TRIVET(), *b = TRIVET();
     struct client *ca = server_connect(a), *cb = server_connect(b);
-    follow(b, a);
-    await_link(b);
+    replication_follow(b, server_port(a));
+    replication_await_link(b);
     kill(server_pid(b), SIGSTOP);
     assert_reply(ca, "SET k 1", "+OK");
     assert_string_equal(client_ask(ca, "FAILOVER TO 127.0.0.1 %d TIMEOUT 100 FORCE", server_port(b)), "+OK");
     await_state(ca, "failover-in-progress");
     kill(server_pid(b), SIGCONT);
-    await_info(cb, "replication", "role", "master");
+    await_role(cb, "master");
     await_state(ca, "no-failover");
-    await_link(a);
+    replication_await_link(a);
     assert_reply(cb, "SET after 1", "+OK");
     assert_reply_soon(ca, "GET after", "$\"1\"");
-    assert_same(b, a);
+    replication_assert_same(b, a);
     client_close(ca);
     client_close(cb);
     server_free(a);
@@ -469,18 +512,18 @@ static void by_force_a_target_takes_over_that_lags(void **state) {
 static void change_roles(struct server *replica, struct client *c) {
     struct client *r = server_connect(replica);
     assert_reply(c, "FAILOVER", "+OK");
-    await_info(r, "replication", "role", "master");
-    await_info(c, "replication", "master_link_status", "up");
+    await_role(r, "master");
+    await_link_of(c);
     await_state(c, "no-failover");
     client_close(r);
 }
 
 static void who_waits_is_told_when_the_roles_have_changed(void **state) {
     (void)state;
-    struct server *a = start_member(NULL), *b = start_member(NULL);
+    struct server *a = TRIVET(), *b = TRIVET();
     struct client *c = server_connect(a), *waiter = server_connect(a);
-    follow(b, a);
-    await_link(b);
+    replication_follow(b, server_port(a));
+    replication_await_link(b);
     send_and_wait(c, waiter, "BLPOP list 0");
     change_roles(b, c);
     assert_next(waiter, "-UNBLOCKED force unblock from blocking operation, instance state changed (master -> "
@@ -494,16 +537,16 @@ static void who_waits_is_told_when_the_roles_have_changed(void **state) {
 
 static void held_commands_meet_the_new_role(void **state) {
     (void)state;
-    struct server *a = start_member(NULL), *b = start_member(NULL);
+    struct server *a = TRIVET(), *b = TRIVET();
     struct client *c = server_connect(a), *writer = server_connect(a), *other = server_connect(a);
-    follow(b, a);
-    await_link(b);
+    replication_follow(b, server_port(a));
+    replication_await_link(b);
     assert_reply(other, "MULTI", "+OK");
     assert_reply(other, "SET k 1", "+QUEUED");
     assert_reply(c, "CLIENT PAUSE 1000000 WRITE", "+OK");
     send_and_wait(c, writer, "SET k 2");
     client_send(other, "EXEC");
-    await_info(c, "clients", "blocked_clients", "2");
+    assert_info_soon(c, "clients", "blocked_clients", "2");
     change_roles(b, c);
     assert_string_equal(info_field(c, "clients", "paused_reason"), "client_pause"); /* the user's goes on */
     assert_false(client_has_reply(writer));
@@ -550,13 +593,13 @@ static void who_follows_redirections_is_sent_to_the_new_primary(void **state) {
     struct client *reader = server_connect(s.server), *waiter = server_connect(s.server);
     struct client *all[] = { s.writer, reader, waiter };
     char redirect[64];
-    snprintf(redirect, sizeof redirect, "-REDIRECT 127.0.0.1:%d", s.stage.port);
+    snprintf(redirect, sizeof redirect, "-REDIRECT 127.0.0.1:%d", s.port);
     for (size_t i = 0; i < 3; i++) assert_reply(all[i], "CLIENT CAPA redirect", "+OK");
     send_and_wait(s.c, waiter, "BLPOP list 0");
     hand_over(&s, "");
     send_and_wait(s.c, s.writer, "SET k 3");
     assert_reply(reader, "GET k", "$\"2\"");
-    stage_say(&s.stage, "+CONTINUE 0123456789abcdef0123456789abcdef01234567");
+    answer(&s, "+CONTINUE 0123456789abcdef0123456789abcdef01234567");
     assert_next(s.writer, redirect);
     assert_next(waiter, redirect);
     assert_reply(reader, "GET k", redirect);
@@ -573,9 +616,9 @@ static void reads_go_on_during_a_failover(void **state) {
     assert_reply(s.c, "CONFIG SET replica-serve-stale-data no", "+OK");
     hand_over(&s, "");
     assert_reply(s.c, "GET k", "$\"2\"");
-    stage_say(&s.stage, "+CONTINUE 0123456789abcdef0123456789abcdef01234567");
-    await_info(s.c, "replication", "master_link_status", "up");
-    stage_close(&s.stage);
+    answer(&s, "+CONTINUE 0123456789abcdef0123456789abcdef01234567");
+    await_link_of(s.c);
+    leave(&s);
     assert_reply_soon(s.c, "GET k",
                       "-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.");
     scene_close(&s);
@@ -604,7 +647,7 @@ static void *flood_main(void *arg) {
 /* A command that was admitted on a primary, and then had to wait while another one made it a replica. */
 static void who_waited_for_the_gate_meets_the_new_role(void **state) {
     (void)state;
-    struct server *s = start_member(NULL);
+    struct server *s = TRIVET();
     struct client *c = server_connect(s);
     struct flood floods[3] = { 0 };
     for (int i = 0; i < 3; i++) {
@@ -637,16 +680,16 @@ static void who_waited_for_the_gate_meets_the_new_role(void **state) {
 /* As a Sentinel of Valkey 9 asks for it. */
 static void a_failover_may_be_asked_for_in_a_transaction(void **state) {
     (void)state;
-    struct server *a = start_member(NULL), *b = start_member(NULL);
+    struct server *a = TRIVET(), *b = TRIVET();
     struct client *c = server_connect(a), *r = server_connect(b), *writer = server_connect(a);
-    follow(b, a);
-    await_link(b);
+    replication_follow(b, server_port(a));
+    replication_await_link(b);
     assert_reply(c, "MULTI", "+OK");
     assert_reply(c, "CLIENT PAUSE 1000000 WRITE", "+QUEUED");
     assert_string_equal(client_ask(c, "FAILOVER TO 127.0.0.1 %d TIMEOUT 60000", server_port(b)), "+QUEUED");
     assert_reply(c, "EXEC", "*[+OK, +OK]");
     send_and_wait(c, writer, "SET k 1");
-    await_info(r, "replication", "role", "master");
+    await_role(r, "master");
     await_state(c, "no-failover");
     assert_reply(c, "CLIENT UNPAUSE", "+OK");
     assert_next(writer, READONLY);

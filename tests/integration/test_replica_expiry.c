@@ -1,48 +1,45 @@
 /* test_replica_expiry.c: what is over on a replica: hidden from clients, seen by the stream, gone when the
  * primary says so; keys of a writable replica's own; memory and disk limits of a replica. */
 #include "../faults/server_disk.h"
-#include "replica_pair.h"
+#include "../harness/dataset.h"
+#include "../harness/fixture.h"
+#include "../harness/replication.h"
+#include "../harness/saves.h"
+#include "../harness/wire.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 
-struct pair {
-    struct server *primary, *replica;
-    struct client *p, *r;
-};
-
-static struct pair pair_of(struct server *primary, struct server *replica) {
-    struct pair pair = { primary, replica, server_connect(primary), server_connect(replica) };
-    follow(pair.r, pair.primary, pair.p);
+static struct replica_pair pair_synced(struct server *primary, struct server *replica) {
+    struct replica_pair pair = replica_pair_of(primary, replica);
+    replication_sync(primary, replica);
     return pair;
-}
-
-static void pair_close(struct pair *pair) {
-    client_close(pair->p);
-    client_close(pair->r);
-    server_free(pair->replica);
-    server_free(pair->primary);
 }
 
 /* A replica of a primary that the test plays. */
 struct play {
     struct server *replica;
     struct client *r;
-    int listener, link;
+    struct wire_listener *listener;
+    struct wire *link;
 };
 
 static struct play play_with(struct server *replica) {
-    struct play play = { .replica = replica, .r = server_connect(replica) };
-    play.link = stage_begin(play.r, &play.listener);
+    struct play play = { replica, server_connect(replica), wire_listen(), NULL };
+    replication_follow(replica, wire_port(play.listener));
+    play.link = wire_feed(play.listener, 1000);
     return play;
 }
 
 static void play_end(struct play *play) {
-    close(play->link);
-    close(play->listener);
+    wire_close(play->link);
+    wire_listener_close(play->listener);
     client_close(play->r);
     server_free(play->replica);
 }
 
 static void say(struct play *play, const char *const *lines) {
-    for (; *lines; lines++) stage_command(play->link, *lines);
+    for (; *lines; lines++) wire_tell(play->link, "%s", *lines);
 }
 #define SAY(play, ...) say((play), (const char *const[]){ __VA_ARGS__, NULL })
 
@@ -115,15 +112,15 @@ static void the_stream_sees_what_is_over(void **state) {
 }
 
 static void a_key_goes_when_the_primary_says_so(struct server *primary) {
-    struct pair pair = pair_of(primary, TRIVET());
-    assert_reply(pair.p, "DEBUG SET-ACTIVE-EXPIRE 0", "+OK");
-    assert_reply(pair.p, "SET k v PX 1", "+OK");
-    await_sync(pair.r, pair.p);
-    assert_reply_soon(pair.r, "GET k", "$-1");
-    assert_reply(pair.r, "DBSIZE", ":2");
-    assert_reply(pair.p, "DEBUG SET-ACTIVE-EXPIRE 1", "+OK");
-    assert_reply_soon(pair.r, "DBSIZE", ":1");
-    pair_close(&pair);
+    struct replica_pair pair = pair_synced(primary, TRIVET());
+    assert_reply(pair.primary, "DEBUG SET-ACTIVE-EXPIRE 0", "+OK");
+    assert_reply(pair.primary, "SET k v PX 1", "+OK");
+    replication_await_write(pair.primary, pair.replica);
+    assert_reply_soon(pair.replica, "GET k", "$-1");
+    assert_reply(pair.replica, "DBSIZE", ":2");
+    assert_reply(pair.primary, "DEBUG SET-ACTIVE-EXPIRE 1", "+OK");
+    assert_reply_soon(pair.replica, "DBSIZE", ":1");
+    replica_pair_close(&pair);
 }
 
 static void keys_go_when_the_primary_says_so(void **state) {
@@ -149,37 +146,35 @@ static void own_keys_expire_on_a_writable_replica(void **state) {
     (void)state;
     struct server *primary = TRIVET(),
                   *replica = TRIVET("--replica-read-only", "no", "--appendonly", "yes", "--databases", "70");
-    struct pair pair = pair_of(primary, replica);
+    struct replica_pair pair = pair_synced(primary, replica);
     struct server *below = TRIVET();
     struct client *b = server_connect(below);
-    follow_port(b, server_port(replica));
-    await_sync(b, pair.p);
-    assert_reply(pair.r, "SET mine v EX 1000", "+OK");
-    assert_reply(pair.r, "SET other v", "+OK");
-    assert_reply(pair.r, "PEXPIRE other 1", ":1");
-    assert_reply(pair.r, "SELECT 65", "+OK");
-    assert_reply(pair.r, "SET far v PX 1", "+OK");
-    assert_reply(pair.r, "SELECT 0", "+OK");
-    assert_reply_soon(pair.r, "DBSIZE", ":2"); /* `other` is gone: mine, sync-mark */
-    assert_int_equal(info_number(pair.r, "stats", "slave_expires_tracked_keys"), 1);
-    assert_reply(pair.r, "PERSIST mine", ":1");
-    for (int i = 0; i < 6000 && info_number(pair.r, "stats", "slave_expires_tracked_keys") != 0; i++)
-        nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
-    assert_int_equal(info_number(pair.r, "stats", "slave_expires_tracked_keys"), 0);
-    assert_reply(pair.r, "SELECT 65", "+OK");
-    assert_reply(pair.r, "DBSIZE", ":1"); /* as in Valkey: nobody sees to it */
-    assert_reply(pair.r, "GET far", "$-1");
-    await_sync(b, pair.p);
+    replication_follow(below, server_port(replica));
+    replication_await_write(pair.primary, b);
+    assert_reply(pair.replica, "SET mine v EX 1000", "+OK");
+    assert_reply(pair.replica, "SET other v", "+OK");
+    assert_reply(pair.replica, "PEXPIRE other 1", ":1");
+    assert_reply(pair.replica, "SELECT 65", "+OK");
+    assert_reply(pair.replica, "SET far v PX 1", "+OK");
+    assert_reply(pair.replica, "SELECT 0", "+OK");
+    assert_reply_soon(pair.replica, "DBSIZE", ":2"); /* `other` is gone: mine, sync-mark */
+    assert_int_equal(info_number(pair.replica, "stats", "slave_expires_tracked_keys"), 1);
+    assert_reply(pair.replica, "PERSIST mine", ":1");
+    assert_info_soon(pair.replica, "stats", "slave_expires_tracked_keys", "0");
+    assert_reply(pair.replica, "SELECT 65", "+OK");
+    assert_reply(pair.replica, "DBSIZE", ":1"); /* as in Valkey: nobody sees to it */
+    assert_reply(pair.replica, "GET far", "$-1");
+    replication_await_write(pair.primary, b);
     assert_reply(b, "DBSIZE", ":1"); /* local writes stay local */
-    client_close(pair.r);
+    client_close(pair.replica);
     server_kill(replica);
     server_restart(replica);
-    pair.r = server_connect(replica);
-    assert_reply(pair.r, "GET mine", "$\"v\""); /* but are kept */
-    assert_reply(pair.r, "EXISTS other", ":0");
+    pair.replica = server_connect(replica);
+    assert_reply(pair.replica, "GET mine", "$\"v\""); /* but are kept */
+    assert_reply(pair.replica, "EXISTS other", ":0");
     client_close(b);
     server_free(below);
-    pair_close(&pair);
+    replica_pair_close(&pair);
 }
 
 /* A client of a writable replica sets a key that is over: the old one goes, its journal agrees. */
@@ -190,8 +185,7 @@ static void a_client_may_take_the_place_of_what_is_over(void **state) {
     assert_reply_soon(play.r, "GET last", "$\"v\"");
     assert_reply(play.r, "RPUSH k b", ":1");
     assert_reply(play.r, "LRANGE k 0 -1", "*[$\"b\"]");
-    while (info_number(play.r, "persistence", "aof_rewrite_in_progress")) {
-    }
+    saves_await(play.r);
     client_close(play.r);
     server_kill(play.replica);
     server_restart(play.replica);
@@ -204,27 +198,29 @@ static void a_client_may_take_the_place_of_what_is_over(void **state) {
 
 static void a_replica_evicts_only_if_told(void **state) {
     (void)state;
-    struct pair pair = pair_of(TRIVET(), TRIVET("--maxmemory-policy", "allkeys-lru", "--io-threads", "2"));
-    fill(pair.p, 20000);
-    await_sync(pair.r, pair.p);
-    assert_reply(pair.r, "CONFIG SET maxmemory 1", "+OK");
-    fill(pair.p, 20100);
-    await_sync(pair.r, pair.p);
-    assert_reply(pair.r, "DBSIZE", ":20101");
-    assert_reply(pair.r, "CONFIG SET replica-ignore-maxmemory no", "+OK");
-    assert_reply_soon(pair.r, "DBSIZE", ":0");
-    pair_close(&pair);
+    struct replica_pair pair =
+        pair_synced(TRIVET(), TRIVET("--maxmemory-policy", "allkeys-lru", "--io-threads", "2"));
+    dataset_fill(pair.primary, 20000);
+    replication_await_write(pair.primary, pair.replica);
+    assert_reply(pair.replica, "CONFIG SET maxmemory 1", "+OK");
+    dataset_fill(pair.primary, 20100);
+    replication_await_write(pair.primary, pair.replica);
+    assert_reply(pair.replica, "DBSIZE", ":20101");
+    assert_reply(pair.replica, "CONFIG SET replica-ignore-maxmemory no", "+OK");
+    assert_reply_soon(pair.replica, "DBSIZE", ":0");
+    replica_pair_close(&pair);
 }
 
 static void a_full_writable_replica_refuses_its_clients_but_not_the_stream(void **state) {
     (void)state;
-    struct pair pair = pair_of(TRIVET(), TRIVET("--replica-read-only", "no", "--replica-ignore-maxmemory",
-                                                "no", "--maxmemory", "1"));
-    assert_reply(pair.r, "SET mine v", "-OOM ...");
-    await_sync(pair.r, pair.p);
-    assert_reply(pair.r, "CONFIG SET replica-ignore-maxmemory yes", "+OK");
-    assert_reply(pair.r, "SET mine v", "+OK");
-    pair_close(&pair);
+    struct replica_pair pair =
+        pair_synced(TRIVET(), TRIVET("--replica-read-only", "no", "--replica-ignore-maxmemory", "no",
+                                     "--maxmemory", "1"));
+    assert_reply(pair.replica, "SET mine v", "-OOM ...");
+    replication_await_write(pair.primary, pair.replica);
+    assert_reply(pair.replica, "CONFIG SET replica-ignore-maxmemory yes", "+OK");
+    assert_reply(pair.replica, "SET mine v", "+OK");
+    replica_pair_close(&pair);
 }
 
 /* ---- what cannot go well ---- */
@@ -252,23 +248,23 @@ static void a_failing_disk_ends_a_replica(bool ignores) {
     assert_non_null(mkdtemp(data));
     struct server *primary = TRIVET();
     disk_watch(data, "");
-    struct pair pair = pair_of(primary, TRIVET("--dir", data, "--appendonly", "yes",
-                                               "--replica-ignore-disk-write-errors", ignores ? "yes" : "no"));
-    while (info_number(pair.r, "persistence", "aof_rewrite_in_progress")) {
-    }
+    struct replica_pair pair =
+        pair_synced(primary, TRIVET("--dir", data, "--appendonly", "yes",
+                                    "--replica-ignore-disk-write-errors", ignores ? "yes" : "no"));
+    saves_await(pair.replica);
     disk_fail(DISK_WRITE, "incr.aof", ENOSPC);
-    assert_reply(pair.p, "SET a 1", "+OK"); /* which meets the failure */
-    server_await_log(pair.replica, "No space left on device", 1);
-    assert_reply(pair.p, "SET b 2", "+OK");
+    assert_reply(pair.primary, "SET a 1", "+OK"); /* which meets the failure */
+    server_await_log(pair.replica_server, "No space left on device", 1);
+    assert_reply(pair.primary, "SET b 2", "+OK");
     if (ignores) {
-        assert_reply_soon(pair.r, "GET b", "$\"2\"");
-        server_await_log(pair.replica, "applying a command it is unable to write to disk", 1);
+        assert_reply_soon(pair.replica, "GET b", "$\"2\"");
+        server_await_log(pair.replica_server, "applying a command it is unable to write to disk", 1);
         disk_heal();
     } else {
-        assert_int_equal(server_await_failure(pair.replica), 1);
-        server_await_log(pair.replica, "unable to write command to disk", 1);
+        assert_int_equal(server_await_failure(pair.replica_server), 1);
+        server_await_log(pair.replica_server, "unable to write command to disk", 1);
     }
-    pair_close(&pair);
+    replica_pair_close(&pair);
     disk_release();
     snprintf(command, sizeof command, "rm -rf '%s'", data);
     assert_int_equal(system(command), 0);

@@ -1,8 +1,11 @@
 /* test_replica_link.c: how a replica reaches its primary: TLS, users and passwords, names and addresses,
  * silence, and where `replicaof` stands. */
+#include "../harness/dataset.h"
+#include "../harness/fixture.h"
+#include "../harness/replication.h"
+#include "../harness/wire.h"
 #include "tls_server.h"
-/* After it: both have the same macro. */
-#include "replica_pair.h"
+#include <stdio.h>
 
 #define COPIER "--user", "copier", "on", ">sesame", "+psync", "+replconf", "+ping"
 #define WRONG_PASS "Unable to AUTH to MASTER"
@@ -12,13 +15,13 @@
 static void passwords(struct server *primary, const char *user) {
     struct server *replica = TRIVET();
     struct client *p = server_connect(primary), *r = server_connect(replica);
-    follow_port(r, server_port(primary));
+    replication_follow(replica, server_port(primary));
     server_await_log(replica, "NOAUTH", 1);
     assert_string_equal(client_ask(r, "CONFIG SET primaryuser '%s' primaryauth wrong", user), "+OK");
     server_await_log(replica, WRONG_PASS, 1);
     assert_reply(r, "CONFIG SET primaryauth sesame", "+OK");
     assert_reply(p, "AUTH sesame", "+OK");
-    await_sync(r, p);
+    replication_await_write(p, r);
     client_close(p);
     client_close(r);
     server_free(replica);
@@ -42,13 +45,13 @@ static void a_primary_may_ask_for_a_password_later(void **state) {
     (void)state;
     struct server *primary = TRIVET(), *replica = TRIVET();
     struct client *p = server_connect(primary), *r = server_connect(replica);
-    follow(r, primary, p);
+    replication_sync(primary, replica);
     assert_reply(p, "CONFIG SET requirepass sesame", "+OK");
-    await_sync(r, p);
+    replication_await_write(p, r);
     assert_reply(p, "CLIENT KILL TYPE replica", ":1");
     server_await_log(replica, "NOAUTH", 1);
     assert_reply(r, "CONFIG SET primaryauth sesame", "+OK");
-    await_sync(r, p);
+    replication_await_write(p, r);
     client_close(p);
     client_close(r);
     server_free(replica);
@@ -60,10 +63,10 @@ static void a_superfluous_password_stops_the_link(void **state) {
     struct server *primary = TRIVET(),
                   *replica = TRIVET("--primaryauth", "sesame", "--primaryuser", "nobody");
     struct client *p = server_connect(primary), *r = server_connect(replica);
-    follow_port(r, server_port(primary));
+    replication_follow(replica, server_port(primary));
     server_await_log(replica, WRONG_PASS, 1);
     assert_reply(r, "CONFIG SET primaryauth ''", "+OK");
-    await_sync(r, p);
+    replication_await_write(p, r);
     client_close(p);
     client_close(r);
     server_free(replica);
@@ -77,17 +80,17 @@ static void the_link_speaks_tls(void **state) {
     struct server *primary = LAUNCH("--tls-replication", "yes", "--repl-diskless-sync-delay", "0"),
                   *replica = LAUNCH("--tls-replication", "yes");
     struct client *p = server_connect(primary), *r = server_connect(replica);
-    fill(p, 5000);
-    follow_port(r, server_tls_port(primary));
-    await_sync(r, p);
+    dataset_fill(p, 5000);
+    replication_follow(replica, server_tls_port(primary));
+    replication_await_write(p, r);
     assert_reply(r, "DBSIZE", ":5001");
-    fill(p, 5000);
-    await_sync(r, p);
+    dataset_fill(p, 5000);
+    replication_await_write(p, r);
     assert_reply(r, "CONFIG SET tls-replication no", "+OK"); /* which the next link heeds */
     assert_reply(p, "CLIENT KILL TYPE replica", ":1");
     server_await_log(replica, "MASTER <-> REPLICA sync: ", 3);
     assert_reply(r, "CONFIG SET tls-replication yes", "+OK");
-    await_sync(r, p);
+    replication_await_write(p, r);
     client_close(p);
     client_close(r);
     server_free(replica);
@@ -109,7 +112,7 @@ static void names_and_addresses_are_understood(void **state) {
         }
         client_close(six);
         assert_string_equal(client_ask(r, "REPLICAOF %s %d", hosts[i], server_port(primary)), "+OK");
-        await_sync(r, p);
+        replication_await_write(p, r);
     }
     assert_reply(r, "REPLICAOF no-such-host.invalid 6379", "+OK");
     server_await_log(replica, "the host cannot be reached", 1);
@@ -125,43 +128,38 @@ static void names_and_addresses_are_understood(void **state) {
 /* A primary that stops answering in each phase: the replica gives up and comes again. */
 static void silence_ends_every_phase(void **state) {
     (void)state;
-    int port, listener = stage_open(&port);
+    struct wire_listener *listener = wire_listen();
     struct server *replica = TRIVET("--repl-timeout", "1");
-    struct client *r = server_connect(replica);
-    struct text got = { 0 };
-    follow_port(r, port);
+    replication_follow(replica, wire_port(listener));
     static const char *const answers[] = { NULL, "+PONG\r\n", "+OK\r\n", "+OK\r\n", "+OK\r\n" };
     static const char *const awaited[] = { "PING", "listening-port", "capa", "version", "PSYNC" };
     for (size_t phase = 0; phase < COUNT_OF(awaited); phase++) {
-        int link = stage_accept(listener);
+        struct wire *link = wire_accept(listener);
         for (size_t i = 0; i <= phase; i++) {
-            if (answers[i]) stage_say(link, answers[i]);
-            assert_true(stage_read(link, awaited[i], &got));
+            if (answers[i]) wire_say(link, "%s", answers[i]);
+            const char *command = wire_next(link);
+            assert_non_null(command);
+            assert_non_null(strstr(command, awaited[i]));
         }
-        assert_false(stage_read(link, "no such thing", &got));
-        close(link);
+        wire_expect_end(link);
+        wire_close(link);
     }
-    static const char *const more[] = { "+FULLRESYNC " STAGE_ID " 7\r\n",
-                                        "+FULLRESYNC " STAGE_ID " 7\r\n$100\r\nREDIS" };
+    static const char *const more[] = { "+FULLRESYNC " WIRE_ID " 7\r\n",
+                                        "+FULLRESYNC " WIRE_ID " 7\r\n$100\r\nREDIS" };
+    struct text psync = { 0 };
     for (size_t i = 0; i < COUNT_OF(more); i++) {
-        int link = stage_accept(listener);
-        stage_greet(link, &got);
-        stage_say(link, more[i]);
-        assert_false(stage_read(link, "no such thing", &got));
-        close(link);
+        struct wire *link = wire_accept_psync(listener, &psync);
+        wire_say(link, "%s", more[i]);
+        wire_await_end(link);
+        wire_close(link);
     }
-    int link = stage_accept(listener); /* and when the link is up */
-    stage_greet(link, &got);
-    stage_send_all(link, STAGE_ID, BYTES(RDB_EMPTY));
-    assert_true(stage_read(link, "ACK", &got));
-    while (stage_read(link, "no such thing", &got)) {
-    }
+    struct wire *link = wire_feed(listener, 1000); /* and when the link is up */
+    wire_await_end(link);
     server_await_log(replica, "MASTER timeout: no data nor PING received", 1);
-    close(link);
-    close(listener);
-    client_close(r);
+    wire_close(link);
+    wire_listener_close(listener);
     server_free(replica);
-    text_release(&got);
+    text_release(&psync);
 }
 
 /* ---- where it stands ---- */
@@ -174,7 +172,7 @@ static void replicaof_is_kept_in_the_conf_file(void **state) {
     char shown[96];
     snprintf(shown, sizeof shown, "*[$\"replicaof\", $\"127.0.0.1 %d\"]", server_port(primary));
     assert_reply(r, "CONFIG GET replicaof", "*[$\"replicaof\", $\"\"]");
-    follow(r, primary, p);
+    replication_sync(primary, replica);
     assert_reply(r, "CONFIG GET replicaof", shown);
     assert_reply(r, "CONFIG SET replicaof 'a 1'", "-ERR ...immutable...");
     assert_reply(r, "CONFIG REWRITE", "+OK");
@@ -182,7 +180,7 @@ static void replicaof_is_kept_in_the_conf_file(void **state) {
     server_kill(replica);
     server_restart(replica);
     r = server_connect(replica);
-    await_sync(r, p);
+    replication_await_write(p, r);
     assert_reply(r, "CONFIG GET replicaof", shown);
     assert_reply(r, "REPLICAOF NO ONE", "+OK");
     assert_reply(r, "CONFIG REWRITE", "+OK");
@@ -206,8 +204,8 @@ static void replicaof_is_taken_from_the_command_line(void **state) {
     struct server *replica = TRIVET("--replicaof", "127.0.0.1", port),
                   *old = TRIVET("--slaveof", "127.0.0.1", port);
     struct client *p = server_connect(primary), *r = server_connect(replica), *o = server_connect(old);
-    await_sync(r, p);
-    await_sync(o, p);
+    replication_await_write(p, r);
+    replication_await_write(p, o);
     client_close(p);
     client_close(r);
     client_close(o);
@@ -224,15 +222,15 @@ static void replicas_in_a_ring_live_on(void **state) {
     struct server *a = TRIVET(), *b = TRIVET();
     struct client *to_a = server_connect(a), *to_b = server_connect(b);
     assert_reply(to_a, "SET k v", "+OK");
-    follow_port(to_a, server_port(a)); /* itself */
+    replication_follow(a, server_port(a)); /* itself */
     server_await_log(a, "Can't SYNC while not connected with my master", 1);
     assert_reply(to_a, "GET k", "$\"v\"");
-    follow_port(to_a, server_port(b));
-    follow_port(to_b, server_port(a));
+    replication_follow(a, server_port(b));
+    replication_follow(b, server_port(a));
     server_await_log(b, "Can't SYNC while not connected with my master", 1);
     assert_reply(to_a, "GET k", "$\"v\"");
     assert_reply(to_a, "REPLICAOF NO ONE", "+OK");
-    await_sync(to_b, to_a);
+    replication_await_write(to_a, to_b);
     assert_reply(to_b, "GET k", "$\"v\"");
     client_close(to_a);
     client_close(to_b);

@@ -1,6 +1,8 @@
 /* test_shutdown_replicas.c: the end of a primary whose replicas lag: it waits for them, for a time; it can be
  * hurried and called back; and who asked for it hears how it went. */
-#include "handmade.h"
+#include "../harness/fixture.h"
+#include "../harness/replication.h"
+#include "../harness/wire.h"
 #include <signal.h>
 #include <sys/stat.h>
 
@@ -10,23 +12,28 @@
 /* A primary, and a replica by hand that has everything, but does not say so. */
 struct scene {
     struct server *server;
-    struct client *c, *asker, *replica;
+    struct client *c, *asker;
+    struct wire *replica;
 };
 
 static void scene_open(struct scene *s, const char *timeout_s) {
-    s->server =
-        start_member_with(NULL, (const char *const[]){ "--shutdown-timeout", timeout_s, "--save", "", NULL });
+    s->server = TRIVET("--shutdown-timeout", timeout_s);
     s->c = server_connect(s->server);
     s->asker = server_connect(s->server);
-    s->replica = join_by_hand(s->server, 7);
+    s->replica = wire_join(s->server, 7);
     assert_reply(s->c, "SET k 1", "+OK");
 }
 
 static void scene_close(struct scene *s) {
-    client_close(s->replica);
+    wire_close(s->replica);
     client_close(s->asker);
     client_close(s->c);
     server_free(s->server);
+}
+
+/* The replica has everything. */
+static void acknowledge(struct scene *s) {
+    wire_tell(s->replica, "REPLCONF ACK %lld", (long long)replication_offset(s->c));
 }
 
 /* What everybody who is connected sees of the end. */
@@ -38,10 +45,10 @@ static void assert_end(struct scene *s) {
 
 static void nobody_waits_for_replicas_that_have_everything(void **state) {
     (void)state;
-    struct server *a = start_member(NULL), *b = start_member(NULL);
+    struct server *a = TRIVET(), *b = TRIVET();
     struct client *c = server_connect(a), *r = server_connect(b);
-    follow(b, a);
-    await_link(b);
+    replication_follow(b, server_port(a));
+    replication_await_link(b);
     assert_reply(c, "SET k 1", "+OK");
     client_send(c, "SHUTDOWN");
     assert_ended(c);
@@ -56,16 +63,16 @@ static void nobody_waits_for_replicas_that_have_everything(void **state) {
 
 static void await_one_replica(struct server *a, struct server *b) {
     struct client *c = server_connect(a);
-    follow(b, a);
-    await_link(b);
+    replication_follow(b, server_port(a));
+    replication_await_link(b);
     assert_reply(c, "SET k 0", "+OK");
     client_close(c);
 }
 
 /* The replica stands still, and goes on. */
-static void a_replica_that_lags_is_waited_for_with(const char *kind, bool by_signal) {
-    struct server *a = start_member_with(NULL, (const char *const[]){ "--shutdown-timeout", "60", NULL });
-    struct server *b = start_member(kind);
+static void a_replica_that_lags_is_waited_for_with(enum peer kind, bool by_signal) {
+    struct server *a = TRIVET("--shutdown-timeout", "60");
+    struct server *b = peer_start(kind, NULL);
     struct client *c = server_connect(a), *r = server_connect(b);
     await_one_replica(a, b);
     kill(server_pid(b), SIGSTOP);
@@ -87,20 +94,20 @@ static void a_replica_that_lags_is_waited_for_with(const char *kind, bool by_sig
 
 static void a_replica_that_lags_is_waited_for(void **state) {
     (void)state;
-    a_replica_that_lags_is_waited_for_with(NULL, false);
-    a_replica_that_lags_is_waited_for_with(NULL, true);
-    a_replica_that_lags_is_waited_for_with(REFERENCE, false);
+    a_replica_that_lags_is_waited_for_with(PEER_TRIVET, false);
+    a_replica_that_lags_is_waited_for_with(PEER_TRIVET, true);
+    a_replica_that_lags_is_waited_for_with(PEER_REDIS, false);
 }
 
 /* A replica's own replicas too, who cannot be asked and acknowledge each second. */
 static void a_replica_waits_for_its_replicas(void **state) {
     (void)state;
-    struct server *a = start_member(NULL), *b = start_member(NULL), *below = start_member(NULL);
+    struct server *a = TRIVET(), *b = TRIVET(), *below = TRIVET();
     struct client *c = server_connect(a), *middle = server_connect(b), *r = server_connect(below);
     await_one_replica(a, b);
     await_one_replica(a, below);
-    follow(below, b);
-    await_link(below);
+    replication_follow(below, server_port(b));
+    replication_await_link(below);
     kill(server_pid(below), SIGSTOP);
     assert_reply(c, "SET k 1", "+OK");
     assert_reply_soon(middle, "GET k", "$\"1\"");
@@ -182,7 +189,7 @@ static void who_asks_again_waits_too(void **state) {
     assert_next(other, FAILED);
     send_and_wait(s.c, s.asker, "SHUTDOWN");
     send_and_wait(s.c, other, "SHUTDOWN");
-    acknowledge(s.replica, s.c);
+    acknowledge(&s);
     assert_ended(other);
     assert_end(&s);
     client_close(other);
@@ -224,13 +231,13 @@ static void who_goes_away_meanwhile_changes_nothing(void **state) {
     send_and_wait(s.c, s.asker, "SHUTDOWN");
     client_abandon(s.asker);
     s.asker = server_connect(s.server);
-    await_info(s.c, "clients", "blocked_clients", "0");
+    assert_info_soon(s.c, "clients", "blocked_clients", "0");
     struct client *other = server_connect(s.server);
     int64_t id = client_ask_int(other, "CLIENT ID");
     send_and_wait(s.c, other, "SHUTDOWN");
     assert_int_equal(client_ask_int(s.c, "CLIENT UNBLOCK %lld", (long long)id), 1);
     assert_next(other, "-UNBLOCKED client unblocked via CLIENT UNBLOCK");
-    client_close(s.replica); /* the last replica goes: nobody is left to wait for */
+    wire_close(s.replica); /* the last replica goes: nobody is left to wait for */
     s.replica = NULL;
     assert_ended(other);
     assert_end(&s);
@@ -247,11 +254,11 @@ static void who_waited_hears_that_it_failed(void **state) {
     client_ask(s.c, "CONFIG SET dir %s", server_path(s.server, "data"));
     rmdir(server_path(s.server, "data"));
     send_and_wait(s.c, s.asker, "SHUTDOWN SAVE");
-    acknowledge(s.replica, s.c);
+    acknowledge(&s);
     assert_next(s.asker, FAILED);
     assert_reply(s.c, "SET k 2", "+OK");
     send_and_wait(s.c, s.asker, "SHUTDOWN SAVE FORCE");
-    acknowledge(s.replica, s.c);
+    acknowledge(&s);
     assert_end(&s);
     scene_close(&s);
 }

@@ -23,7 +23,7 @@ struct chain {
     bool newer;
 };
 
-static const char *const big_backlog[] = { "repl-backlog-size", "64mb", NULL };
+static const char *const big_backlog[] = { "--repl-backlog-size", "64mb", NULL };
 
 static void chain_open(struct chain *chain, const enum peer kinds[3], const char *const *args,
                        uint64_t seed) {
@@ -121,8 +121,8 @@ static void redis_between_trivets_survives_cuts(void **state) {
 
 static void cut_transfer(enum peer primary_kind, enum peer replica_kind, const char *diskless) {
     printf("%s -> %s, diskless %s\n", peer_name(primary_kind), peer_name(replica_kind), diskless);
-    const char *primary_args[] = { "repl-diskless-sync", diskless, NULL };
-    const char *replica_args[] = { "repl-diskless-load", diskless[0] == 'y' ? "swapdb" : "disabled", NULL };
+    const char *primary_args[] = { "--repl-diskless-sync", diskless, NULL };
+    const char *replica_args[] = { "--repl-diskless-load", diskless[0] == 'y' ? "swapdb" : "disabled", NULL };
     uint64_t seed = load_seed();
     struct server *primary = peer_start(primary_kind, primary_args);
     struct server *replica = peer_start(replica_kind, replica_args);
@@ -156,7 +156,7 @@ static void a_broken_transfer_is_begun_anew(void **state) {
 /* ---- slow and silent networks ---- */
 
 static void link_byte_by_byte(enum peer primary_kind, enum peer replica_kind, const char *diskless) {
-    const char *args[] = { "repl-diskless-sync", diskless, NULL };
+    const char *args[] = { "--repl-diskless-sync", diskless, NULL };
     struct server *primary = peer_start(primary_kind, args), *replica = peer_start(replica_kind, args);
     struct proxy *proxy = proxy_start(server_port(primary), 0);
     struct client *c = server_connect(primary);
@@ -189,7 +189,7 @@ static bool link_is_down(const struct replication *r) { return !r->link_up; }
 static bool has_no_replica(const struct replication *r) { return r->replicas == 0; }
 
 static void stall_link(enum peer primary_kind, enum peer replica_kind) {
-    static const char *const args[] = { "repl-timeout", "3", "repl-ping-replica-period", "1", NULL };
+    static const char *const args[] = { "--repl-timeout", "3", "--repl-ping-replica-period", "1", NULL };
     struct server *primary = peer_start(primary_kind, args), *replica = peer_start(replica_kind, args);
     struct proxy *proxy = proxy_start(server_port(primary), 0);
     struct replication before, after;
@@ -222,7 +222,7 @@ static void a_silent_link_is_given_up_and_comes_back(void **state) {
 
 /* The primary keeps no more for a slow replica than its limit says. */
 static void be_slow(enum peer primary_kind, enum peer replica_kind) {
-    static const char *const args[] = { "repl-backlog-size", "1mb", "client-output-buffer-limit",
+    static const char *const args[] = { "--repl-backlog-size", "1mb", "--client-output-buffer-limit",
                                         "replica 2mb 2mb 0", NULL };
     struct server *primary = peer_start(primary_kind, args), *replica = peer_start(replica_kind, NULL);
     struct proxy *proxy = proxy_start(server_port(primary), 0);

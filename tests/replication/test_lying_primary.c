@@ -7,14 +7,14 @@
 #include "../harness/fail.h"
 #include "../harness/fixture.h"
 #include "../harness/replication.h"
+#include "../harness/wire.h"
 #include "../integration/files.h"
 #include "load.h"
-#include "wire.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
 
-#define ID "0123456789abcdef0123456789abcdef01234567"
+#define ID WIRE_ID
 #define MARK "abcdefghijabcdefghijabcdefghijabcdefghij"
 #define ROUNDS_OF_NOISE 60
 
@@ -22,7 +22,7 @@
 struct scene {
     struct server *replica;
     struct client *client;
-    struct liar *liar;
+    struct wire_listener *listener;
     struct text rdb; /* a dump that is right: SET new 1, and some more */
     struct text psync;
 };
@@ -41,34 +41,30 @@ static void make_dump(struct text *out) {
 }
 
 static void scene_open(struct scene *scene, const char *diskless_load) {
-    const char *args[] = { "repl-diskless-load", diskless_load, NULL };
-    *scene = (struct scene){ .replica = peer_start(PEER_TRIVET, args), .liar = liar_open() };
+    const char *args[] = { "--repl-diskless-load", diskless_load, NULL };
+    *scene = (struct scene){ .replica = peer_start(PEER_TRIVET, args), .listener = wire_listen() };
     make_dump(&scene->rdb);
     scene->client = server_connect(scene->replica);
     client_ask(scene->client, "SET old 1");
-    replication_follow(scene->replica, liar_port(scene->liar));
+    replication_follow(scene->replica, wire_port(scene->listener));
 }
 
 static void scene_close(struct scene *scene) {
     client_close(scene->client);
     server_free(scene->replica);
-    liar_close(scene->liar);
+    wire_listener_close(scene->listener);
     text_release(&scene->rdb);
     text_release(&scene->psync);
 }
 
-static struct wire *await_psync(struct scene *scene) { return liar_await_psync(scene->liar, &scene->psync); }
-
-static void say_dump(struct wire *w, const struct text *rdb) {
-    wire_say(w, "$%zu\r\n", rdb->len);
-    wire_send(w, rdb->ptr, rdb->len);
+static struct wire *await_psync(struct scene *scene) {
+    return wire_accept_psync(scene->listener, &scene->psync);
 }
 
 /* It has the dump, and is in the stream at `offset`. */
-static struct wire *feed(struct scene *scene, long long offset) {
+static struct wire *feed(struct scene *scene, int64_t offset) {
     struct wire *w = await_psync(scene);
-    wire_say(w, "+FULLRESYNC " ID " %lld\r\n", offset);
-    say_dump(w, &scene->rdb);
+    wire_send_fullresync(w, ID, offset, text_slice(&scene->rdb));
     assert_reply_soon(scene->client, "EXISTS new", ":1");
     replication_await_link(scene->replica);
     return w;
@@ -83,8 +79,7 @@ static void assert_unharmed(struct scene *scene) {
 /* Waits for its next try and serves it well. */
 static void assert_comes_back(struct scene *scene) {
     struct wire *w = await_psync(scene);
-    wire_say(w, "+FULLRESYNC " ID " 100\r\n");
-    say_dump(w, &scene->rdb);
+    wire_send_fullresync(w, ID, 100, text_slice(&scene->rdb));
     wire_tell(w, "SET after 1");
     assert_reply_soon(scene->client, "EXISTS new after old", ":2");
     wire_close(w);
@@ -109,7 +104,7 @@ static void broken_handshakes_are_tried_again(void **state) {
     struct scene scene;
     scene_open(&scene, "disabled");
     for (size_t i = 0; i < COUNT_OF(answers); i++) {
-        struct wire *w = liar_accept(scene.liar);
+        struct wire *w = wire_accept(scene.listener);
         const char *first = wire_next(w);
         assert_non_null(first);
         assert_int_equal(strcasecmp(first, "PING"), 0);
@@ -126,14 +121,14 @@ static void refusals_of_options_do_not_matter(void **state) {
     (void)state;
     struct scene scene;
     scene_open(&scene, "disabled");
-    struct wire *w = liar_accept(scene.liar);
+    struct wire *w = wire_accept(scene.listener);
     const char *command;
     wire_send_singly(w);
     while ((command = wire_next(w)) && strncasecmp(command, "PSYNC", 5) != 0)
         wire_say(w, strcasecmp(command, "PING") == 0 ? "-NOAUTH no\r\n" : "-ERR no such option\r\n");
     assert_non_null(command);
     wire_say(w, "\n\n\n+FULLRESYNC " ID " 7\r\n\n\n");
-    say_dump(w, &scene.rdb);
+    wire_send_rdb(w, text_slice(&scene.rdb));
     wire_tell(w, "SET after 1");
     assert_reply_soon(scene.client, "EXISTS new after old", ":2");
     wire_close(w);
@@ -166,7 +161,7 @@ static void answers_to_psync_that_are_none_are_tried_again(void **state) {
         struct wire *w = await_psync(&scene);
         wire_say(w, "%s", answers[i]);
         /* What would be the dump, if it believed the answer. */
-        if (answers[i][0] == '+' && answers[i][1] == 'F') say_dump(w, &scene.rdb);
+        if (answers[i][0] == '+' && answers[i][1] == 'F') wire_send_rdb(w, text_slice(&scene.rdb));
         wire_close(w);
         assert_unharmed(&scene);
     }
@@ -182,7 +177,7 @@ static void endless_lines_are_cut(void **state) {
     memset(text_reserve(&much, 1000000), 'x', 1000000);
     much.len = 1000000;
     scene_open(&scene, "disabled");
-    struct wire *w = liar_accept(scene.liar);
+    struct wire *w = wire_accept(scene.listener);
     assert_non_null(wire_next(w));
     wire_say(w, "+");
     wire_send(w, much.ptr, much.len);
@@ -212,7 +207,7 @@ static void a_primary_without_psync_is_asked_for_sync(void **state) {
         line = wire_line(w);
     }
     assert_int_equal(strcasecmp(line, "SYNC"), 0);
-    say_dump(w, &scene.rdb);
+    wire_send_rdb(w, text_slice(&scene.rdb));
     wire_tell(w, "SELECT 0");
     wire_tell(w, "SET after 1");
     assert_reply_soon(scene.client, "EXISTS new after old", ":2");
@@ -275,7 +270,7 @@ static void damaged_dumps_are_not_taken(void **state) {
             if (by_mark) wire_say(w, "$EOF:" MARK "\r\n");
             if (by_mark) wire_send(w, rdb.ptr, rdb.len);
             if (by_mark) wire_say(w, MARK);
-            if (!by_mark) say_dump(w, &rdb);
+            if (!by_mark) wire_send_rdb(w, text_slice(&rdb));
             wire_await_end(w);
             wire_close(w);
             assert_unharmed(&scene);
@@ -314,16 +309,6 @@ static void unfinished_dumps_are_not_taken(void **state) {
     }
 }
 
-/* Behind a mark the stream waits for that. */
-static void await_acknowledgement(struct wire *w, long long offset) {
-    struct text wanted = { 0 };
-    text_printf(&wanted, "REPLCONF ACK %lld", offset);
-    const char *came = wire_next(w);
-    if (!came || strncmp(came, text_str(&wanted), wanted.len) != 0)
-        HARNESS_FAIL("in place of %s came %s", text_str(&wanted), came ? came : "the end");
-    text_release(&wanted);
-}
-
 static void dumps_may_come_byte_by_byte(void **state) {
     (void)state;
     for (size_t load = 0; load < COUNT_OF(loads); load++)
@@ -336,8 +321,8 @@ static void dumps_may_come_byte_by_byte(void **state) {
             if (by_mark) wire_say(w, "$EOF:" MARK "\r\n");
             if (by_mark) wire_send(w, scene.rdb.ptr, scene.rdb.len);
             if (by_mark) wire_say(w, MARK);
-            if (!by_mark) say_dump(w, &scene.rdb);
-            await_acknowledgement(w, 5);
+            if (!by_mark) wire_send_rdb(w, text_slice(&scene.rdb));
+            wire_await_ack(w, 5); /* behind a mark the stream waits for that */
             wire_tell(w, "SELECT 0");
             wire_tell(w, "SET after 1");
             assert_reply_soon(scene.client, "EXISTS new after old", ":2");

@@ -22,7 +22,7 @@ static const struct way ways[] = {
 };
 
 static struct server *start(enum peer kind, const struct way *way) {
-    const char *args[] = { "repl-diskless-sync", way->diskless, "repl-diskless-load", way->load, NULL };
+    const char *args[] = { "--repl-diskless-sync", way->diskless, "--repl-diskless-load", way->load, NULL };
     return peer_start(kind, args);
 }
 

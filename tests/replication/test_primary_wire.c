@@ -7,16 +7,16 @@
 #include "../harness/fixture.h"
 #include "../harness/replication.h"
 #include "../harness/saves.h"
+#include "../harness/wire.h"
 #include "../integration/files.h"
-#include "wire.h"
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 static const enum peer both[] = { PEER_REDIS, PEER_TRIVET };
 
-static const char *const diskless[] = { "repl-diskless-sync", "yes", NULL };
-static const char *const by_disk[] = { "repl-diskless-sync", "no", NULL };
+static const char *const diskless[] = { "--repl-diskless-sync", "yes", NULL };
+static const char *const by_disk[] = { "--repl-diskless-sync", "no", NULL };
 
 /* Says everything that a new replica says, and asks for all. */
 static struct wire *ask_for_all(struct server *s, const char *capabilities) {
@@ -265,7 +265,8 @@ static void the_old_sync_is_served(void **state) {
 
 static void a_waiting_replica_gets_signs_of_life(void **state) {
     (void)state;
-    static const char *const slow[] = { "repl-diskless-sync", "yes", "repl-diskless-sync-delay", "3", NULL };
+    static const char *const slow[] = { "--repl-diskless-sync", "yes", "--repl-diskless-sync-delay", "3",
+                                        NULL };
     for (size_t i = 0; i < COUNT_OF(both); i++) {
         struct server *s = peer_start(both[i], slow);
         struct wire *w = ask_for_all(s, MODERN);
@@ -309,11 +310,11 @@ static void a_replica_may_want_the_dump_only(void **state) {
 
 static void two_replicas_share_a_transfer(void **state) {
     (void)state;
-    static const char *const wait[] = { "repl-diskless-sync",
+    static const char *const wait[] = { "--repl-diskless-sync",
                                         "yes",
-                                        "repl-diskless-sync-delay",
+                                        "--repl-diskless-sync-delay",
                                         "30",
-                                        "repl-diskless-sync-max-replicas",
+                                        "--repl-diskless-sync-max-replicas",
                                         "2",
                                         NULL };
     for (size_t i = 0; i < COUNT_OF(both); i++) {
@@ -406,8 +407,8 @@ static void a_replica_without_a_link_serves_nobody(void **state) {
     (void)state;
     for (size_t i = 0; i < COUNT_OF(both); i++) {
         struct server *s = peer_start(both[i], NULL);
-        struct liar *nobody = liar_open();
-        replication_follow(s, liar_port(nobody));
+        struct wire_listener *nobody = wire_listen();
+        replication_follow(s, wire_port(nobody));
         struct client *c = server_connect_tcp(s);
         assert_reply(c, "PSYNC ? -1", "-NOMASTERLINK Can't SYNC while not connected with my master");
         client_close(c);
@@ -416,7 +417,7 @@ static void a_replica_without_a_link_serves_nobody(void **state) {
         assert_reply(c, "PSYNC ? -1", "-MASTERDOWN ...");
         client_close(c);
         server_free(s);
-        liar_close(nobody);
+        wire_listener_close(nobody);
     }
 }
 

@@ -34,7 +34,7 @@ static int64_t exists(struct server *s, const char *key) {
 static struct server *start_replica(enum peer kind, struct server *primary) {
     char place[32];
     snprintf(place, sizeof place, "127.0.0.1 %d", server_port(primary));
-    const char *args[] = { "replicaof", place, NULL };
+    const char *args[] = { "--replicaof", place, NULL };
     return peer_start(kind, args);
 }
 
@@ -143,7 +143,7 @@ static void replicas_follow_a_restarted_primary(void **state) {
 /* What the primary lost is lost on the replica too. */
 static void kill_primary(enum peer primary_kind, enum peer replica_kind, const char *appendonly) {
     name_pair("SIGKILL of the primary", primary_kind, replica_kind);
-    const char *args[] = { "appendonly", appendonly, NULL };
+    const char *args[] = { "--appendonly", appendonly, NULL };
     struct server *primary = peer_start(primary_kind, args), *replica = start_replica(replica_kind, primary);
     replication_await_link(replica);
     write_some(primary);

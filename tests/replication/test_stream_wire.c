@@ -6,7 +6,7 @@
 #include "../harness/fail.h"
 #include "../harness/fixture.h"
 #include "../harness/replication.h"
-#include "wire.h"
+#include "../harness/wire.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -219,13 +219,6 @@ static void effects_are_sent_and_not_requests(void **state) {
     }
 }
 
-static void await_blocked(struct client *c) {
-    for (int tries = 0; info_number(c, "clients", "blocked_clients") != 1; tries++) {
-        if (tries > REPLICATION_PATIENCE_MS) HARNESS_FAIL("the client does not wait");
-        pause_ms(1);
-    }
-}
-
 static void a_served_waiter_comes_after_the_push(void **state) {
     (void)state;
     for (size_t i = 0; i < COUNT_OF(both); i++) {
@@ -233,7 +226,7 @@ static void a_served_waiter_comes_after_the_push(void **state) {
         struct text came = { 0 };
         scene_open(&scene, both[i], NULL);
         client_send(scene.waiter, "BLMOVE from to LEFT RIGHT 0");
-        await_blocked(scene.client);
+        assert_info_soon(scene.client, "clients", "blocked_clients", "1");
         ask_each(scene.client, "RPUSH from a");
         assert_next(scene.waiter, "$\"a\"");
         read_effects(&scene, &came);
@@ -262,7 +255,7 @@ static void an_expired_key_is_deleted_in_the_stream(void **state) {
 
 static void evictions_are_deletions_in_the_stream(void **state) {
     (void)state;
-    static const char *const small[] = { "maxmemory-policy", "allkeys-random", NULL };
+    static const char *const small[] = { "--maxmemory-policy", "allkeys-random", NULL };
     for (size_t i = 0; i < COUNT_OF(both); i++) {
         struct scene scene;
         scene_open(&scene, both[i], small);
@@ -296,7 +289,7 @@ static void wait_asks_for_acknowledgements(void **state) {
 /* PING is in small letters, and counts. */
 static void every_byte_of_the_stream_counts(void **state) {
     (void)state;
-    static const char *const args[] = { "repl-ping-replica-period", "1", NULL };
+    static const char *const args[] = { "--repl-ping-replica-period", "1", NULL };
     for (size_t i = 0; i < COUNT_OF(both); i++) {
         struct scene scene;
         struct text came = { 0 };

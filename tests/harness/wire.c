@@ -1,6 +1,9 @@
 /* wire.c: see wire.h. */
 #include "wire.h"
-#include "../harness/fail.h"
+#include "await.h"
+#include "check.h"
+#include "fail.h"
+#include "replication.h"
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
@@ -11,6 +14,7 @@
 #include <stdlib.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define MARK_LEN 40
@@ -27,7 +31,7 @@ struct wire {
     struct text line;
 };
 
-struct liar {
+struct wire_listener {
     int fd, port;
 };
 
@@ -51,6 +55,15 @@ struct wire *wire_connect(int port) {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) != 0)
         HARNESS_FAIL("cannot connect to port %d: %s", port, strerror(errno));
+    return wire_new(fd);
+}
+
+static struct wire *connect_unix(const char *path) {
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) != 0)
+        HARNESS_FAIL("cannot connect to %s: %s", path, strerror(errno));
     return wire_new(fd);
 }
 
@@ -205,7 +218,9 @@ static long number_after(const char *line, char sign) {
 
 const char *wire_next(struct wire *w) {
     struct text words = { 0 };
+    int64_t deadline_ms = deadline_after(WIRE_PATIENCE_MS);
     do {
+        if (deadline_has_passed(deadline_ms)) HARNESS_FAIL("nothing but signs of life came");
         if (!read_line(w)) return NULL;
     } while (w->line.len == 0);
     long count = number_after(text_str(&w->line), '*');
@@ -222,14 +237,24 @@ const char *wire_next(struct wire *w) {
 
 uint64_t wire_taken(const struct wire *w) { return w->dropped + w->at; }
 
+bool wire_has_more(struct wire *w) {
+    return here(w) > 0 || poll(&(struct pollfd){ .fd = w->fd, .events = POLLIN }, 1, 0) > 0;
+}
+
 void wire_await_end(struct wire *w) {
+    int64_t deadline_ms = deadline_after(WIRE_PATIENCE_MS);
     while (!w->ended) {
+        if (deadline_has_passed(deadline_ms)) HARNESS_FAIL("the link does not end");
         w->at = w->in.len;
         read_more(w);
     }
 }
 
-/* ---- a transfer ---- */
+void wire_expect_end(struct wire *w) {
+    if (here(w) > 0 || read_more(w)) HARNESS_FAIL("in place of the end came: %s", text_str(&w->in) + w->at);
+}
+
+/* ---- a replica ---- */
 
 void wire_read_fullresync(struct wire *w, struct wire_sync *sync) {
     long long offset;
@@ -264,12 +289,42 @@ void wire_read_rdb(struct wire *w, struct wire_sync *sync) {
 
 void wire_sync_release(struct wire_sync *sync) { text_release(&sync->rdb); }
 
-/* ---- the other side ---- */
+static void expect_line(struct wire *w, const char *expected) {
+    const char *line = wire_line(w);
+    if (!text_matches(expected, line)) HARNESS_FAIL("in place of %s came: %s", expected, line);
+}
 
-struct liar *liar_open(void) {
+struct wire *wire_join(struct server *primary, int listening_port) {
+    struct text online = { 0 };
+    struct client *c = server_connect(primary);
+    struct wire *w = wire_connect(server_port(primary));
+    wire_tell(w, "REPLCONF listening-port %d", listening_port);
+    expect_line(w, "+OK");
+    wire_tell(w, "PSYNC ? -1");
+    text_printf(&online, "$\"...port=%d,state=online...", listening_port);
+    assert_reply_soon(c, "INFO replication", text_str(&online));
+    text_release(&online);
+    client_close(c);
+    return w;
+}
+
+struct wire *wire_continue(struct server *primary) {
+    struct replication now;
+    struct wire *w = connect_unix(server_path(primary, "socket"));
+    replication_look(primary, &now);
+    wire_tell(w, "REPLCONF listening-port 7 capa psync2");
+    expect_line(w, "+OK");
+    wire_tell(w, "PSYNC %s %lld", now.id, (long long)now.offset + 1);
+    expect_line(w, "+CONTINUE ...");
+    return w;
+}
+
+/* ---- a primary ---- */
+
+struct wire_listener *wire_listen(void) {
     struct sockaddr_in address = loopback(0);
     socklen_t len = sizeof address;
-    struct liar *l = calloc(1, sizeof *l);
+    struct wire_listener *l = calloc(1, sizeof *l);
     if (!l) abort();
     l->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (l->fd < 0 || bind(l->fd, (struct sockaddr *)&address, len) != 0 || listen(l->fd, 16) != 0 ||
@@ -279,14 +334,15 @@ struct liar *liar_open(void) {
     return l;
 }
 
-void liar_close(struct liar *l) {
+void wire_listener_close(struct wire_listener *l) {
+    if (!l) return;
     close(l->fd);
     free(l);
 }
 
-int liar_port(const struct liar *l) { return l->port; }
+int wire_port(const struct wire_listener *l) { return l->port; }
 
-struct wire *liar_accept(struct liar *l) {
+struct wire *wire_accept(struct wire_listener *l) {
     struct pollfd poll_fd = { .fd = l->fd, .events = POLLIN };
     int ready;
     do ready = poll(&poll_fd, 1, WIRE_PATIENCE_MS);
@@ -297,7 +353,7 @@ struct wire *liar_accept(struct liar *l) {
     return wire_new(fd);
 }
 
-const char *liar_handshake(struct wire *w) {
+const char *wire_handshake(struct wire *w) {
     for (;;) {
         const char *command = wire_next(w);
         if (!command || strncasecmp(command, "PSYNC ", 6) == 0) return command;
@@ -310,11 +366,41 @@ const char *liar_handshake(struct wire *w) {
     }
 }
 
-struct wire *liar_await_psync(struct liar *l, struct text *psync) {
-    struct wire *w = liar_accept(l);
-    const char *command = liar_handshake(w);
+struct wire *wire_accept_psync(struct wire_listener *l, struct text *psync) {
+    struct wire *w = wire_accept(l);
+    const char *command = wire_handshake(w);
     if (!command) HARNESS_FAIL("the replica ended its handshake");
     text_clear(psync);
     text_append_str(psync, command);
+    return w;
+}
+
+void wire_send_rdb(struct wire *w, struct slice rdb) {
+    wire_say(w, "$%zu\r\n", rdb.len);
+    wire_send(w, rdb.ptr, rdb.len);
+}
+
+void wire_send_fullresync(struct wire *w, const char *id, int64_t offset, struct slice rdb) {
+    wire_say(w, "+FULLRESYNC %s %lld\r\n", id, (long long)offset);
+    wire_send_rdb(w, rdb);
+}
+
+/* What its file keeps may come behind it: FACK. */
+void wire_await_ack(struct wire *w, int64_t offset) {
+    struct text expected = { 0 };
+    text_printf(&expected, "REPLCONF ACK %lld", (long long)offset);
+    const char *came = wire_next(w);
+    bool matches = came && strncmp(came, text_str(&expected), expected.len) == 0 &&
+                   (came[expected.len] == '\0' || came[expected.len] == ' ');
+    if (!matches) HARNESS_FAIL("in place of %s came: %s", text_str(&expected), came ? came : "the end");
+    text_release(&expected);
+}
+
+struct wire *wire_feed(struct wire_listener *l, int64_t offset) {
+    struct text psync = { 0 };
+    struct wire *w = wire_accept_psync(l, &psync);
+    wire_send_fullresync(w, WIRE_ID, offset, WIRE_RDB_EMPTY);
+    wire_await_ack(w, offset);
+    text_release(&psync);
     return w;
 }
