@@ -14,6 +14,9 @@ SYSCONFDIR ?= $(if $(filter /usr,$(PREFIX)),/etc,$(PREFIX)/etc)
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 DOCDIR ?= $(PREFIX)/share/doc/trivet
 DESTDIR ?=
+EXTRA_CPPFLAGS ?=
+EXTRA_CFLAGS ?=
+EXTRA_LDFLAGS ?=
 FUZZ_SECONDS ?= 60
 CRASH_ROUNDS ?= 80
 REPLICATION_KEYS ?= 1000000
@@ -60,6 +63,11 @@ LDFLAGS += -fsanitize=fuzzer,address,undefined
 else
 $(error VARIANT is release, debug, asan, tsan or fuzz, not '$(VARIANT)')
 endif
+
+# What a distribution's build adds to them.
+CPPFLAGS += $(EXTRA_CPPFLAGS)
+CFLAGS += $(EXTRA_CFLAGS)
+LDFLAGS += $(EXTRA_LDFLAGS)
 
 # $(call say,CC,file) prints a short line in place of the command, unless V=1.
 say = $(if $(filter 1,$(V)),,@printf '%-4s %s\n' '$(1)' '$(2)';)
@@ -167,7 +175,7 @@ run: ## installs what is missing, builds, runs the three instances of conf/ unti
 	@exec scripts/run-three $(SERVER)
 
 .PHONY: install
-install: all ## installs server, conf files, systemd unit and documents (PREFIX=/usr/local, DESTDIR=)
+install: all ## installs server, conf files, systemd unit, manual and documents (PREFIX=/usr/local, DESTDIR=)
 	@PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' UNITDIR='$(UNITDIR)' DOCDIR='$(DOCDIR)' DESTDIR='$(DESTDIR)' \
 	    scripts/install-files install $(SERVER) $(TOOLS)
 
@@ -175,6 +183,11 @@ install: all ## installs server, conf files, systemd unit and documents (PREFIX=
 uninstall: ## removes what install put there, except conf files that were changed
 	@PREFIX='$(PREFIX)' SYSCONFDIR='$(SYSCONFDIR)' UNITDIR='$(UNITDIR)' DOCDIR='$(DOCDIR)' DESTDIR='$(DESTDIR)' \
 	    scripts/install-files uninstall
+
+.PHONY: deb
+deb: ## builds the Debian packages trivet and trivet-as-redis into build/deb (DEB_VERSION=: by another version)
+	@scripts/install-packages build deb
+	@DEB_VERSION='$(DEB_VERSION)' scripts/build-deb
 
 # ---- to test it ----
 
