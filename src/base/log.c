@@ -6,6 +6,8 @@
 #include "trivet/base/log.h"
 #include "trivet/base/clock.h"
 #include "trivet/base/lock.h"
+#include "trivet/base/slice.h"
+#include "trivet/base/utf8.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -149,46 +151,31 @@ static size_t copy_as_logfmt(char *out, size_t room, const char *message) {
     return len;
 }
 
-/* The length of the UTF-8 character at `at`, which ends with a NUL; 0 if it is none: a stray or missing byte,
- * a longer form than needed, a surrogate, or beyond U+10FFFF. */
-static size_t utf8_length(const unsigned char *at) {
-    size_t len = at[0] < 0x80   ? 1
-                 : at[0] < 0xc2 ? 0
-                 : at[0] < 0xe0 ? 2
-                 : at[0] < 0xf0 ? 3
-                 : at[0] < 0xf5 ? 4
-                                : 0;
-    for (size_t i = 1; i < len; i++)
-        if ((at[i] & 0xc0) != 0x80) return 0;
-    bool is_wrong = (at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) ||
-                    (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f);
-    return is_wrong ? 0 : len;
-}
-
 /* One character as JSON writes it in a string; *taken is how many bytes of the message it was. A byte that is
  * no UTF-8 becomes U+FFFD, the character for that. */
-static size_t json_piece(char piece[8], const char *at, size_t *taken) {
+static size_t json_piece(char piece[8], struct slice message, size_t *taken) {
     static const char codes[] = "\n\r\t\b\f\"\\", letters[] = "nrtbf\"\\";
-    unsigned char c = (unsigned char)*at;
+    unsigned char c = (unsigned char)message.ptr[0];
     const char *code = strchr(codes, c);
-    size_t len = utf8_length((const unsigned char *)at);
+    size_t len = utf8_length(message);
     *taken = len ? len : 1;
     if (code) return (size_t)snprintf(piece, 8, "\\%c", letters[code - codes]);
     if (len == 0) return (size_t)snprintf(piece, 8, "\\ufffd");
     if (c < 0x20 || c == 0x7f) return (size_t)snprintf(piece, 8, "\\u%04x", c);
-    memcpy(piece, at, len);
+    memcpy(piece, message.ptr, len);
     return len;
 }
 
 static size_t copy_as_json(char *out, size_t room, const char *message) {
     size_t len = 0;
-    while (*message) {
+    struct slice rest = slice_of(message);
+    while (rest.len > 0) {
         char piece[8];
-        size_t taken, more = json_piece(piece, message, &taken);
+        size_t taken, more = json_piece(piece, rest, &taken);
         if (len + more > room) break;
         memcpy(out + len, piece, more);
         len += more;
-        message += taken;
+        rest = slice_from(rest, taken);
     }
     return len;
 }

@@ -1,27 +1,10 @@
 /* exposition.c: see exposition.h. */
 #include "exposition.h"
 #include "trivet/base/number.h"
+#include "trivet/base/utf8.h"
 #include <math.h>
 
 /* ---- text ---- */
-
-/* The length of the character of UTF-8 at the beginning, 0 if there is none. */
-static size_t utf8_length(struct slice s) {
-    unsigned char first = (unsigned char)s.ptr[0];
-    size_t len = first < 0x80   ? 1
-                 : first < 0xc2 ? 0
-                 : first < 0xe0 ? 2
-                 : first < 0xf0 ? 3
-                 : first < 0xf5 ? 4
-                                : 0;
-    if (len == 0 || len > s.len) return 0;
-    for (size_t i = 1; i < len; i++)
-        if (((unsigned char)s.ptr[i] & 0xc0) != 0x80) return 0;
-    unsigned char second = len > 1 ? (unsigned char)s.ptr[1] : 0;
-    bool is_overlong = (first == 0xe0 && second < 0xa0) || (first == 0xf0 && second < 0x90);
-    bool is_outside = (first == 0xed && second > 0x9f) || (first == 0xf4 && second > 0x8f);
-    return is_overlong || is_outside ? 0 : len;
-}
 
 /* Values must be UTF-8. What is not, and control characters, are shown as \xHH: clients can bring any byte
  * into the code of an error. */
