@@ -1,9 +1,9 @@
 /* cgroup.c: see cgroup.h.
  *
- * /proc/self/cgroup names the process's group in each hierarchy: version 2 has one hierarchy, version 1 one for each
- * controller. /proc/self/mountinfo says where a hierarchy is mounted, and which group is the mount's own folder: in
- * a container that may be the container's group while the first file names the whole path, or "/" in both. What is
- * left of the path is walked upwards, to the mount itself. */
+ * /proc/self/cgroup names the process's group in each hierarchy: version 2 has one hierarchy, version 1 one
+ * for each controller. /proc/self/mountinfo says where a hierarchy is mounted, and which group is the mount's
+ * own folder: in a container that may be the container's group while the first file names the whole path, or
+ * "/" in both. What is left of the path is walked upwards, to the mount itself. */
 #include "trivet/base/cgroup.h"
 
 #include "trivet/base/buf.h"
@@ -12,7 +12,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#define TEXT_MOST ((size_t)1 << 20)           /* of a file; more is none that is meant here */
+#define TEXT_MOST ((size_t)1 << 20)          /* of a file; more is none that is meant here */
 #define MEMORY_UNLIMITED ((uint64_t)1 << 62) /* version 1 says so by the biggest number of whole pages */
 
 struct hierarchy {
@@ -57,7 +57,8 @@ static void append_unescaped(struct slice text, struct buf *out) {
     for (size_t i = 0; i < text.len; i++) {
         int byte = -1;
         if (text.ptr[i] == '\\' && i + 3 < text.len) {
-            int a = octal_digit(text.ptr[i + 1]), b = octal_digit(text.ptr[i + 2]), c = octal_digit(text.ptr[i + 3]);
+            int a = octal_digit(text.ptr[i + 1]), b = octal_digit(text.ptr[i + 2]),
+                c = octal_digit(text.ptr[i + 3]);
             if (a >= 0 && b >= 0 && c >= 0) byte = a * 64 + b * 8 + c;
         }
         buf_append_byte(out, byte >= 0 ? (char)byte : text.ptr[i]);
@@ -101,16 +102,16 @@ static bool find_mount(struct hierarchy *h, struct slice mounts) {
     return false;
 }
 
-/* What leads from the mount to the process's group: "" or "/a/b". A path that is not below the mount's group, or that
- * leads up, belongs to a part of the tree that is not mounted here. */
+/* What leads from the mount to the process's group: "" or "/a/b". A path that is not below the mount's group,
+ * or that leads up, belongs to a part of the tree that is not mounted here. */
 static struct slice path_below_mount(const struct hierarchy *h) {
     struct slice top = slice_equal(h->top, LIT("/")) ? LIT("") : h->top, below = slice_from(h->path, top.len);
     bool is_below = slice_starts_with(h->path, top) && below.len > 1 && below.ptr[0] == '/';
     return is_below && !has_part(below, '/', LIT("..")) ? below : LIT("");
 }
 
-/* Appends the path of the group's folder and gives the length of that of the mount. Where no such mount is known the
- * usual places are tried. */
+/* Appends the path of the group's folder and gives the length of that of the mount. Where no such mount is
+ * known the usual places are tried. */
 static size_t append_folder(const struct hierarchy *h, bool is_mounted, struct buf *out) {
     if (is_mounted) {
         append_unescaped(h->mount, out);

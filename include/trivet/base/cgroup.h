@@ -1,8 +1,8 @@
 /* cgroup.h: what a container leaves to this process: processors and memory.
  *
- * Reads the limits of the process's control groups, of version 2 and of version 1, and of all groups above them as far
- * as they can be seen, because each of them holds. A limit that cannot be read, or that makes no sense, does not
- * limit. Thread: any. */
+ * Reads the limits of the process's control groups, of version 2 and of version 1, and of all groups above
+ * them as far as they can be seen, because each of them holds. A limit that cannot be read, or that makes no
+ * sense, does not limit. Thread: any. */
 #ifndef TRIVET_BASE_CGROUP_H
 #define TRIVET_BASE_CGROUP_H
 

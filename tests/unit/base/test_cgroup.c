@@ -66,17 +66,17 @@ struct example {
 #define MB ((uint64_t)1024 * 1024)
 
 /* What surrounds the lines that matter. */
-#define OTHER_MOUNTS                                                           \
-    "22 28 0:20 / /sys rw,nosuid shared:7 - sysfs sysfs rw\n"                  \
+#define OTHER_MOUNTS                                          \
+    "22 28 0:20 / /sys rw,nosuid shared:7 - sysfs sysfs rw\n" \
     "28 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw,errors=remount-ro\n"
 #define V2_MOUNT OTHER_MOUNTS "30 22 0:26 / /sys/fs/cgroup rw shared:9 - cgroup2 cgroup2 rw,nsdelegate\n"
-#define V1_MOUNTS                                                                             \
+#define V1_MOUNTS                                                                              \
     OTHER_MOUNTS "33 30 0:28 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n" \
-                 "34 30 0:29 / /sys/fs/cgroup/cpuset rw - cgroup cgroup rw,cpuset\n"          \
+                 "34 30 0:29 / /sys/fs/cgroup/cpuset rw - cgroup cgroup rw,cpuset\n"           \
                  "35 30 0:30 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
 #define V1_GROUPS "12:cpuset:/other\n5:memory:/a/b\n4:cpu,cpuacct:/a/b\n1:name=systemd:/x\n0::/x\n"
 /* As Docker mounts version 1: the container's group itself, while the path is that of the whole machine. */
-#define V1_CONTAINER_MOUNTS                                                                               \
+#define V1_CONTAINER_MOUNTS                                                                             \
     OTHER_MOUNTS "33 30 0:28 /docker/c1 /sys/fs/cgroup/cpu,cpuacct ro - cgroup cgroup rw,cpu,cpuacct\n" \
                  "35 30 0:30 /docker/c1 /sys/fs/cgroup/memory ro master:5 - cgroup cgroup rw,memory\n"
 #define V1_CONTAINER_GROUPS "5:memory:/docker/c1\n4:cpu,cpuacct:/docker/c1\n"
@@ -90,7 +90,10 @@ static const struct example examples[] = {
         { V2 "/memory.max", "536870912\n" } },
       2, 512 * MB },
     { "version 2, no limits",
-      { { GROUPS, "0::/\n" }, { MOUNTS, V2_MOUNT }, { V2 "/cpu.max", "max 100000\n" }, { V2 "/memory.max", "max\n" } },
+      { { GROUPS, "0::/\n" },
+        { MOUNTS, V2_MOUNT },
+        { V2 "/cpu.max", "max 100000\n" },
+        { V2 "/memory.max", "max\n" } },
       0, 0 },
     { "version 2, files are not there", { { GROUPS, "0::/\n" }, { MOUNTS, V2_MOUNT } }, 0, 0 },
     { "version 2, a group in groups: the tightest limit holds, wherever it is",
@@ -196,21 +199,47 @@ static const struct example examples[] = {
 };
 
 /* Contents that no kernel writes: none of them limits anything. */
-static const char *const nonsense_quotas[] = { "",     "\n",        "100000",      "100000 \n", " 100000 100000\n", "0 100000\n",
-                                               "-5 7", "100000 0\n", "100000 -1\n", "ten ten\n", "1e5 1e5\n",
-                                               "100000  100000\n", "18446744073709551615 100000\n", "max max\n" };
-static const char *const nonsense_sizes[] = { "", "\n", "0\n", "-1\n", "512M\n", "max max\n", " 5\n", "5 \n",
-                                              "18446744073709551616\n", "18446744073709551615\n",
-                                              "9223372036854771712\n", "4611686018427387904\n" };
-static const char *const nonsense_groups[] = { "", "\n\n", ":", "::", "0", "0:", "1::/\n", "0:x:/\n", "a:b", "0;;/\n" };
-static const char *const nonsense_mounts[] = { "\n", "- - - - - - - -\n", "30\n", "30 22 0:26 / /mnt rw cgroup2 cgroup2 rw\n",
-                                               "30 22 0:26 / /mnt - cgroup cgroup rw\n", " - cgroup2\n" };
+static const char *const nonsense_quotas[] = { "",
+                                               "\n",
+                                               "100000",
+                                               "100000 \n",
+                                               " 100000 100000\n",
+                                               "0 100000\n",
+                                               "-5 7",
+                                               "100000 0\n",
+                                               "100000 -1\n",
+                                               "ten ten\n",
+                                               "1e5 1e5\n",
+                                               "100000  100000\n",
+                                               "18446744073709551615 100000\n",
+                                               "max max\n" };
+static const char *const nonsense_sizes[] = { "",
+                                              "\n",
+                                              "0\n",
+                                              "-1\n",
+                                              "512M\n",
+                                              "max max\n",
+                                              " 5\n",
+                                              "5 \n",
+                                              "18446744073709551616\n",
+                                              "18446744073709551615\n",
+                                              "9223372036854771712\n",
+                                              "4611686018427387904\n" };
+static const char *const nonsense_groups[] = { "",   "\n\n",   ":",       "::",  "0",
+                                               "0:", "1::/\n", "0:x:/\n", "a:b", "0;;/\n" };
+static const char *const nonsense_mounts[] = { "\n",
+                                               "- - - - - - - -\n",
+                                               "30\n",
+                                               "30 22 0:26 / /mnt rw cgroup2 cgroup2 rw\n",
+                                               "30 22 0:26 / /mnt - cgroup cgroup rw\n",
+                                               " - cgroup2\n" };
 
 static void expect(const char *what, int64_t processors, uint64_t memory) {
     struct cgroup_limits limits = cgroup_limits(root);
     if (limits.processors != processors || limits.memory != memory)
-        fail_msg("%s: %lld processors and %llu bytes instead of %lld and %llu", what, (long long)limits.processors,
-                 (unsigned long long)limits.memory, (long long)processors, (unsigned long long)memory);
+        fail_msg("%s: %lld processors and %llu bytes instead of %lld and %llu", what,
+                 (long long)limits.processors, (unsigned long long)limits.memory, (long long)processors,
+                 (unsigned long long)memory);
 }
 
 static void limits_are_the_tightest_of_the_groups(void **state) {
@@ -236,8 +265,10 @@ static void expect_with(const char *path, const char *text, int64_t processors, 
 static void nonsense_limits_nothing(void **state) {
     (void)state;
     expect_with("/other", "", 1, MB);
-    for (size_t i = 0; i < COUNT_OF(nonsense_quotas); i++) expect_with(V2 "/cpu.max", nonsense_quotas[i], 0, MB);
-    for (size_t i = 0; i < COUNT_OF(nonsense_sizes); i++) expect_with(V2 "/memory.max", nonsense_sizes[i], 1, 0);
+    for (size_t i = 0; i < COUNT_OF(nonsense_quotas); i++)
+        expect_with(V2 "/cpu.max", nonsense_quotas[i], 0, MB);
+    for (size_t i = 0; i < COUNT_OF(nonsense_sizes); i++)
+        expect_with(V2 "/memory.max", nonsense_sizes[i], 1, 0);
     for (size_t i = 0; i < COUNT_OF(nonsense_groups); i++) expect_with(GROUPS, nonsense_groups[i], 0, 0);
     /* Then the usual place counts. */
     for (size_t i = 0; i < COUNT_OF(nonsense_mounts); i++) expect_with(MOUNTS, nonsense_mounts[i], 1, MB);
@@ -283,8 +314,10 @@ static void this_machine_has_sensible_limits(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(limits_are_the_tightest_of_the_groups), cmocka_unit_test(nonsense_limits_nothing),
-        cmocka_unit_test(nonsense_period_limits_nothing),        cmocka_unit_test(what_cannot_be_read_limits_nothing),
+        cmocka_unit_test(limits_are_the_tightest_of_the_groups),
+        cmocka_unit_test(nonsense_limits_nothing),
+        cmocka_unit_test(nonsense_period_limits_nothing),
+        cmocka_unit_test(what_cannot_be_read_limits_nothing),
         cmocka_unit_test(this_machine_has_sensible_limits),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

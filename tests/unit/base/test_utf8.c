@@ -23,13 +23,13 @@ static void characters_have_their_length(void **state) {
 
 static void what_is_none_has_no_length(void **state) {
     (void)state;
-    assert_int_equal(utf8_length(BYTES("\x80")), 0);             /* the middle of one */
-    assert_int_equal(utf8_length(BYTES("\xc2")), 0);             /* cut */
+    assert_int_equal(utf8_length(BYTES("\x80")), 0); /* the middle of one */
+    assert_int_equal(utf8_length(BYTES("\xc2")), 0); /* cut */
     assert_int_equal(utf8_length(BYTES("\xe2\x82")), 0);
     assert_int_equal(utf8_length(BYTES("\xf0\x9f\x98")), 0);
     assert_int_equal(utf8_length(BYTES("\xc2 ")), 0);
     assert_int_equal(utf8_length(BYTES("\xe2\x82 ")), 0);
-    assert_int_equal(utf8_length(BYTES("\xc1\xbf")), 0);         /* longer than needed */
+    assert_int_equal(utf8_length(BYTES("\xc1\xbf")), 0); /* longer than needed */
     assert_int_equal(utf8_length(BYTES("\xe0\x9f\xbf")), 0);
     assert_int_equal(utf8_length(BYTES("\xf0\x8f\xbf\xbf")), 0);
     assert_int_equal(utf8_length(BYTES("\xed\xa0\x80")), 0);     /* a surrogate */
