@@ -74,7 +74,7 @@ start() {
 # The one process that unshare has forked; or it is over already.
 find_process_1() {
     is_over && return
-    [[ $(<"/proc/$job/comm") == unshare ]] && pid=$(pgrep -P "$job")
+    [[ $(<"/proc/$job/comm") == unshare ]] && read -r pid <"/proc/$job/task/$job/children"
 } 2>/dev/null
 
 # run [OPTION...] -- COMMAND...: the same to its end, within 20 seconds. Sets `status`; prints nothing.

@@ -127,9 +127,9 @@ class Stage
     end
   end
 
-  # The repository without what .dockerignore names, as a folder.
+  # The repository without what .dockerignore names, as a folder; one for all stages.
   def context
-    @context ||= Dir.mktmpdir("context-", File.dirname(@root)).tap do |folder|
+    @@context ||= Dir.mktmpdir("context-", File.dirname(@root)).tap do |folder|
       ignored = File.readlines("#{ROOT}/.dockerignore", chomp: true)
       options = ignored.map { |p| p.start_with?("**/") ? "--exclude=#{p.delete_prefix('**/')}" : "--exclude=./#{p}" }
       run_here("bash", "-o", "pipefail", "-c", "tar -C \"$1\" \"${@:3}\" -c . | tar -C \"$2\" -x", "-", ROOT, folder, *options)
