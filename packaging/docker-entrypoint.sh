@@ -223,13 +223,14 @@ start() {
         exec "$programs/$server" ${conf:+"$conf"} "$@"
     elif source_is_file; then
         first_line "$value" "$source" # or fails with the reason
-        exec "$programs/$server" ${conf:+"$conf"} --requirepass-file "$value" "$@"
+        if [ -f "$value" ]; then exec "$programs/$server" ${conf:+"$conf"} --requirepass-file "$value" "$@"; fi
+        value=$line # what is no file can be read once only
     fi
     start_with_pipe "$@"
 }
 
 # dash writes a here-document of less than a page into a pipe before it goes on: no other process has to live until it is
-# read.
+# read. A server that starts itself anew (DEBUG RESTART) finds it empty, and ends, which is the safe way.
 start_with_pipe() {
     case $value in
     *"$newline"*) fail "$source has more than one line" ;;
@@ -269,9 +270,8 @@ serve() {
 is_server_alone() {
     case $1 in
     *[\;\&\|]* | *"$newline"*) return 1 ;;
-    'trivet-server '* | 'redis-server '* | 'valkey-server '*) return 0 ;;
     esac
-    return 1
+    is_server_name "${1%% *}"
 }
 
 self=$(readlink -f "$0")
