@@ -230,7 +230,7 @@ static void other_clients_and_keys_do_not_wait_for_a_silent_target(void **state)
     const char *workers = getenv("TRIVET_IO_THREADS");
     if (workers && atoi(workers) < 4) return;
     /* Those that are being closed still would count where the new ones are spread. */
-    while (info_number(here, "clients", "connected_clients") > 1) usleep(1000);
+    assert_info_soon(here, "clients", "connected_clients", "1");
     struct client *others[CLIENTS], *migrating = server_connect(here_server), *good[CLIENTS];
     size_t count = 0;
     struct words w = { 0 };
@@ -250,16 +250,16 @@ static void other_clients_and_keys_do_not_wait_for_a_silent_target(void **state)
     words_release(&w);
     assert_int_equal(poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, CLIENT_PATIENCE_MS), 1);
     for (size_t i = 0; i < CLIENTS; i++) client_send(others[i], "PING");
-    while (count_replies(others, CLIENTS) < FREE) usleep(1000);
+    assert_soon(count_replies(others, CLIENTS) >= FREE);
     for (size_t i = 0; i < CLIENTS; i++)
         if (client_has_reply(others[i])) good[count++] = others[i];
     for (size_t i = 0; i < count; i++) assert_next(good[i], "+PONG");
     /* The search for what has expired passes by the busy shards too, but for those of the busy worker. */
-    while (client_ask_int(good[0], "DBSIZE") > KEYS / 2) usleep(1000);
+    assert_soon(client_ask_int(good[0], "DBSIZE") <= KEYS / 2);
     for (size_t i = 0; i < count; i++) assert_reply(good[i], "PING", "+PONG");
     /* Few of these keys, if any, are in a busy shard. */
     for (size_t i = 1; i < count; i++) client_send(good[i], "SET other:%zu v", i);
-    while (count_replies(good + 1, count - 1) < 2) usleep(1000);
+    assert_soon(count_replies(good + 1, count - 1) >= 2);
     client_send(good[0], "GET k");
     assert_false(client_has_reply(migrating));
     assert_false(client_has_reply(good[0]));

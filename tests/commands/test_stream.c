@@ -242,8 +242,7 @@ static void xread_returns_what_comes_after_an_id(void **state) {
 }
 
 static void await_blocked(struct client *c, int64_t count) {
-    while (info_number(c, "clients", "blocked_clients") != count) {
-    }
+    assert_soon(info_number(c, "clients", "blocked_clients") == count);
 }
 
 static struct client *another(void **state) { return server_connect(((struct fixture *)*state)->server); }

@@ -145,8 +145,7 @@ static void xreadgroup_refuses_what_makes_no_sense(void **state) {
 }
 
 static void await_blocked(struct client *c, int64_t count) {
-    while (info_number(c, "clients", "blocked_clients") != count) {
-    }
+    assert_soon(info_number(c, "clients", "blocked_clients") == count);
 }
 
 static struct client *another(void **state) { return server_connect(((struct fixture *)*state)->server); }

@@ -284,14 +284,11 @@ static void waiting_clients_are_served_in_the_order_of_arrival(void **state) {
     struct client *first = server_connect(f->server), *second = server_connect(f->server);
     struct client *third = server_connect(f->server);
     client_send(first, "BZPOPMIN other z 0");
-    while (info_number(f->client, "clients", "blocked_clients") < 1) {
-    }
+    assert_info_soon(f->client, "clients", "blocked_clients", "1");
     client_send(second, "BZMPOP 0 1 z MAX COUNT 2");
-    while (info_number(f->client, "clients", "blocked_clients") < 2) {
-    }
+    assert_info_soon(f->client, "clients", "blocked_clients", "2");
     client_send(third, "BZPOPMAX z 0");
-    while (info_number(f->client, "clients", "blocked_clients") < 3) {
-    }
+    assert_info_soon(f->client, "clients", "blocked_clients", "3");
     assert_reply(f->client, "RPUSH z x", ":1"); /* another type serves nobody */
     assert_reply(f->client, "DEL z", ":1");
     assert_reply(f->client, "ZADD z 1 a 2 b 3 c 4 d", ":4");
@@ -566,8 +563,7 @@ static void a_replay_of_the_journal_gives_the_same_sets(void **state) {
     fill(c);
     struct client *waiting = server_connect(s);
     client_send(waiting, "BZMPOP 0 1 w MIN COUNT 2");
-    while (info_number(c, "clients", "blocked_clients") < 1) {
-    }
+    assert_info_soon(c, "clients", "blocked_clients", "1");
     assert_reply(c, "ZADD w 1 a 2 b 3 c", ":3");
     assert_next(waiting, "*[$\"w\", *[*[$\"a\", $\"1\"], *[$\"b\", $\"2\"]]]");
     struct text before = { 0 };

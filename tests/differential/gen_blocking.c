@@ -6,10 +6,8 @@
 #include "../harness/check.h"
 #include "differential.h"
 #include <stdlib.h>
-#include <time.h>
 
 #define WAITERS 4
-#define PAUSE_NS 100000
 
 struct waiter {
     struct client *clients[2]; /* the reference's, Trivet's */
@@ -138,8 +136,8 @@ static struct side *side_of(struct pair *p, int i) { return i == 0 ? &p->referen
 
 /* Until the server says that it blocks one more, or has answered. */
 static void await_blocked(struct side *side, struct client *waiter, int64_t blocked) {
-    while (!client_has_reply(waiter) && info_number(side->inspector, "clients", "blocked_clients") < blocked)
-        nanosleep(&(struct timespec){ .tv_nsec = PAUSE_NS }, NULL);
+    assert_soon(client_has_reply(waiter) ||
+                info_number(side->inspector, "clients", "blocked_clients") >= blocked);
 }
 
 static void waiter_begin(struct pair *p, struct waiter *w, int database) {

@@ -9,9 +9,6 @@
 #include "differential.h"
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
-
-#define PAUSE_NS 1000000
 
 void side_connect(struct side *side) {
     for (int i = 0; i < CONNECTIONS; i++) side->clients[i] = server_connect(side->server);
@@ -178,8 +175,7 @@ void check_restart(struct pair *p, struct chance *c, size_t done) {
 void await_background(struct pair *p, const char *field) {
     const struct side *sides[] = { &p->reference, &p->trivet };
     for (size_t i = 0; i < COUNT_OF(sides); i++)
-        while (info_number(sides[i]->inspector, "persistence", field) != 0)
-            nanosleep(&(struct timespec){ .tv_nsec = PAUSE_NS }, NULL);
+        assert_info_soon(sides[i]->inspector, "persistence", field, "0");
 }
 
 /* At the very end: what comes from a snapshot may be in another encoding than the reference's. */

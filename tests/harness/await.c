@@ -3,7 +3,7 @@
 #include "fail.h"
 #include <time.h>
 
-#define PAUSE_MS 1
+#define PAUSE_US 200
 
 void pause_ms(long ms) {
     nanosleep(&(struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 }, NULL);
@@ -20,5 +20,5 @@ bool deadline_has_passed(int64_t deadline_ms) { return now_ms() > deadline_ms; }
 
 void await_pause(int64_t deadline_ms, const char *what, const char *file, int line) {
     if (deadline_has_passed(deadline_ms)) harness_fail(file, line, "does not come true: %s", what);
-    pause_ms(PAUSE_MS);
+    nanosleep(&(struct timespec){ .tv_nsec = PAUSE_US * 1000 }, NULL);
 }

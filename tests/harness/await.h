@@ -10,7 +10,7 @@
 
 #define AWAIT_PATIENCE_MS 60000
 
-/* Evaluates the condition again and again, a millisecond apart, until it is true. */
+/* Evaluates the condition again and again, with short pauses, until it is true. */
 #define assert_soon(condition)                                                 \
     for (int64_t until_ms_ = deadline_after(AWAIT_PATIENCE_MS); !(condition);) \
     await_pause(until_ms_, #condition, __FILE__, __LINE__)

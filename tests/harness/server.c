@@ -372,6 +372,12 @@ struct client *server_connect(struct server *s) {
     return c;
 }
 
+struct client *server_connect_early(struct server *s) {
+    struct client *c;
+    assert_soon((c = client_open_unix(s->socket)) != NULL);
+    return c;
+}
+
 struct client *server_connect_tcp(struct server *s) {
     struct client *c = client_open_tcp("127.0.0.1", s->port);
     if (!c) HARNESS_FAIL("cannot connect to port %d: %s", s->port, strerror(errno));

@@ -49,7 +49,9 @@ void server_restart(struct server *s);
 /* Stops it if it runs, and forgets it. */
 void server_free(struct server *s);
 
-struct client *server_connect(struct server *s);     /* over the unix socket */
+struct client *server_connect(struct server *s); /* over the unix socket */
+/* As soon as it listens, though it may still load. */
+struct client *server_connect_early(struct server *s);
 struct client *server_connect_tcp(struct server *s); /* plan.tcp must be set */
 /* The path of a file in the server's folder; valid until the next call. */
 const char *server_path(struct server *s, const char *name);

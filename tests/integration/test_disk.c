@@ -181,11 +181,12 @@ static void save(struct client *c) { ask_and_await(c, "BGSAVE", "...rdb_bgsave_i
 /* Background work that follows (history files) is done. */
 static void await_quiet(void) {
     int before = -1, same = 0;
-    while (same < 5) {
+    for (int64_t deadline_ms = deadline_after(AWAIT_PATIENCE_MS); same < 5;) {
+        assert_false(deadline_has_passed(deadline_ms));
         int now = atomic_load(&disk_now->seen);
         same = now == before ? same + 1 : 0;
         before = now;
-        usleep(2000);
+        pause_ms(2);
     }
 }
 
@@ -406,9 +407,11 @@ static void a_final_snapshot_that_fails_keeps_the_server_up(void **state) {
 /* True if it ends by itself, with a reason; false as soon as it serves. */
 static bool refuses_to_start(struct server *s) {
     int status;
+    int64_t deadline_ms = deadline_after(AWAIT_PATIENCE_MS);
     while (waitpid(server_pid(s), &status, WNOHANG) == 0) {
         if (strstr(server_log(s), "Ready to accept connections")) return false;
-        usleep(2000);
+        assert_false(deadline_has_passed(deadline_ms));
+        pause_ms(2);
     }
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
     assert_non_null(strstr(server_log(s), "Read-only file system"));

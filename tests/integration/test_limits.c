@@ -86,7 +86,7 @@ static void publish_to_fast_and_slow(struct server *s, int count) {
         node_free(message);
     }
     server_await_log(s, "name=the-slow-one", 1);
-    while (info_number(publisher, "clients", "pubsub_clients") != 1) continue;
+    assert_info_soon(publisher, "clients", "pubsub_clients", "1");
     assert_reply(publisher, "PUBLISH ch last", ":1");
     assert_next(fast, "*[$\"message\", $\"ch\", $\"last\"]");
     assert_int_equal(info_number(publisher, "stats", "client_output_buffer_limit_disconnections"), 1);
@@ -162,7 +162,7 @@ static void send_and_never_read(int fd, const char *line) {
     for (;;) {
         if (send(fd, line, strlen(line), MSG_NOSIGNAL) >= 0) continue;
         if (errno != EAGAIN) return;
-        poll(&(struct pollfd){ .fd = fd, .events = POLLOUT }, 1, CLIENT_PATIENCE_MS);
+        assert_int_equal(poll(&(struct pollfd){ .fd = fd, .events = POLLOUT }, 1, CLIENT_PATIENCE_MS), 1);
     }
 }
 
@@ -338,7 +338,7 @@ static void maxmemory_clients_closes_the_biggest_first_and_spares_no_evict(void 
     struct client *c = server_connect(s);
     struct client *small = open_hoarder(s, 1000000, false), *big = open_hoarder(s, 5000000, false),
                   *spared = open_hoarder(s, 2000000, true);
-    while (info_number(c, "memory", "mem_clients_normal") < 9000000) continue;
+    assert_soon(info_number(c, "memory", "mem_clients_normal") >= 9000000);
     assert_true(info_number(c, "memory", "mem_clients_normal") >
                 info_number(c, "clients", "client_recent_max_input_buffer"));
     assert_true(info_number(c, "clients", "client_recent_max_input_buffer") >= 5000000);
@@ -353,7 +353,7 @@ static void maxmemory_clients_closes_the_biggest_first_and_spares_no_evict(void 
     client_close(small);
     client_close(big);
     client_close(spared);
-    while (info_number(c, "clients", "connected_clients") > 1) continue;
+    assert_info_soon(c, "clients", "connected_clients", "1");
     assert_in_range(info_number(c, "memory", "mem_clients_normal"), 1, 100000);
     client_close(c);
     server_free(s);
@@ -391,7 +391,7 @@ static void maxmemory_clients_sees_all_that_clients_keep(void **state) {
             client_queue(greedy, ways[way].then, big);
             client_flush(greedy);
         }
-        while (info_number(c, "stats", "evicted_clients") <= (int64_t)way) continue;
+        assert_soon(info_number(c, "stats", "evicted_clients") > (int64_t)way);
         client_close(greedy);
     }
     free(big);
@@ -404,7 +404,7 @@ static void maxmemory_clients_in_percent_follows_maxmemory(void **state) {
     (void)state;
     struct server *s = server_start("--maxmemory-clients", "5%", NULL);
     struct client *c = server_connect(s), *hoarder = open_hoarder(s, 6000000, false);
-    while (info_number(c, "memory", "mem_clients_normal") < 6000000) continue;
+    assert_soon(info_number(c, "memory", "mem_clients_normal") >= 6000000);
     assert_reply(c, "CONFIG GET maxmemory-clients", "*[$\"maxmemory-clients\", $\"5%\"]");
     assert_reply(c, "CONFIG SET maxmemory 2gb", "+OK");
     assert_reply(c, "CLIENT NO-TOUCH OFF", "+OK");

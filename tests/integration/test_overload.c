@@ -134,7 +134,7 @@ static void without_file_descriptors_accepting_pauses_and_recovers(void **state)
     pid_t pid = server_pid(s);
     struct client *established = server_connect(s), *c[ALL];
     assert_reply(established, "PING", "+PONG");
-    while (info_number(established, "clients", "connected_clients") != 1) continue;
+    assert_info_soon(established, "clients", "connected_clients", "1");
     rlim_t room = (rlim_t)(server_open_files(s) + ROOM);
     assert_int_equal(prlimit(pid, RLIMIT_NOFILE, &(struct rlimit){ room, room }, NULL), 0);
     for (int i = 0; i < ALL; i++) {

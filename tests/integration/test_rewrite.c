@@ -24,15 +24,15 @@ struct names {
 static void await_names(struct server *s, struct names *names) {
     static const char *const form = "file %60s seq %*d type b\nfile %60s seq %*d type i\n%n";
     struct text got = { 0 };
-    for (int tries = 0;; tries++) {
+    for (int64_t deadline_ms = deadline_after(AWAIT_PATIENCE_MS);;) {
         int end = 0;
         file_read(server_path(s, MANIFEST), &got);
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
         if (sscanf(text_str(&got), form, names->base, names->incr, &end) == 2 && end == (int)got.len) break;
 #pragma GCC diagnostic pop
-        if (tries > 30000) HARNESS_FAIL("the manifest is\n%s", text_str(&got));
-        usleep(1000);
+        if (deadline_has_passed(deadline_ms)) HARNESS_FAIL("the manifest is\n%s", text_str(&got));
+        pause_ms(1);
     }
     text_release(&got);
 }

@@ -11,18 +11,11 @@
 #define SCALE 1
 #endif
 
-static void pause_a_little(void) { nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL); }
-
-static void await_files(struct server *s, int count) {
-    for (int tries = 0; server_open_files(s) > count; tries++) {
-        assert_true(tries < 4000);
-        pause_a_little();
-    }
-}
+static void await_files(struct server *s, int count) { assert_soon(server_open_files(s) <= count); }
 
 /* The server's open files when `c` is its only client: the one that asked whether it runs has gone. */
 static int files_at_rest(struct server *s, struct client *c) {
-    while (info_number(c, "clients", "connected_clients") != 1) pause_a_little();
+    assert_info_soon(c, "clients", "connected_clients", "1");
     return server_open_files(s);
 }
 
@@ -159,7 +152,7 @@ static void a_handshake_that_does_not_end_is_cut_off(void **state) {
     /* One that trickles wins no time by it. */
     while (sent < len && send(client_fd(slow), hello + sent, 1, MSG_NOSIGNAL) == 1) {
         sent++;
-        pause_a_little();
+        pause_ms(5);
     }
     check_ended(silent, __FILE__, __LINE__);
     check_ended(slow, __FILE__, __LINE__);
@@ -214,7 +207,7 @@ static void a_server_ends_with_handshakes_under_way(void **state) {
     for (size_t i = 0; i < COUNT_OF(silent); i++) silent[i] = connect_raw(s);
     for (int tries = 0; server_open_files(s) < files + (int)COUNT_OF(silent); tries++) {
         assert_true(tries < 4000);
-        pause_a_little();
+        pause_ms(5);
     }
     client_close(c);
     server_stop(s);
@@ -235,7 +228,7 @@ static void maxclients_counts_handshakes_too(void **state) {
     bool served = false;
     for (int tries = 0; !served && tries < 4000; tries++) {
         served = is_served(s, tls_usual_rules());
-        pause_a_little();
+        pause_ms(5);
     }
     assert_true(served);
     assert_in_range(info_number(plain, "stats", "rejected_connections"), 1, INT32_MAX);

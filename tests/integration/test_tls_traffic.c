@@ -171,7 +171,7 @@ static void blocked_clients_are_served_and_their_later_input_waits(void **state)
     client_send(waiter, "BLPOP list 0");
     assert_reply_soon(c, "CLIENT LIST", "$\"...cmd=blpop...\"");
     client_close(waiter);
-    while (info_number(c, "clients", "blocked_clients") != 0) continue;
+    assert_info_soon(c, "clients", "blocked_clients", "0");
     client_close(c);
 }
 
@@ -279,7 +279,7 @@ static void a_reader_that_is_too_slow_is_cut_off(void **state) {
     text_release(&wire);
     server_await_log(server, "Client closed for overcoming of output buffer limits", 1);
     assert_reply(c, "CONFIG SET client-output-buffer-limit \"normal 0 0 0\"", "+OK");
-    while (info_number(c, "clients", "connected_clients") != 1) continue;
+    assert_info_soon(c, "clients", "connected_clients", "1");
     client_abandon(slow);
     free(value);
     client_close(c);
