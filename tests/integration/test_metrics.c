@@ -126,7 +126,7 @@ static void numbers_are_those_of_info(void **state) {
     assert_series(&e, "trivet_command_latency_seconds_count{command=\"ping\"}", 6);
     assert_series(&e, "trivet_errors_total{code=\"ERR\"}", 2);
     assert_series(&e, "trivet_errors_total{code=\"WRONGTYPE\"}", 1);
-    assert_series(&e, "trivet_errors_total{code=\"\\\\x80\\\"\\\\\\\\x7f}{\"}", 1);
+    assert_series(&e, "trivet_errors_total{code=\"\\\\x80\\\"\\\\x7f}{\"}", 1);
     assert_series(&e, "trivet_errors_total{code=\"\xc3\xa4\xc3\xb6\"}", 1);
     assert_series(&e, "trivet_total_error_replies_total", 5);
     assert_series(&e, "trivet_connected_clients", 7);
