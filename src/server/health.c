@@ -6,11 +6,13 @@
  * cannot write to its disk. INFO tells the rest: a file that cannot be written on a replica, and the link to
  * the primary. What a role, permissions or a full memory refuse is no matter of health.
  *
- * All of it has one deadline. An alarm stands behind it, for looking up a name cannot be told to hurry. */
+ * The words are those of the server's own probes (readiness.h). All of it has one deadline. An alarm stands
+ * behind it, for looking up a name cannot be told to hurry. */
 #include "trivet/server/health.h"
 #include "health_plan.h"
 #include "trivet/base/clock.h"
 #include "trivet/base/log.h"
+#include "trivet/engine/process/readiness.h"
 #include "trivet/resp/reader.h"
 #include "trivet/transport/link.h"
 #include "trivet/transport/tls_contexts.h"
@@ -23,13 +25,6 @@
 
 #define ANSWER_MAX ((size_t)1 << 20)
 #define ALARM_LATER_MS 200 /* than the deadline, which has better words */
-
-/* The words of Trivet's own probes. */
-#define UNREADY_LOADING "loading the data"
-#define UNREADY_BUSY "a script or function is running for longer than busy-reply-threshold"
-#define UNREADY_STALE "the link to the primary is down, and replica-serve-stale-data is no"
-#define UNREADY_LINK "the link to the primary is down"
-#define UNREADY_DISK "writes are refused: "
 
 enum { HEALTHY = 0, UNHEALTHY = 1, WRONG_QUESTION = 2 };
 
@@ -108,11 +103,12 @@ static bool prepare_tls(struct visit *v) {
 
 static bool connect_to_server(struct visit *v) {
     const struct health_plan *p = v->plan;
+    const struct link_target target = { .host = slice_of(p->host), .port = slice_of(p->port), .source = "" };
     enum link_result result;
     if (p->unix_path[0])
         result = link_open_unix(&v->link, p->unix_path, p->timeout_ms);
     else
-        result = link_open(&v->link, slice_of(p->host), slice_of(p->port), p->timeout_ms, false, NULL);
+        result = link_open(&v->link, &target, p->timeout_ms, NULL);
     v->is_open = result == LINK_OPEN;
     if (!v->is_open) return is_late(v) ? unhealthy_late(v) : unhealthy(v, "%s", v->link.why);
     if (!has_time(v)) return false;

@@ -46,11 +46,11 @@ static short await(const struct link *l, int fd, short events, int64_t deadline_
 /* ---- connecting ---- */
 
 /* True when connected; else *error says why not. */
-static bool connect_until(const struct link *l, int fd, const struct sockaddr *to, socklen_t to_len,
-                          int64_t deadline_us, int *error) {
+static bool connect_until(const struct link *l, int fd, const struct addrinfo *to, int64_t deadline_us,
+                          int *error) {
     socklen_t len = sizeof *error;
     *error = 0;
-    if (connect(fd, to, to_len) == 0) return true;
+    if (connect(fd, to->ai_addr, to->ai_addrlen) == 0) return true;
     *error = errno;
     if (*error != EINPROGRESS) return false;
     *error = ETIMEDOUT;
@@ -59,28 +59,40 @@ static bool connect_until(const struct link *l, int fd, const struct sockaddr *t
     return *error == 0;
 }
 
+/* As Redis and Valkey do, a source that will not do is no obstacle: it may be of the other family of
+ * addresses. */
+static void come_from(int fd, int family, const char *source) {
+    struct addrinfo hints = { .ai_family = family, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST },
+                    *from;
+    if (!source[0]) return;
+    int failure = getaddrinfo(source, NULL, &hints, &from);
+    const char *why = failure == 0 ? NULL : gai_strerror(failure);
+    if (failure == 0 && bind(fd, from->ai_addr, from->ai_addrlen) != 0) why = file_errno_text(errno);
+    if (failure == 0) freeaddrinfo(from);
+    if (why) LOG_WARNING("Can't connect from %s, so the system chooses an address: %s", source, why);
+}
+
 /* Connects a new socket. `on_failure` is what the failures before this one came to. */
-static enum link_result connect_to(struct link *l, const struct sockaddr *to, socklen_t len,
+static enum link_result connect_to(struct link *l, const struct addrinfo *to, const char *source,
                                    int64_t deadline_us, enum link_result on_failure) {
-    int error, fd = socket(to->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0) {
-        error = errno;
-    } else if (connect_until(l, fd, to, len, deadline_us, &error)) {
+    int error = 0, fd = socket(to->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) error = errno;
+    if (fd >= 0) come_from(fd, to->ai_family, source);
+    if (fd >= 0 && connect_until(l, fd, to, deadline_us, &error)) {
         l->socket = (struct socket){ .fd = fd };
         return LINK_OPEN;
-    } else {
-        close(fd);
     }
+    if (fd >= 0) close(fd);
     snprintf(l->why, sizeof l->why, "can't connect: %s", file_errno_text(error));
     return error == ECONNREFUSED ? LINK_REFUSED : on_failure;
 }
 
 /* The first address that answers. */
-static enum link_result connect_any(struct link *l, const struct addrinfo *list) {
+static enum link_result connect_any(struct link *l, const struct addrinfo *list, const char *source) {
     enum link_result result = LINK_UNREACHABLE;
     int64_t deadline_us = clock_steady_us() + l->timeout_us;
     for (const struct addrinfo *a = list; a && result != LINK_OPEN; a = a->ai_next)
-        result = connect_to(l, a->ai_addr, a->ai_addrlen, deadline_us, result);
+        result = connect_to(l, a, source, deadline_us, result);
     /* Without it the link is slower, and right all the same. */
     if (result == LINK_OPEN) socket_set_delay(l->socket.fd, false);
     return result;
@@ -116,20 +128,20 @@ static void init(struct link *l, int64_t timeout_ms, const atomic_bool *cancelle
     *l = (struct link){ .socket = { .fd = -1 }, .timeout_us = timeout_ms * 1000, .cancelled = cancelled };
 }
 
-enum link_result link_open(struct link *l, struct slice host, struct slice port, int64_t timeout_ms, bool tls,
+enum link_result link_open(struct link *l, const struct link_target *target, int64_t timeout_ms,
                            const atomic_bool *cancelled) {
     init(l, timeout_ms, cancelled);
     struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV }, *list;
-    char *host_text = slice_to_cstr(host), *port_text = slice_to_cstr(port);
+    char *host_text = slice_to_cstr(target->host), *port_text = slice_to_cstr(target->port);
     enum link_result result = LINK_UNREACHABLE;
     int failure = getaddrinfo(host_text, port_text, &hints, &list);
     if (failure == 0) {
-        result = connect_any(l, list);
+        result = connect_any(l, list, target->source);
         freeaddrinfo(list);
     } else {
         snprintf(l->why, sizeof l->why, "can't look up %s: %s", host_text, gai_strerror(failure));
     }
-    if (result == LINK_OPEN && tls && !link_secure(l, host_text)) {
+    if (result == LINK_OPEN && target->tls && !link_secure(l, host_text)) {
         LOG_WARNING("%s", l->why);
         result = LINK_UNREACHABLE;
     }
@@ -148,8 +160,10 @@ enum link_result link_open_unix(struct link *l, const char *path, int64_t timeou
         return LINK_UNREACHABLE;
     }
     memcpy(to.sun_path, path, len + 1);
-    return connect_to(l, (const struct sockaddr *)&to, sizeof to, clock_steady_us() + l->timeout_us,
-                      LINK_UNREACHABLE);
+    const struct addrinfo address = {
+        .ai_family = AF_UNIX, .ai_addr = (struct sockaddr *)&to, .ai_addrlen = sizeof to
+    };
+    return connect_to(l, &address, "", clock_steady_us() + l->timeout_us, LINK_UNREACHABLE);
 }
 
 void link_close(struct link *l) {

@@ -214,6 +214,45 @@ static void replicaof_is_taken_from_the_command_line(void **state) {
     server_free(primary);
 }
 
+/* ---- the address it comes from ---- */
+
+/* Linux has all of 127.0.0.0/8 on the loopback. */
+static void a_link_comes_from_the_address_that_is_named(void **state) {
+    (void)state;
+    struct server *primary = TRIVET(), *replica = TRIVET("--bind-source-addr", "127.0.0.77");
+    struct client *p = server_connect(primary), *r = server_connect(replica);
+    follow(r, primary, p);
+    assert_non_null(strstr(info_field(p, "replication", "slave0"), "ip=127.0.0.77,"));
+    part(r);
+    assert_reply(r, "CONFIG SET bind-source-addr 127.0.0.78", "+OK");
+    follow(r, primary, p);
+    assert_non_null(strstr(info_field(p, "replication", "slave0"), "ip=127.0.0.78,"));
+    client_close(p);
+    client_close(r);
+    server_free(replica);
+    server_free(primary);
+}
+
+static void a_link_comes_from_elsewhere_if_that_address_will_not_do(void **state) {
+    (void)state;
+    static const char *const useless[] = { "192.0.2.1", "::1", "no-address" };
+    for (size_t i = 0; i < COUNT_OF(useless); i++) {
+        struct server *primary = TRIVET("--bind", "127.0.0.1"),
+                      *replica = TRIVET("--bind-source-addr", useless[i]);
+        struct client *p = server_connect(primary), *r = server_connect(replica);
+        char warning[128];
+        follow(r, primary, p);
+        assert_non_null(strstr(info_field(p, "replication", "slave0"), "ip=127.0.0.1,"));
+        snprintf(warning, sizeof warning,
+                 "Can't connect from %s, so the system chooses an address: ", useless[i]);
+        server_await_log(replica, warning, 1);
+        client_close(p);
+        client_close(r);
+        server_free(replica);
+        server_free(primary);
+    }
+}
+
 /* ---- what makes no sense ---- */
 
 /* Nobody has data to give: they go on trying, answer their clients, and can be told better. */
@@ -249,6 +288,8 @@ int main(void) {
         cmocka_unit_test(silence_ends_every_phase),
         cmocka_unit_test(replicaof_is_kept_in_the_conf_file),
         cmocka_unit_test(replicaof_is_taken_from_the_command_line),
+        cmocka_unit_test(a_link_comes_from_the_address_that_is_named),
+        cmocka_unit_test(a_link_comes_from_elsewhere_if_that_address_will_not_do),
         cmocka_unit_test(replicas_in_a_ring_live_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

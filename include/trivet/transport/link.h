@@ -23,11 +23,18 @@ struct link {
 /* REFUSED: the host is there, but nobody listens. Only an OPEN link is to be closed. */
 enum link_result { LINK_OPEN, LINK_REFUSED, LINK_UNREACHABLE };
 
+struct link_target {
+    struct slice host, port;
+    const char
+        *source; /* the address to come from; "": the system chooses, as it does if this one will not do */
+    bool tls;
+};
+
 /* `timeout_ms` is positive: for connecting, and once more for the handshake if `tls`. Looking up a name may
  * take longer. Why a handshake failed stands in the log; the link is UNREACHABLE then. `cancelled`, if not
  * NULL, is set by another thread: whatever waits then gives up within a moment, as at its timeout. */
-MUST_CHECK enum link_result link_open(struct link *l, struct slice host, struct slice port,
-                                      int64_t timeout_ms, bool tls, const atomic_bool *cancelled);
+MUST_CHECK enum link_result link_open(struct link *l, const struct link_target *target, int64_t timeout_ms,
+                                      const atomic_bool *cancelled);
 /* The same over a unix socket. REFUSED: there is a socket, but nobody listens. */
 MUST_CHECK enum link_result link_open_unix(struct link *l, const char *path, int64_t timeout_ms);
 /* Goes on under TLS with `host`, before anything was sent. False: the link is closed. */

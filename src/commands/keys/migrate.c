@@ -217,7 +217,10 @@ static void converse(struct migration *m) {
 
 static void migrate(struct migration *m) {
     struct call *c = m->call;
-    switch (link_open(&m->link, c->argv[1], c->argv[2], m->timeout_ms, options.tls_cluster, NULL)) {
+    const struct link_target target = {
+        .host = c->argv[1], .port = c->argv[2], .source = options.bind_source_addr, .tls = options.tls_cluster
+    };
+    switch (link_open(&m->link, &target, m->timeout_ms, NULL)) {
     case LINK_OPEN:
         converse(m);
         link_close(&m->link);

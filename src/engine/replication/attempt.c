@@ -290,8 +290,10 @@ static bool connect_to(struct work *w) {
     struct attempt *a = w->a;
     char digits[INT64_TEXT_MAX];
     struct slice port = slice_make(digits, int64_format(digits, a->port));
-    enum link_result result =
-        link_open(&w->link, slice_of(a->host), port, a->timeout_ms, a->tls, &a->is_cancelled);
+    const struct link_target target = {
+        .host = slice_of(a->host), .port = port, .source = a->source, .tls = a->tls
+    };
+    enum link_result result = link_open(&w->link, &target, a->timeout_ms, &a->is_cancelled);
     if (result == LINK_OPEN) return true;
     return fail(w, "Error condition on socket for SYNC",
                 result == LINK_REFUSED ? LIT("Connection refused") : LIT("the host cannot be reached"));
@@ -339,7 +341,7 @@ void attempt_free(struct attempt *a) {
     if (a->rdb_path && a->rdb_fd >= 0) (void)file_io.unlink(a->rdb_path); /* it may have its final name */
     buf_release(&a->received);
     buf_release(&a->why);
-    char *texts[] = { a->host, a->user, a->password, a->announce_ip, a->rdb_path };
+    char *texts[] = { a->host, a->source, a->user, a->password, a->announce_ip, a->rdb_path };
     for (size_t i = 0; i < COUNT_OF(texts); i++) mem_free(texts[i]);
     mem_free(a);
 }

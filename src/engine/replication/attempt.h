@@ -26,7 +26,7 @@ struct attempt {
     pthread_t thread;
     bool is_started, is_joined;
     /* Set by the maker, owned. */
-    char *host, *user, *password, *announce_ip, *rdb_path; /* rdb_path NULL: in memory */
+    char *host, *source, *user, *password, *announce_ip, *rdb_path; /* rdb_path NULL: in memory */
     int port, listening_port;
     int64_t timeout_ms;
     bool tls, is_failover;

@@ -95,6 +95,7 @@ static struct attempt *attempt_new(void) {
     a->done.run = attempt_done;
     a->host = mem_strdup(primary.host);
     a->port = primary.port;
+    a->source = mem_strdup(options.bind_source_addr);
     a->user = mem_strdup(options.primaryuser);
     a->password = mem_strdup(options.primaryauth);
     a->announce_ip = mem_strdup(options.replica_announce_ip);
