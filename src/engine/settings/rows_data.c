@@ -123,7 +123,7 @@ const struct option options_table_data[] = {
     { INT("rdb-key-save-delay", rdb_key_save_delay_us, "0", INT32_MIN, MAX_INT), .flags = OPTION_HIDDEN },
     { INT("key-load-delay", key_load_delay_us, "0", INT32_MIN, MAX_INT), .flags = OPTION_HIDDEN },
     { BOOL("stop-writes-on-bgsave-error", stop_writes_on_bgsave_error, "yes") },
-    { ENUM("sanitize-dump-payload", sanitize_dump_payload, "no", sanitizers) },
+    { ENUM("sanitize-dump-payload", sanitize_dump_payload, "no", sanitizers), .flags = OPTION_NO_EFFECT },
 
     /* Replication: kept as values until there is replication. */
     { SPECIAL("replicaof", form_replicaof, ""), .flags = OPTION_IMMUTABLE | OPTION_MULTI_ARG },

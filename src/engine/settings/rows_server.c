@@ -91,14 +91,14 @@ const struct option options_table_server[] = {
       .apply = apply_shutdown_on_signal },
     { BITS("shutdown-on-sigterm", shutdown_on_sigterm, "default", shutdowns), .flags = OPTION_MULTI_ARG,
       .apply = apply_shutdown_on_signal },
-    { STRING("locale-collate", locale_collate, ""), .check = check_locale },
+    { STRING("locale-collate", locale_collate, ""), .check = check_locale, .flags = OPTION_NO_EFFECT },
     { BOOL("extended-redis-compatibility", extended_redis_compatibility, "no") },
     { INT("databases", databases, "16", 1, MAX_INT), .flags = OPTION_IMMUTABLE },
     { INT("busy-reply-threshold", busy_reply_threshold_ms, "5000", 0, MAX_ANY) },
     { ALIAS("lua-time-limit", "busy-reply-threshold") },
     /* Trivet's own: what the interpreter may allocate for a script; more is an error in it. */
     { MEMORY("script-memory-limit", script_memory_limit, "536870912", 1048576, MAX_ANY) },
-    { STRING("ignore-warnings", ignore_warnings, "") },
+    { STRING("ignore-warnings", ignore_warnings, ""), .flags = OPTION_NO_EFFECT },
 
     /* Log. */
     { STRING("logfile", logfile, ""), .flags = OPTION_IMMUTABLE },
