@@ -271,6 +271,13 @@ static bool make_room(void) {
     return true;
 }
 
+/* What the system holds of answers that nobody takes is bounded too. */
+static void limit_sending(int fd) {
+    int bytes = HTTP_SENDING_BYTES;
+    if (setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes) != 0)
+        LOG_VERBOSE("setsockopt SO_SNDBUF: %s", strerror(errno));
+}
+
 void http_conn_open(struct event_base *base, int fd, bool is_local) {
     if (!make_room()) {
         LOG_VERBOSE("A connection for metrics is refused: there are too many");
@@ -286,6 +293,7 @@ void http_conn_open(struct event_base *base, int fd, bool is_local) {
     count++;
     socket_addresses(fd, NULL, c->peer, local);
     socket_set_delay(fd, false);
+    limit_sending(fd);
     c->readable = event_new(base, fd, EV_READ | EV_PERSIST, on_readable, c);
     c->writable = event_new(base, fd, EV_WRITE | EV_PERSIST, on_writable, c);
     c->timer = event_new(base, -1, 0, on_timer, c);

@@ -12,11 +12,12 @@
 #include "trivet/base/compiler.h"
 
 #define HTTP_CONNS_MAX 64
-#define HTTP_REQUEST_MS 5000 /* from the first byte of a head to its last */
-#define HTTP_IDLE_MS 120000  /* between two requests */
-#define HTTP_WRITE_MS 10000  /* an answer must be taken in that time */
-#define HTTP_DRAIN_MS 1000   /* after a refusal: so that the client can read it */
-#define HTTP_WORKER_MS 5000  /* worker 0 must have answered by then */
+#define HTTP_SENDING_BYTES (64 * 1024) /* in the system's buffer of a connection */
+#define HTTP_REQUEST_MS 5000           /* from the first byte of a head to its last */
+#define HTTP_IDLE_MS 120000            /* between two requests */
+#define HTTP_WRITE_MS 10000            /* an answer must be taken in that time */
+#define HTTP_DRAIN_MS 1000             /* after a refusal: so that the client can read it */
+#define HTTP_WORKER_MS 5000            /* worker 0 must have answered by then */
 
 struct event_base;
 struct http_conn;
