@@ -26,7 +26,8 @@ struct http_refusal {
     const char *why;
 };
 
-/* Reads one head at the beginning of `bytes`. Slices point into `bytes`. MORE: there is no end of it yet. */
+/* Reads one head at the beginning of `bytes`. Slices point into `bytes`, or are constants. MORE: there is no
+ * end of it yet. */
 MUST_CHECK enum http_parsed http_request_parse(struct slice bytes, struct http_request *out,
                                                struct http_refusal *refusal);
 /* Does the query have this assignment ("replica=1") among those that '&' parts? */

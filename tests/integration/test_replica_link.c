@@ -221,11 +221,13 @@ static void a_link_comes_from_the_address_that_is_named(void **state) {
     (void)state;
     struct server *primary = TRIVET(), *replica = TRIVET("--bind-source-addr", "127.0.0.77");
     struct client *p = server_connect(primary), *r = server_connect(replica);
-    follow(r, primary, p);
+    replication_follow(replica, server_port(primary));
+    replication_await_write(p, r);
     assert_non_null(strstr(info_field(p, "replication", "slave0"), "ip=127.0.0.77,"));
-    part(r);
+    replication_promote(replica);
     assert_reply(r, "CONFIG SET bind-source-addr 127.0.0.78", "+OK");
-    follow(r, primary, p);
+    replication_follow(replica, server_port(primary));
+    replication_await_write(p, r);
     assert_non_null(strstr(info_field(p, "replication", "slave0"), "ip=127.0.0.78,"));
     client_close(p);
     client_close(r);
@@ -241,7 +243,8 @@ static void a_link_comes_from_elsewhere_if_that_address_will_not_do(void **state
                       *replica = TRIVET("--bind-source-addr", useless[i]);
         struct client *p = server_connect(primary), *r = server_connect(replica);
         char warning[128];
-        follow(r, primary, p);
+        replication_follow(replica, server_port(primary));
+        replication_await_write(p, r);
         assert_non_null(strstr(info_field(p, "replication", "slave0"), "ip=127.0.0.1,"));
         snprintf(warning, sizeof warning,
                  "Can't connect from %s, so the system chooses an address: ", useless[i]);
