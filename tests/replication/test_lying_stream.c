@@ -42,6 +42,26 @@ static void a_half_transaction_is_forgotten(void **state) {
     scene_close(&scene);
 }
 
+/* No primary sends such a thing; but what came counts, or all that follows would have another offset. */
+static void a_discarded_transaction_counts(void **state) {
+    (void)state;
+    struct scene scene;
+    scene_open(&scene, "disabled");
+    struct wire *w = scene_feed(&scene, 1000);
+    wire_tell(w, "SELECT 0");    /* 23 bytes */
+    wire_tell(w, "MULTI");       /* 15 */
+    wire_tell(w, "SET gone 1");  /* 30 */
+    wire_tell(w, "DISCARD");     /* 17 */
+    wire_tell(w, "SET after 1"); /* 31 */
+    assert_reply_soon(scene.client, "EXISTS after", ":1");
+    assert_reply(scene.client, "EXISTS gone", ":0");
+    wire_close(w);
+    w = scene_await_psync(&scene);
+    assert_asks_from(&scene, 1000 + 23 + 15 + 30 + 17 + 31 + 1);
+    wire_close(w);
+    scene_close(&scene);
+}
+
 static void a_half_command_is_asked_for_again(void **state) {
     (void)state;
     struct scene scene;
@@ -225,6 +245,7 @@ static void noise_in_the_stream_does_no_harm(void **state) {
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_half_transaction_is_forgotten),
+        cmocka_unit_test(a_discarded_transaction_counts),
         cmocka_unit_test(a_half_command_is_asked_for_again),
         cmocka_unit_test(a_new_id_is_taken_over),
         cmocka_unit_test(streams_that_are_none_end_the_link),

@@ -163,6 +163,18 @@ static void skip(struct client *c, const struct args *args, struct slice wire, s
         backlog_copy((struct copied){ wire, c->db });
 }
 
+/* At the transaction's end all its bytes go into the stream: with the effects of EXEC; or by themselves,
+ * where it ends without being run (DISCARD), or the offsets would differ. */
+static void run_in_transaction(struct client *c, const struct args *args, const struct prepared *p,
+                               struct slice wire) {
+    bool runs_queue = p->command->flags & RUNS_QUEUE;
+    buf_append(&held, wire);
+    run_with(c, args, p, runs_queue ? buf_slice(&held) : (struct slice){ 0 });
+    if (c->flags & CLIENT_IN_MULTI) return;
+    if (!runs_queue) backlog_copy((struct copied){ buf_slice(&held), c->db });
+    forget(&held);
+}
+
 enum dispatched apply_run(struct client *c, const struct args *args, const struct prepared *p,
                           struct slice wire) {
     if (args->blobs && !wire_again(args, &wire)) return break_off(c, "an unusual length");
@@ -176,9 +188,7 @@ enum dispatched apply_run(struct client *c, const struct args *args, const struc
     if (LIKELY(!is_of_transaction(c, args))) {
         run_with(c, args, p, wire);
     } else {
-        buf_append(&held, wire);
-        run_with(c, args, p, p->command->flags & RUNS_QUEUE ? buf_slice(&held) : (struct slice){ 0 });
-        if (!(c->flags & CLIENT_IN_MULTI)) forget(&held);
+        run_in_transaction(c, args, p, wire);
     }
     return c->flags & CLIENT_CLOSING ? DISPATCH_CLOSE : DISPATCH_DONE;
 }
