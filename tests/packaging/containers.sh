@@ -68,19 +68,21 @@ start() {
     if [[ " ${words[*]}" != *[:\ ]/data* ]]; then words+=(--bind "$(anonymous_volume):/data"); fi
     (become_container "${words[@]}" -- "${entry[@]}" "$@") >"$work/output" 2>&1 </dev/null &
     job=$! pid=
-    within 5 find_process_1 || fail "no container has come up: $(<"$work/output")"
+    within 60 find_process_1 || fail "no container has come up: $(<"$work/output")"
 }
 
 # The one process that unshare has forked; or it is over already.
 find_process_1() {
     is_over && return
-    [[ $(<"/proc/$job/comm") == unshare ]] && read -r pid <"/proc/$job/task/$job/children"
+    [[ $(<"/proc/$job/comm") == unshare ]] || return 1
+    pid=$(<"/proc/$job/task/$job/children") pid=${pid%% *} # there is no line end in this file
+    [[ $pid ]]
 } 2>/dev/null
 
-# run [OPTION...] -- COMMAND...: the same to its end, within 20 seconds. Sets `status`; prints nothing.
+# run [OPTION...] -- COMMAND...: the same to its end, within a minute. Sets `status`; prints nothing.
 run() {
     start "$@" 2>/dev/null || :
-    finish 20
+    finish 60
 }
 
 # within SECONDS COMMAND...: tries until it succeeds. False after that time.
@@ -107,7 +109,7 @@ finish() {
 # stop: as `docker stop`.
 stop() {
     kill -TERM "$pid"
-    finish 10
+    finish 60
 }
 
 # inside COMMAND...: as `docker exec`, as root.
@@ -128,7 +130,7 @@ answers() {
 # serve [OPTION...] -- COMMAND...: starts one and waits until it answers.
 serve() {
     start "$@"
-    within 15 answers || fail "the server does not answer: $(<"$work/output")"
+    within 60 answers || fail "the server does not answer: $(<"$work/output")"
     ! is_over || fail "the server has ended: $(<"$work/output")"
 }
 
