@@ -173,7 +173,7 @@ as_user() {
 
 # If only root can read the file `value`, it is read here, and the next start of this script finds TRIVET_PASSWORD.
 read_for_user() {
-    if [ ! -f "$value" ] || as_user test -r "$value"; then return 1; fi
+    if [ ! -e "$value" ] || [ -d "$value" ] || as_user test -r "$value"; then return 1; fi
     first_line "$value" "$source"
     # shellcheck disable=SC2086 # several names
     unset $variables
