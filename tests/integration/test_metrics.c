@@ -253,8 +253,8 @@ static void paths_are_few(void **state) {
     assert_get("/health/live", "", 200, "live\n");
     assert_get("/health/ready", "", 200, "ready\n");
     assert_get("/health/ready?replica=1", "", 200, "ready\n");
-    assert_get("/", "", 200, "<!DOCTYPE html>...</html>\n");
-    assert_get("/?x", "", 200, "<!DOCTYPE html>...");
+    assert_get("/", "", 200, "<!doctype html>...</html>\n");
+    assert_get("/?x", "", 200, "<!doctype html>...");
     static const char *const others[] = { "/metrics/",  "/health", "/favicon.ico",
                                           "/%6detrics", "//",      "/../etc" };
     for (size_t i = 0; i < COUNT_OF(others); i++)

@@ -87,7 +87,7 @@ static void with_a_password_users_log_in(void **state) {
                                           { "off:o", 401, WRONG },
                                           { 0 } });
     assert_get("/", "", 401, ASKED);
-    assert_get("/", as("watcher:w"), 200, "<!DOCTYPE html>...");
+    assert_get("/", as("watcher:w"), 200, "<!doctype html>...");
     assert_get("/metrics", "Authorization: Basic !!!\r\n", 401, ASKED);
     assert_get("/health/live", "", 200, "live\n");
     assert_get("/health/ready", "", 200, "ready\n");
