@@ -7,6 +7,7 @@
 #include "trivet/engine/settings/options.h"
 #include "trivet/keyspace/eviction.h"
 #include "trivet/server/setup.h"
+#include "trivet/web/server.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -62,6 +63,10 @@ void process_restart(int64_t delay_ms) {
 
 #define RESERVED_FILES 32 /* log, journal, event loops, listeners */
 
+static rlim_t reserved_files(void) {
+    return RESERVED_FILES + (options.metrics_port > 0 ? WEB_CONNECTIONS_MAX : 0);
+}
+
 bool process_daemonize(void) {
     pid_t child = fork();
     if (child < 0) return false;
@@ -92,14 +97,14 @@ void process_remove_pidfile(void) {
 
 int64_t process_files_for_clients(int64_t clients) {
     struct rlimit limit;
-    rlim_t wanted = (rlim_t)clients + RESERVED_FILES;
+    rlim_t reserved = reserved_files(), wanted = (rlim_t)clients + reserved;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted) return clients;
     struct rlimit more = { wanted, limit.rlim_max < wanted ? wanted : limit.rlim_max };
     if (setrlimit(RLIMIT_NOFILE, &more) == 0) return clients;
     more = (struct rlimit){ limit.rlim_max, limit.rlim_max };
     rlim_t files = setrlimit(RLIMIT_NOFILE, &more) == 0 ? limit.rlim_max : limit.rlim_cur;
     if (files >= wanted) return clients;
-    return files > RESERVED_FILES ? (int64_t)(files - RESERVED_FILES) : 0;
+    return files > reserved ? (int64_t)(files - reserved) : 0;
 }
 
 bool process_fit_maxclients(void) {
@@ -113,8 +118,8 @@ bool process_fit_maxclients(void) {
     LOG_WARNING(
         "maxclients is lowered to %lld, because the limit of open files is %llu. For more, raise it with "
         "'ulimit -n %llu'.",
-        (long long)fit, (unsigned long long)fit + RESERVED_FILES,
-        (unsigned long long)wanted + RESERVED_FILES);
+        (long long)fit, (unsigned long long)fit + reserved_files(),
+        (unsigned long long)wanted + reserved_files());
     return true;
 }
 

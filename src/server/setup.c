@@ -125,6 +125,10 @@ static void apply_keepalive(void) {
 
 /* CONFIG SET metrics-port or metrics-bind. */
 static bool apply_metrics(struct buf *why) {
+    if (process_files_for_clients(options.maxclients) < options.maxclients)
+        LOG_WARNING("The limit of open files is too low for maxclients and %d connections for metrics: raise "
+                    "it with 'ulimit -n'.",
+                    WEB_CONNECTIONS_MAX);
     struct buf reason = { 0 };
     bool done = web_listen(&reason);
     if (!done) buf_append(why, buf_slice(&reason));

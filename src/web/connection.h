@@ -10,8 +10,9 @@
 #include "trivet/base/blob.h"
 #include "trivet/base/buf.h"
 #include "trivet/base/compiler.h"
+#include "trivet/web/server.h"
 
-#define HTTP_CONNS_MAX 64
+#define HTTP_CONNS_MAX WEB_CONNECTIONS_MAX
 #define HTTP_SENDING_BYTES (64 * 1024) /* in the system's buffer of a connection */
 #define HTTP_REQUEST_MS 5000           /* from the first byte of a head to its last */
 #define HTTP_IDLE_MS 120000            /* between two requests */

@@ -11,6 +11,8 @@
 #include "trivet/base/compiler.h"
 #include <stdbool.h>
 
+#define WEB_CONNECTIONS_MAX 64 /* at one time; each is a file descriptor */
+
 /* Listens as metrics-port and metrics-bind say, and starts the thread if there is a port: at start-up, and by
  * CONFIG SET, where sockets that stay are kept. False with the reason in `error`: nothing has changed then.
  * Main thread before the workers run, or any worker with the gate closed. */
