@@ -344,6 +344,29 @@ static void a_password_file_gives_its_first_line(void **state) {
     assert_string_equal(options.password, "open sesame");
 }
 
+static void metrics_may_have_a_password_and_addresses_of_their_own(void **state) {
+    (void)state;
+    write_file("scrape", "for metrics\r\nsecond line\n");
+    write_file("empty", "\nx");
+    assert_string_equal(options.metrics_password, "");
+    assert_shown("metrics-bind", "127.0.0.1 -::1");
+    assert_set("metrics-password-file", "scrape");
+    assert_string_equal(options.metrics_password, "for metrics");
+    assert_refused("metrics-password-file", "empty",
+                   "the password file 'empty' has no password in its first line");
+    assert_string_equal(options.metrics_password, "for metrics");
+    assert_string_equal(options.password, "");
+    assert_set("metrics-password-file", "");
+    assert_string_equal(options.metrics_password, "");
+    assert_set("metrics-bind", "* -::*");
+    assert_int_equal(options.metrics_bind.count, 2);
+    assert_shown("bind", "* -::*");
+    assert_set("metrics-bind", "10.0.0.1");
+    assert_shown("metrics-bind", "10.0.0.1");
+    assert_shown("bind", "* -::*");
+    assert_refused("metrics-port", "65536", "argument must be between 0 and 65535 inclusive");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(every_row_reads_back_what_it_stores),
@@ -360,6 +383,7 @@ int main(void) {
         TEST(an_effect_that_refuses_puts_all_back),
         TEST(one_effect_runs_once_for_several_settings),
         TEST(a_password_file_gives_its_first_line),
+        TEST(metrics_may_have_a_password_and_addresses_of_their_own),
     };
     return cmocka_run_group_tests(tests, make_home, remove_home);
 }
