@@ -186,6 +186,35 @@ static void sigusr1_says_that_the_file_is_open_again(void **state) {
     server_free(s);
 }
 
+static void config_set_takes_another_file_or_says_why_not(void **state) {
+    (void)state;
+    struct server *s = server_start("--logfile", path, NULL);
+    struct client *c = server_connect(s);
+    assert_string_equal(client_ask(c, "CONFIG SET logfile %s", rotated), "+OK");
+    assert_reply(c, "DEBUG LOG elsewhere", "+OK");
+    await_in_file(rotated, "elsewhere");
+    assert_reply(c, "CONFIG SET logfile /nonexistent/log",
+                 "-ERR CONFIG SET failed (possibly related to argument 'logfile') - can't open the log file "
+                 "/nonexistent/log: No such file or directory");
+    assert_reply(c, "DEBUG LOG still", "+OK");
+    await_in_file(rotated, "still");
+    assert_string_equal(client_ask(c, "CONFIG SET logfile %s", path), "+OK"); /* the same file again */
+    assert_string_equal(client_ask(c, "CONFIG SET logfile %s", path), "+OK");
+    assert_reply(
+        c, "CONFIG SET enable-protected-configs no",
+        "-ERR CONFIG SET failed (possibly related to argument 'enable-protected-configs') - can't set "
+        "immutable config");
+    client_close(c);
+    server_free(s);
+    s = server_start("--logfile", path, "--enable-protected-configs", "no", NULL);
+    c = server_connect(s);
+    assert_reply(
+        c, "CONFIG SET logfile x",
+        "-ERR CONFIG SET failed (possibly related to argument 'logfile') - can't set protected config");
+    client_close(c);
+    server_free(s);
+}
+
 /* What cannot be written to the file goes to standard error, and the server goes on. */
 static void sigusr1_says_if_the_file_cannot_be_opened(void **state) {
     (void)state;
@@ -223,6 +252,7 @@ int main(void) {
         cmocka_unit_test(the_format_changes_while_the_server_runs),
         ROTATION_TEST(a_rotated_file_gets_no_more_lines_without_any_signal),
         ROTATION_TEST(sigusr1_says_that_the_file_is_open_again),
+        ROTATION_TEST(config_set_takes_another_file_or_says_why_not),
         ROTATION_TEST(sigusr1_says_if_the_file_cannot_be_opened),
         cmocka_unit_test(sigusr1_does_not_end_a_server_without_a_file),
     };

@@ -260,6 +260,12 @@ bool apply_log_form(struct buf *why) {
     return true;
 }
 
+bool apply_logfile(struct buf *why) {
+    if (log_set_file(options.logfile)) return true;
+    buf_printf(why, "can't open the log file %s: %s", options.logfile, strerror(errno));
+    return false;
+}
+
 #define CALLS_HOOK(function, hook)       \
     bool function(struct buf *why) {     \
         (void)why;                       \

@@ -112,6 +112,7 @@ bool apply_timers(struct buf *why);
 bool apply_encodings(struct buf *why);
 bool apply_logs(struct buf *why);
 bool apply_log_form(struct buf *why);
+bool apply_logfile(struct buf *why);
 bool apply_appendfsync(struct buf *why);
 bool apply_tracking(struct buf *why);
 bool apply_replication(struct buf *why);

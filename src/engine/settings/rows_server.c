@@ -101,7 +101,8 @@ const struct option options_table_server[] = {
     { STRING("ignore-warnings", ignore_warnings, ""), .flags = OPTION_NO_EFFECT },
 
     /* Log. */
-    { STRING("logfile", logfile, ""), .flags = OPTION_IMMUTABLE },
+    /* Not immutable as with Valkey; but who may change it may write to any file that the server may. */
+    { STRING("logfile", logfile, ""), .flags = OPTION_PROTECTED, .apply = apply_logfile },
     { ENUM("loglevel", loglevel, "notice", log_levels), .apply = apply_log_form },
     { ENUM("log-format", log_format, "legacy", log_formats), .apply = apply_log_form },
     { ENUM("log-timestamp-format", log_timestamp_format, "legacy", log_timestamps), .apply = apply_log_form },
