@@ -57,3 +57,14 @@ void scene_assert_comes_back(struct scene *scene) {
     assert_reply_soon(scene->client, "EXISTS new after old", ":2");
     wire_close(w);
 }
+
+void scenes_open(struct scene scenes[TURNS], const char *const diskless_loads[TURNS]) {
+    for (size_t i = 0; i < TURNS; i++) scene_open(&scenes[i], diskless_loads[i]);
+}
+
+void scenes_close(struct scene scenes[TURNS]) {
+    for (size_t i = 0; i < TURNS; i++) {
+        scene_assert_comes_back(&scenes[i]);
+        scene_close(&scenes[i]);
+    }
+}

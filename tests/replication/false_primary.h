@@ -29,6 +29,11 @@ struct wire *scene_await_psync(struct scene *scene);
 /* It has the dump, and is in the stream at `offset`. */
 struct wire *scene_feed(struct scene *scene, int64_t offset);
 
+/* Those that take turns, each with its repl-diskless-load. When they are closed, each must be as willing as
+ * ever: it tries again and is served well. */
+void scenes_open(struct scene scenes[TURNS], const char *const diskless_loads[TURNS]);
+void scenes_close(struct scene scenes[TURNS]);
+
 /* It has nothing of what was sent, and is well. */
 void scene_assert_unharmed(struct scene *scene);
 /* Waits for its next try and serves it well. */

@@ -6,17 +6,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
-static void open_all(struct scene scenes[TURNS]) {
-    for (size_t i = 0; i < TURNS; i++) scene_open(&scenes[i], "disabled");
-}
-
-/* Each of them is as willing as ever. */
-static void close_all(struct scene scenes[TURNS]) {
-    for (size_t i = 0; i < TURNS; i++) {
-        scene_assert_comes_back(&scenes[i]);
-        scene_close(&scenes[i]);
-    }
-}
+static const char *const from_disk[TURNS] = { "disabled", "disabled", "disabled", "disabled" };
 
 static void broken_handshakes_are_tried_again(void **state) {
     (void)state;
@@ -33,7 +23,7 @@ static void broken_handshakes_are_tried_again(void **state) {
         "HTTP/1.1 400 Bad Request\r\n\r\n",
     };
     struct scene scenes[TURNS];
-    open_all(scenes);
+    scenes_open(scenes, from_disk);
     for (size_t i = 0; i < COUNT_OF(answers); i++) {
         struct scene *scene = &scenes[i % TURNS];
         struct wire *w = wire_accept(scene->listener);
@@ -44,7 +34,7 @@ static void broken_handshakes_are_tried_again(void **state) {
         wire_close(w);
         scene_assert_unharmed(scene);
     }
-    close_all(scenes);
+    scenes_close(scenes);
 }
 
 /* Errors for what it tells of itself are no reason to stop. */
@@ -87,7 +77,7 @@ static void answers_to_psync_that_are_none_are_tried_again(void **state) {
         "",
     };
     struct scene scenes[TURNS];
-    open_all(scenes);
+    scenes_open(scenes, from_disk);
     for (size_t i = 0; i < COUNT_OF(answers); i++) {
         struct scene *scene = &scenes[i % TURNS];
         struct wire *w = scene_await_psync(scene);
@@ -97,7 +87,7 @@ static void answers_to_psync_that_are_none_are_tried_again(void **state) {
         wire_close(w);
         scene_assert_unharmed(scene);
     }
-    close_all(scenes);
+    scenes_close(scenes);
 }
 
 /* A line without an end is not gathered for ever. */

@@ -14,17 +14,7 @@ static struct scene *scene_in_turn(struct scene scenes[TURNS], size_t turn, size
     return &scenes[turn % (TURNS / COUNT_OF(loads)) * COUNT_OF(loads) + load];
 }
 
-static void open_all(struct scene scenes[TURNS]) {
-    for (size_t i = 0; i < TURNS; i++) scene_open(&scenes[i], loads[i % COUNT_OF(loads)]);
-}
-
-/* Each of them is as willing as ever. */
-static void close_all(struct scene scenes[TURNS]) {
-    for (size_t i = 0; i < TURNS; i++) {
-        scene_assert_comes_back(&scenes[i]);
-        scene_close(&scenes[i]);
-    }
-}
+static const char *const both_ways[TURNS] = { "disabled", "swapdb", "disabled", "swapdb" };
 
 static void send_rdb(struct wire *w, struct slice rdb, bool by_mark) {
     if (!by_mark) {
@@ -44,7 +34,7 @@ static void broken_headers_are_tried_again(void **state) {
         "garbage\r\n", "$5\r\nREDIS", "$0\r\n",
     };
     struct scene scenes[TURNS];
-    open_all(scenes);
+    scenes_open(scenes, both_ways);
     for (size_t i = 0; i < COUNT_OF(headers); i++)
         for (size_t load = 0; load < COUNT_OF(loads); load++) {
             struct scene *scene = scene_in_turn(scenes, i, load);
@@ -53,7 +43,7 @@ static void broken_headers_are_tried_again(void **state) {
             wire_close(w);
             scene_assert_unharmed(scene);
         }
-    close_all(scenes);
+    scenes_close(scenes);
 }
 
 /* Another way in which each is not right. */
@@ -87,11 +77,11 @@ static void damaged_dump_is_not_taken(struct scene *scene, size_t which, bool by
 static void damaged_dumps_are_not_taken(void **state) {
     (void)state;
     struct scene scenes[TURNS];
-    open_all(scenes);
+    scenes_open(scenes, both_ways);
     for (size_t which = 0; which < 12; which++)
         for (size_t load = 0; load < COUNT_OF(loads); load++)
             damaged_dump_is_not_taken(scene_in_turn(scenes, which, load), which, load == 1);
-    close_all(scenes);
+    scenes_close(scenes);
 }
 
 /* The mark never comes, or another. */
@@ -118,14 +108,14 @@ static void unfinished_dumps_are_not_taken(void **state) {
     static const char *const ends[] = { "", "abcdefghij", "jihgfedcbajihgfedcbajihgfedcbajihgfedcba",
                                         "abcdefghijabcdefghijabcdefghijabcdefghiX" };
     struct scene scenes[TURNS];
-    open_all(scenes);
+    scenes_open(scenes, both_ways);
     for (size_t i = 0; i < COUNT_OF(ends); i++)
         for (size_t load = 0; load < COUNT_OF(loads); load++)
             dump_without_its_mark_is_not_taken(scene_in_turn(scenes, i, load), ends[i]);
     for (size_t fifths = 0; fifths < 5; fifths++)
         for (size_t load = 0; load < COUNT_OF(loads); load++)
             part_of_a_dump_is_not_taken(scene_in_turn(scenes, fifths, load), fifths);
-    close_all(scenes);
+    scenes_close(scenes);
 }
 
 static void dumps_may_come_byte_by_byte(void **state) {
