@@ -3,6 +3,7 @@
  * heals the server goes on without a restart. The disk is the one of tests/faults. */
 #include "../faults/server_disk.h"
 #include "../harness/fixture.h"
+#include "../harness/folder.h"
 #include "files.h"
 #include <dirent.h>
 #include <signal.h>
@@ -15,20 +16,19 @@
 
 /* ---- a server on such a disk ---- */
 
-static char data[64];
+static char data[FOLDER_PATH];
 
 static int setup(void **state) {
     (void)state;
-    strcpy(data, "/tmp/trivet-disk-XXXXXX");
-    return mkdtemp(data) ? 0 : -1;
+    folder_make(data, "disk");
+    return 0;
 }
 
 static int teardown(void **state) {
     (void)state;
-    char command[128];
     disk_release();
-    snprintf(command, sizeof command, "rm -rf '%s'", data);
-    return system(command);
+    folder_remove(data);
+    return 0;
 }
 
 static const char *in_data(const char *name) {

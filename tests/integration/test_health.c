@@ -2,6 +2,7 @@
  * one. */
 #include "../faults/server_disk.h"
 #include "../harness/fixture.h"
+#include "../harness/folder.h"
 #include "../harness/tls.h"
 #include "program.h"
 #include "tools.h"
@@ -260,8 +261,8 @@ static void a_server_that_loads_is_live_and_not_ready(void **state) {
 
 static void a_disk_that_fails_makes_it_unready_until_it_heals(void **state) {
     (void)state;
-    char data[] = "/tmp/trivet-health-XXXXXX", command[64];
-    assert_non_null(mkdtemp(data));
+    char data[FOLDER_PATH];
+    folder_make(data, "health");
     disk_watch(data, "");
     struct server *s = server_start("--dir", data, "--appendonly", "yes", NULL);
     struct client *writer = server_connect(s), *c = server_connect(s);
@@ -281,8 +282,7 @@ static void a_disk_that_fails_makes_it_unready_until_it_heals(void **state) {
     client_close(c);
     server_free(s);
     disk_release();
-    snprintf(command, sizeof command, "rm -rf '%s'", data);
-    assert_int_equal(system(command), 0);
+    folder_remove(data);
 }
 
 /* Only as far as it stops writes: stop-writes-on-bgsave-error. */

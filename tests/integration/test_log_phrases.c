@@ -2,6 +2,7 @@
  * interface: each is provoked here and looked for. */
 #include "../faults/server_disk.h"
 #include "../harness/fixture.h"
+#include "../harness/folder.h"
 #include "../harness/saves.h"
 #include "files.h"
 #include <signal.h>
@@ -181,20 +182,19 @@ static void rdb_files_are_judged_in_known_words(void **state) {
 
 /* ---- a disk that fails ---- */
 
-static char data[64];
+static char data[FOLDER_PATH];
 
 static int setup(void **state) {
     (void)state;
-    strcpy(data, "/tmp/trivet-words-XXXXXX");
-    return mkdtemp(data) ? 0 : -1;
+    folder_make(data, "words");
+    return 0;
 }
 
 static int teardown(void **state) {
     (void)state;
-    char command[128];
     disk_release();
-    snprintf(command, sizeof command, "rm -rf '%s'", data);
-    return system(command);
+    folder_remove(data);
+    return 0;
 }
 
 static const struct failing {

@@ -1,23 +1,23 @@
 /* test_metrics_health.c: what probes are told when the server does not serve, and clients of HTTP that are
  * slow, many, or both. */
 #include "../faults/server_disk.h"
+#include "../harness/folder.h"
 #include "metrics_server.h"
 #include <time.h>
 
-static char data[64];
+static char data[FOLDER_PATH];
 
 static int setup(void **state) {
     (void)state;
-    strcpy(data, "/tmp/trivet-health-XXXXXX");
-    return mkdtemp(data) ? 0 : -1;
+    folder_make(data, "health");
+    return 0;
 }
 
 static int teardown(void **state) {
     (void)state;
-    char command[128];
     disk_release();
-    snprintf(command, sizeof command, "rm -rf '%s'", data);
-    return system(command);
+    folder_remove(data);
+    return 0;
 }
 
 static int64_t now_ms(void) {

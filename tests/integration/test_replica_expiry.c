@@ -3,6 +3,7 @@
 #include "../faults/server_disk.h"
 #include "../harness/dataset.h"
 #include "../harness/fixture.h"
+#include "../harness/folder.h"
 #include "../harness/replication.h"
 #include "../harness/saves.h"
 #include "../harness/wire.h"
@@ -244,8 +245,8 @@ static void errors_of_the_stream_end_a_server_that_panics(void **state) {
 }
 
 static void a_failing_disk_ends_a_replica(bool ignores) {
-    char data[64] = "/tmp/trivet-replica-XXXXXX", command[128];
-    assert_non_null(mkdtemp(data));
+    char data[FOLDER_PATH];
+    folder_make(data, "replica");
     struct server *primary = TRIVET();
     disk_watch(data, "");
     struct replica_pair pair =
@@ -266,8 +267,7 @@ static void a_failing_disk_ends_a_replica(bool ignores) {
     }
     replica_pair_close(&pair);
     disk_release();
-    snprintf(command, sizeof command, "rm -rf '%s'", data);
-    assert_int_equal(system(command), 0);
+    folder_remove(data);
 }
 
 static void a_failing_disk_ends_a_replica_that_minds(void **state) {
