@@ -253,6 +253,12 @@ fmt-check: ## fails if `make fmt` would change something
 	@scripts/install-packages tools
 	@scripts/format --check
 
+.PHONY: screenshots
+screenshots: ## docs/screenshots: the page of an instance under load, in some minutes
+	@scripts/install-packages build test
+	@$(MAKE) --no-print-directory all
+	@TRIVET_SERVER='$(SERVER)' PAGE_PROGRAM=screenshots.js exec tests/page/run
+
 .PHONY: where
 where: ## C=GETEX: where a command's row, function and tests are
 	@scripts/where '$(C)'
