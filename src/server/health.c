@@ -62,17 +62,20 @@ static bool has_time(struct visit *v) {
 
 /* ---- the alarm ---- */
 
+static char alarm_line[128]; /* the words of unhealthy_late */
+
 static void on_alarm(int sig) {
     (void)sig;
-    static const char line[] = "not healthy: no answer in time\n";
-    ssize_t wrote = write(STDERR_FILENO, line, sizeof line - 1);
+    ssize_t wrote = write(STDERR_FILENO, alarm_line, strlen(alarm_line));
     (void)wrote; /* there is nobody else to tell */
     _exit(UNHEALTHY);
 }
 
-static void set_alarm(int64_t after_ms) {
+static void set_alarm(int64_t timeout_ms) {
+    int64_t after_ms = timeout_ms + ALARM_LATER_MS;
     struct sigaction action = { .sa_handler = on_alarm };
     struct itimerval when = { .it_value = { after_ms / 1000, after_ms % 1000 * 1000 } };
+    snprintf(alarm_line, sizeof alarm_line, "not healthy: no answer within %lld ms\n", (long long)timeout_ms);
     sigaction(SIGALRM, &action, NULL);
     setitimer(ITIMER_REAL, &when, NULL);
 }
@@ -309,7 +312,7 @@ int health(int argc, char **argv) {
         health_plan_tell_usage();
         status = HEALTHY;
     } else {
-        set_alarm(plan.timeout_ms + ALARM_LATER_MS);
+        set_alarm(plan.timeout_ms);
         status = pay_visit(&plan);
     }
     health_plan_release(&plan);
