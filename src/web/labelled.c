@@ -225,19 +225,34 @@ void labelled_errors(struct buf *out) {
 
 /* ---- commands ---- */
 
-static bool was_used(const struct command_stats *s) { return s->calls || s->rejected || s->failed; }
+/* The commands that were asked for since the start: of some hundred, mostly a few. */
+struct used {
+    struct one {
+        const struct command *command;
+        struct command_stats stats;
+    } * at; /* owned */
+    size_t count, room;
+};
 
-/* Calls write() for each command that was asked for since the start. */
-static void write_commands(struct buf *out, const char *name, const char *help,
-                           void (*write)(struct buf *out, const struct command_stats *s)) {
-    exposition_family(out, name, "counter", help);
+static struct used used_commands(void) {
+    struct used u = { .count = 0 };
     for (uint32_t id = 0; id < registry_ids(); id++) {
         const struct command *command = registry_by_id(id);
         struct command_stats s = command ? stats_command(command) : (struct command_stats){ 0 };
-        if (!was_used(&s)) continue;
+        if (s.calls == 0 && s.rejected == 0 && s.failed == 0) continue;
+        GROW(u.at, u.count, &u.room, 32);
+        u.at[u.count++] = (struct one){ command, s };
+    }
+    return u;
+}
+
+static void write_commands(struct buf *out, const struct used *u, const char *name, const char *help,
+                           void (*write)(struct buf *out, const struct command_stats *s)) {
+    exposition_family(out, name, "counter", help);
+    for (size_t i = 0; i < u->count; i++) {
         exposition_begin(out, name);
-        exposition_label(out, "command", slice_of(command->full_name));
-        write(out, &s);
+        exposition_label(out, "command", slice_of(u->at[i].command->full_name));
+        write(out, &u->at[i].stats);
     }
 }
 
@@ -258,17 +273,31 @@ static void begin_latency(struct buf *out, const char *series, const struct comm
     exposition_label(out, "command", slice_of(command->full_name));
 }
 
-static void write_latency(struct buf *out, const struct command *command) {
+/* The texts of `le`: the same for all commands, so they are formatted once. */
+struct bounds {
+    char text[ANSWERS_ROWS][DOUBLE_TEXT_MAX];
+    size_t count;
+};
+
+static void format_bounds(struct bounds *b, const struct histogram_row *rows, size_t count) {
+    for (; b->count < count; b->count++) {
+        char *text = b->text[b->count];
+        if (rows[b->count].us == UINT64_MAX)
+            strcpy(text, "+Inf");
+        else
+            text[double_format(text, (double)rows[b->count].us / 1000000)] = '\0';
+    }
+}
+
+static void write_latency(struct buf *out, const struct command *command, struct bounds *bounds) {
     struct histogram_row rows[ANSWERS_ROWS];
     uint64_t sum_us;
     size_t count = answers_histogram(command, rows, &sum_us);
     if (count == 0) return;
+    format_bounds(bounds, rows, count);
     for (size_t i = 0; i < count; i++) {
-        char bound[DOUBLE_TEXT_MAX];
-        bool is_last = rows[i].us == UINT64_MAX;
-        size_t len = is_last ? 0 : double_format(bound, (double)rows[i].us / 1000000);
         begin_latency(out, "trivet_command_latency_seconds_bucket", command);
-        exposition_label(out, "le", is_last ? LIT("+Inf") : slice_make(bound, len));
+        exposition_label(out, "le", slice_of(bounds->text[i]));
         exposition_number(out, rows[i].count);
     }
     begin_latency(out, "trivet_command_latency_seconds_sum", command);
@@ -278,18 +307,19 @@ static void write_latency(struct buf *out, const struct command *command) {
 }
 
 void labelled_commands(struct buf *out) {
-    write_commands(out, "trivet_command_calls_total", "Calls of a command that ran.", write_calls);
-    write_commands(out, "trivet_command_seconds_total", "Time that a command's calls ran.", write_seconds);
-    write_commands(out, "trivet_command_failed_total", "Calls of a command that ran and ended with an error.",
-                   write_failed);
-    write_commands(out, "trivet_command_rejected_total",
+    struct used u = used_commands();
+    struct bounds bounds = { .count = 0 };
+    write_commands(out, &u, "trivet_command_calls_total", "Calls of a command that ran.", write_calls);
+    write_commands(out, &u, "trivet_command_seconds_total", "Time that a command's calls ran.",
+                   write_seconds);
+    write_commands(out, &u, "trivet_command_failed_total",
+                   "Calls of a command that ran and ended with an error.", write_failed);
+    write_commands(out, &u, "trivet_command_rejected_total",
                    "Calls of a command that were refused before it ran.", write_rejected);
     exposition_family(
         out, "trivet_command_latency_seconds", "histogram",
         "Time from when a command's bytes came to when its reply was written, as its client sees "
         "it but for the network.");
-    for (uint32_t id = 0; id < registry_ids(); id++) {
-        const struct command *command = registry_by_id(id);
-        if (command) write_latency(out, command);
-    }
+    for (size_t i = 0; i < u.count; i++) write_latency(out, u.at[i].command, &bounds);
+    mem_free(u.at);
 }
