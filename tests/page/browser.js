@@ -24,6 +24,10 @@ async function open(browser, url, { change, ...options } = {}) {
     if (response.status() >= 400) page.sins.push(`${response.status()} for ${response.url()}`);
   });
   page.on('pageerror', (error) => page.sins.push(error.stack));
+  page.on('dialog', (dialog) => {
+    page.sins.push(`says ${dialog.message()}`);
+    dialog.dismiss().catch(() => {}); // its page may be closed by now
+  });
   page.on('console', (message) => {
     if (['error', 'warning'].includes(message.type()) && !/Failed to load resource/.test(message.text())) page.sins.push(message.text());
   });
@@ -32,8 +36,12 @@ async function open(browser, url, { change, ...options } = {}) {
   });
   if (change)
     await page.route('**/metrics', async (route) => {
-      const reply = await route.fetch();
-      await route.fulfill({ response: reply, body: change(await reply.text()) });
+      try {
+        const reply = await route.fetch();
+        await route.fulfill({ response: reply, body: await change(await reply.text()) });
+      } catch (error) {
+        if (!page.isClosed()) page.sins.push(error.stack); // else the check ended in the middle of a question
+      }
     });
   await page.clock.install();
   await page.goto(url);
