@@ -432,10 +432,11 @@ check('pause_stops_asking_and_resume_goes_on', async ({ start, watch }) => {
   assert.equal(asked, 0);
   for (let i = 0; i < 5; i++) await page.keyboard.press('Enter');
   await soon(page, 'it asks again', async () => asked >= 2 && (await text(page, '#state')) === 'live');
-  const asking = [];
-  page.on('request', () => asking.push(1));
-  await page.clock.runFor(1900);
-  assert.ok(asking.length <= 1, 'there is one loop of questions');
+  await pause(500); // all that was asked is answered
+  asked = 0;
+  await page.clock.runFor(2100);
+  await pause(200);
+  assert.ok(asked <= 1, `one loop asks, not ${asked}`);
 });
 
 check('page_can_be_read_without_seeing_it', async ({ start, watch }) => {
