@@ -137,6 +137,11 @@ void wire_acknowledge(struct wire *w, int64_t offset) {
     wire_tell(w, "REPLCONF ACK %lld", (long long)offset);
 }
 
+void wire_send_together(struct wire *w, bool on) {
+    int value = on;
+    if (setsockopt(w->fd, IPPROTO_TCP, TCP_CORK, &value, sizeof value) != 0) HARNESS_FAIL("cannot hold back");
+}
+
 void wire_send_singly(struct wire *w) { w->singly = true; }
 
 /* ---- reading ---- */

@@ -29,6 +29,9 @@ void wire_tell(struct wire *w, const char *format, ...) PRINTF_LIKE(2, 3);
 /* REPLCONF ACK, now and again and again while something is waited for: a primary that is still busy with the
  * transfer passes over the first ones. */
 void wire_acknowledge(struct wire *w, int64_t offset);
+/* What is sent from now on waits until this is switched off, and goes as one then: the other side reads it at
+ * once, if it is short. */
+void wire_send_together(struct wire *w, bool on);
 /* From now on each byte goes by itself. */
 void wire_send_singly(struct wire *w);
 

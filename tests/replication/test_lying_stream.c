@@ -159,9 +159,11 @@ static void commands_that_do_not_belong_there_do_no_harm(void **state) {
         struct text ask = { 0 };
         snprintf(key, sizeof key, "after%zu", i);
         text_printf(&ask, "EXISTS %s", key);
+        wire_send_together(w, true); /* some of them end the link with the turn */
         wire_tell(w, "SELECT 0");
         wire_tell(w, "%s", commands[i]);
         wire_tell(w, "SET same%zu 1", i);
+        wire_send_together(w, false);
         wire_finish(w);
         w = scene_await_psync(&scene);
         wire_say(w, "+CONTINUE\r\n");
