@@ -102,6 +102,8 @@ FUZZERS := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 # Preloaded into a server that a test starts: makes its disk fail.
 SHIM := $(B)/tests/faults/disk_shim.so
 BENCHES := $(patsubst %.c,$(B)/%,$(wildcard bench/*.c))
+# What the programs about eviction share.
+BENCH_EVICTION_OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard bench/eviction/*.c))
 
 .PHONY: all
 all: $(SERVER) $(TOOLS) ## builds server and tools into build/<variant> (VARIANT=release, debug, asan or tsan)
@@ -152,7 +154,9 @@ $(SHIM): $(B)/%.so: %.c $(B)/flags
 	    -o $@ $< -ldl
 
 $(FUZZERS) $(BENCHES): $(B)/%: $(B)/%.o $(LIBRARY)
-	$(call say,LINK,$@)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,LINK,$@)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIBRARY) $(LDLIBS)
+
+$(filter $(B)/bench/eviction_%,$(BENCHES)): $(BENCH_EVICTION_OBJECTS)
 
 .PRECIOUS: $(B)/%.o
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
