@@ -198,7 +198,7 @@ static void *tiny_new(const struct cache *c) {
     struct lists *s = lists_new(c);
     /* As many counters a row as the cache can hold entries, about: a power of two. */
     uint32_t places = 1;
-    while (places < c->capacity / (TRACE_VALUE_SIZE + ENTRY_OVERHEAD)) places *= 2;
+    while (places < c->capacity / ((TRACE_VALUE_LEAST + TRACE_VALUE_MOST) / 2 + ENTRY_OVERHEAD)) places *= 2;
     s->mask = places - 1;
     s->sketch = mem_alloc_zero((size_t)ROWS * places);
     s->seen = mem_alloc_zero(places);

@@ -14,12 +14,14 @@ struct trace {
     uint32_t *requests; /* keys, below key_count */
     size_t count;
     uint32_t key_count;
-    uint32_t *sizes; /* of values, in bytes, by key; NULL: all have TRACE_VALUE_SIZE */
+    uint32_t *sizes; /* of values, in bytes, by key; NULL: TRACE_VALUE_LEAST to TRACE_VALUE_MOST */
     bool *brief;     /* by key: lives for `ttl` requests only; NULL: none does */
     size_t ttl;
 };
 
-#define TRACE_VALUE_SIZE 500
+/* Evenly, so that no server is lucky or unlucky with its allocator's size classes. */
+#define TRACE_VALUE_LEAST 200u
+#define TRACE_VALUE_MOST 800u
 #define TRACE_KEY_LEN 12 /* "key:%08x" */
 
 /* The names, NULL after the last. */
@@ -29,7 +31,9 @@ struct trace trace_make(const char *name, size_t count);
 void trace_release(struct trace *t);
 
 static inline uint32_t trace_value_size(const struct trace *t, uint32_t key) {
-    return t->sizes ? t->sizes[key] : TRACE_VALUE_SIZE;
+    if (t->sizes) return t->sizes[key];
+    uint32_t scattered = (key + 1) * 2654435769u >> 8;
+    return TRACE_VALUE_LEAST + scattered % (TRACE_VALUE_MOST - TRACE_VALUE_LEAST + 1);
 }
 
 /* Fast, seeded chance for traces and policies (xorshift64*). */

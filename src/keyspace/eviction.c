@@ -1,10 +1,10 @@
 /* eviction.c: the clock and counter in the access field, and the choice of the entry to evict.
  *
  * Every policy computes one number for an entry, the *turn*: the entry with the smallest turn is evicted
- * first. A turn does not depend on when it is computed: it is the time of the last use (LRU), the time when
- * the counter will have decayed to zero (LFU), the expiry (TTL), or a random number. So candidates that were
- * sampled at different times can be compared, and the pool may keep them as long as it likes. Expired entries
- * come before all others.
+ * first: the time when the counter will have decayed to zero (LFU), the expiry (TTL), a random number, or the
+ * idle time, weighted (LRU; the longest comes first). Expired entries come before all others. Only a weighted
+ * idle time depends on when it is computed, and those in the pool are computed again for each eviction; so
+ * candidates that were sampled at different times can be compared, and the pool may keep them.
  *
  * Each eviction draws some samples, keeps the best it ever saw in the pool, and evicts the first of the pool
  * if that entry still exists and was not used since. The pool holds copies, never pointers into a table. */
@@ -17,6 +17,7 @@
 #include "trivet/base/mem.h"
 #include "trivet/base/random.h"
 #include "trivet/keyspace/counters.h"
+#include "trivet/keyspace/ghosts.h"
 #include <math.h>
 #include <stdatomic.h>
 #include <time.h>
@@ -45,24 +46,30 @@ size_t (*eviction_not_counted)(void);
 
 /* ---- the access field ---- */
 
-#define TICK_MS 100
-#define TICK_MASK 0xfffffff
+#define TICK_SHIFT 7 /* a tick is 128 ms; the clock goes round in 198 days */
+#define TICK_BITS 27
+#define TICK_MASK ((1u << TICK_BITS) - 1)
+#define USES_BITS 2
+static_assert(TICK_BITS + USES_BITS == ENTRY_ACCESS_BITS, "they fill the access field");
+static_assert(GHOST_USES_MAX == (1u << USES_BITS) - 1, "entries and ghosts count alike");
 /* A time up to an hour in the future comes from a clock that was set back, or from another worker's newer
  * time. */
-#define FUTURE_TICKS 36000
+#define FUTURE_TICKS (3600000u >> TICK_SHIFT)
 #define MINUTE_MASK 0xffff
 #define LFU_START 5 /* a new entry must have a chance to be used again */
 #define LFU_MAX 255
 
-static uint32_t tick_of(int64_t now_ms) { return (uint32_t)(now_ms / TICK_MS) & TICK_MASK; }
+static uint32_t tick_of(int64_t now_ms) { return (uint32_t)(now_ms >> TICK_SHIFT) & TICK_MASK; }
+static uint32_t uses_of(uint32_t access) { return access & GHOST_USES_MAX; }
 static uint32_t minute_of(int64_t now_ms) { return (uint32_t)(now_ms / 60000) & MINUTE_MASK; }
 static bool is_lfu(void) { return eviction_settings.policy & EVICT_LFU; }
 
 static uint32_t idle_ticks(uint32_t access, int64_t now_ms) {
-    uint32_t ticks = (tick_of(now_ms) - access) & TICK_MASK;
+    uint32_t ticks = (tick_of(now_ms) - (access >> USES_BITS)) & TICK_MASK;
     return ticks > TICK_MASK - FUTURE_TICKS ? 0 : ticks;
 }
 
+static uint32_t lru_join(uint32_t tick, uint32_t uses) { return tick << USES_BITS | uses; }
 static uint32_t lfu_join(uint32_t minute, uint32_t counter) { return (minute & MINUTE_MASK) << 8 | counter; }
 
 /* The counter after the decay periods that have passed. *since is the minute at which the last of them ended,
@@ -88,17 +95,20 @@ static uint32_t lfu_incremented(uint32_t counter) {
 }
 
 uint32_t eviction_access_new(int64_t now_ms) {
-    return is_lfu() ? lfu_join(minute_of(now_ms), LFU_START) : tick_of(now_ms);
+    return is_lfu() ? lfu_join(minute_of(now_ms), LFU_START) : lru_join(tick_of(now_ms), 0);
 }
 
 uint32_t eviction_access_used(uint32_t access, int64_t now_ms) {
-    if (LIKELY(!is_lfu())) return tick_of(now_ms);
+    if (LIKELY(!is_lfu())) {
+        uint32_t uses = uses_of(access);
+        return lru_join(tick_of(now_ms), uses < GHOST_USES_MAX ? uses + 1 : uses);
+    }
     uint32_t since, counter = lfu_decayed(access, now_ms, &since);
     return lfu_join(since, lfu_incremented(counter));
 }
 
 int64_t eviction_idle_ms(uint32_t access, int64_t now_ms) {
-    return (int64_t)idle_ticks(access, now_ms) * TICK_MS;
+    return (int64_t)idle_ticks(access, now_ms) << TICK_SHIFT;
 }
 
 uint8_t eviction_frequency(uint32_t access, int64_t now_ms) {
@@ -107,25 +117,75 @@ uint8_t eviction_frequency(uint32_t access, int64_t now_ms) {
 }
 
 uint32_t eviction_access_idle(int64_t idle_ms, int64_t now_ms) {
-    int64_t ticks = idle_ms / TICK_MS;
-    if (ticks > TICK_MASK - FUTURE_TICKS) ticks = TICK_MASK - FUTURE_TICKS;
-    return (tick_of(now_ms) - (uint32_t)ticks) & TICK_MASK;
+    int64_t most = TICK_MASK - FUTURE_TICKS, ticks = idle_ms >> TICK_SHIFT;
+    if (ticks << TICK_SHIFT < idle_ms) ticks++; /* who asks for seconds must hear as many */
+    if (ticks > most) ticks = most;
+    return lru_join((tick_of(now_ms) - (uint32_t)ticks) & TICK_MASK, 0);
 }
 
 uint32_t eviction_access_frequency(uint8_t frequency, int64_t now_ms) {
     return lfu_join(minute_of(now_ms), frequency);
 }
 
+/* ---- what evictions teach ---- */
+
+#define GHOST_SHARE 128 /* of the limit */
+#define SUIT_EVERY 1024 /* evictions of a worker, until the ghosts suit themselves to the keys again */
+
+static struct ghosts ghosts;
+
+void eviction_settings_changed(void) {
+    bool wanted = eviction_settings.policy & EVICT_LRU;
+    size_t bytes = wanted ? (size_t)eviction_settings.maxmemory / GHOST_SHARE : 0;
+    if (ghosts_bytes_for(bytes) == eviction_ghost_bytes()) return;
+    ghosts_release(&ghosts);
+    ghosts_init(&ghosts, bytes);
+}
+
+size_t eviction_ghost_bytes(void) { return ghosts_bytes(&ghosts); }
+
+uint32_t eviction_access_back(uint64_t hash, int64_t now_ms) {
+    uint32_t access = eviction_access_new(now_ms);
+    return ghosts.lines ? access | ghosts_take(&ghosts, hash) : access;
+}
+
+static void remember_evicted(uint64_t hash, uint32_t access) {
+    static _Thread_local unsigned since_suited;
+    if (!ghosts.lines) return;
+    if (since_suited++ % SUIT_EVERY == 0) {
+        size_t entries = 0;
+        for (uint32_t db = 0; db < keyspace_numbers(); db++) entries += keyspace_count(db);
+        ghosts_suit(&ghosts, entries);
+    }
+    ghosts_add(&ghosts, hash, uses_of(access));
+}
+
 /* ---- whose turn ---- */
 
 #define TURN_NOW INT64_MIN
+#define TURN_SCALE 64 /* turns are whole numbers, weights from 1/64 on */
+
+/* The fourth root of the size, rounded to a power of two, in bytes. Of twice the size, an entry's idle time
+ * counts a fifth more: for the memory of a big value many small ones may stay. */
+static float size_weight(const struct entry *e) {
+    static const float roots[4] = { 1.0f, 1.1892071f, 1.4142136f, 1.6817928f };
+    size_t bytes = e->type == TYPE_STRING ? entry_key_len(e) + entry_text_len(e) : entry_memory(e);
+    unsigned bits = 63 - (unsigned)__builtin_clzll(bytes | 1);
+    return roots[bits % 4] * (float)(1u << bits / 4);
+}
+
+static int64_t lru_turn(uint32_t access, float by_size, int64_t now_ms) {
+    float by_uses = ghosts.lines ? ghosts_weight(&ghosts, uses_of(access)) : 1.0f;
+    float halves = 2 * (float)idle_ticks(access, now_ms) + 1;
+    return -(int64_t)(halves * by_uses * by_size * TURN_SCALE);
+}
 
 static int64_t turn_of(const struct entry *e, int64_t now_ms) {
     unsigned policy = eviction_settings.policy;
     if (entry_is_expired(e, now_ms)) return TURN_NOW;
     if (policy & EVICT_TTL) return entry_expiry_ms(e);
     if (policy & EVICT_RANDOM) return (int64_t)(random_u64() >> 1);
-    if (policy & EVICT_LRU) return now_ms / TICK_MS - idle_ticks(e->access, now_ms);
+    if (policy & EVICT_LRU) return lru_turn(e->access, size_weight(e), now_ms);
     int64_t counter = e->access & 0xff;
     int64_t last = now_ms / 60000 - (int64_t)((minute_of(now_ms) - (e->access >> 8)) & MINUTE_MASK);
     int64_t period = eviction_settings.lfu_decay_minutes;
@@ -148,6 +208,7 @@ static bool may_go(const struct entry *e) {
 struct candidate {
     int64_t turn;
     int64_t stamp;
+    float by_size; /* under LRU */
     uint64_t hash;
     uint32_t db;
     struct buf key;
@@ -205,10 +266,20 @@ static void pool_consider(uint32_t db, const struct entry *e, int64_t now_ms) {
     if (!c) return;
     c->turn = turn;
     c->stamp = stamp_of(e);
+    if (eviction_settings.policy & EVICT_LRU) c->by_size = size_weight(e);
     c->hash = hash;
     c->db = db;
     buf_clear(&c->key);
     buf_append(&c->key, entry_key(e));
+}
+
+/* Time has passed, and weights have changed, since they were sampled. */
+static void pool_refresh(int64_t now_ms) {
+    if (!(eviction_settings.policy & EVICT_LRU)) return;
+    for (size_t i = 0; i < pool.count; i++) {
+        struct candidate *c = &pool.candidates[i];
+        if (c->turn != TURN_NOW) c->turn = lru_turn((uint32_t)c->stamp, c->by_size, now_ms);
+    }
 }
 
 void eviction_thread_release(void) {
@@ -333,6 +404,7 @@ static size_t evict(const struct candidate *c, int64_t now_ms, void (*flush)(voi
     if (e && (expired || (may_go(e) && stamp_of(e) == c->stamp))) {
         bytes = entry_memory(e);
         table_remove_item(&kdb->table, e, c->hash);
+        if (!expired) remember_evicted(c->hash, e->access);
         keyspace_vanish(&view, kdb, e, expired ? VANISHED_EXPIRED : VANISHED_EVICTED, frees_lazily());
         if (flush) flush();
     }
@@ -343,6 +415,7 @@ static size_t evict(const struct candidate *c, int64_t now_ms, void (*flush)(voi
 /* Evicts one entry and returns its bytes; 0 if nothing may be evicted. */
 static size_t evict_one(int64_t now_ms, void (*flush)(void)) {
     for (;;) {
+        pool_refresh(now_ms);
         bool any = fill_pool(now_ms);
         struct candidate *c;
         while ((c = pool_first()) != NULL) {

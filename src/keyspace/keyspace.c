@@ -218,7 +218,7 @@ static struct entry *find(struct keyspace_view *view, struct slice key) {
 }
 
 static inline void touch(struct keyspace_view *view, struct entry *e) {
-    if (!view->no_touch) e->access = eviction_access_used(e->access, view->now_ms) & 0xfffffff;
+    if (!view->no_touch) e->access = eviction_access_used(e->access, view->now_ms) & ENTRY_ACCESS_MASK;
 }
 
 struct entry *keyspace_peek(struct keyspace_view *view, struct slice key) {
@@ -258,15 +258,16 @@ static void make_place(struct keyspace_view *view, struct keydb *kdb, const stru
     keyspace_vanish(view, kdb, hidden, VANISHED_OVERWRITTEN, true);
 }
 
-static inline void stamp(const struct keyspace_view *view, struct entry *e) {
-    if (LIKELY(e->access == ENTRY_NOT_STAMPED)) e->access = eviction_access_new(view->now_ms) & 0xfffffff;
+static inline void stamp(const struct keyspace_view *view, struct entry *e, uint64_t hash) {
+    if (LIKELY(e->access == ENTRY_NOT_STAMPED))
+        e->access = eviction_access_back(hash, view->now_ms) & ENTRY_ACCESS_MASK;
 }
 
 void keyspace_insert(struct keyspace_view *view, struct entry *e) {
     uint64_t hash = hash_of(view, e);
     struct keydb *kdb = db_of(view, hash);
     if (UNLIKELY(view->expiry == EXPIRY_HIDES)) make_place(view, kdb, e, hash);
-    stamp(view, e);
+    stamp(view, e, hash);
     insert_at(view->db, kdb, e, hash);
     note_dated(view, e);
     if (keyspace_hooks.made) keyspace_hooks.made(view, entry_key(e));
@@ -306,7 +307,7 @@ void keyspace_put(struct keyspace_view *view, struct entry *fresh) {
     uint64_t hash = hash_of(view, fresh);
     struct keydb *kdb = db_of(view, hash);
     struct entry *old = table_find(&kdb->table, entry_key(fresh), hash);
-    stamp(view, fresh);
+    stamp(view, fresh, hash);
     if (!old) {
         insert_at(view->db, kdb, fresh, hash);
         return;

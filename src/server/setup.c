@@ -69,6 +69,7 @@ static void apply_maxmemory(void) {
         .lfu_decay_minutes = (int)options.lfu_decay_time_min,
         .lazily = options.lazyfree_lazy_eviction,
     };
+    eviction_settings_changed();
     obstacle_set(OBSTACLE_MEMORY_LIMIT, options.maxmemory > 0);
 }
 

@@ -30,10 +30,13 @@
 #define EMBSTR_MAX 44 /* up to here OBJECT ENCODING says "embstr", above "raw", as clients know it */
 #define NO_EXPIRY ((int64_t)-1)
 #define ENTRY_NOT_STAMPED 0 /* in `access`, until the keyspace takes the entry */
+#define ENTRY_ACCESS_BITS 29
+#define ENTRY_ACCESS_MASK ((1u << ENTRY_ACCESS_BITS) - 1)
+static_assert(TYPE_COUNT <= 1 << (32 - ENTRY_ACCESS_BITS), "the type has what the access field leaves");
 
 struct entry {
-    uint32_t access : 28; /* LRU: tenths of a second; LFU: 16 bits of minutes, 8 of counter. See eviction.h */
-    uint32_t type : 4;
+    uint32_t access : ENTRY_ACCESS_BITS; /* when it was used, and how often: see eviction.h */
+    uint32_t type : 32 - ENTRY_ACCESS_BITS;
     uint8_t encoding : 4;
     uint8_t epoch : 1; /* equals keyspace_epoch unless a running snapshot still has to save this entry */
     uint8_t has_expiry : 1;

@@ -1,9 +1,12 @@
 /* eviction.h: which entry goes when memory is full: the eight policies of maxmemory-policy.
  *
- * The entry's 28-bit access field is, under an LRU policy, the time of its last use in tenths of a
- * second; under LFU 16 bits of minutes (last decay) above 8 bits of a logarithmic counter. Candidates
- * are sampled from random shards, one shard locked at a time, into a small pool per worker that keeps
- * the best seen; the best of the pool goes.
+ * The entry's access field is, under LFU, 16 bits of minutes (last decay) above 8 bits of a logarithmic
+ * counter; else 27 bits of time (the last use, in ticks of 128 ms) above two bits of uses (none to three,
+ * since it came in). Candidates are sampled from random shards, one shard locked at a time, into a small pool
+ * per worker that keeps the best seen; the best of the pool goes.
+ *
+ * Under an LRU policy the best is the one with the longest idle time, weighted by what the evictions so far
+ * have taught (ghosts.h) and by its size. docs/eviction.md compares this with other policies.
  * Thread: eviction_make_room runs on a worker with its gate held and no shard locked (or the gate closed). */
 #ifndef TRIVET_KEYSPACE_EVICTION_H
 #define TRIVET_KEYSPACE_EVICTION_H
@@ -56,12 +59,20 @@ static inline bool eviction_has_limit(void) { return eviction_settings.maxmemory
 
 /* The access field. */
 uint32_t eviction_access_new(int64_t now_ms);
+/* Of a new key: if it was evicted lately, it goes on with the uses it had. */
+uint32_t eviction_access_back(uint64_t hash, int64_t now_ms);
 uint32_t eviction_access_used(uint32_t access, int64_t now_ms); /* after a use */
 int64_t eviction_idle_ms(uint32_t access, int64_t now_ms);
 uint8_t eviction_frequency(uint32_t access, int64_t now_ms); /* decayed */
 /* Setting it, as RESTORE's IDLETIME and FREQ do. */
 uint32_t eviction_access_idle(int64_t idle_ms, int64_t now_ms);
 uint32_t eviction_access_frequency(uint8_t frequency, int64_t now_ms);
+
+/* After `eviction_settings` were changed, with the gate closed: under an LRU policy with a limit, ghosts get
+ * 1/128 of it, and what they had learned is forgotten if that changes. Without ghosts it is plain LRU. */
+void eviction_settings_changed(void);
+/* Bytes that the ghosts take. */
+size_t eviction_ghost_bytes(void);
 
 /* Ends the worker's pool; at thread end. */
 void eviction_thread_release(void);

@@ -99,7 +99,7 @@ static struct entry *read_body(struct call *c, struct slice body, const struct r
     bool empty;
     struct entry *e = rdb_take_value(&in, (unsigned char)body.ptr[0], c->argv[1], expiry_ms, &empty);
     if (e && rdb_left(&in) == 0) {
-        e->access = access_of(c, plan) & 0xfffffff;
+        e->access = access_of(c, plan) & ENTRY_ACCESS_MASK;
         return e;
     }
     if (e) entry_free(e);

@@ -6,6 +6,7 @@
 #include "trivet/engine/replication/transfer.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/engine/watch/peaks.h"
+#include "trivet/keyspace/eviction.h"
 #include "trivet/persist/aof/aof.h"
 #include "trivet/persist/backlog.h"
 
@@ -55,7 +56,8 @@ static void fill(int64_t now_ms, struct memory_overview *out) {
     size_t shared =
         clients_memory_shared(); /* values on their way out are data, however many wait for them */
     size_t own = out->clients > shared ? out->clients - shared : 0;
-    out->overhead = out->startup + own + out->aof_buffer + out->backlog + out->replicas + out->tables;
+    out->overhead = out->startup + own + out->aof_buffer + out->backlog + out->replicas + out->tables +
+                    eviction_ghost_bytes();
     out->dataset = out->used > out->overhead ? out->used - out->overhead : 0;
 }
 

@@ -59,7 +59,7 @@ enum rdb_decoded rdb_record_decode(const struct rdb_record *record, int64_t now_
     *out = NULL;
     if (rdb_take_string(&in, &scratch, &key) && record->type != RDB_MODULE_2)
         *out = rdb_take_value(&in, record->type, key, record->expiry_ms, &empty);
-    if (*out) (*out)->access = access_of(record, now_ms) & 0xfffffff;
+    if (*out) (*out)->access = access_of(record, now_ms) & ENTRY_ACCESS_MASK;
     buf_release(&scratch);
     if (*out && rdb_left(&in) == 0) return RDB_DECODED;
     if (*out) entry_free(*out);

@@ -103,6 +103,8 @@ static inline int keyspace_end(void **state) {
     if (keyspace_is_walked()) keyspace_walk_end();
     keyspace_release();
     eviction_thread_release();
+    eviction_settings.maxmemory = 0;
+    eviction_settings_changed();
     thread_worker_count = 1;
     return mem_used_exact() == memory_before ? 0 : -1;
 }

@@ -7,7 +7,9 @@
 
 #define WORKERS 4
 #define MINUTE_MS INT64_C(60000)
-#define WRAP_MS ((int64_t)0x10000000 * 100) /* the LRU clock goes round once in this time */
+#define TICK_MS 128
+#define WRAP_MS ((INT64_C(1) << 27) * TICK_MS) /* the LRU clock goes round once in this time */
+#define DAY_MS INT64_C(86400000)
 
 static char big_text[1 << 20];
 
@@ -24,19 +26,34 @@ static void fill(uint32_t db, size_t count, size_t persistent, size_t size) {
 
 /* ---- the access field ---- */
 
-static void idle_time_is_counted_in_tenths_of_a_second(void **state) {
+static void idle_time_is_right_to_an_eighth_of_a_second(void **state) {
     (void)state;
     static const int64_t starts[] = { NOW_MS, 0, WRAP_MS - 100, WRAP_MS * 7 - 5000 };
-    static const int64_t idles[] = { 0, 100, 12300, 86400000, WRAP_MS - 3600000 - 200 };
+    static const int64_t idles[] = { 0, 100, 12300, DAY_MS, 190 * DAY_MS };
     eviction_settings.policy = POLICY_ALLKEYS_LRU;
     for (size_t s = 0; s < COUNT_OF(starts); s++)
         for (size_t i = 0; i < COUNT_OF(idles); i++) {
+            int64_t now_ms = starts[s] + idles[i];
             uint32_t access = eviction_access_used(0, starts[s]);
-            assert_true(access <= 0xfffffff);
-            assert_int_equal(eviction_idle_ms(access, starts[s] + idles[i]), idles[i]);
-            access = eviction_access_idle(idles[i], starts[s] + idles[i]);
-            assert_int_equal(eviction_idle_ms(access, starts[s] + idles[i]), idles[i]);
+            assert_true(access <= ENTRY_ACCESS_MASK);
+            assert_in_range(eviction_idle_ms(access, now_ms) - idles[i] + TICK_MS, 1, 2 * TICK_MS - 1);
+            /* What was asked for in seconds is never less. */
+            access = eviction_access_idle(idles[i], now_ms);
+            assert_in_range(eviction_idle_ms(access, now_ms) - idles[i], 0, TICK_MS - 1);
         }
+}
+
+static void uses_are_counted_up_to_three_beside_the_idle_time(void **state) {
+    (void)state;
+    eviction_settings.policy = POLICY_ALLKEYS_LRU;
+    uint32_t access = eviction_access_new(NOW_MS);
+    for (uint32_t uses = 0; uses <= 5; uses++) {
+        int64_t now_ms = NOW_MS + (int64_t)uses * 10 * TICK_MS;
+        assert_int_equal(access & 3, uses < 3 ? uses : 3);
+        assert_int_equal(eviction_idle_ms(access, now_ms + 5 * TICK_MS),
+                         uses > 0 ? 15 * TICK_MS : 5 * TICK_MS);
+        access = eviction_access_used(access, now_ms);
+    }
 }
 
 static void a_clock_that_was_set_back_makes_nobody_old(void **state) {
@@ -46,7 +63,7 @@ static void a_clock_that_was_set_back_makes_nobody_old(void **state) {
     assert_int_equal(eviction_idle_ms(access, NOW_MS - 100), 0);
     assert_int_equal(eviction_idle_ms(access, NOW_MS - 3000000), 0);
     int64_t most = eviction_idle_ms(eviction_access_idle(INT64_MAX, NOW_MS), NOW_MS);
-    assert_true(most > INT64_C(300) * 86400000);
+    assert_true(most > 194 * DAY_MS);
 }
 
 static void the_counter_starts_at_five_and_decays_each_period(void **state) {
@@ -61,7 +78,7 @@ static void the_counter_starts_at_five_and_decays_each_period(void **state) {
         for (int64_t start = NOW_MS; start < NOW_MS + 70000 * MINUTE_MS; start += 7001 * MINUTE_MS) {
             eviction_settings.lfu_decay_minutes = cases[i].period;
             uint32_t access = eviction_access_frequency(cases[i].from, start);
-            assert_true(access <= 0xfffffff);
+            assert_true(access <= ENTRY_ACCESS_MASK);
             assert_int_equal(eviction_frequency(access, start), cases[i].from);
             assert_int_equal(eviction_frequency(access, start + cases[i].minutes * MINUTE_MS), cases[i].to);
         }
@@ -123,6 +140,35 @@ static void every_policy_gets_under_the_limit(void **state) {
         check_counts();
         for (uint32_t db = 0; db < DATABASES; db++) keyspace_flush(db, false);
     }
+}
+
+static void ghosts_take_less_than_a_hundredth_and_only_under_lru(void **state) {
+    (void)state;
+    limit_to(64 << 20);
+    for (size_t p = 0; p < COUNT_OF(policies); p++) {
+        size_t before = used();
+        eviction_settings.policy = policies[p];
+        eviction_settings_changed();
+        size_t least = policies[p] & EVICT_LRU ? (64 << 20) / 200 : 0, most = least * 2;
+        assert_in_range(eviction_ghost_bytes(), least, most);
+        eviction_settings.policy = POLICY_NOEVICTION;
+        eviction_settings_changed();
+        assert_int_equal(eviction_ghost_bytes(), 0);
+        assert_int_equal(used(), before);
+    }
+}
+
+static void of_one_age_the_big_go_first(void **state) {
+    (void)state;
+    char text[KEY_ROOM];
+    eviction_settings.policy = POLICY_ALLKEYS_LRU;
+    for (size_t i = 0; i < 2000; i++)
+        put(0, NOW_MS, key_text(text, "k", i), slice_make(big_text, i % 2 ? 10000 : 100), NO_EXPIRY);
+    limit_to(used() - 500 * 10000);
+    assert_int_equal(eviction_make_room(NOW_MS + 60000, NULL), ROOM_ENOUGH);
+    size_t small = 0;
+    for (size_t i = 0; i < 2000; i += 2) small += look(0, NOW_MS, key_text(text, "k", i)) != NULL;
+    assert_in_range(small, 990, 1000);
 }
 
 static void a_limit_not_reached_evicts_nothing(void **state) {
@@ -201,7 +247,7 @@ static void a_candidate_that_was_used_meanwhile_stays(void **state) {
         fill(0, 2000, 0, 1000);
         uint32_t middle = lfu ? eviction_access_frequency(20, NOW_MS) : eviction_access_idle(500, later);
         for (size_t i = 1000; i < 2000; i++)
-            look(0, NOW_MS, key_text(text, "k", i))->access = middle & 0xfffffff;
+            look(0, NOW_MS, key_text(text, "k", i))->access = middle & ENTRY_ACCESS_MASK;
         limit_to(used() - 100);
         assert_int_equal(eviction_make_room(later, NULL), ROOM_ENOUGH);
         struct keyspace_view view = view_at(0, later);
@@ -377,12 +423,15 @@ static void four_workers_evict_side_by_side(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        EVICTION_TEST(idle_time_is_counted_in_tenths_of_a_second),
+        EVICTION_TEST(idle_time_is_right_to_an_eighth_of_a_second),
+        EVICTION_TEST(uses_are_counted_up_to_three_beside_the_idle_time),
         EVICTION_TEST(a_clock_that_was_set_back_makes_nobody_old),
         EVICTION_TEST(the_counter_starts_at_five_and_decays_each_period),
         EVICTION_TEST(uses_do_not_put_off_the_decay),
         EVICTION_TEST(the_counter_grows_with_the_logarithm_of_the_uses),
         EVICTION_TEST(every_policy_gets_under_the_limit),
+        EVICTION_TEST(ghosts_take_less_than_a_hundredth_and_only_under_lru),
+        EVICTION_TEST(of_one_age_the_big_go_first),
         EVICTION_TEST(a_limit_not_reached_evicts_nothing),
         EVICTION_TEST(noeviction_evicts_nothing_and_says_so),
         EVICTION_TEST(volatile_policies_find_the_last_key_that_may_go),

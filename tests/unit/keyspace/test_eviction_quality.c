@@ -48,11 +48,12 @@ struct result {
 };
 
 /* Every request is a read and, if that misses, a write: through the real thing. */
-static struct result run_cache(unsigned policy, int64_t step_ms) {
+static struct result run_cache(unsigned policy, bool learning, int64_t step_ms) {
     static const char value[VALUE_SIZE];
     size_t hits = 0, keys = 0;
     eviction_settings.policy = policy;
     eviction_settings.maxmemory = mem_used_exact() + (size_t)ROOM_FOR * (VALUE_SIZE + 80);
+    if (learning) eviction_settings_changed();
     for (size_t i = 0; i < REQUESTS; i++) {
         char text[KEY_ROOM];
         struct slice key = key_text(text, "key", trace[i]);
@@ -68,6 +69,7 @@ static struct result run_cache(unsigned policy, int64_t step_ms) {
     }
     keyspace_flush(0, false);
     eviction_settings.maxmemory = 0;
+    eviction_settings_changed();
     return (struct result){ (double)hits / (REQUESTS - WARM_UP), keys / (REQUESTS - WARM_UP) };
 }
 
@@ -108,10 +110,11 @@ static double true_lru(size_t room) {
     return (double)hits / (REQUESTS - WARM_UP);
 }
 
-static void five_samples_come_close_to_true_lru(void **state) {
+/* Without ghosts nothing is learned, and uses count for nothing. */
+static void without_ghosts_five_samples_come_close_to_true_lru(void **state) {
     (void)state;
     draw_trace();
-    struct result lru = run_cache(POLICY_ALLKEYS_LRU, 100);
+    struct result lru = run_cache(POLICY_ALLKEYS_LRU, false, 100);
     double exact = true_lru(lru.keys);
     print_message("allkeys-lru %.2f%%, exact %.2f%% (%zu keys)\n", lru.hit_ratio * 100, exact * 100,
                   lru.keys);
@@ -120,12 +123,88 @@ static void five_samples_come_close_to_true_lru(void **state) {
     assert_true(lru.hit_ratio < exact + 0.005);
 }
 
+static void lru_learns_to_beat_true_lru_where_popularity_stays(void **state) {
+    (void)state;
+    static const unsigned of[] = { POLICY_ALLKEYS_LRU, POLICY_VOLATILE_LRU };
+    static const int64_t steps_ms[] = { 0, 1, 100 }; /* at rest, fast and slow, by the clock of the entries */
+    draw_trace();
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++)
+        for (size_t s = 0; s < sizeof steps_ms / sizeof *steps_ms; s++) {
+            struct result lru = run_cache(of[i], true, steps_ms[s]);
+            double exact = true_lru(lru.keys);
+            print_message("%s, %d ms: %.2f%%, exact LRU %.2f%% (%zu keys)\n", i ? "volatile" : "allkeys",
+                          (int)steps_ms[s], lru.hit_ratio * 100, exact * 100, lru.keys);
+            assert_true(lru.hit_ratio > exact + 0.04);
+        }
+}
+
+/* Reads these keys, puts those that are not there, and returns how many were. */
+static size_t read_through(const char *prefix, size_t from, size_t count, int64_t now_ms) {
+    static const char value[VALUE_SIZE];
+    size_t hits = 0;
+    for (size_t i = from; i < from + count; i++) {
+        char text[KEY_ROOM];
+        struct slice key = key_text(text, prefix, i);
+        struct keyspace_view view = view_at(0, now_ms);
+        if (keyspace_read(&view, key)) {
+            hits++;
+            continue;
+        }
+        assert_int_equal(eviction_make_room(now_ms, NULL), ROOM_ENOUGH);
+        put(0, now_ms, key, slice_make(value, sizeof value), NO_EXPIRY);
+    }
+    return hits;
+}
+
+static void limit_and_learn(void) {
+    eviction_settings.policy = POLICY_ALLKEYS_LRU;
+    eviction_settings.maxmemory = mem_used_exact() + (size_t)ROOM_FOR * (VALUE_SIZE + 80);
+    eviction_settings_changed();
+}
+
+/* Between two uses of the hot ones come more keys than there is room for: true LRU would keep none. */
+static void keys_used_once_do_not_flush_the_others(void **state) {
+    (void)state;
+    enum { HOT = ROOM_FOR / 2, ROUNDS = 20, ONCE = ROOM_FOR };
+    int64_t now_ms = NOW_MS;
+    size_t hits = 0;
+    limit_and_learn();
+    for (size_t round = 0; round < ROUNDS; round++, now_ms += 10000) {
+        size_t found = read_through("hot", 0, HOT, now_ms);
+        if (round >= ROUNDS / 2) hits += found;
+        for (size_t i = 0; i < ONCE; i += ONCE / 100)
+            (void)read_through("once", round * ONCE + i, ONCE / 100, now_ms + (int64_t)i);
+    }
+    print_message("%zu of %d hot keys found\n", hits, HOT * ROUNDS / 2);
+    assert_true(hits > HOT * ROUNDS / 2 / 10 * 9);
+}
+
+/* Whatever it has learned. */
+static void what_was_used_just_now_stays(void **state) {
+    (void)state;
+    enum { USED = ROOM_FOR / 4 };
+    limit_and_learn();
+    (void)read_through("once", 0, 20 * ROOM_FOR, NOW_MS);
+    int64_t later = NOW_MS + 60000;
+    for (int round = 0; round < 20; round++, later += 60000) {
+        (void)read_through("used", (size_t)round * USED, USED, later);
+        (void)read_through("used", (size_t)round * USED, USED, later + 1000);
+        (void)read_through("other", (size_t)round * USED, USED, later + 2000);
+        size_t there = 0;
+        for (size_t i = 0; i < USED; i++) {
+            char text[KEY_ROOM];
+            there += look(0, later + 2000, key_text(text, "used", (size_t)round * USED + i)) != NULL;
+        }
+        assert_in_range(there, USED - USED / 100, USED);
+    }
+}
+
 static void frequency_beats_recency_where_popularity_stays(void **state) {
     (void)state;
     draw_trace();
-    struct result lfu = run_cache(POLICY_ALLKEYS_LFU, 1);
-    struct result lru = run_cache(POLICY_VOLATILE_LRU, 1);
-    struct result random = run_cache(POLICY_ALLKEYS_RANDOM, 1);
+    struct result lfu = run_cache(POLICY_ALLKEYS_LFU, false, 1);
+    struct result lru = run_cache(POLICY_VOLATILE_LRU, false, 1);
+    struct result random = run_cache(POLICY_ALLKEYS_RANDOM, false, 1);
     print_message("allkeys-lfu %.2f%%, volatile-lru %.2f%%, allkeys-random %.2f%%\n", lfu.hit_ratio * 100,
                   lru.hit_ratio * 100, random.hit_ratio * 100);
     assert_true(lfu.hit_ratio > lru.hit_ratio + 0.03);
@@ -136,8 +215,8 @@ static void frequency_beats_recency_where_popularity_stays(void **state) {
 static void frequency_still_tells_where_all_counters_are_low(void **state) {
     (void)state;
     draw_trace();
-    struct result lfu = run_cache(POLICY_ALLKEYS_LFU, 100);
-    struct result random = run_cache(POLICY_ALLKEYS_RANDOM, 100);
+    struct result lfu = run_cache(POLICY_ALLKEYS_LFU, false, 100);
+    struct result random = run_cache(POLICY_ALLKEYS_RANDOM, false, 100);
     print_message("slow: allkeys-lfu %.2f%%, allkeys-random %.2f%%\n", lfu.hit_ratio * 100,
                   random.hit_ratio * 100);
     assert_true(lfu.hit_ratio > random.hit_ratio + 0.015);
@@ -168,7 +247,10 @@ static void the_nearest_expiry_goes_first(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        QUALITY_TEST(five_samples_come_close_to_true_lru),
+        QUALITY_TEST(without_ghosts_five_samples_come_close_to_true_lru),
+        QUALITY_TEST(lru_learns_to_beat_true_lru_where_popularity_stays),
+        QUALITY_TEST(keys_used_once_do_not_flush_the_others),
+        QUALITY_TEST(what_was_used_just_now_stays),
         QUALITY_TEST(frequency_beats_recency_where_popularity_stays),
         QUALITY_TEST(frequency_still_tells_where_all_counters_are_low),
         QUALITY_TEST(the_nearest_expiry_goes_first),
