@@ -222,6 +222,14 @@ static size_t value_size(const struct entry *e) {
     return length_size(text.len) + text.len;
 }
 
+size_t entry_rough_size(const struct entry *e) {
+    const char *at = entry_value_at(e);
+    size_t before = (size_t)(at - (const char *)e);
+    if (LIKELY(e->encoding == ENCODING_EMBEDDED)) return before + read_embedded(at).len;
+    if (e->type != TYPE_STRING) return before + value_ops[e->type]->bytes(entry_value(e));
+    return before + (e->encoding == ENCODING_BLOB ? blob_slice(entry_blob(e)).len : sizeof(int64_t));
+}
+
 /* A twin with another key or expiry; the value's bytes are copied as they are, a pointer too. */
 static struct entry *reshape(const struct entry *e, struct slice key, int64_t expiry_ms) {
     size_t size = value_size(e);

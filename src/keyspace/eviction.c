@@ -24,6 +24,7 @@
 
 #define POOL_SIZE 16
 #define SAMPLE_TIMES 3   /* times maxmemory-samples are sampled for an eviction: neighbours cost little */
+#define REFRESH_EVERY 16 /* evictions within one tick, until the pool's turns are computed again */
 #define DRAWS_MAX 4      /* places sampled for an eviction, where shards hold few entries */
 #define SAMPLES_MAX 64   /* items looked at in one place */
 #define PROBES 8         /* random shards tried before going through them in a row */
@@ -165,13 +166,17 @@ static void remember_evicted(uint64_t hash, uint32_t access) {
 #define TURN_NOW INT64_MIN
 #define TURN_SCALE 64 /* turns are whole numbers, weights from 1/64 on */
 
-/* The fourth root of the size, rounded to a power of two, in bytes. Of twice the size, an entry's idle time
- * counts a fifth more: for the memory of a big value many small ones may stay. */
+/* The fourth root of the size in bytes, rounded down to a power of two. Of twice the size, an entry's idle
+ * time counts a fifth more: for the memory of a big value many small ones may stay. */
 static float size_weight(const struct entry *e) {
-    static const float roots[4] = { 1.0f, 1.1892071f, 1.4142136f, 1.6817928f };
-    size_t bytes = e->type == TYPE_STRING ? entry_key_len(e) + entry_text_len(e) : entry_memory(e);
-    unsigned bits = 63 - (unsigned)__builtin_clzll(bytes | 1);
-    return roots[bits % 4] * (float)(1u << bits / 4);
+#define ROOTS(n) n * 1.0f, n * 1.1892071f, n * 1.4142136f, n * 1.6817928f
+    static const float roots[64] = {
+        ROOTS(1), ROOTS(2), ROOTS(4), ROOTS(8), ROOTS(16), ROOTS(32), ROOTS(64), ROOTS(128), ROOTS(256),
+        ROOTS(512), ROOTS(1024), ROOTS(2048), ROOTS(4096), ROOTS(8192), ROOTS(16384), ROOTS(32768),
+    };
+#undef ROOTS
+    size_t bytes = entry_rough_size(e);
+    return roots[63 - (unsigned)__builtin_clzll(bytes | 1)];
 }
 
 static int64_t lru_turn(uint32_t access, float by_size, int64_t now_ms) {
@@ -180,12 +185,12 @@ static int64_t lru_turn(uint32_t access, float by_size, int64_t now_ms) {
     return -(int64_t)(halves * by_uses * by_size * TURN_SCALE);
 }
 
-static int64_t turn_of(const struct entry *e, int64_t now_ms) {
+static int64_t turn_of(const struct entry *e, float by_size, int64_t now_ms) {
     unsigned policy = eviction_settings.policy;
     if (entry_is_expired(e, now_ms)) return TURN_NOW;
     if (policy & EVICT_TTL) return entry_expiry_ms(e);
     if (policy & EVICT_RANDOM) return (int64_t)(random_u64() >> 1);
-    if (policy & EVICT_LRU) return lru_turn(e->access, size_weight(e), now_ms);
+    if (policy & EVICT_LRU) return lru_turn(e->access, by_size, now_ms);
     int64_t counter = e->access & 0xff;
     int64_t last = now_ms / 60000 - (int64_t)((minute_of(now_ms) - (e->access >> 8)) & MINUTE_MASK);
     int64_t period = eviction_settings.lfu_decay_minutes;
@@ -206,85 +211,98 @@ static bool may_go(const struct entry *e) {
 /* ---- the pool ---- */
 
 struct candidate {
-    int64_t turn;
     int64_t stamp;
     float by_size; /* under LRU */
-    uint64_t hash;
     uint32_t db;
     struct buf key;
 };
 
 /* The first `count` are in use. Each worker has its own. */
 struct pool {
-    unsigned policy; /* the candidates' turns are of this policy */
+    unsigned policy; /* the turns are of this policy */
     size_t count;
+    size_t last;       /* whose turn comes last, if the pool is full */
+    int64_t last_turn; /* a candidate must come before it to get in */
+    uint32_t tick;     /* when turns under LRU were computed */
+    unsigned refreshed;
+    int64_t turns[POOL_SIZE];
+    uint64_t hashes[POOL_SIZE];
     struct candidate candidates[POOL_SIZE];
 };
-static _Thread_local struct pool pool;
+static _Thread_local struct pool pool = { .last_turn = INT64_MAX };
 
-static void pool_drop(struct candidate *c) {
-    struct candidate *last = &pool.candidates[--pool.count];
-    struct candidate gone = *c;
-    *c = *last;
-    *last = gone; /* keeps its buffer for the next */
+static void pool_note_last(void) {
+    pool.last_turn = INT64_MAX;
+    if (pool.count < POOL_SIZE) return;
+    pool.last = 0;
+    for (size_t i = 1; i < POOL_SIZE; i++)
+        if (pool.turns[i] > pool.turns[pool.last]) pool.last = i;
+    pool.last_turn = pool.turns[pool.last];
 }
 
-static struct candidate *pool_first(void) {
-    struct candidate *first = NULL;
-    for (size_t i = 0; i < pool.count; i++) {
-        struct candidate *c = &pool.candidates[i];
-        if (!first || c->turn < first->turn) first = c;
-    }
+static void pool_drop(size_t place) {
+    size_t end = --pool.count;
+    struct candidate gone = pool.candidates[place];
+    pool.candidates[place] = pool.candidates[end];
+    pool.candidates[end] = gone; /* keeps its buffer for the next */
+    pool.turns[place] = pool.turns[end];
+    pool.hashes[place] = pool.hashes[end];
+    pool.last_turn = INT64_MAX;
+}
+
+/* There is at least one. */
+static size_t pool_first(void) {
+    size_t first = 0;
+    for (size_t i = 1; i < pool.count; i++)
+        if (pool.turns[i] < pool.turns[first]) first = i;
     return first;
 }
 
-/* The place for a candidate with this turn and key: the one it has already, a free one, or the last one's if
- * its turn comes before the last one's. */
-static struct candidate *pool_place(int64_t turn, uint64_t hash, uint32_t db) {
-    struct candidate *last = NULL;
-    for (size_t i = 0; i < pool.count; i++) {
-        struct candidate *c = &pool.candidates[i];
-        if (c->hash == hash && c->db == db) return c;
-        if (!last || c->turn > last->turn) last = c;
-    }
-    if (pool.count < POOL_SIZE) return &pool.candidates[pool.count++];
-    return turn < last->turn ? last : NULL;
-}
-
-static bool pool_wants(int64_t turn) {
-    if (pool.count < POOL_SIZE) return true;
-    for (size_t i = 0; i < POOL_SIZE; i++)
-        if (turn < pool.candidates[i].turn) return true;
-    return false;
+/* The place for a candidate that may get in: the one it has already, a free one, or the last one's. */
+static size_t pool_place(uint64_t hash, uint32_t db) {
+    for (size_t i = 0; i < pool.count; i++)
+        if (UNLIKELY(pool.hashes[i] == hash) && pool.candidates[i].db == db) return i;
+    return pool.count < POOL_SIZE ? pool.count++ : pool.last;
 }
 
 static void pool_consider(uint32_t db, const struct entry *e, int64_t now_ms) {
-    int64_t turn = turn_of(e, now_ms);
-    if (!pool_wants(turn)) return;
+    bool lru = eviction_settings.policy & EVICT_LRU;
+    float by_size = lru ? size_weight(e) : 0;
+    int64_t turn = turn_of(e, by_size, now_ms);
+    if (LIKELY(turn >= pool.last_turn)) return;
     uint64_t hash = hash_bytes(entry_key(e));
-    struct candidate *c = pool_place(turn, hash, db);
-    if (!c) return;
-    c->turn = turn;
+    size_t place = pool_place(hash, db);
+    struct candidate *c = &pool.candidates[place];
+    pool.turns[place] = turn;
+    pool.hashes[place] = hash;
     c->stamp = stamp_of(e);
-    if (eviction_settings.policy & EVICT_LRU) c->by_size = size_weight(e);
-    c->hash = hash;
+    c->by_size = by_size;
     c->db = db;
     buf_clear(&c->key);
     buf_append(&c->key, entry_key(e));
+    pool_note_last();
 }
 
-/* Time has passed, and weights have changed, since they were sampled. */
+/* Time has passed, and weights have changed a little, since they were sampled. */
 static void pool_refresh(int64_t now_ms) {
     if (!(eviction_settings.policy & EVICT_LRU)) return;
+    if (pool.tick == tick_of(now_ms) && ++pool.refreshed % REFRESH_EVERY != 0) return;
+    pool.tick = tick_of(now_ms);
     for (size_t i = 0; i < pool.count; i++) {
-        struct candidate *c = &pool.candidates[i];
-        if (c->turn != TURN_NOW) c->turn = lru_turn((uint32_t)c->stamp, c->by_size, now_ms);
+        const struct candidate *c = &pool.candidates[i];
+        if (pool.turns[i] != TURN_NOW) pool.turns[i] = lru_turn((uint32_t)c->stamp, c->by_size, now_ms);
     }
+    pool_note_last();
+}
+
+static void pool_empty(void) {
+    pool.count = 0;
+    pool.last_turn = INT64_MAX;
 }
 
 void eviction_thread_release(void) {
     for (size_t i = 0; i < POOL_SIZE; i++) buf_release(&pool.candidates[i].key);
-    pool.count = 0;
+    pool_empty();
 }
 
 /* ---- drawing samples ---- */
@@ -391,20 +409,22 @@ static bool frees_lazily(void) {
     return eviction_settings.lazily && entry_leaving_bytes() < (most > LEAVING_MIN ? most : LEAVING_MIN);
 }
 
-/* Evicts the candidate if it is unchanged since it was sampled and its shard is not busy; returns the freed
- * bytes, or 0. */
-static size_t evict(const struct candidate *c, int64_t now_ms, void (*flush)(void)) UNCHECKED {
-    struct shard *s = &shards[SHARD_OF(c->hash)];
+/* Evicts the pool's candidate at this place if it is unchanged since it was sampled and its shard is not
+ * busy; returns the freed bytes, or 0. */
+static size_t evict(size_t place, int64_t now_ms, void (*flush)(void)) UNCHECKED {
+    const struct candidate *c = &pool.candidates[place];
+    uint64_t hash = pool.hashes[place];
+    struct shard *s = &shards[SHARD_OF(hash)];
     struct keyspace_view view = { .db = c->db, .now_ms = now_ms };
     size_t bytes = 0;
     if (!shard_try_lock(s)) return 0;
     struct keydb *kdb = shard_db(s, c->db);
-    struct entry *e = kdb ? table_find(&kdb->table, buf_slice(&c->key), c->hash) : NULL;
+    struct entry *e = kdb ? table_find(&kdb->table, buf_slice(&c->key), hash) : NULL;
     bool expired = e && entry_is_expired(e, now_ms);
     if (e && (expired || (may_go(e) && stamp_of(e) == c->stamp))) {
         bytes = entry_memory(e);
-        table_remove_item(&kdb->table, e, c->hash);
-        if (!expired) remember_evicted(c->hash, e->access);
+        table_remove_item(&kdb->table, e, hash);
+        if (!expired) remember_evicted(hash, e->access);
         keyspace_vanish(&view, kdb, e, expired ? VANISHED_EXPIRED : VANISHED_EVICTED, frees_lazily());
         if (flush) flush();
     }
@@ -417,10 +437,9 @@ static size_t evict_one(int64_t now_ms, void (*flush)(void)) {
     for (;;) {
         pool_refresh(now_ms);
         bool any = fill_pool(now_ms);
-        struct candidate *c;
-        while ((c = pool_first()) != NULL) {
-            size_t bytes = evict(c, now_ms, flush);
-            pool_drop(c);
+        while (pool.count > 0) {
+            size_t first = pool_first(), bytes = evict(first, now_ms, flush);
+            pool_drop(first);
             if (bytes > 0) return bytes;
         }
         if (!any) return 0;
@@ -472,7 +491,7 @@ static enum room wait_for_background(int64_t started_us) {
 static enum room make_room(size_t over, int64_t now_ms, void (*flush)(void)) {
     if (eviction_settings.policy == POLICY_NOEVICTION) return ROOM_NONE;
     int64_t started_us = clock_steady_us();
-    if (pool.policy != eviction_settings.policy) pool.count = 0;
+    if (pool.policy != eviction_settings.policy) pool_empty();
     pool.policy = eviction_settings.policy;
     size_t freed = 0;
     for (unsigned evicted = 1;; evicted++) {

@@ -15,11 +15,15 @@
 #define WEIGHT_MAX 64.0f
 #define SOON_SHARE 16 /* of a turnover */
 
-typedef _Atomic uint16_t ghost; /* 14 bits of the hash above the uses; 0: none */
-
+/* A ghost is 14 bits of the hash above the uses; 0: none. The words are to search four at once. */
 struct ghost_line {
-    ghost ring[LINE_GHOSTS];
-    _Atomic uint16_t next;
+    union {
+        struct {
+            _Atomic uint16_t ring[LINE_GHOSTS];
+            _Atomic uint16_t next;
+        };
+        _Atomic uint64_t words[CACHE_LINE / sizeof(uint64_t)];
+    };
 };
 static_assert(sizeof(struct ghost_line) == CACHE_LINE, "a line is one cache line");
 
@@ -84,6 +88,21 @@ void ghosts_add(struct ghosts *g, uint64_t hash, unsigned uses) {
     atomic_store_explicit(&g->mistakes, mistakes * (1 - MISTAKES_STEP), memory_order_relaxed);
 }
 
+#define EACH UINT64_C(0x0001000100010001) /* a bit of each of a word's four ghosts */
+
+/* The place of the ghost with this print, or LINE_GHOSTS: that is where `next` is, which may look like one.
+ */
+static unsigned place_of(const struct ghost_line *line, uint16_t print) {
+    for (unsigned i = 0; i < CACHE_LINE / sizeof(uint64_t); i++) {
+        uint64_t word = atomic_load_explicit(&line->words[i], memory_order_relaxed);
+        uint64_t differs = (word ^ print * EACH) & ~(GHOST_USES_MAX * EACH);
+        /* The lowest of the four that are zero has its highest bit set; some above may have, too. */
+        uint64_t zeros = (differs - EACH) & ~differs & EACH << 15;
+        if (UNLIKELY(zeros)) return i * 4 + (unsigned)__builtin_ctzll(zeros) / 16;
+    }
+    return LINE_GHOSTS;
+}
+
 static void learn_from(struct ghosts *g, unsigned uses) {
     float mistakes = atomic_load_explicit(&g->mistakes, memory_order_relaxed);
     scale(&g->weights[uses], 1 - STEP);
@@ -93,16 +112,12 @@ static void learn_from(struct ghosts *g, unsigned uses) {
 unsigned ghosts_take(struct ghosts *g, uint64_t hash) {
     if (!g->lines) return 0;
     struct ghost_line *line = line_of(g, hash);
-    uint16_t print = print_of(hash);
-    for (unsigned place = 0; place < LINE_GHOSTS; place++) {
-        uint16_t found = atomic_load_explicit(&line->ring[place], memory_order_relaxed);
-        if ((found ^ print) > GHOST_USES_MAX) continue;
-        unsigned uses = found & GHOST_USES_MAX;
-        unsigned next = atomic_load_explicit(&line->next, memory_order_relaxed);
-        unsigned age = (next + LINE_GHOSTS - 1 - place) % LINE_GHOSTS;
-        atomic_store_explicit(&line->ring[place], 0, memory_order_relaxed);
-        if (age < atomic_load_explicit(&g->soon, memory_order_relaxed)) learn_from(g, uses);
-        return uses < GHOST_USES_MAX ? uses + 1 : uses;
-    }
-    return 0;
+    unsigned place = place_of(line, print_of(hash));
+    if (LIKELY(place == LINE_GHOSTS)) return 0;
+    unsigned uses = atomic_load_explicit(&line->ring[place], memory_order_relaxed) & GHOST_USES_MAX;
+    unsigned next = atomic_load_explicit(&line->next, memory_order_relaxed);
+    unsigned age = (next + LINE_GHOSTS - 1 - place) % LINE_GHOSTS;
+    atomic_store_explicit(&line->ring[place], 0, memory_order_relaxed);
+    if (age < atomic_load_explicit(&g->soon, memory_order_relaxed)) learn_from(g, uses);
+    return uses < GHOST_USES_MAX ? uses + 1 : uses;
 }

@@ -140,6 +140,8 @@ size_t entry_leaving_bytes(void);
 size_t entry_free_effort(const struct entry *e);
 /* The exact bytes that the entry holds, those outside its own allocation included; costs no walk. */
 size_t entry_memory(const struct entry *e);
+/* The same without what the allocator adds: cheaper, for comparisons. */
+size_t entry_rough_size(const struct entry *e);
 /* "string", "list", ... and what OBJECT ENCODING answers. */
 const char *entry_type_name(enum value_type type);
 const char *entry_encoding_name(const struct entry *e);
