@@ -408,6 +408,8 @@ static void four_workers_evict_side_by_side(void **state) {
     (void)state;
     eviction_settings.policy = POLICY_ALLKEYS_LRU;
     limit_to(used() + 1000000);
+    eviction_settings_changed();
+    assert_true(eviction_ghost_bytes() > 0); /* the workers share them */
     pthread_t threads[WORKERS];
     for (size_t i = 0; i < WORKERS; i++) assert_true(thread_start(&threads[i], "work", work, (void *)i));
     for (size_t i = 0; i < WORKERS; i++) pthread_join(threads[i], NULL);
