@@ -134,10 +134,14 @@ serve() {
     ! is_over || fail "the server has ended: $(<"$work/output")"
 }
 
-# Ends what runs, however it is.
+# Ends what runs, however it is. Its process 1 is ended by itself: that it dies with unshare is forgotten by the kernel when
+# it becomes another user.
 end_container() {
+    local first
     [[ ${job:-} ]] || return 0
-    kill -KILL "$job" 2>/dev/null || :
+    first=$(cat "/proc/$job/task/$job/children" 2>/dev/null) || first=''
+    # shellcheck disable=SC2086 # none or one
+    kill -KILL $first "$job" 2>/dev/null || :
     wait "$job" 2>/dev/null || :
 }
 
