@@ -190,7 +190,7 @@ static void what_waits_for_a_slow_replica_is_counted(void **state) {
     (void)state;
     static const char *const small[] = { "--repl-backlog-size", "1mb", NULL };
     struct replica_pair p = replica_pair_start(PEER_TRIVET, PEER_TRIVET, small);
-    assert_int_equal(omem_of_replica(p.primary), 0);
+    assert_soon(omem_of_replica(p.primary) == 0); /* a PING may be on its way */
     kill(server_pid(p.replica_server), SIGSTOP);
     for (int i = 0; i < VALUES; i++) client_queue(p.primary, "SET k %0*d", VALUE_BYTES, i);
     assert_true(client_flush(p.primary));
@@ -205,7 +205,7 @@ static void what_waits_for_a_slow_replica_is_counted(void **state) {
                  "*[...$\"replication.backlog\", :1048576, $\"clients.slaves\", :...]");
     kill(server_pid(p.replica_server), SIGCONT);
     assert_reply(p.primary, "WAIT 1 0", ":1");
-    assert_int_equal(omem_of_replica(p.primary), 0);
+    assert_soon(omem_of_replica(p.primary) == 0); /* a PING may be on its way */
     replica_pair_close(&p);
 }
 
