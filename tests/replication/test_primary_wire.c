@@ -231,7 +231,7 @@ static void the_dump_names_its_place_in_the_stream(void **state) {
         assert_non_null(memmem(sync.rdb.ptr, sync.rdb.len, "repl-offset", 11));
         struct replication now;
         replication_look(s, &now);
-        assert_int_equal(now.offset, sync.offset);
+        assert_true(now.offset == sync.offset || now.offset == sync.offset + 14); /* a PING */
         wire_close(w);
         wire_close(other);
         text_release(&offset);

@@ -69,9 +69,17 @@ def start(name)
   PIDS[name] = Process.spawn(environment, *words, %i[out err] => ["#{FOLDER}/#{name}.log", "a"])
 end
 
+# A sanitizer's report, or the last lines.
+def log_of(name)
+  lines = File.readlines("#{FOLDER}/#{name}.log")
+  at = lines.index { |line| line.include?("Sanitizer") }
+  (at ? lines[at, 50] : lines.last(10)).join
+end
+
 def stop(name)
   Process.kill(:TERM, PIDS[name])
-  equal 0, Process.wait2(PIDS.delete(name))[1].exitstatus
+  status = Process.wait2(PIDS.delete(name))[1].exitstatus
+  raise "#{name} ended with status #{status}:\n#{log_of(name)}" unless status == 0
 end
 
 def server(name) = Redis.new(host: ADDRESSES.fetch(name), port: SERVER_PORT, password: PASSWORD)
