@@ -101,17 +101,27 @@ void backlog_set_copied(bool copied) {
     note_readers();
 }
 
+/* A closed gate is not enough: whoever commits has left it, and tells the file where the stream is. */
 void backlog_forget_database(void) {
+    journal_take();
     if (!stream.is_copied) stream.db = NO_DB;
+    journal_drop();
 }
 
-int64_t backlog_database(void) { return stream.db == NO_DB ? -1 : (int64_t)stream.db; }
+static int64_t database_now(void) { return stream.db == NO_DB ? -1 : (int64_t)stream.db; }
+
+int64_t backlog_database(void) {
+    journal_take();
+    int64_t db = database_now();
+    journal_drop();
+    return db;
+}
 
 void backlog_tell(struct stream_position *out) {
     out->known = backlog_is_open();
     memcpy(out->id, replication_ids.now, sizeof out->id);
     out->offset = (int64_t)backlog_offset();
-    out->db = backlog_database();
+    out->db = database_now();
 }
 
 void backlog_position(struct stream_position *out) {

@@ -2,6 +2,7 @@
  */
 #include "aof/folder.h"
 #include "trivet/base/thread.h"
+#include "trivet/persist/backlog.h"
 #include "trivet/persist/journal_sink.h"
 
 #define SELECT_0 "*2\r\n$6\r\nSELECT\r\n$1\r\n0\r\n"
@@ -162,6 +163,35 @@ static void what_one_worker_appends_stands_together(void **state) {
     buf_release(&out);
 }
 
+/* Whoever commits has left its gate: what others change with the gate closed is looked at all the same. */
+static void *swap_rounds(void *arg) {
+    (void)arg;
+    for (int i = 0; i < ROUNDS; i++) {
+        struct buf out = { 0 };
+        struct journal_piece piece = journal_swap(&out);
+        assert_true(piece.position.known && (piece.position.db == -1 || piece.position.db == 3));
+        buf_release(&out);
+    }
+    return NULL;
+}
+
+static void the_place_in_the_stream_changes_while_another_commits(void **state) {
+    (void)state;
+    thread_worker_count = THREADS;
+    pthread_t committer;
+    backlog_open();
+    assert_true(thread_start(&committer, "commit", swap_rounds, NULL));
+    for (int i = 0; i < ROUNDS; i++) {
+        backlog_restart(backlog_offset(), 3);
+        assert_int_equal(backlog_database(), 3);
+        replication_ids_shift(LIT(""));
+        backlog_forget_database();
+        assert_int_equal(backlog_database(), -1);
+    }
+    pthread_join(committer, NULL);
+    backlog_close();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(effects_stand_as_they_were_added, begin),
@@ -169,6 +199,7 @@ int main(void) {
         cmocka_unit_test_setup(a_sink_that_opens_gets_the_database_first, begin),
         cmocka_unit_test_setup(without_a_sink_nothing_is_kept, begin),
         cmocka_unit_test_setup(what_one_worker_appends_stands_together, begin),
+        cmocka_unit_test_setup(the_place_in_the_stream_changes_while_another_commits, begin),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
