@@ -187,6 +187,8 @@ static void bytes_may_come_one_by_one(void **state) {
 
 static bool link_is_down(const struct replication *r) { return !r->link_up; }
 static bool has_no_replica(const struct replication *r) { return r->replicas == 0; }
+/* One that is dropped may be back before anybody looks: then it has asked for data once more. */
+static bool has_dropped_one(const struct replication *r) { return r->replicas == 0 || r->full + r->partial > 1; }
 
 static void stall_link(enum peer primary_kind, enum peer replica_kind) {
     static const char *const args[] = { "--repl-timeout", "3", "--repl-ping-replica-period", "1", NULL };
@@ -231,7 +233,7 @@ static void be_slow(enum peer primary_kind, enum peer replica_kind) {
     proxy_pace(proxy, 1000, 50000);
     struct client *c = server_connect(primary);
     for (int i = 0; i < 200; i++) client_ask(c, "SET k%d %0100000d", i, i);
-    replication_await_that(has_no_replica, primary, "the primary drops a replica that takes nothing");
+    replication_await_that(has_dropped_one, primary, "the primary drops a replica that takes nothing");
     proxy_pace(proxy, 0, 0);
     replication_assert_same(primary, replica);
     client_close(c);
