@@ -188,7 +188,9 @@ static void bytes_may_come_one_by_one(void **state) {
 static bool link_is_down(const struct replication *r) { return !r->link_up; }
 static bool has_no_replica(const struct replication *r) { return r->replicas == 0; }
 /* One that is dropped may be back before anybody looks: then it has asked for data once more. */
-static bool has_dropped_one(const struct replication *r) { return r->replicas == 0 || r->full + r->partial > 1; }
+static bool has_dropped_one(const struct replication *r) {
+    return r->replicas == 0 || r->full + r->partial > 1;
+}
 
 static void stall_link(enum peer primary_kind, enum peer replica_kind) {
     static const char *const args[] = { "--repl-timeout", "3", "--repl-ping-replica-period", "1", NULL };

@@ -15,8 +15,10 @@
 
 static const enum peer both[] = { PEER_REDIS, PEER_TRIVET };
 
-static const char *const diskless[] = { "--repl-diskless-sync", "yes", NULL };
-static const char *const by_disk[] = { "--repl-diskless-sync", "no", NULL };
+/* No PING comes between the bytes that a test expects. */
+#define WITHOUT_PINGS "--repl-ping-replica-period", "3600"
+static const char *const diskless[] = { "--repl-diskless-sync", "yes", WITHOUT_PINGS, NULL };
+static const char *const by_disk[] = { "--repl-diskless-sync", "no", WITHOUT_PINGS, NULL };
 
 /* Says everything that a new replica says, and asks for all. */
 static struct wire *ask_for_all(struct server *s, const char *capabilities) {

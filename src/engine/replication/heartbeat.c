@@ -107,6 +107,7 @@ static void forget_backlog_when_alone(int64_t now_ms) {
 }
 
 static void ping_replicas(int64_t now_ms) {
+    if (last.ping_ms == 0) last.ping_ms = now_ms; /* the first one comes a period after the start */
     if (now_ms - last.ping_ms < options.repl_ping_replica_period_s * 1000) return;
     last.ping_ms = now_ms;
     /* During a failover the offset must stand still. */
