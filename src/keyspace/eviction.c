@@ -270,7 +270,7 @@ static void pool_consider(uint32_t db, const struct entry *e, int64_t now_ms) {
     float by_size = lru ? size_weight(e) : 0;
     int64_t turn = turn_of(e, by_size, now_ms);
     if (LIKELY(turn >= pool.last_turn)) return;
-    uint64_t hash = hash_bytes(entry_key(e));
+    uint64_t hash = key_hash(entry_key(e));
     size_t place = pool_place(hash, db);
     struct candidate *c = &pool.candidates[place];
     pool.turns[place] = turn;
@@ -382,10 +382,10 @@ static size_t draw_from(uint32_t index, size_t samples, int64_t now_ms) UNCHECKE
 static size_t draw(size_t samples, int64_t now_ms) {
     size_t got = 0;
     for (int i = 0; i < PROBES && !got; i++)
-        got = draw_from((uint32_t)random_below(SHARD_COUNT), samples, now_ms);
-    uint32_t start = (uint32_t)random_below(SHARD_COUNT);
-    for (uint32_t i = 0; i < SHARD_COUNT && !got; i++)
-        got = draw_from((start + i) % SHARD_COUNT, samples, now_ms);
+        got = draw_from((uint32_t)random_below(shard_count), samples, now_ms);
+    uint32_t start = (uint32_t)random_below(shard_count);
+    for (uint32_t i = 0; i < shard_count && !got; i++)
+        got = draw_from((start + i) % shard_count, samples, now_ms);
     return got;
 }
 

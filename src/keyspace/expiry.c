@@ -168,7 +168,7 @@ static bool step(struct cycle *c) UNCHECKED {
     }
     if (kdb) return true;
     uint32_t stride = (uint32_t)thread_worker_count;
-    w->shard = w->shard + stride < SHARD_COUNT ? w->shard + stride : w->shard % stride;
+    w->shard = w->shard + stride < shard_count ? w->shard + stride : w->shard % stride;
     w->db = 0;
     c->work++;
     c->shards_left--;
@@ -227,7 +227,7 @@ bool expiry_cycle(int64_t now_ms, int64_t budget_us, void (*flush)(void)) {
     struct cycle c = { .view = { .now_ms = now_ms },
                        .watch = w,
                        .flush = flush,
-                       .shards_left = (SHARD_COUNT - worker + workers - 1) / workers + 1 };
+                       .shards_left = (shard_count - worker + workers - 1) / workers + 1 };
     int64_t started_us = clock_steady_us();
     bool out_of_time = run(&c, started_us + budget_us);
     bool much_left = out_of_time && was_stale(&c);

@@ -19,10 +19,10 @@ bool keyspace_epoch;
 atomic_size_t keyspace_dated_tables;
 static uint32_t database_count;
 
-void keyspace_init(uint32_t databases) {
+void keyspace_init(uint32_t databases, bool by_slot) {
     database_count = databases;
     shards_are_shared = thread_is_parallel();
-    shards_init();
+    shards_init(by_slot);
     for (int i = 0; i < thread_worker_count; i++) counters_init(&keyspace_counters[i], keyspace_numbers());
 }
 
@@ -54,7 +54,7 @@ uint64_t keyspace_hash(struct keyspace_view *view, struct slice key) {
         view->ref_hint = at + 1;
         return view->refs[at].hash;
     }
-    return hash_bytes(key);
+    return key_hash(key);
 }
 
 uint32_t keyspace_shard(struct keyspace_view *view, struct slice key) {
@@ -66,7 +66,7 @@ static uint64_t hash_of(const struct keyspace_view *view, const struct entry *e)
     struct slice key = entry_key(e);
     size_t last = view->ref_hint - 1;
     if (view->ref_hint > 0 && slice_equal(view->refs[last].key, key)) return view->refs[last].hash;
-    return hash_bytes(key);
+    return key_hash(key);
 }
 
 /* ---- the primitives ---- */
@@ -200,7 +200,7 @@ bool keyspace_reclaim(struct keyspace_view *view, struct keydb *kdb, struct entr
     COUNTER_ADD(counters_mine()->expired_fields, gone.count);
     (void)note_elements(view->db, kdb, e);
     if (!emptied) return ops->due_ms(v) < view->now_ms;
-    take_out(view->db, kdb, e, hash_bytes(entry_key(e)));
+    take_out(view->db, kdb, e, key_hash(entry_key(e)));
     discard(e, false);
     return false;
 }
@@ -358,7 +358,7 @@ bool keyspace_has_dated(void) {
 static void free_entry(void *item) { entry_free(item); }
 
 void keyspace_flushed_free(struct keyspace_flushed *f) {
-    for (uint32_t i = 0; i < SHARD_COUNT; i++) table_release(&f->tables[i], free_entry);
+    for (uint32_t i = 0; i < f->count; i++) table_release(&f->tables[i], free_entry);
     mem_free(f);
 }
 
@@ -366,8 +366,9 @@ static void free_flushed(void *arg) { keyspace_flushed_free(arg); }
 
 size_t keyspace_flush(uint32_t db, bool lazily) {
     size_t count = keyspace_count(db);
-    struct keyspace_flushed *f = mem_alloc_zero(sizeof *f);
-    for (uint32_t i = 0; i < SHARD_COUNT; i++) {
+    struct keyspace_flushed *f = mem_alloc_zero(sizeof *f + shard_count * sizeof f->tables[0]);
+    f->count = shard_count;
+    for (uint32_t i = 0; i < shard_count; i++) {
         struct keydb *kdb = shard_db(&shards[i], db);
         if (!kdb) {
             table_init(&f->tables[i], &entry_table_ops);
@@ -395,7 +396,7 @@ size_t keyspace_flush(uint32_t db, bool lazily) {
 }
 
 void keyspace_swap(uint32_t a, uint32_t b) {
-    for (uint32_t i = 0; i < SHARD_COUNT; i++) {
+    for (uint32_t i = 0; i < shard_count; i++) {
         if (!shard_db(&shards[i], a) && !shard_db(&shards[i], b)) continue;
         struct keydb *x = shard_db_make(&shards[i], a), *y = shard_db_make(&shards[i], b);
         struct keydb old = *x;
@@ -445,7 +446,7 @@ static bool random_from(uint32_t index, const struct keyspace_view *view, struct
 
 /* The shard of the nth key, counted through all shards. So every key has the same chance, even if few. */
 static uint32_t shard_of_nth(uint32_t db, uint64_t n) {
-    for (uint32_t i = 0; i < SHARD_COUNT; i++) {
+    for (uint32_t i = 0; i < shard_count; i++) {
         shard_lock(&shards[i]);
         struct keydb *kdb = shard_db(&shards[i], db);
         size_t count = kdb ? table_count(&kdb->table) : 0;
@@ -453,7 +454,7 @@ static uint32_t shard_of_nth(uint32_t db, uint64_t n) {
         if (n < count) return i;
         n -= count;
     }
-    return SHARD_COUNT - 1; /* keys went away meanwhile */
+    return shard_count - 1; /* keys went away meanwhile */
 }
 
 struct first_alive {
@@ -475,7 +476,7 @@ bool keyspace_random_key(struct keyspace_view *view, struct buf *out) {
     /* With many keys, a random shard is good enough. With few, most tries find an empty shard, which adds no
      * bias. */
     for (int tries = 0; tries < 16; tries++) {
-        if (random_from((uint32_t)random_below(SHARD_COUNT), view, out)) return true;
+        if (random_from((uint32_t)random_below(shard_count), view, out)) return true;
     }
     for (int tries = 0; tries < 4; tries++) {
         if (random_from(shard_of_nth(view->db, random_below(count)), view, out)) return true;
@@ -487,7 +488,7 @@ bool keyspace_random_key(struct keyspace_view *view, struct buf *out) {
 
 size_t keyspace_table_memory(uint32_t db) {
     size_t bytes = 0;
-    for (uint32_t i = 0; i < SHARD_COUNT; i++) {
+    for (uint32_t i = 0; i < shard_count; i++) {
         shard_lock(&shards[i]);
         struct keydb *kdb = shard_db(&shards[i], db);
         if (kdb) bytes += table_memory(&kdb->table);
@@ -498,7 +499,7 @@ size_t keyspace_table_memory(uint32_t db) {
 
 size_t keyspace_moving_memory(void) {
     size_t bytes = 0;
-    for (uint32_t i = 0; i < SHARD_COUNT; i++) {
+    for (uint32_t i = 0; i < shard_count; i++) {
         struct shard *s = &shards[i];
         if (!shard_try_lock(s)) continue;
         for (uint32_t db = 0; db <= shard_last_db(s); db++) {

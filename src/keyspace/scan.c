@@ -30,20 +30,22 @@ static void visit_item(void *arg, void *item) {
 static void delete_stale(struct scanning *s, struct keydb *kdb) {
     for (size_t i = 0; i < s->stale_count; i++) {
         struct entry *e = s->stale[i];
-        table_remove_item(&kdb->table, e, hash_bytes(entry_key(e)));
+        table_remove_item(&kdb->table, e, key_hash(entry_key(e)));
         keyspace_vanish(s->view, kdb, e, VANISHED_EXPIRED, true);
     }
     if (s->stale_count > 0 && s->visitor->flush) s->visitor->flush();
     s->stale_count = 0;
 }
 
+static unsigned shard_bits(void) { return (unsigned)__builtin_ctz(shard_count); }
+
 uint64_t keyspace_scan(struct keyspace_view *view, uint64_t cursor, uint64_t count,
                        const struct scan_visitor *visitor) {
     struct scanning s = { .view = view, .visitor = visitor };
-    uint32_t shard = (uint32_t)(cursor & (SHARD_COUNT - 1));
-    uint64_t inner = cursor >> SHARD_BITS;
+    uint32_t shard = (uint32_t)(cursor & (shard_count - 1));
+    uint64_t inner = cursor >> shard_bits();
     uint64_t looks = count < UINT64_MAX / 10 ? count * 10 : UINT64_MAX;
-    while (shard < SHARD_COUNT) {
+    while (shard < shard_count) {
         shard_lock(&shards[shard]);
         struct keydb *kdb = shard_db(&shards[shard], view->db);
         do {
@@ -59,7 +61,7 @@ uint64_t keyspace_scan(struct keyspace_view *view, uint64_t cursor, uint64_t cou
         if (inner == 0) shard++;
         if (s.met >= count || looks == 0) break;
     }
-    return shard == SHARD_COUNT ? 0 : inner << SHARD_BITS | shard;
+    return shard == shard_count ? 0 : inner << shard_bits() | shard;
 }
 
 struct each {
@@ -74,7 +76,7 @@ static bool each_item(void *arg, void *item) {
 
 bool keyspace_each(uint32_t db, bool (*visit)(void *arg, struct entry *e), void *arg) {
     struct each each = { visit, arg };
-    for (uint32_t i = 0; i < SHARD_COUNT; i++) {
+    for (uint32_t i = 0; i < shard_count; i++) {
         shard_lock(&shards[i]);
         struct keydb *kdb = shard_db(&shards[i], db);
         bool on = !kdb || table_each(&kdb->table, each_item, &each);

@@ -3,26 +3,33 @@
 #include "trivet/base/mem.h"
 #include "trivet/keyspace/entry.h"
 
-struct shard shards[SHARD_COUNT] CACHE_ALIGNED;
+struct shard shards[SHARD_MAX] CACHE_ALIGNED;
+uint32_t shard_count = SHARDS_WITHOUT_SLOTS;
 bool shards_are_shared;
 _Thread_local bool shards_are_mine;
-uint16_t shard_keeper[SHARD_COUNT];
+uint16_t shard_keeper[SHARD_MAX];
 atomic_int shards_kept;
 
 static struct slice entry_key_of(const void *item) { return entry_key(item); }
 const struct table_ops entry_table_ops = { .key = entry_key_of };
 
-void shards_init(void) {
-    for (uint32_t i = 0; i < SHARD_COUNT; i++) {
+void shards_init(bool by_slot) {
+    shard_count = by_slot ? SLOT_COUNT : SHARDS_WITHOUT_SLOTS;
+    for (uint32_t i = 0; i < shard_count; i++) {
         lock_init(&shards[i].lock, LOCK_RANK_SHARD);
         table_init(&shards[i].first.table, &entry_table_ops);
     }
 }
 
+uint64_t key_hash_with_slot(uint64_t hash, struct slice key) {
+    const uint64_t mask = (uint64_t)(SLOT_COUNT - 1) << SHARD_AT;
+    return (hash & ~mask) | (uint64_t)slot_of_key(key) << SHARD_AT;
+}
+
 static void free_entry(void *item) { entry_free(item); }
 
 void shards_release(void) {
-    for (uint32_t i = 0; i < SHARD_COUNT; i++) {
+    for (uint32_t i = 0; i < shard_count; i++) {
         struct shard *s = &shards[i];
         table_release(&s->first.table, free_entry);
         s->first.expires = s->first.expiry_cursor = 0;

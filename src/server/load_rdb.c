@@ -325,9 +325,9 @@ static bool batch_is_full(const struct loading *l) {
 /* The file's own count is trusted as far as its length allows. */
 static void reserve(struct loading *l, uint32_t db, uint64_t keys) {
     uint64_t most = (rdb_reader_size(l->reader) - rdb_reader_offset(l->reader)) / KEY_BYTES_MIN;
-    size_t each = (size_t)((keys < most ? keys : most) / SHARD_COUNT);
+    size_t each = (size_t)((keys < most ? keys : most) / shard_count);
     if (each == 0) return;
-    for (uint32_t i = 0; i < SHARD_COUNT; i++) {
+    for (uint32_t i = 0; i < shard_count; i++) {
         shard_lock(&shards[i]);
         struct keydb *kdb = shard_db_make(&shards[i], place_of(l, db));
         table_reserve(&kdb->table, table_count(&kdb->table) + each);

@@ -374,7 +374,7 @@ bool setup_modules(void) {
     gates_init();
     if (!background_start()) return false;
     turn_now_ms = clock_wall_ms();
-    keyspace_init((uint32_t)options.databases);
+    keyspace_init((uint32_t)options.databases, options.cluster_enabled);
     users_init();
     apply_password();
     info_register();

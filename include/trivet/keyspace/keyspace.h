@@ -26,7 +26,7 @@ struct keyref {
 
 /* The one place where a key gets its hash and its shard. */
 static inline struct keyref keyref_of(struct slice key) {
-    uint64_t hash = hash_bytes(key);
+    uint64_t hash = key_hash(key);
     return (struct keyref){ .key = key, .hash = hash, .shard = (uint16_t)SHARD_OF(hash) };
 }
 
@@ -86,8 +86,8 @@ extern struct keyspace_hooks keyspace_hooks;
 /* The epoch new entries get; flipped by a snapshot with the gate closed (walk.h). */
 extern bool keyspace_epoch;
 
-/* `databases` is fixed for the life of the process. */
-void keyspace_init(uint32_t databases);
+/* Both are fixed for the life of the process; `by_slot`: it is a node of a cluster. */
+void keyspace_init(uint32_t databases, bool by_slot);
 void keyspace_release(void);
 uint32_t keyspace_databases(void);
 

@@ -1,6 +1,6 @@
 /* scan.h: SCAN over a whole database: shard after shard, bucket after bucket.
  *
- * A cursor is the table's own cursor shifted left by SHARD_BITS, plus the shard. It is 0 at the start and at
+ * A cursor is the table's own cursor shifted left, plus the shard. It is 0 at the start and at
  * the end, and keeps the table's promise: a key that is there from the first call to the last is
  * seen at least once, however its table grows or shrinks.
  * Thread: takes one shard lock at a time itself. The callback runs under it. */

@@ -1,20 +1,26 @@
-/* shard.h: the keyspace cut by key hash into SHARD_COUNT parts, each with its lock and its tables.
+/* shard.h: the keyspace cut by key hash into shard_count parts, each with its lock and its tables.
  *
  * A key's shard is SHARD_OF(hash): bits 40 and up, so that it is independent of the bucket (low bits)
- * and the tag (top byte). The first database's table lies inside the shard, next to the lock; others are
- * made on first use.
- * Owner: the process, for its life. Thread: everything in a shard needs its lock, or the gate closed. */
+ * and the tag (top byte). In a cluster each slot is a shard: key_hash() puts the slot into these bits. Then
+ * what is said of a slot (how many keys, which, away with them) costs what the slot holds. The first
+ * database's table lies inside the shard, next to the lock; others are made on first use. Owner: the process,
+ * for its life. Thread: everything in a shard needs its lock, or the gate closed. */
 #ifndef TRIVET_KEYSPACE_SHARD_H
 #define TRIVET_KEYSPACE_SHARD_H
 
+#include "trivet/base/hashing.h"
 #include "trivet/base/lock.h"
+#include "trivet/keyspace/slot.h"
 #include "trivet/types/structures/table.h"
 #include <stdatomic.h>
 #include <stdint.h>
 
-#define SHARD_BITS 10
-#define SHARD_COUNT (1u << SHARD_BITS)
-#define SHARD_OF(hash) ((uint32_t)((hash) >> 40) & (SHARD_COUNT - 1))
+#define SHARD_MAX SLOT_COUNT
+#define SHARDS_WITHOUT_SLOTS 1024
+#define SHARD_AT 40 /* the lowest of the hash's bits that say the shard */
+#define SHARD_OF(hash) ((uint32_t)((hash) >> SHARD_AT) & (shard_count - 1))
+/* A power of two: SHARDS_WITHOUT_SLOTS, or SLOT_COUNT in a cluster. Fixed from shards_init() on. */
+extern uint32_t shard_count;
 
 /* One database's part in one shard. */
 struct keydb {
@@ -42,7 +48,7 @@ struct shard {
 static_assert(sizeof(struct lock) + 2 * sizeof(void *) <= CACHE_LINE, "lock and pointers share a line");
 #endif
 
-extern struct shard shards[SHARD_COUNT];
+extern struct shard shards[SHARD_MAX];
 /* True while shards need their locks: there are several workers, or a thread walks beside one (walk.h).
  * Changes with the gate closed. */
 extern bool shards_are_shared;
@@ -51,13 +57,21 @@ extern _Thread_local bool shards_are_mine;
 extern const struct table_ops entry_table_ops;
 /* A shard that a script keeps between its commands (engine/run/keeping.h): the worker's number plus one, or
  * 0. Under the shard's lock, or with the gate closed. */
-extern uint16_t shard_keeper[SHARD_COUNT];
+extern uint16_t shard_keeper[SHARD_MAX];
 extern atomic_int
     shards_kept; /* scripts that keep shards now: mostly 0, and then there is nothing to look up */
 
-void shards_init(void);
+/* With `by_slot` a key's shard is its slot. */
+void shards_init(bool by_slot);
 /* Frees every table and entry; for tests and the leak checker's sake at exit. */
 void shards_release(void);
+
+uint64_t key_hash_with_slot(uint64_t hash, struct slice key);
+/* The hash of a key, which says its shard. */
+static inline uint64_t key_hash(struct slice key) {
+    uint64_t hash = hash_bytes(key);
+    return LIKELY(shard_count != SLOT_COUNT) ? hash : key_hash_with_slot(hash, key);
+}
 
 static inline void shard_lock(struct shard *s) UNCHECKED;
 static inline void shard_unlock(struct shard *s) UNCHECKED;

@@ -16,7 +16,8 @@
 
 /* The tables of a flushed database, a shard each. */
 struct keyspace_flushed {
-    struct table tables[SHARD_COUNT];
+    uint32_t count; /* shard_count */
+    struct table tables[];
 };
 /* Frees tables and entries, and `f`. Thread: any that owns it. */
 void keyspace_flushed_free(struct keyspace_flushed *f);

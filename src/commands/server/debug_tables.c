@@ -103,7 +103,7 @@ static void debug_htstats(struct call *c) {
         return;
     }
     struct shape s = { 0 };
-    for (uint32_t i = 0; i < SHARD_COUNT; i++) {
+    for (uint32_t i = 0; i < shard_count; i++) {
         struct keydb *kdb = shard_db(&shards[i], (uint32_t)db);
         if (!kdb) continue;
         add_table(&s, &kdb->table);

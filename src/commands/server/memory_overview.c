@@ -63,8 +63,8 @@ static void fill(int64_t now_ms, struct memory_overview *out) {
 
 /* Buckets of a database with so many keys, spread evenly over the shards. */
 static size_t table_bytes_of(size_t keys) {
-    size_t tables = keys < SHARD_COUNT ? keys : SHARD_COUNT;
-    return tables * table_memory_for((keys + SHARD_COUNT - 1) / SHARD_COUNT);
+    size_t tables = keys < shard_count ? keys : shard_count;
+    return tables * table_memory_for((keys + shard_count - 1) / shard_count);
 }
 
 void memory_overview_estimate(int64_t now_ms, struct memory_overview *out) {

@@ -218,7 +218,7 @@ static void note_if_concerned(void *arg, struct interest *i) {
 void blocking_databases_changed(uint32_t db, uint32_t other) {
     assert(exclusive_is_mine());
     if (blocking_keys_count() == 0) return;
-    for (uint32_t i = 0; i < SHARD_COUNT; i++) {
+    for (uint32_t i = 0; i < shard_count; i++) {
         struct database_change change = { &shards[i], db, other };
         interest_each(&shards[i], note_if_concerned, &change);
     }

@@ -32,7 +32,7 @@ struct interest *interest_find(const struct shard *s, uint32_t db, struct slice 
 }
 
 struct interest *interest_make(uint32_t shard, uint32_t db, struct slice key) {
-    assert(shard < SHARD_COUNT);
+    assert(shard < shard_count);
     struct shard *s = &shards[shard];
     struct interest *i = interest_find(s, db, key);
     if (i) return i;

@@ -218,7 +218,7 @@ void transaction_touch_database(const struct keyspace_view *view, uint32_t db, u
     assert(exclusive_is_mine());
     if (transaction_watched_keys() == 0) return;
     struct database_touch t = { *view, db, other };
-    for (uint32_t i = 0; i < SHARD_COUNT; i++) interest_each(&shards[i], touch_if_there, &t);
+    for (uint32_t i = 0; i < shard_count; i++) interest_each(&shards[i], touch_if_there, &t);
 }
 
 static void touch(void *arg, struct interest *w) {
@@ -229,7 +229,7 @@ static void touch(void *arg, struct interest *w) {
 void transaction_touch_everything(void) {
     assert(exclusive_is_mine());
     if (transaction_watched_keys() == 0) return;
-    for (uint32_t i = 0; i < SHARD_COUNT; i++) interest_each(&shards[i], touch, NULL);
+    for (uint32_t i = 0; i < shard_count; i++) interest_each(&shards[i], touch, NULL);
 }
 
 /* ---- the whole ---- */

@@ -51,7 +51,8 @@ static void let_go(void) {
 }
 
 bool keeping_begin(struct keeping *k, const struct command_keys *keys, bool *waited) {
-    *k = (struct keeping){ .is_alone = false };
+    k->is_alone = false;
+    shard_set_init(&k->set);
     for (size_t i = 0; i < keys->count; i++) shard_set_add(&k->set, keys->at[i].shard);
     *waited = take_turn();
     atomic_fetch_add(&shards_kept, 1);

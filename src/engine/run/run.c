@@ -209,7 +209,8 @@ static void run_on_keys(struct call *call) {
         run_on_one_key(call);
         return;
     }
-    struct shard_set set = { 0 };
+    struct shard_set set;
+    shard_set_init(&set);
     for (size_t i = 0; i < call->keys->count; i++) shard_set_add(&set, call->keys->at[i].shard);
     run_on_shards(call, &set);
 }
@@ -271,7 +272,8 @@ static void run_queue(struct call *call) {
         run_exclusive(call);
         return;
     }
-    struct shard_set set = { 0 };
+    struct shard_set set;
+    shard_set_init(&set);
     transaction_shards(call->client, &set);
     run_on_shards(call, &set);
 }

@@ -107,16 +107,40 @@ void exclusive_close(int depth) {
     exclusive_depth = depth;
 }
 
+/* The lowest bit that is set at this place or above; 64 if there is none. */
+static uint32_t bit_from(uint64_t bits, uint32_t at) {
+    bits &= UINT64_MAX << at;
+    return bits ? (uint32_t)__builtin_ctzll(bits) : 64;
+}
+
 void shard_set_add(struct shard_set *set, uint32_t shard) {
-    assert(shard < SHARD_COUNT);
+    assert(shard < shard_count);
     uint32_t word = shard / 64;
-    uint64_t bit = (uint64_t)1 << (shard % 64);
-    if (set->count == 0) set->low = set->high = word;
+    uint64_t bit = (uint64_t)1 << (shard % 64), used = (uint64_t)1 << (word % 64);
+    if (!(set->words[word / 64] & used)) {
+        set->words[word / 64] |= used;
+        set->bits[word] = 0;
+    }
     if (set->bits[word] & bit) return;
     set->bits[word] |= bit;
     set->count++;
-    if (word < set->low) set->low = word;
-    if (word > set->high) set->high = word;
+}
+
+/* The first word in use from this one on; SHARD_WORDS if there is none. */
+static uint32_t word_from(const struct shard_set *set, uint32_t word) {
+    for (uint32_t group = word / 64; group < SHARD_WORDS / 64; group++) {
+        uint32_t at = bit_from(set->words[group], group == word / 64 ? word % 64 : 0);
+        if (at < 64) return group * 64 + at;
+    }
+    return SHARD_WORDS;
+}
+
+uint32_t shard_set_from(const struct shard_set *set, uint32_t shard) {
+    for (uint32_t word = word_from(set, shard / 64); word < SHARD_WORDS; word = word_from(set, word + 1)) {
+        uint32_t at = bit_from(set->bits[word], word == shard / 64 ? shard % 64 : 0);
+        if (at < 64) return word * 64 + at;
+    }
+    return SHARD_MAX;
 }
 
 void shards_lock(const struct shard_set *set) {

@@ -114,7 +114,7 @@ static void before_change(uint32_t db, struct entry *e) {
     uint32_t origin = run.origin[db];
     atomic_fetch_add_explicit(&seen.keys_done, 1, memory_order_relaxed);
     if (part_suits(&run.form, e)) {
-        struct part *p = part_new(&run.form, e, origin, SHARD_OF(hash_bytes(entry_key(e))));
+        struct part *p = part_new(&run.form, e, origin, SHARD_OF(key_hash(entry_key(e))));
         part_keeps_blob(p);
         add_part(p);
         return;
@@ -247,7 +247,7 @@ static void visit(void *arg, void *item) {
 }
 
 static void take_flushed(struct waiting_tables *w) {
-    for (uint32_t i = 0; i < SHARD_COUNT && !is_abandoned(); i++) {
+    for (uint32_t i = 0; i < w->tables->count && !is_abandoned(); i++) {
         struct slice_walk walk = { .origin = w->db, .shard = i };
         uint64_t cursor = 0;
         do {
@@ -327,7 +327,7 @@ static void delay(size_t keys) {
 }
 
 static void walk_database(uint32_t origin) {
-    for (uint32_t shard = 0; shard < SHARD_COUNT && !is_abandoned(); shard++) {
+    for (uint32_t shard = 0; shard < shard_count && !is_abandoned(); shard++) {
         uint64_t cursor = 0;
         do {
             size_t saved = walk_slice(origin, shard, &cursor);

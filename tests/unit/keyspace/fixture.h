@@ -88,7 +88,7 @@ static inline int keyspace_start_with(int workers) {
         .samples = 5, .tenacity = 100, .lfu_log_factor = 10, .lfu_decay_minutes = 1, .lazily = true
     };
     counters_reset();
-    keyspace_init(DATABASES);
+    keyspace_init(DATABASES, false);
     shards_are_mine = true; /* as if the gate were closed; other threads lock */
     return 0;
 }
@@ -142,7 +142,7 @@ static bool count_if_dated(void *arg, void *item) {
 static inline void check_counts(void) {
     for (uint32_t db = 0; db < DATABASES; db++) {
         size_t keys = 0, expires = 0, dated = 0;
-        for (uint32_t i = 0; i < SHARD_COUNT; i++) {
+        for (uint32_t i = 0; i < shard_count; i++) {
             struct keydb *kdb = shard_db(&shards[i], db);
             if (!kdb) continue;
             table_check(&kdb->table);

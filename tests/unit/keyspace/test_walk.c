@@ -135,7 +135,7 @@ static void whole_databases_are_handed_over_and_change_places(void **state) {
     assert_int_equal(keyspace_flush(3, true), 100);
     assert_int_equal(told.flushed_db, 3);
     size_t entries = 0;
-    for (uint32_t i = 0; i < SHARD_COUNT; i++) entries += table_count(&told.flushed->tables[i]);
+    for (uint32_t i = 0; i < shard_count; i++) entries += table_count(&told.flushed->tables[i]);
     assert_int_equal(entries, 100);
     assert_int_equal(keyspace_count(3), 0);
     keyspace_flushed_free(told.flushed);

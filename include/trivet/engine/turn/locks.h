@@ -48,25 +48,29 @@ void script_turn_drop(void) UNCHECKED;
 /* The script that has it has closed the gate: exclusive_end drops it. */
 void script_turn_becomes_exclusive(void);
 
-/* A set of shards, locked in rising order. A zeroed struct is empty. */
+/* A set of shards, locked in rising order. Made by shard_set_init(), which clears no more than it must: the
+ * set may be large, and lies on the way of every command with several keys. */
+#define SHARD_WORDS (SHARD_MAX / 64)
 struct shard_set {
-    uint64_t bits[SHARD_COUNT / 64];
+    uint64_t words[SHARD_WORDS / 64]; /* which words of `bits` are in use */
     uint32_t count;
-    uint32_t low, high; /* words of bits in use; valid if count > 0 */
+    uint64_t bits[SHARD_WORDS];
 };
+static inline void shard_set_init(struct shard_set *set) {
+    for (size_t i = 0; i < sizeof set->words / sizeof set->words[0]; i++) set->words[i] = 0;
+    set->count = 0;
+}
 void shard_set_add(struct shard_set *set, uint32_t shard);
 static inline bool shard_set_has(const struct shard_set *set, uint32_t shard) {
-    return set->bits[shard / 64] >> (shard % 64) & 1;
+    uint32_t word = shard / 64;
+    return (set->words[word / 64] >> (word % 64) & 1) && (set->bits[word] >> (shard % 64) & 1);
 }
+/* The first member from this one on; SHARD_MAX if there is none. */
+uint32_t shard_set_from(const struct shard_set *set, uint32_t shard);
 /* Visits the shards of a set, rising. */
-#define SHARD_SET_EACH(set, shard)                                                             \
-    for (uint32_t shard##_word = (set)->low; (set)->count > 0 && shard##_word <= (set)->high;  \
-         shard##_word++)                                                                       \
-        for (uint64_t shard##_bits = (set)->bits[shard##_word]; shard##_bits;                  \
-             shard##_bits &= shard##_bits - 1)                                                 \
-            for (uint32_t shard = shard##_word * 64 + (uint32_t)__builtin_ctzll(shard##_bits), \
-                          shard##_once = 1;                                                    \
-                 shard##_once; shard##_once = 0)
+#define SHARD_SET_EACH(set, shard)                                     \
+    for (uint32_t shard = shard_set_from((set), 0); shard < SHARD_MAX; \
+         shard = shard_set_from((set), shard + 1))
 void shards_lock(const struct shard_set *set) UNCHECKED;
 void shards_unlock(const struct shard_set *set) UNCHECKED;
 

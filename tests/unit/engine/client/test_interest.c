@@ -13,7 +13,7 @@ static int begin(void **state) {
     thread_worker_index = 0;
     thread_worker_count = 1;
     hash_init();
-    keyspace_init(16);
+    keyspace_init(16, false);
     return 0;
 }
 

@@ -125,7 +125,9 @@ static void the_shards_are_those_of_queue_and_watches(void **state) {
     (void)state;
     static const char *const keys[] = { "watched", "a", "b", "c" };
     struct loopback *l = loopback_open();
-    struct shard_set set = { 0 }, expected = { 0 };
+    struct shard_set set, expected;
+    shard_set_init(&set);
+    shard_set_init(&expected);
     transaction_shards(loopback_client(l), &set);
     assert_int_equal(set.count, 0);
     assert_says(l, "WATCH watched", "+OK");
@@ -135,7 +137,8 @@ static void the_shards_are_those_of_queue_and_watches(void **state) {
     assert_says(l, "PING unrelated", "+QUEUED");
     transaction_shards(loopback_client(l), &set);
     for (size_t i = 0; i < COUNT_OF(keys); i++) shard_set_add(&expected, keyref_of(slice_of(keys[i])).shard);
-    assert_memory_equal(set.bits, expected.bits, sizeof set.bits);
+    assert_int_equal(set.count, expected.count);
+    SHARD_SET_EACH(&expected, shard) assert_true(shard_set_has(&set, shard));
     loopback_close(l);
 }
 

@@ -15,7 +15,7 @@ static int begin(void **state) {
     thread_worker_index = 0;
     thread_worker_count = 2;
     gates_init();
-    shards_init();
+    shards_init(false);
     shards_are_shared = true;
     gate_enter();
     return 0;
@@ -92,7 +92,8 @@ static void others_meet_what_is_kept_and_nothing_else(void **state) {
 static atomic_bool is_waiting, went_on;
 
 static void wait_for_the_script(void) {
-    struct shard_set set = { 0 };
+    struct shard_set set;
+    shard_set_init(&set);
     uint64_t ticket;
     shard_set_add(&set, FREE);
     shard_set_add(&set, KEPT);

@@ -15,7 +15,7 @@ static int begin(void **state) {
     thread_worker_index = 0;
     thread_worker_count = WORKERS;
     gates_init();
-    shards_init();
+    shards_init(false);
     shards_are_shared = true;
     return 0;
 }
@@ -257,27 +257,43 @@ static void those_who_wait_go_on_when_it_is_opened(void **state) {
 
 /* ---- sets of shards ---- */
 
+static void a_set_of_slots_goes_to_the_last(void **state) {
+    (void)state;
+    static const uint32_t members[] = { 0, 4095, 4096, 8191, 12288, SHARD_MAX - 1 };
+    struct shard_set set;
+    size_t visits = 0;
+    shard_count = SHARD_MAX;
+    shard_set_init(&set);
+    for (size_t i = COUNT_OF(members); i > 0; i--) shard_set_add(&set, members[i - 1]);
+    SHARD_SET_EACH(&set, shard) assert_int_equal(shard, members[visits++]);
+    assert_int_equal(visits, COUNT_OF(members));
+    shard_count = SHARDS_WITHOUT_SLOTS;
+}
+
 static void a_set_has_what_was_added(void **state) {
     (void)state;
     static const struct {
-        uint32_t add[5], added, count, low, high;
+        uint32_t add[5], added, visited[5], count;
     } rows[] = {
-        { { 0 }, 1, 1, 0, 0 },
-        { { SHARD_COUNT - 1 }, 1, 1, SHARD_COUNT / 64 - 1, SHARD_COUNT / 64 - 1 },
-        { { 63, 64 }, 2, 2, 0, 1 },
-        { { 700, 3, 700, 3, 700 }, 5, 2, 0, 10 },
-        { { 300, 200, 100, 400, 500 }, 5, 5, 1, 7 },
+        { { 0 }, 0, { 0 }, 0 },
+        { { 0 }, 1, { 0 }, 1 },
+        { { SHARDS_WITHOUT_SLOTS - 1 }, 1, { SHARDS_WITHOUT_SLOTS - 1 }, 1 },
+        { { 63, 64 }, 2, { 63, 64 }, 2 },
+        { { 700, 3, 700, 3, 700 }, 5, { 3, 700 }, 2 },
+        { { 300, 200, 100, 400, 500 }, 5, { 100, 200, 300, 400, 500 }, 5 },
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
-        struct shard_set set = { 0 };
-        uint32_t members = 0;
+        struct shard_set set;
+        memset(&set, 0xff, sizeof set);
+        shard_set_init(&set);
+        uint32_t members = 0, visits = 0;
         for (uint32_t a = 0; a < rows[i].added; a++) shard_set_add(&set, rows[i].add[a]);
         for (uint32_t a = 0; a < rows[i].added; a++) assert_true(shard_set_has(&set, rows[i].add[a]));
-        for (uint32_t s = 0; s < SHARD_COUNT; s++) members += shard_set_has(&set, s);
+        for (uint32_t s = 0; s < shard_count; s++) members += shard_set_has(&set, s);
         assert_int_equal(members, rows[i].count);
         assert_int_equal(set.count, rows[i].count);
-        assert_int_equal(set.low, rows[i].low);
-        assert_int_equal(set.high, rows[i].high);
+        SHARD_SET_EACH(&set, shard) assert_int_equal(shard, rows[i].visited[visits++]);
+        assert_int_equal(visits, rows[i].count);
     }
 }
 
@@ -285,7 +301,7 @@ static uint32_t free_shards;
 
 static void *count_free_shards(void *arg) UNCHECKED {
     free_shards = 0;
-    for (uint32_t i = 0; i < SHARD_COUNT; i++) {
+    for (uint32_t i = 0; i < shard_count; i++) {
         if (!lock_try(&shards[i].lock)) continue;
         free_shards++;
         lock_drop(&shards[i].lock);
@@ -301,17 +317,19 @@ static uint32_t how_many_are_free(void) {
 static void a_set_is_locked_as_a_whole_and_nothing_else(void **state) {
     (void)state;
     static const uint32_t members[] = { 1023, 0, 512, 63, 64 };
-    struct shard_set set = { 0 }, none = { 0 };
+    struct shard_set set, none;
+    shard_set_init(&set);
+    shard_set_init(&none);
     for (size_t i = 0; i < COUNT_OF(members); i++) shard_set_add(&set, members[i]);
     shards_lock(&none);
     shards_lock(&set);
-    assert_int_equal(how_many_are_free(), SHARD_COUNT - COUNT_OF(members));
+    assert_int_equal(how_many_are_free(), shard_count - COUNT_OF(members));
     shards_unlock(&set);
     shards_unlock(&none);
-    assert_int_equal(how_many_are_free(), SHARD_COUNT);
+    assert_int_equal(how_many_are_free(), shard_count);
     shards_are_shared = false;
     shards_lock(&set);
-    assert_int_equal(how_many_are_free(), SHARD_COUNT);
+    assert_int_equal(how_many_are_free(), shard_count);
     shards_unlock(&set);
     shards_are_shared = true;
 }
@@ -324,7 +342,8 @@ static void count_under_shards(int worker) {
                                                 { 701, 700, 100, 5 },
                                                 { 100, 701, 5, 700 } };
     for (int i = 0; i < ROUNDS; i++) {
-        struct shard_set set = { 0 };
+        struct shard_set set;
+        shard_set_init(&set);
         for (int k = 0; k < 4; k++) shard_set_add(&set, names[worker][k]);
         shards_lock(&set);
         for (int k = 0; k < 4; k++) counted[k]++;
@@ -351,6 +370,7 @@ int main(void) {
         cmocka_unit_test(others_see_nothing_half_done_but_what_was_left_open),
         cmocka_unit_test(those_who_wait_go_on_when_it_is_opened),
         cmocka_unit_test(a_set_has_what_was_added),
+        cmocka_unit_test(a_set_of_slots_goes_to_the_last),
         cmocka_unit_test(a_set_is_locked_as_a_whole_and_nothing_else),
         cmocka_unit_test(sets_that_overlap_do_not_lock_each_other_up),
     };

@@ -1,0 +1,19 @@
+/* slot.h: the slot of a key, by which a cluster divides the keyspace: CRC16 (XMODEM) of the key modulo 16384.
+ * If the key has a *hash tag*, bytes between its first '{' and the next '}', only these count: so an
+ * application puts keys that it uses together into one slot. Format: the public cluster specification of
+ * Redis. Pure functions. Thread: any. */
+#ifndef TRIVET_KEYSPACE_SLOT_H
+#define TRIVET_KEYSPACE_SLOT_H
+
+#include "trivet/base/slice.h"
+#include <stdint.h>
+
+#define SLOT_BITS 14
+#define SLOT_COUNT (1u << SLOT_BITS)
+
+uint16_t slot_of_key(struct slice key);
+/* The slot of all keys that a glob pattern can match, or -1 if they may be in several: it has a hash tag, and
+ * before its end there is nothing that matches more than itself. */
+int32_t slot_of_pattern(struct slice pattern);
+
+#endif
