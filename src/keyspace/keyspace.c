@@ -217,6 +217,13 @@ static struct entry *find(struct keyspace_view *view, struct slice key) {
     return NULL;
 }
 
+bool keyspace_holds(const struct keyspace_view *view, const struct keyref *ref) {
+    assert(shard_is_mine(&shards[ref->shard]));
+    const struct keydb *kdb = shard_db(&shards[ref->shard], view->db);
+    const struct entry *e = kdb ? table_find(&kdb->table, ref->key, ref->hash) : NULL;
+    return e && !keyspace_hides(view, e);
+}
+
 static inline void touch(struct keyspace_view *view, struct entry *e) {
     if (!view->no_touch) e->access = eviction_access_used(e->access, view->now_ms) & ENTRY_ACCESS_MASK;
 }

@@ -661,7 +661,7 @@ struct client *conn_open(struct socket socket, enum listener_kind kind) {
     struct event_base *base = worker_base(worker_self());
     struct conn *conn = mem_alloc_zero(sizeof *conn);
     if (!here.space) here.space = space_new();
-    client_init(&conn->client, is_unix ? CLIENT_UNIX_SOCKET : 0);
+    client_init(&conn->client, is_unix ? CLIENT_UNIX_SOCKET : socket.tls ? CLIENT_TLS : 0);
     conn->socket = socket;
     int fd = conn->client.fd = socket.fd;
     socket_addresses(fd, is_unix ? options.unixsocket : NULL, conn->client.peer, conn->client.local);

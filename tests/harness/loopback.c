@@ -61,12 +61,15 @@ static void on_timer(struct client *c, int64_t in_ms) {
 
 /* ---- the server ---- */
 
+void (*loopback_configure)(void);
+
 int loopback_start(void **state) {
     (void)state;
     struct slice nothing[] = { LIT_INIT("save"), LIT_INIT("") };
     struct buf error = { 0 };
     options_init();
     if (!options_set(nothing, 1, (struct options_caller){ 0 }, &error)) return -1;
+    if (loopback_configure) loopback_configure();
     thread_worker_index = 0;
     thread_worker_count = 1;
     if (!setup_modules()) HARNESS_FAIL("the modules do not start");

@@ -111,6 +111,8 @@ uint32_t keyspace_shard(struct keyspace_view *view, struct slice key);
 struct entry *keyspace_read(struct keyspace_view *view, struct slice key);
 /* Reading without refreshing the eviction clock (TTL, EXISTS, OBJECT, TYPE); counts hits and misses. */
 struct entry *keyspace_peek(struct keyspace_view *view, struct slice key);
+/* Is it there, and seen by the view? Nobody is told of the question. */
+bool keyspace_holds(const struct keyspace_view *view, const struct keyref *ref);
 /* The door for changing. NULL if the view does not see it. */
 struct entry *keyspace_write(struct keyspace_view *view, struct slice key);
 

@@ -255,6 +255,7 @@ const struct command migrate_commands[] = {
       .arity = -6,
       .kind = KEYED,
       .flags = WRITES | MOVABLE_KEYS,
+      .moves_keys = true,
       .secret = migrate_secret,
       .categories = CAT_KEYSPACE | CAT_DANGEROUS,
       .keys = { KEY_AT(3, MOVED),

@@ -92,7 +92,7 @@ void client_release(struct client *c) {
 void client_reset(struct client *c) {
     leave_everything(c);
     client_set_text(&c->name, LIT(""));
-    c->flags &= CLIENT_UNIX_SOCKET | CLIENT_INTERNAL | CLIENT_CLOSE_AFTER | CLIENT_CLOSING;
+    c->flags &= CLIENT_UNIX_SOCKET | CLIENT_TLS | CLIENT_INTERNAL | CLIENT_CLOSE_AFTER | CLIENT_CLOSING;
     c->db = 0;
     c->reply.protocol = 2;
     client_log_out(c);

@@ -13,6 +13,7 @@
 #include "trivet/engine/client/pause.h"
 #include "trivet/engine/client/tracking.h"
 #include "trivet/engine/client/transaction.h"
+#include "trivet/engine/cluster/redirect.h"
 #include "trivet/engine/command/registry.h"
 #include "trivet/engine/run/change.h"
 #include "trivet/engine/run/run.h"
@@ -184,19 +185,41 @@ static bool admit_role(struct call *call) {
     return !text || (is_failing_over() && pause_holds(call, turn_now_ms)) || refuse(call, slice_of(text));
 }
 
+/* What it asks for is elsewhere. EXEC drops its queue. Always false. */
+static bool send_elsewhere(struct call *call, struct slice text) {
+    struct client *c = call->client;
+    if (!(call->command->flags & RUNS_QUEUE)) return refuse(call, text);
+    transaction_end(c);
+    transaction_unwatch(c, NULL);
+    stats_command_rejected(call->command);
+    reply_error_text(call->out, text);
+    stats_error(call->out->error_code);
+    return false;
+}
+
 /* The primary has what this client asks a replica for, and the client has said that it would go there. */
 RARE static bool admit_redirect(struct call *call) {
     struct client *c = call->client;
     uint32_t flags = effective_flags(call), reads = c->flags & CLIENT_READONLY_SLOT ? 0 : READS;
     if (!client_redirect_text || !(flags & (WRITES | reads)) || is_failing_over()) return true;
-    if (!(call->command->flags & RUNS_QUEUE)) return refuse(call, slice_of(client_redirect_text));
-    transaction_end(c);
-    transaction_unwatch(c, NULL);
-    stats_command_rejected(call->command);
-    reply_error_text(call->out, slice_of(client_redirect_text));
-    stats_error(call->out->error_code);
+    return send_elsewhere(call, slice_of(client_redirect_text));
+}
+
+static bool admit_redirection(struct call *call, struct redirection r) {
+    if (r.what == REDIRECT_NONE) return true;
+    struct buf text = { 0 };
+    redirect_tell(r, call->client, &text);
+    send_elsewhere(call, buf_slice(&text));
+    buf_release(&text);
     return false;
 }
+
+bool command_admit_slot(struct call *call) {
+    if (call->origin->is_replay || call->origin->has_locks) return true;
+    return admit_redirection(call, redirect_of(call));
+}
+
+bool command_admit_keys(struct call *call) { return admit_redirection(call, redirect_of_keys(call)); }
 
 const char *command_stale_refuses(void) {
     return obstacle_is_set(OBSTACLE_STALE)
@@ -271,6 +294,7 @@ static inline bool admit_conversation(struct call *call, unsigned now) {
     if (UNLIKELY(c->flags & CLIENT_IN_MULTI) && (command->flags & NO_MULTI))
         return refuse_in_transaction(call);
     if (UNLIKELY(!admit_at_once(call)) && !admit_user(call)) return false;
+    if (UNLIKELY(now & OBSTACLE_CLUSTER) && !command_admit_slot(call)) return false;
     if (UNLIKELY(now & OBSTACLE_REPLICA) && (c->flags & CLIENT_CAPA_REDIRECT) && !admit_redirect(call))
         return false;
     if (UNLIKELY(c->flags & CLIENT_SUBSCRIBED) && c->reply.protocol == 2 &&

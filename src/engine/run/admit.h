@@ -12,5 +12,9 @@ bool command_admit_busy(struct call *call);
 /* This server may have become a replica since it was admitted. If it must not run now, the error was
  * written. */
 bool command_admit_role(struct call *call);
+/* In a cluster: are its slots this node's? If not, the error was written. */
+bool command_admit_slot(struct call *call);
+/* While slots are moving, under the locks of its keys: are they here? If not, the error was written. */
+bool command_admit_keys(struct call *call);
 
 #endif

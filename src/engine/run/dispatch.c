@@ -17,8 +17,9 @@
 #include <string.h>
 
 /* Client states in which a command needs a second look before and after it runs. */
-#define SPECIAL_STATES \
-    (CLIENT_IN_MULTI | CLIENT_SUBSCRIBED | CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP_NEXT | CLIENT_TRACKING)
+#define SPECIAL_STATES                                                                                   \
+    (CLIENT_IN_MULTI | CLIENT_SUBSCRIBED | CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP_NEXT | CLIENT_TRACKING | \
+     CLIENT_ASKING)
 
 static bool is_queueing(const struct client *c, const struct command *command) {
     return (c->flags & CLIENT_IN_MULTI) && !(command->flags & RUNS_IN_MULTI);
@@ -56,9 +57,11 @@ ALWAYS_INLINE enum dispatched converse(struct call *call) {
     return DISPATCH_DONE;
 }
 
-/* CLIENT REPLY OFF and SKIP: the reply is dropped, pushes are not. */
-RARE static enum dispatched converse_muted(struct call *call) {
+/* CLIENT REPLY OFF and SKIP: the reply is dropped, pushes are not. ASKING holds for one command, or one
+ * transaction. */
+RARE static enum dispatched converse_specially(struct call *call) {
     struct client *c = call->client;
+    uint32_t asking = c->flags & CLIENT_ASKING;
     if (c->flags & CLIENT_TRACKING) tracking_deliver();
     uint32_t skip = c->flags & CLIENT_REPLY_SKIP_NEXT;
     c->reply.muted = c->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP_NEXT);
@@ -66,6 +69,7 @@ RARE static enum dispatched converse_muted(struct call *call) {
     enum dispatched d = converse(call);
     if (d == DISPATCH_POSTPONED) c->flags |= skip; /* it has not run: the next time counts */
     c->reply.muted = false;
+    if (asking && d != DISPATCH_POSTPONED && !(c->flags & CLIENT_IN_MULTI)) c->flags &= ~asking;
     return d;
 }
 
@@ -105,7 +109,7 @@ enum dispatched dispatch_run(struct client *c, const struct args *args, const st
     call.wire = wire_for_journal(args, wire);
     call_set_keys(&call, &p->keys);
     if (LIKELY(!(c->flags & (SPECIAL_STATES | CLIENT_REPLICA)))) return converse(&call);
-    return c->flags & CLIENT_REPLICA ? converse_with_replica(&call) : converse_muted(&call);
+    return c->flags & CLIENT_REPLICA ? converse_with_replica(&call) : converse_specially(&call);
 }
 
 /* ---- the journal, read again ---- */

@@ -9,6 +9,7 @@
 #include "trivet/engine/client/pause.h"
 #include "trivet/engine/client/tracking.h"
 #include "trivet/engine/client/transaction.h"
+#include "trivet/engine/cluster/routes.h"
 #include "trivet/engine/run/change.h"
 #include "trivet/engine/run/keeping.h"
 #include "trivet/engine/settings/options.h"
@@ -84,6 +85,7 @@ void command_goes_on(const struct command *command) { note_running(command); }
 static inline void execute(struct call *call) {
     struct client *c = call->client;
     struct reply *out = call->out;
+    if (UNLIKELY(routes_are_moving) && !command_admit_keys(call)) return;
     uint64_t reply_before = out->total;
     out->failed = false;
     out->error_counted = false;
@@ -130,6 +132,7 @@ static bool may_run_still(struct call *call) {
     call->view.expiry = expiry_of_call(c, call->origin);
     call->held = UNLIKELY(obstacle_is_set(OBSTACLE_PAUSE)) && pause_holds(call, turn_now_ms);
     if (call->held) return false;
+    if (UNLIKELY(obstacle_is_set(OBSTACLE_CLUSTER)) && !command_admit_slot(call)) return false;
     if (UNLIKELY(obstacle_is_set(OBSTACLE_REPLICA)) && !command_admit_role(call)) return false;
     return LIKELY(!obstacle_is_set(OBSTACLE_BUSY)) || command_admit_busy(call);
 }

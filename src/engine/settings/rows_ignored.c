@@ -77,8 +77,6 @@ const struct option options_table_ignored[] = {
 
     /* Cluster, and replication beyond one stream. */
     { KEEP_BOOL("dual-channel-replication-enabled", "no"), KEPT(0) },
-    { KEEP_BOOL("cluster-allow-pubsubshard-when-down", "yes"), KEPT(0) },
-    { KEEP_BOOL("cluster-allow-reads-when-down", "no"), KEPT(0) },
     { KEEP_BOOL("cluster-allow-replica-migration", "yes"), KEPT(0) },
     { KEEP_INT("cluster-announce-bus-port", "0", 0, 65535), KEPT(0) },
     { KEEP_STRING("cluster-announce-client-ipv4", ""), KEPT(0), .check = check_ipv4 },

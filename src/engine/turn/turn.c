@@ -7,7 +7,7 @@ atomic_bool turn_cron_paused;
 atomic_uint turn_obstacles;
 
 void obstacle_set(enum obstacle which, bool on) {
-    assert(which >= OBSTACLE_LOADING && which <= OBSTACLE_LOADING_BESIDE && (which & (which - 1)) == 0);
+    assert(which >= OBSTACLE_LOADING && which <= OBSTACLE_CLUSTER && (which & (which - 1)) == 0);
     if (on)
         atomic_fetch_or_explicit(&turn_obstacles, (unsigned)which, memory_order_relaxed);
     else

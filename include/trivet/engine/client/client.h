@@ -41,6 +41,8 @@ enum client_flag {
         1 << 19, /* CLIENT UNBLOCK answered 1, its letter is on the way; set with the gate closed */
     CLIENT_REPLICA = 1 << 20, /* it gets the stream, see replicas.h */
     CLIENT_PRIMARY = 1 << 21, /* the link to this server's primary */
+    CLIENT_TLS = 1 << 22,
+    CLIENT_ASKING = 1 << 23, /* ASKING: the next command, or transaction, may use a slot that comes here */
 };
 
 struct args;          /* resp/parser.h */

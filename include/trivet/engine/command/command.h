@@ -155,6 +155,7 @@ struct command {
      * script). Else NULL. */
     uint32_t (*flags_of)(const struct command *command, const struct slice *argv, size_t argc);
     enum command_channels channels;
+    bool moves_keys; /* MIGRATE: its keys may be of a slot that is being moved, and need not be here */
     /* Which arguments are numbers of databases: writes their positions, returns how many. NULL: none is. */
     size_t (*database_arguments)(const struct slice *argv, size_t argc, size_t at[DATABASE_ARGUMENTS_MAX]);
     /* Is this argument a password, which no log and no MONITOR may show? NULL: none is. */

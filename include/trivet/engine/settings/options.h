@@ -257,6 +257,8 @@ struct options {
     int64_t min_replicas_to_write;
     int64_t min_replicas_max_lag_s;
     bool cluster_enabled;
+    bool cluster_allow_reads_when_down;
+    bool cluster_allow_pubsubshard_when_down;
 };
 extern struct options options;
 

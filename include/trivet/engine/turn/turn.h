@@ -31,6 +31,7 @@ enum obstacle {
     OBSTACLE_STALE = 512,     /* its link is down, and it must not serve old data */
     OBSTACLE_REPLICAS = 1024, /* fewer good replicas than min-replicas-to-write */
     OBSTACLE_LOADING_BESIDE = 2048, /* a replica loads beside its old data, which clients may read */
+    OBSTACLE_CLUSTER = 4096,        /* this server is a node of a cluster: is the slot here? */
 };
 void obstacle_set(enum obstacle which, bool on);
 

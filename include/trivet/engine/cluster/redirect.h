@@ -1,0 +1,35 @@
+/* redirect.h: may this node run a command on these keys, or where has the client to go?
+ *
+ * Asked twice. Before the locks, from the slots alone. While slots are moving also under the locks of the
+ * keys, because of a slot that goes to another node each key is either still here or there already. Thread:
+ * the client's worker, its gate held. */
+#ifndef TRIVET_ENGINE_CLUSTER_REDIRECT_H
+#define TRIVET_ENGINE_CLUSTER_REDIRECT_H
+
+#include "trivet/base/buf.h"
+#include "trivet/engine/command/call.h"
+
+enum redirect {
+    REDIRECT_NONE, /* it may run here */
+    REDIRECT_CROSSSLOT,
+    REDIRECT_UNSERVED, /* nobody has the slot */
+    REDIRECT_DOWN,
+    REDIRECT_DOWN_READS, /* only reads are served */
+    REDIRECT_ASK,
+    REDIRECT_TRYAGAIN,
+    REDIRECT_MOVED,
+};
+
+struct redirection {
+    enum redirect what;
+    uint16_t slot, node;
+};
+
+/* From the slots of its keys: those of all queued commands if it is EXEC. Only while routes is not NULL. */
+struct redirection redirect_of(const struct call *call);
+/* Once more under the locks of its keys, which redirect_of let through: are they here? */
+struct redirection redirect_of_keys(const struct call *call);
+/* The error. The port is that of the client's kind of connection. */
+void redirect_tell(struct redirection r, const struct client *c, struct buf *text);
+
+#endif

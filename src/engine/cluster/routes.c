@@ -1,0 +1,39 @@
+/* routes.c: see routes.h. */
+#include "trivet/engine/cluster/routes.h"
+#include "trivet/base/compiler.h"
+#include "trivet/base/mem.h"
+#include "trivet/engine/turn/turn.h"
+#include <assert.h>
+
+struct routes *routes;
+bool routes_are_moving;
+
+struct routes *routes_new(void) {
+    struct routes *r = mem_alloc_zero(sizeof *r);
+    r->nodes = mem_alloc_zero(sizeof *r->nodes);
+    r->node_count = 1; /* nobody */
+    return r;
+}
+
+uint16_t routes_add(struct routes *r, struct slice host, uint16_t port, uint16_t tls_port) {
+    assert(r->node_count < UINT16_MAX);
+    uint16_t number = r->node_count++;
+    r->nodes = mem_realloc(r->nodes, r->node_count * sizeof *r->nodes);
+    r->nodes[number] = (struct route_node){ .port = port, .tls_port = tls_port };
+    buf_append(&r->nodes[number].host, host);
+    return number;
+}
+
+void routes_free(struct routes *r) {
+    if (!r) return;
+    for (uint16_t i = 0; i < r->node_count; i++) buf_release(&r->nodes[i].host);
+    mem_free(r->nodes);
+    mem_free(r);
+}
+
+void routes_replace(struct routes *r) {
+    routes_free(routes);
+    routes = r;
+    routes_are_moving = r && r->moving_count > 0;
+    obstacle_set(OBSTACLE_CLUSTER, r != NULL);
+}
