@@ -256,6 +256,7 @@ static const char *const examples[] = {
     "RANDOMKEY",
     "READONLY",
     "READWRITE",
+    "ASKING",
     "RENAME str dest",
     "RENAMENX str dest",
     "REPLCONF capa eof",
