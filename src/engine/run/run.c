@@ -85,7 +85,7 @@ void command_goes_on(const struct command *command) { note_running(command); }
 static inline void execute(struct call *call) {
     struct client *c = call->client;
     struct reply *out = call->out;
-    if (UNLIKELY(routes_are_moving) && !command_admit_keys(call)) return;
+    if (UNLIKELY(routes_are_moving) && !call->keeping && !command_admit_keys(call)) return;
     uint64_t reply_before = out->total;
     out->failed = false;
     out->error_counted = false;
@@ -232,6 +232,14 @@ static bool keep_shards(struct call *call, struct keeping *keeping, bool *waited
     return false;
 }
 
+/* A script's keys, while slots are moving. It keeps their shards. */
+RARE static bool keys_are_here(struct call *call, const struct shard_set *kept) {
+    shards_lock(kept);
+    bool here = command_admit_keys(call);
+    shards_unlock(kept);
+    return here;
+}
+
 /* A script: it keeps the shards of its keys. If it closes the gate in the middle, it ends like an exclusive
  * command. */
 static void run_script(struct call *call) {
@@ -241,7 +249,8 @@ static void run_script(struct call *call) {
         run_exclusive(call);
         return;
     }
-    if (LIKELY(!waited || may_run_still(call))) {
+    if (LIKELY(!waited || may_run_still(call)) &&
+        LIKELY(!routes_are_moving || keys_are_here(call, &keeping.set))) {
         call->keeping = &keeping;
         execute(call);
         call->keeping = NULL;

@@ -3,11 +3,13 @@
  * The checks of a single command and their order are those of Valkey, because scripts catch the errors and
  * read them. */
 #include "trivet/script/run/run.h"
+#include "slots.h"
 #include "trivet/base/clock.h"
 #include "trivet/engine/client/login.h"
 #include "trivet/engine/command/registry.h"
 #include "trivet/engine/run/keeping.h"
 #include "trivet/engine/run/run.h"
+#include "trivet/engine/settings/options.h"
 #include "trivet/engine/watch/errors.h"
 #include "trivet/engine/watch/stats.h"
 #include "trivet/script/run/busy.h"
@@ -25,6 +27,8 @@ static bool refuse(struct call *caller, struct slice text) {
  * script's flags its own. Here it is looked at for a script inside a transaction too. */
 static bool admit_flags(struct call *caller, unsigned flags, bool reads_only) {
     bool binds = !caller->origin->is_replay; /* limits for clients */
+    if (options.cluster_enabled && binds && flags & SCRIPT_NO_CLUSTER)
+        return refuse(caller, LIT("ERR Can not run script on cluster, 'no-cluster' flag is set."));
     const char *stale = binds ? command_stale_refuses() : NULL, *role = binds ? command_role_refuses() : NULL;
     if (stale && ((flags & SCRIPT_COMPATIBLE) || !(flags & SCRIPT_ALLOW_STALE)))
         return refuse(caller, slice_of(stale));
@@ -70,6 +74,7 @@ void script_run_begin(struct script_run *run, const struct call *caller, struct 
         .effects = EFFECTS_TO_ALL,
         .is_read_only = reads_only || (subject->flags & SCRIPT_NO_WRITES),
         .is_full = !is_replay && !(subject->flags & SCRIPT_ALLOW_OOM) && command_memory_is_full(),
+        .slot = caller->keys->count > 0 ? (int32_t)caller->keys->at[0].shard : -1,
         .db_before = caller->client->db,
         .began_ns = clock_ticks_ns(),
     };
@@ -156,22 +161,14 @@ void script_widen(struct script_run *run) {
     run->origin.has_locks = true;
 }
 
-static void run_now(struct script_run *run, const struct slice *argv, size_t argc, struct reply *out) {
+static void run_now(struct script_run *run, struct call *call) {
     if (!run->origin.has_locks && !keeps_to_its_keys(run)) {
         atomic_store_explicit(&run->subject->wanders, true, memory_order_relaxed);
         script_widen(run);
     }
     if (run->prepared.command->flags & WRITES) run->wrote = true;
     run->origin.is_silent = run->caller->origin->is_silent || !(run->effects & EFFECTS_TO_AOF);
-    struct call call;
-    call_init(&call, run->caller->client, &run->origin);
-    call.view.now_ms = run->origin.frozen_us / 1000;
-    call.out = out;
-    call.command = run->prepared.command;
-    call.argv = argv;
-    call.argc = argc;
-    call_set_keys(&call, &run->prepared.keys);
-    command_run(&call);
+    command_run(call);
 }
 
 static enum script_ran run_prepared(struct script_run *run, const struct slice *argv, size_t argc,
@@ -181,11 +178,19 @@ static enum script_ran run_prepared(struct script_run *run, const struct slice *
         buf_append(why, slice_of(stopped));
         return SCRIPT_STOPPED;
     }
-    if (!may_run(run, argv, argc, why)) {
+    struct call call;
+    call_init(&call, run->caller->client, &run->origin);
+    call.view.now_ms = run->origin.frozen_us / 1000;
+    call.out = out;
+    call.command = run->prepared.command;
+    call.argv = argv;
+    call.argc = argc;
+    call_set_keys(&call, &run->prepared.keys);
+    if (!may_run(run, argv, argc, why) || !script_slots_admit(run, &call, why)) {
         count_refusal(run->prepared.command, why);
         return SCRIPT_REFUSED;
     }
-    run_now(run, argv, argc, out);
+    run_now(run, &call);
     return SCRIPT_RAN;
 }
 

@@ -46,6 +46,7 @@ struct script_run {
     bool is_read_only;        /* it may not write: flag no-writes, EVAL_RO */
     bool is_full;             /* there was no memory left when it began: it may not write the first time */
     bool wrote;               /* it called a command that writes */
+    int32_t slot;             /* in a cluster: of the keys that it uses; -1: none yet */
     uint32_t db_before;       /* of the client: SELECT in a script counts for the run only */
     int64_t began_ns;         /* by the steady clock */
     int gate_depth;           /* above 0: it is busy, and the gate open (busy.h) */
