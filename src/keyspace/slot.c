@@ -17,7 +17,6 @@ uint16_t slot_of_key(struct slice key) { return crc16(what_counts(key)) & (SLOT_
 
 int32_t slot_of_pattern(struct slice pattern) {
     struct slice tag = what_counts(pattern);
-    if (tag.len == pattern.len) return -1;
     for (const char *p = pattern.ptr; p < tag.ptr + tag.len; p++)
         if (memchr("*?[\\", *p, 4)) return -1;
     return slot_of_key(pattern);

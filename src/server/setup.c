@@ -374,7 +374,8 @@ bool setup_modules(void) {
     gates_init();
     if (!background_start()) return false;
     turn_now_ms = clock_wall_ms();
-    keyspace_init((uint32_t)options.databases, options.cluster_enabled);
+    bool is_node = options.cluster_enabled;
+    keyspace_init((uint32_t)(is_node ? options.cluster_databases : options.databases), is_node);
     users_init();
     apply_password();
     info_register();

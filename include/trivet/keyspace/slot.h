@@ -12,8 +12,8 @@
 #define SLOT_COUNT (1u << SLOT_BITS)
 
 uint16_t slot_of_key(struct slice key);
-/* The slot of all keys that a glob pattern can match, or -1 if they may be in several: it has a hash tag, and
- * before its end there is nothing that matches more than itself. */
+/* The slot of all keys that a glob pattern can match, or -1 if they may be in several: nothing in it, or
+ * nothing before the end of its hash tag, matches more than itself. */
 int32_t slot_of_pattern(struct slice pattern);
 
 #endif

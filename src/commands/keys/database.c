@@ -47,6 +47,10 @@ static void cmd_flushall(struct call *c) {
 static void cmd_swapdb(struct call *c) {
     int64_t first, second;
     uint32_t a, b;
+    if (options.cluster_enabled) {
+        reply_error_text(c->out, LIT("ERR SWAPDB is not allowed in cluster mode"));
+        return;
+    }
     if (!database_number_parse(c->argv[1], &first)) {
         reply_error_text(c->out, LIT("ERR invalid first DB index"));
         return;

@@ -53,10 +53,20 @@ static bool read_limit(struct sort *s, size_t at) {
     return integer_argument(c, at + 1, &s->offset) && integer_argument(c, at + 2, &s->count);
 }
 
-/* A pattern leads to keys that nobody knows before: only who may read them all may use it. */
-static bool may_look_up(struct sort *s, const char *option) {
+/* A pattern leads to keys that nobody knows before: only who may read them all may use it, and in a cluster
+ * they must be in the slot of the key that is sorted. */
+static bool may_look_up(struct sort *s, const char *option, struct slice pattern) {
     const struct call *c = s->call;
     const struct user *u = c->client->user;
+    bool is_bound = options.cluster_enabled && !c->origin->is_replay;
+    if (is_bound && slot_of_pattern(pattern) != (int32_t)slot_of_key(c->argv[1])) {
+        reply_error_printf(
+            c->out,
+            "ERR %s option of SORT denied in Cluster mode when keys formed by the pattern may be in "
+            "different slots.",
+            option);
+        return false;
+    }
     if (LIKELY(u->is_unlimited) || c->origin->is_replay) return true;
     if (permission_to_read_all(u, c->command, c->argv, c->argc)) return true;
     reply_error_printf(c->out, "ERR %s option of SORT denied due to insufficient ACL permissions.", option);
@@ -81,10 +91,11 @@ static bool read_option(struct sort *s, size_t *at, bool may_store) {
     } else if (call_is(c, i, "BY") && left >= 1) {
         s->by = c->argv[++*at];
         s->unsorted |= !memchr(s->by.ptr, '*', s->by.len);
-        return s->unsorted || may_look_up(s, "BY");
+        return s->unsorted || may_look_up(s, "BY", s->by);
     } else if (call_is(c, i, "GET") && left >= 1) {
-        s->gets[s->get_count++] = ++*at;
-        return may_look_up(s, "GET");
+        struct slice pattern = c->argv[++*at];
+        s->gets[s->get_count++] = *at;
+        return slice_equal(pattern, LIT("#")) || may_look_up(s, "GET", pattern);
     } else {
         return refuse_syntax(c);
     }

@@ -91,7 +91,6 @@ const struct option options_table_ignored[] = {
     { KEEP_INT("cluster-blacklist-ttl", "60", 0, MAX_ANY), KEPT(0) },
     { KEEP_STRING("cluster-config-file", "nodes.conf"), KEPT(FIXED) },
     { KEEP_STRING("cluster-config-save-behavior", "sync"), KEPT(0) },
-    { KEEP_INT("cluster-databases", "1", 1, MAX_INT), KEPT(FIXED) },
     { KEEP_MEMORY("cluster-link-sendbuf-limit", "0", 0, UINT64_MAX), KEPT(0) },
     { KEEP_INT("cluster-manual-failover-timeout", "5000", 1, MAX_INT), KEPT(0) },
     { KEEP_INT("cluster-migration-barrier", "1", 0, MAX_INT), KEPT(0) },

@@ -29,8 +29,9 @@ static void a_hash_tag_decides_if_there_is_one(void **state) {
 static void a_pattern_has_a_slot_if_its_tag_is_fixed(void **state) {
     (void)state;
     assert_int_equal(slot_of_pattern(LIT("{foo}*")), slot_of_key(LIT("foo")));
+    assert_int_equal(slot_of_pattern(LIT("foo")), slot_of_key(LIT("foo")));
     assert_int_equal(slot_of_pattern(LIT("user:{foo}:?")), slot_of_key(LIT("foo")));
-    static const char *const several[] = { "*",      "foo",    "foo*",    "*{foo}", "{f*o}",
+    static const char *const several[] = { "*",      "foo*",   "*{foo}",  "{f*o}",
                                            "{f?o}x", "{f[o]}", "\\{foo}", "{}*" };
     for (size_t i = 0; i < sizeof several / sizeof several[0]; i++)
         assert_int_equal(slot_of_pattern(slice_of(several[i])), -1);

@@ -257,6 +257,7 @@ struct options {
     int64_t min_replicas_to_write;
     int64_t min_replicas_max_lag_s;
     bool cluster_enabled;
+    int64_t cluster_databases; /* of a node; elsewhere `databases` counts */
     bool cluster_allow_reads_when_down;
     bool cluster_allow_pubsubshard_when_down;
 };
