@@ -158,6 +158,8 @@ $(FUZZERS) $(BENCHES): $(B)/%: $(B)/%.o $(LIBRARY)
 
 $(filter $(B)/bench/eviction_%,$(BENCHES)): $(BENCH_EVICTION_OBJECTS)
 
+$(B)/bench/engine_bench: $(B)/tests/harness/engine.o
+
 .PRECIOUS: $(B)/%.o
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 

@@ -1,24 +1,21 @@
 /* loopback.c: see loopback.h. It is to the engine what net/conn.c is: it parses nothing, because the test's
  * lines are words already, and writes nothing, because the test reads the replies. */
 #include "loopback.h"
+#include "engine.h"
 #include "fail.h"
 #include "node.h"
 #include "trivet/base/clock.h"
 #include "trivet/base/mem.h"
 #include "trivet/engine/client/blocking.h"
-#include "trivet/engine/client/pubsub.h"
 #include "trivet/engine/client/tracking.h"
-#include "trivet/engine/run/change.h"
 #include "trivet/engine/run/dispatch.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/engine/turn/locks.h"
 #include "trivet/engine/turn/turn.h"
 #include "trivet/engine/turn/workers.h"
-#include "trivet/keyspace/eviction.h"
 #include "trivet/keyspace/keyspace.h"
 #include "trivet/persist/journal_sink.h"
 #include "trivet/resp/parser.h"
-#include "trivet/server/setup.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -61,23 +58,12 @@ static void on_timer(struct client *c, int64_t in_ms) {
 
 /* ---- the server ---- */
 
-void (*loopback_configure)(void);
-
 int loopback_start(void **state) {
     (void)state;
-    struct slice nothing[] = { LIT_INIT("save"), LIT_INIT("") };
-    struct buf error = { 0 };
-    options_init();
-    if (!options_set(nothing, 1, (struct options_caller){ 0 }, &error)) return -1;
-    if (loopback_configure) loopback_configure();
-    thread_worker_index = 0;
-    thread_worker_count = 1;
-    if (!setup_modules()) HARNESS_FAIL("the modules do not start");
-    if (!mailbox_init(&worker_mailboxes[0])) return -1;
-    client_hooks = (struct client_hooks){
+    const struct client_hooks hooks = {
         .output = on_output, .close = on_close, .resume = on_resume, .timer = on_timer
     };
-    obstacle_set(OBSTACLE_LOADING, false);
+    if (!engine_start(1, &hooks)) HARNESS_FAIL("the modules do not start");
     gate_enter();
     return 0;
 }
@@ -86,15 +72,7 @@ int loopback_stop(void **state) {
     (void)state;
     loopback_turn();
     gate_leave();
-    eviction_thread_release();
-    change_thread_release();
-    pubsub_thread_release();
-    tracking_thread_release();
-    reply_thread_release();
-    bool ended = setup_end();
-    mailbox_release(&worker_mailboxes[0]);
-    options_release();
-    return ended ? 0 : -1;
+    return engine_stop() ? 0 : -1;
 }
 
 int loopback_empty(void **state) {

@@ -14,8 +14,6 @@ struct loopback;
 /* For cmocka_run_group_tests; the settings are those of a server started with `save ""`. */
 int loopback_start(void **state);
 int loopback_stop(void **state);
-/* NULL, or run by loopback_start after the settings got their defaults: for those that are fixed later. */
-extern void (*loopback_configure)(void);
 /* For each test: the databases are emptied, and no client may be left. */
 int loopback_empty(void **state);
 #define LOOPBACK_TEST(name) cmocka_unit_test_setup(name, loopback_empty)

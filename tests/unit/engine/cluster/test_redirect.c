@@ -1,5 +1,6 @@
 /* Where commands are sent, by a table of routes that the test draws up: slots of this node, of others, of
  * nobody, and slots that move. */
+#include "../../../harness/engine.h"
 #include "../../../harness/loopback.h"
 #include "trivet/engine/client/client.h"
 #include "trivet/engine/cluster/routes.h"
@@ -219,7 +220,7 @@ static void outside_a_cluster_nobody_asks(void **state) {
 static void be_a_node(void) { options.cluster_enabled = true; }
 
 int main(void) {
-    loopback_configure = be_a_node;
+    engine_configure = be_a_node;
     const struct CMUnitTest tests[] = {
         LOOPBACK_TEST(slots_decide),
         LOOPBACK_TEST(a_transaction_is_redirected_when_it_is_queued),

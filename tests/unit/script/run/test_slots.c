@@ -1,5 +1,6 @@
 /* Scripts in a cluster: what is said of the keys that they use. Slots: near 11741, b 3300, far 3845, go 4084.
  */
+#include "../../../harness/engine.h"
 #include "../../../harness/loopback.h"
 #include "trivet/engine/cluster/routes.h"
 #include "trivet/engine/settings/options.h"
@@ -108,7 +109,7 @@ static void while_a_slot_moves_its_keys_must_be_here(void **state) {
 static void be_a_node(void) { options.cluster_enabled = true; }
 
 int main(void) {
-    loopback_configure = be_a_node;
+    engine_configure = be_a_node;
     const struct CMUnitTest tests[] = {
         LOOPBACK_TEST(a_script_may_use_what_this_node_serves),
         LOOPBACK_TEST(a_script_that_says_so_may_use_several_slots),
