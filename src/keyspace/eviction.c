@@ -451,9 +451,9 @@ static size_t evict_one(int64_t now_ms, void (*flush)(void)) {
 /* How wrong mem_used() may be: the bytes that threads have not published. */
 static size_t drift(void) { return (size_t)(thread_worker_count + DRIFT_THREADS) * MEM_PUBLISH_STEP; }
 
-/* An eviction goes on until this much is free. Then the next writes are surely under the limit and can use
- * the cheap mem_used() instead of mem_used_exact(), which takes a lock that all threads share. 0 if the limit
- * is small. */
+/* When a write has found no room, the worker goes on until this much is free, in slices that clients do not wait
+ * for. Then the next writes are surely under the limit and can use the cheap mem_used() instead of
+ * mem_used_exact(), which takes a lock that all threads share. 0 if the limit is small. */
 static size_t headroom(void) {
     size_t wanted = 2 * drift();
     return wanted <= (size_t)eviction_settings.maxmemory / 64 ? wanted : 0;
@@ -488,23 +488,44 @@ static enum room wait_for_background(int64_t started_us) {
     return bytes_over(0) == 0 ? ROOM_ENOUGH : ROOM_NONE;
 }
 
-static enum room make_room(size_t over, int64_t now_ms, void (*flush)(void)) {
-    if (eviction_settings.policy == POLICY_NOEVICTION) return ROOM_NONE;
-    int64_t started_us = clock_steady_us();
+/* Evicts until memory is under the limit less `spare`, which it is over by `over`, or until the time has come. */
+static enum room evict_down(size_t over, size_t spare, int64_t until_us, int64_t now_ms, void (*flush)(void)) {
     if (pool.policy != eviction_settings.policy) pool_empty();
     pool.policy = eviction_settings.policy;
     size_t freed = 0;
     for (unsigned evicted = 1;; evicted++) {
         size_t bytes = evict_one(now_ms, flush);
-        if (bytes == 0) return wait_for_background(started_us);
+        if (bytes == 0) return ROOM_NONE;
         freed += bytes;
         bool recount = evicted % RECOUNT_EVERY == 0;
         if (freed < over && !recount) continue;
-        over = bytes_over(headroom());
+        over = bytes_over(spare);
         if (over == 0) return ROOM_ENOUGH;
         freed = 0;
-        if (recount && clock_steady_us() - started_us > time_limit_us()) return ROOM_WORKING;
+        if (recount && clock_steady_us() >= until_us) return ROOM_WORKING;
     }
+}
+
+static _Thread_local bool headroom_is_wanted;
+
+static enum room make_room(size_t over, int64_t now_ms, void (*flush)(void)) {
+    if (eviction_settings.policy == POLICY_NOEVICTION) return ROOM_NONE;
+    int64_t started_us = clock_steady_us(), limit_us = time_limit_us();
+    int64_t until_us = limit_us < INT64_MAX - started_us ? started_us + limit_us : INT64_MAX;
+    headroom_is_wanted = true;
+    enum room room = evict_down(over, 0, until_us, now_ms, flush);
+    return room == ROOM_NONE ? wait_for_background(started_us) : room;
+}
+
+void eviction_begin(void) { headroom_is_wanted = true; }
+bool eviction_is_due(void) { return headroom_is_wanted; }
+void eviction_give_up(void) { headroom_is_wanted = false; }
+
+void eviction_go_on(int64_t now_ms, int64_t slice_us, void (*flush)(void)) {
+    bool may_evict = headroom_is_wanted && eviction_settings.policy != POLICY_NOEVICTION;
+    size_t spare = may_evict ? headroom() : 0, over = may_evict ? bytes_over(spare) : 0;
+    headroom_is_wanted =
+        over > 0 && evict_down(over, spare, clock_steady_us() + slice_us, now_ms, flush) == ROOM_WORKING;
 }
 
 /* When memory went over the limit, in steady microseconds; 0 if it is not over. All workers share it. */

@@ -1,5 +1,5 @@
-/* expiry.c: each worker goes through its own shards in a circle. When its time is up it stops, and goes on
- * from there in the next cycle.
+/* expiry.c: each worker goes through its own shards in a circle. A cycle is done in slices, between which the
+ * worker answers its clients. When the cycle's time is up it ends, and the next one goes on from there.
  *
  * The work is cut into bites: a few buckets of one table while the shard's lock is held. Bites add up to
  * rounds of ROUND_WORK. The hash spreads keys over the shards, so the entries of a round are a fair sample of
@@ -11,18 +11,33 @@
 #include "trivet/base/clock.h"
 #include "trivet/keyspace/counters.h"
 
-#define BITE_BUCKETS 16
+#define BITE_BUCKETS 8
 #define BITE_GONE_MAX 128  /* removed in one bite at most; more of a very long chain waits */
 #define DATED_MAX 16       /* values that lose elements in one bite at most; the others wait */
 #define MOVE_BUCKETS 128   /* of a table that is growing or shrinking, moved after each walk through it */
+#define EMPTY_AT_ONCE 16   /* shards without an expiry, between two looks at the clock */
 #define ROUND_WORK 2000    /* shards, buckets and entries looked at */
 #define STALE_ACCEPTED 10  /* percent */
 #define TTL_MEMORY_MS 250  /* half-life of older values in the average TTL */
 #define TTL_UNIT 1000      /* weights are kept in thousandths of an entry */
 #define PERCENT_UNIT 10000 /* shares are kept in millionths */
 
+/* From expiry_begin until it has nothing more to do, or no time. */
+struct cycle {
+    bool under_way;
+    int64_t left_us; /* of its time */
+    struct keyspace_view view;
+    void (*flush)(void);
+    uint32_t shards_left;  /* until every one was seen to its end */
+    size_t work;           /* in this round */
+    size_t checked, stale; /* in this round */
+    size_t all_checked, all_stale;
+    size_t dated, dated_stale; /* values with elements that expire, and those with expired ones */
+};
+
 /* Where a worker goes on. Private to the worker, except for the estimates, which any thread may read. */
 struct watch {
+    struct cycle cycle;
     uint32_t shard;          /* not yet walked to its end */
     uint32_t db;             /* in that shard */
     int64_t cycle_ms;        /* the last cycle's time */
@@ -32,17 +47,8 @@ struct watch {
 static struct watch watches[WORKERS_MAX];
 static bool active = true; /* changed with the gate closed */
 
-/* One call of expiry_cycle. */
-struct cycle {
-    struct keyspace_view view;
-    struct watch *watch;
-    void (*flush)(void);
-    uint32_t shards_left;  /* until every one was seen to its end */
-    size_t work;           /* in this round */
-    size_t checked, stale; /* in this round */
-    size_t all_checked, all_stale;
-    size_t dated, dated_stale; /* values with elements that expire, and those with expired ones */
-};
+static uint32_t worker_here(void) { return thread_worker_index < 0 ? 0 : (uint32_t)thread_worker_index; }
+static struct watch *watch_here(void) { return &watches[worker_here()]; }
 
 struct bite {
     int64_t now_ms;
@@ -130,11 +136,12 @@ static struct keydb *next_db(struct shard *s, struct watch *w) NEEDS(s->lock) {
     return NULL;
 }
 
-static void take_bite(struct cycle *c, struct keydb *kdb) {
+static void take_bite(struct watch *w, struct keydb *kdb) {
+    struct cycle *c = &w->cycle;
     struct bite b = { .now_ms = c->view.now_ms };
     size_t cursor = kdb->expiry_cursor;
     bool more = false;
-    c->view.db = c->watch->db;
+    c->view.db = w->db;
     kdb->expiry_cursor = table_walk_marked(&kdb->table, kdb->expiry_cursor, BITE_BUCKETS, visit, &b);
     for (size_t i = 0; i < b.stale; i++) keyspace_vanish(&c->view, kdb, b.gone[i], VANISHED_EXPIRED, true);
     for (size_t i = 0; i < b.due; i++) more |= keyspace_reclaim(&c->view, kdb, b.dated[i]);
@@ -144,7 +151,7 @@ static void take_bite(struct cycle *c, struct keydb *kdb) {
         /* Removals may have begun to shrink the table, and perhaps nobody else will use it and carry that on.
          * Not before the end of the walk, which it would confuse. */
         (void)table_move_some(&kdb->table, MOVE_BUCKETS);
-        c->watch->db++;
+        w->db++;
     }
     note_ttl(c->view.db, &b);
     c->work += BITE_BUCKETS + b.alive + b.stale + b.due;
@@ -157,13 +164,13 @@ static void take_bite(struct cycle *c, struct keydb *kdb) {
 
 /* Does one bite in the worker's present shard. False if there was nothing to look at, or if the shard is
  * busy: the next round comes to it again. */
-static bool step(struct cycle *c) UNCHECKED {
-    struct watch *w = c->watch;
+static bool step(struct watch *w) UNCHECKED {
+    struct cycle *c = &w->cycle;
     struct shard *s = &shards[w->shard];
     struct keydb *kdb = NULL;
     if (shard_try_lock(s)) {
         kdb = next_db(s, w);
-        if (kdb) take_bite(c, kdb);
+        if (kdb) take_bite(w, kdb);
         shard_unlock(s);
     }
     if (kdb) return true;
@@ -184,9 +191,10 @@ static void end_round(struct cycle *c) {
 }
 
 /* Does rounds until little is left to do or the time is up. True if the time was up. */
-static bool run(struct cycle *c, int64_t deadline_us) {
-    while (c->shards_left > 0) {
-        if (step(c) && clock_steady_us() >= deadline_us) return true;
+static bool run(struct watch *w, int64_t deadline_us) {
+    struct cycle *c = &w->cycle;
+    for (unsigned empty = 0; c->shards_left > 0;) {
+        if ((step(w) || ++empty % EMPTY_AT_ONCE == 0) && clock_steady_us() >= deadline_us) return true;
         if (c->work < ROUND_WORK) continue;
         if (!was_stale(c)) return false;
         end_round(c);
@@ -207,35 +215,54 @@ static void note_share(atomic_uint *average, size_t checked, size_t stale) {
     atomic_store_explicit(average, (unsigned)((old * 19 + share) / 20), memory_order_relaxed);
 }
 
-static void note_stale(struct watch *w, const struct cycle *c) {
+static void end_cycle(struct watch *w) {
+    struct cycle *c = &w->cycle;
+    end_round(c);
     note_share(&w->stale, c->all_checked, c->all_stale);
     note_share(&w->dated_stale, c->dated, c->dated_stale);
+    c->under_way = false;
 }
 
-bool expiry_cycle(int64_t now_ms, int64_t budget_us, void (*flush)(void)) {
-    if (!active) return false;
-    uint32_t worker = thread_worker_index < 0 ? 0 : (uint32_t)thread_worker_index;
-    uint32_t workers = (uint32_t)thread_worker_count;
-    struct watch *w = &watches[worker];
+static void end_for_want_of_time(struct watch *w) {
+    COUNTER_ADD(counters_mine()->expiry_cap_reached, 1);
+    end_cycle(w);
+}
+
+void expiry_begin(int64_t now_ms, int64_t budget_us) {
+    struct watch *w = watch_here();
+    uint32_t worker = worker_here(), workers = (uint32_t)thread_worker_count;
+    if (w->cycle.under_way) end_for_want_of_time(w); /* clients came first */
+    if (!active) return;
     forget_ttls(w, now_ms);
-    if (!anything_expires()) {
-        note_stale(w, &(struct cycle){ .watch = w });
-        return false;
-    }
+    /* One more shard than there are: the first one may have been begun in the middle. */
+    w->cycle = (struct cycle){ .under_way = true,
+                               .left_us = budget_us,
+                               .shards_left = (shard_count - worker + workers - 1) / workers + 1 };
     if (w->shard % workers != worker) w->shard = worker; /* the first time */
-    /* One more than there are: the first shard may have been begun in the middle. */
-    struct cycle c = { .view = { .now_ms = now_ms },
-                       .watch = w,
-                       .flush = flush,
-                       .shards_left = (shard_count - worker + workers - 1) / workers + 1 };
+    if (!anything_expires()) end_cycle(w);
+}
+
+bool expiry_is_due(void) { return watch_here()->cycle.under_way; }
+
+void expiry_give_up(void) { watch_here()->cycle.under_way = false; }
+
+bool expiry_go_on(int64_t now_ms, int64_t slice_us, void (*flush)(void)) {
+    struct watch *w = watch_here();
+    struct cycle *c = &w->cycle;
+    if (!active) expiry_give_up();
+    if (!c->under_way) return false;
+    c->view = (struct keyspace_view){ .now_ms = now_ms };
+    c->flush = flush;
     int64_t started_us = clock_steady_us();
-    bool out_of_time = run(&c, started_us + budget_us);
-    bool much_left = out_of_time && was_stale(&c);
-    end_round(&c);
-    note_stale(w, &c);
-    struct keyspace_counters *mine = counters_mine();
-    COUNTER_ADD(mine->expiry_us, (uint64_t)(clock_steady_us() - started_us));
-    if (out_of_time) COUNTER_ADD(mine->expiry_cap_reached, 1);
+    bool out_of_time = run(w, started_us + (slice_us < c->left_us ? slice_us : c->left_us));
+    bool much_left = out_of_time && was_stale(c);
+    int64_t took_us = clock_steady_us() - started_us;
+    COUNTER_ADD(counters_mine()->expiry_us, (uint64_t)took_us);
+    c->left_us -= took_us;
+    if (!out_of_time)
+        end_cycle(w);
+    else if (c->left_us <= 0)
+        end_for_want_of_time(w);
     return much_left;
 }
 

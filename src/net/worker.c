@@ -37,6 +37,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#define CHORES_US 50   /* the most that a request waits for a slice of them, if the worker has little else to do */
+#define CHORES_SHARE 3 /* else they get this part of the time that the clients' turn took */
+
 struct worker {
     int index;
     pthread_t thread;
@@ -46,11 +49,13 @@ struct worker {
     atomic_bool stop;
     bool in_turn;
     int64_t turn_began_ns;
+    int64_t turn_took_ns; /* the last one */
     int64_t second_ms; /* when the work of each second was done last */
 };
 
 static struct worker workers[WORKERS_MAX];
 static void (*cron_hook)(int64_t now_ms);
+static struct worker_chores chores;
 static bool (*acceptor)(void);
 static bool accept_wanted; /* worker 0 only */
 
@@ -61,6 +66,7 @@ struct event_base *worker_base(int index) {
     return workers[index].base;
 }
 void worker_set_cron(void (*cron)(int64_t now_ms)) { cron_hook = cron; }
+void worker_set_chores(struct worker_chores c) { chores = c; }
 void worker_set_acceptor(bool (*accept_some)(void)) { acceptor = accept_some; }
 void worker_accept_soon(void) { accept_wanted = true; }
 
@@ -121,7 +127,8 @@ static void end_turn(struct worker *w) {
     }
     struct stats *s = stats_mine();
     COUNTER_ADD(s->turns, 1);
-    COUNTER_ADD(s->turn_us, (uint64_t)(clock_ticks_ns() - w->turn_began_ns) / 1000);
+    w->turn_took_ns = clock_ticks_ns() - w->turn_began_ns;
+    COUNTER_ADD(s->turn_us, (uint64_t)w->turn_took_ns / 1000);
     assert(w->in_turn && gate_is_mine());
     command_turn_ends();
     w->in_turn = false;
@@ -184,17 +191,28 @@ void workers_retime(void) {
 /* Waiting can only fail if the loop's own descriptor is broken. */
 static void wait_and_read(struct worker *w, int flags) {
     assert(!w->in_turn);
-    if (UNLIKELY(conns_are_due() || handshakes_are_due())) flags |= EVLOOP_NONBLOCK;
+    bool chores_wait = chores.are_due && chores.are_due();
+    if (UNLIKELY(conns_are_due() || handshakes_are_due() || chores_wait)) flags |= EVLOOP_NONBLOCK;
     int result = event_base_loop(w->base, flags);
     assert(result >= 0);
     handshakes_open();
     conns_read();
 }
 
+/* What clients need not wait for, in a turn of its own, after they have their replies. */
+static void do_chores(struct worker *w) {
+    if (LIKELY(!chores.are_due || !chores.are_due())) return;
+    int64_t slice_us = w->turn_took_ns / 1000 / CHORES_SHARE;
+    worker_begin_turn();
+    chores.go_on(turn_now_ms, slice_us > CHORES_US ? slice_us : CHORES_US);
+    end_turn(w);
+}
+
 static void run_turn(struct worker *w, int flags) {
     wait_and_read(w, flags);
     end_turn(w);
     handshakes_step();
+    do_chores(w);
 }
 
 /* ---- a turn in the middle of a command ---- */

@@ -165,7 +165,7 @@ static bool apply_maxclients(struct buf *why) {
 
 /* ---- what each worker does now and then ---- */
 
-/* Expiry takes at most a quarter of a worker's time; the cycle stops early when little has expired. */
+/* Expiry takes at most a quarter of a worker's time; a cycle stops early when little has expired. */
 static int64_t expiry_budget_us(void) {
     int64_t hz = options.hz < 1 ? 1 : options.hz;
     return (25 + 2 * (options.active_expire_effort - 1)) * 10000 / hz;
@@ -186,9 +186,9 @@ static bool journal_is_missing(void) {
 static void cron(int64_t now_ms) {
     bool loading = obstacle_is_set(OBSTACLE_LOADING);
     if (!loading && !data_stands_still(now_ms)) {
-        expiry_cycle(now_ms, expiry_budget_us(), change_flush_quietly);
+        expiry_begin(now_ms, expiry_budget_us());
         /* Evicts down to a lowered limit even if no command runs that would do it. */
-        if (obstacle_is_set(OBSTACLE_MEMORY_LIMIT)) (void)eviction_make_room(now_ms, change_flush_quietly);
+        if (obstacle_is_set(OBSTACLE_MEMORY_LIMIT) && eviction_look() != ROOM_ENOUGH) eviction_begin();
     } else if (!loading && replica_evicts(now_ms)) {
         (void)eviction_make_room(now_ms, change_flush_quietly);
     }
@@ -206,6 +206,19 @@ static void cron(int64_t now_ms) {
     shutdown_cron();
     stats_sample(clock_steady_us());
     stats_note_memory(mem_used(), now_ms);
+}
+
+static bool chores_are_due(void) { return expiry_is_due() || eviction_is_due(); }
+
+static void go_on_with_chores(int64_t now_ms, int64_t slice_us) {
+    if (obstacle_is_set(OBSTACLE_LOADING) || data_stands_still(now_ms)) {
+        expiry_give_up();
+        eviction_give_up();
+        return;
+    }
+    expiry_go_on(now_ms, slice_us, change_flush_quietly);
+    eviction_go_on(now_ms, slice_us, change_flush_quietly);
+    change_flush_quietly();
 }
 
 /* ---- the data ---- */
@@ -319,6 +332,7 @@ static void fill_hooks(void) {
     server_hooks.reload_rdb = load_rdb_anew;
     shutdown_fill_hooks(&server_hooks);
     worker_set_cron(cron);
+    worker_set_chores((struct worker_chores){ .are_due = chores_are_due, .go_on = go_on_with_chores });
     worker_set_acceptor(listeners_accept);
 }
 

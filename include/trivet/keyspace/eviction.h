@@ -53,7 +53,13 @@ enum room { ROOM_ENOUGH, ROOM_WORKING, ROOM_NONE };
  * limit and more can be evicted; the command may run. NONE: nothing can be evicted. `flush` (may be NULL) is
  * called before a shard is unlocked. */
 enum room eviction_make_room(int64_t now_ms, void (*flush)(void));
-/* The same without evicting anything: ENOUGH or NONE. */
+/* After it the calling worker is to make room ahead, for the writes that come next: a slice of about so many
+ * microseconds, while that is due. */
+bool eviction_is_due(void);
+void eviction_begin(void); /* the same without a write that needs it */
+void eviction_go_on(int64_t now_ms, int64_t slice_us, void (*flush)(void));
+void eviction_give_up(void); /* data must stand still */
+/* Whether there is room, without evicting anything: ENOUGH or NONE. */
 enum room eviction_look(void);
 static inline bool eviction_has_limit(void) { return eviction_settings.maxmemory != 0; }
 

@@ -4,8 +4,7 @@
  * are readable; read, parse and run what came; at the end run the letters of the mailbox, open the gate, make
  * the journal durable as far as the replies of this turn need it (one write for all of them), then write the
  * replies out, accept a slice of new connections, and close the connections that must close; then go on with
- * TLS handshakes for a moment. Worker 0 is the
- * main thread; it also accepts. */
+ * TLS handshakes for a moment, and with chores for another. Worker 0 is the main thread; it also accepts. */
 #ifndef TRIVET_NET_WORKER_H
 #define TRIVET_NET_WORKER_H
 
@@ -35,6 +34,13 @@ void worker_run_between_turns(void (*run)(void *arg), void *arg);
 struct event_base *worker_base(int index);
 /* A function for each worker's cron, called options.hz times a second with its gate held. */
 void worker_set_cron(void (*cron)(int64_t now_ms));
+/* Work of each worker that no client waits for, cut into slices: while it is due, one of about `slice_us` follows
+ * each turn, and no turn waits for events. go_on is called with the gate held, are_due without. */
+struct worker_chores {
+    bool (*are_due)(void);
+    void (*go_on)(int64_t now_ms, int64_t slice_us);
+};
+void worker_set_chores(struct worker_chores chores);
 /* hz changed. Gate closed. */
 void workers_retime(void);
 /* Called on worker 0 at the end of a turn while connections wait to be accepted; returns whether more do. */

@@ -76,6 +76,12 @@ static void note_missed(struct keyspace_view *view, struct slice key) {
 
 static inline void note_flush(void) { notes.flushed++; }
 
+/* A cycle in one slice. True if it ran out of time with much left to do. */
+static inline bool expiry_cycle(int64_t now_ms, int64_t budget_us, void (*flush)(void)) {
+    expiry_begin(now_ms, budget_us);
+    return expiry_go_on(now_ms, budget_us, flush);
+}
+
 static inline int keyspace_start_with(int workers) {
     hash_init();
     thread_worker_index = 0;

@@ -310,6 +310,28 @@ static void without_tenacity_a_call_stops_and_the_next_goes_on(void **state) {
     assert_true(COUNTER_SUM(eviction_us) > 0);
 }
 
+/* A write waits for no more than it needs. The room ahead, here some hundred entries, is made in slices. */
+static void room_ahead_is_made_in_slices(void **state) {
+    (void)state;
+    eviction_settings.policy = POLICY_ALLKEYS_LRU;
+    fill(0, 50000, 0, 1000);
+    limit_to(used() - 5000);
+    eviction_give_up(); /* what the tests before have begun */
+    assert_int_equal(eviction_make_room(NOW_MS, note_flush), ROOM_ENOUGH);
+    assert_in_range(notes.evicted, 5, 16);
+    size_t before = notes.evicted, slices = 0;
+    for (; eviction_is_due(); slices++) {
+        eviction_go_on(NOW_MS, 0, note_flush);
+        assert_true(notes.evicted - before <= 16);
+        before = notes.evicted;
+    }
+    assert_true(slices > 10);
+    assert_true(used() < eviction_settings.maxmemory - 500000);
+    assert_true(used() > eviction_settings.maxmemory - 700000);
+    eviction_make_room(NOW_MS, note_flush);
+    assert_false(eviction_is_due()); /* there is room */
+}
+
 static sem_t held;
 
 static void hold_up(void *arg) {
@@ -443,6 +465,7 @@ int main(void) {
         EVICTION_TEST(an_old_image_is_saved_before_an_eviction),
         EVICTION_TEST(memory_that_does_not_count_is_left_out),
         EVICTION_TEST(without_tenacity_a_call_stops_and_the_next_goes_on),
+        EVICTION_TEST(room_ahead_is_made_in_slices),
         EVICTION_TEST(memory_on_its_way_is_not_evicted_twice),
         EVICTION_TEST(little_waits_for_a_background_thread_that_is_slow),
         EVICTION_TEST(a_flush_under_way_is_no_reason_to_refuse),

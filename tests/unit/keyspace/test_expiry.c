@@ -82,6 +82,40 @@ static void a_cycle_out_of_time_goes_on_where_it_stopped(void **state) {
     check_counts();
 }
 
+/* However long the cycle may take, a slice ends with the bite in which its time is up. */
+static void a_slice_does_no_more_than_it_may(void **state) {
+    (void)state;
+    fill(0, PLENTY, 1);
+    uint64_t capped = COUNTER_SUM(expiry_cap_reached);
+    size_t before = 0, slices = 0;
+    expiry_begin(NOW_MS, FOREVER_US);
+    while (expiry_is_due()) {
+        (void)expiry_go_on(NOW_MS, 0, note_flush);
+        assert_true(notes.expired - before <= 128); /* one bite */
+        before = notes.expired;
+        assert_true(++slices < 100 * PLENTY);
+    }
+    assert_int_equal(notes.expired, PLENTY); /* the cycle went on through all slices */
+    assert_true(slices >= PLENTY / 128);
+    assert_int_equal(COUNTER_SUM(expiry_cap_reached), capped);
+    assert_false(expiry_go_on(NOW_MS, FOREVER_US, note_flush));
+    check_counts();
+}
+
+static void a_cycle_that_the_next_one_overtakes_ran_out_of_time(void **state) {
+    (void)state;
+    fill(0, PLENTY, 1);
+    uint64_t capped = COUNTER_SUM(expiry_cap_reached);
+    expiry_begin(NOW_MS, FOREVER_US);
+    (void)expiry_go_on(NOW_MS, 0, NULL);
+    assert_true(expiry_is_due());
+    expiry_begin(NOW_MS, FOREVER_US);
+    assert_int_equal(COUNTER_SUM(expiry_cap_reached), capped + 1);
+    (void)expiry_go_on(NOW_MS, FOREVER_US, NULL);
+    assert_int_equal(notes.expired, PLENTY);
+    assert_false(expiry_is_due());
+}
+
 static void switched_off_nothing_goes(void **state) {
     (void)state;
     fill(0, 100, 1);
@@ -197,6 +231,8 @@ int main(void) {
         EXPIRY_TEST(a_running_snapshot_gets_the_image_first),
         EXPIRY_TEST(little_that_is_stale_is_left_to_later_cycles),
         EXPIRY_TEST(a_cycle_out_of_time_goes_on_where_it_stopped),
+        EXPIRY_TEST(a_slice_does_no_more_than_it_may),
+        EXPIRY_TEST(a_cycle_that_the_next_one_overtakes_ran_out_of_time),
         EXPIRY_TEST(switched_off_nothing_goes),
         EXPIRY_TEST(few_expiries_among_many_keys_are_found_in_one_cycle),
         EXPIRY_TEST(changed_expiries_are_seen_as_they_are_now),
