@@ -1,10 +1,18 @@
-/* background.c: a queue, a lock and one thread that sleeps on a condition until there is a job. */
+/* background.c: a queue, a lock and one thread that sleeps on a condition until there is a job.
+ *
+ * Where it shares a core with a worker, its priority alone would not do: a scheduler lets a thread go on for
+ * some milliseconds before another one that woke up gets its turn. So it yields while it frees. */
 #include "trivet/base/background.h"
 #include "trivet/base/lock.h"
 #include "trivet/base/mem.h"
 #include "trivet/base/thread.h"
+#include <sched.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define BACKGROUND_NICE 10
 
 struct job {
     struct job *next;
@@ -32,8 +40,18 @@ static struct job *next_job(void) {
     return job;
 }
 
+static void let_others_run(void) { (void)sched_yield(); }
+
+/* Only a courtesy: it may fail. */
+static void step_back(void) {
+    id_t self = (id_t)gettid();
+    (void)setpriority(PRIO_PROCESS, self, getpriority(PRIO_PROCESS, self) + BACKGROUND_NICE);
+}
+
 static void *work(void *arg) {
     struct job *job;
+    step_back();
+    mem_each_step(let_others_run);
     while ((job = next_job()) != NULL) {
         job->run(job->arg);
         /* `done` first, so that the sum of both never misses a job. */

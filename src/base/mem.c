@@ -34,6 +34,7 @@ struct counter {
 };
 
 static _Thread_local struct counter counter;
+static _Thread_local void (*each_step)(void);
 
 static CACHE_ALIGNED _Atomic int64_t published_total;
 static struct lock registry_lock = LOCK_INIT(LOCK_RANK_MEMORY);
@@ -98,8 +99,12 @@ static __attribute__((noinline)) void counter_slow(struct counter *c) {
     }
     if (c->span == 0) counter_register(c);
     int64_t in_use = atomic_load_explicit(&c->in_use, memory_order_relaxed);
-    if ((uint64_t)(in_use - c->base) > c->span) counter_publish(c, in_use);
+    if ((uint64_t)(in_use - c->base) <= c->span) return;
+    counter_publish(c, in_use);
+    if (UNLIKELY(each_step != NULL)) each_step();
 }
+
+void mem_each_step(void (*call)(void)) { each_step = call; }
 
 static inline void count(int64_t change) {
     struct counter *c = &counter;
@@ -268,6 +273,7 @@ size_t mem_good_size(size_t size) {
 void mem_allocator_stats(struct mem_allocator_stats *out) { *out = (struct mem_allocator_stats){ 0 }; }
 const char *mem_allocator_name(void) { return "libc"; }
 void mem_purge(void) {}
+void mem_purge_aside(bool on) { (void)on; }
 void mem_allocator_report(void (*write)(void *arg, const char *text), void *arg) {
     write(arg, "Stats not supported for the current allocator");
 }
@@ -305,6 +311,13 @@ void mem_purge(void) {
     int flushed = mallctl("thread.tcache.flush", NULL, NULL, NULL, 0);
     int purged = mallctl("arena." TEXT_OF(MALLCTL_ARENAS_ALL) ".purge", NULL, NULL, NULL, 0);
     if (flushed != 0 || purged != 0) LOG_WARNING("The allocator refused to purge its dirty pages");
+}
+
+void mem_purge_aside(bool on) {
+    size_t one = 1;
+    int limited = mallctl("max_background_threads", NULL, NULL, &one, sizeof one);
+    if (limited != 0 || mallctl("background_thread", NULL, NULL, &on, sizeof on) != 0)
+        LOG_WARNING("The allocator refused to %s its thread", on ? "start" : "stop");
 }
 
 void mem_allocator_report(void (*write)(void *arg, const char *text), void *arg) {

@@ -451,8 +451,8 @@ static size_t evict_one(int64_t now_ms, void (*flush)(void)) {
 /* How wrong mem_used() may be: the bytes that threads have not published. */
 static size_t drift(void) { return (size_t)(thread_worker_count + DRIFT_THREADS) * MEM_PUBLISH_STEP; }
 
-/* When a write has found no room, the worker goes on until this much is free, in slices that clients do not wait
- * for. Then the next writes are surely under the limit and can use the cheap mem_used() instead of
+/* When a write has found no room, the worker goes on until this much is free, in slices that clients do not
+ * wait for. Then the next writes are surely under the limit and can use the cheap mem_used() instead of
  * mem_used_exact(), which takes a lock that all threads share. 0 if the limit is small. */
 static size_t headroom(void) {
     size_t wanted = 2 * drift();
@@ -488,8 +488,10 @@ static enum room wait_for_background(int64_t started_us) {
     return bytes_over(0) == 0 ? ROOM_ENOUGH : ROOM_NONE;
 }
 
-/* Evicts until memory is under the limit less `spare`, which it is over by `over`, or until the time has come. */
-static enum room evict_down(size_t over, size_t spare, int64_t until_us, int64_t now_ms, void (*flush)(void)) {
+/* Evicts until memory is under the limit less `spare`, which it is over by `over`, or until the time has
+ * come. */
+static enum room evict_down(size_t over, size_t spare, int64_t until_us, int64_t now_ms,
+                            void (*flush)(void)) {
     if (pool.policy != eviction_settings.policy) pool_empty();
     pool.policy = eviction_settings.policy;
     size_t freed = 0;

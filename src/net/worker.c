@@ -37,7 +37,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CHORES_US 50   /* the most that a request waits for a slice of them, if the worker has little else to do */
+#define CHORES_US \
+    50 /* the most that a request waits for a slice of them, if the worker has little else to do */
 #define CHORES_SHARE 3 /* else they get this part of the time that the clients' turn took */
 
 struct worker {
@@ -50,7 +51,7 @@ struct worker {
     bool in_turn;
     int64_t turn_began_ns;
     int64_t turn_took_ns; /* the last one */
-    int64_t second_ms; /* when the work of each second was done last */
+    int64_t second_ms;    /* when the work of each second was done last */
 };
 
 static struct worker workers[WORKERS_MAX];

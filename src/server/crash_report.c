@@ -154,6 +154,25 @@ void crash_install_stop(void) {
     sigaction(THREAD_STOP_SIGNAL, &action, NULL);
 }
 
+/* Without the line end; the length, 0 if the thread is gone. */
+static size_t read_thread_name(pid_t tid, char *name, size_t room) {
+    char path[64];
+    snprintf(path, sizeof path, "/proc/self/task/%d/comm", (int)tid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd >= 0 ? read(fd, name, room - 1) : 0;
+    if (fd >= 0) close(fd);
+    while (got > 0 && name[got - 1] == '\n') got--;
+    name[got > 0 ? got : 0] = '\0';
+    return got > 0 ? (size_t)got : 0;
+}
+
+/* The allocator's own thread blocks all signals for ever, and its stack is none of ours. */
+static bool could_answer(pid_t tid) {
+    char name[32];
+    (void)read_thread_name(tid, name, sizeof name);
+    return strcmp(name, "jemalloc_bg_thd") != 0;
+}
+
 /* From /proc, without the C library's buffers. */
 static size_t find_threads(void) {
     char bytes[4096] __attribute__((aligned(8)));
@@ -164,7 +183,8 @@ static size_t find_threads(void) {
         for (ssize_t at = 0; at < got;) {
             const struct dirent64 *entry = (const struct dirent64 *)(const void *)(bytes + at);
             pid_t tid = (pid_t)strtol(entry->d_name, NULL, 10);
-            if (tid > 0 && tid != gettid() && count < COUNT_OF(witnesses)) witnesses[count++].tid = tid;
+            bool wanted = tid > 0 && tid != gettid() && could_answer(tid);
+            if (wanted && count < COUNT_OF(witnesses)) witnesses[count++].tid = tid;
             at += entry->d_reclen;
         }
     if (fd >= 0) close(fd);
@@ -185,14 +205,10 @@ static void stop_threads(size_t count) {
 }
 
 static void write_thread_name(pid_t tid) {
-    char path[64], name[32];
-    snprintf(path, sizeof path, "/proc/self/task/%d/comm", (int)tid);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t got = fd >= 0 ? read(fd, name, sizeof name - 1) : 0;
-    if (fd >= 0) close(fd);
-    while (got > 0 && name[got - 1] == '\n') got--;
+    char name[32];
+    size_t got = read_thread_name(tid, name, sizeof name);
     char line[128];
-    int len = snprintf(line, sizeof line, "\n%d %.*s\n", (int)tid, (int)(got > 0 ? got : 0), name);
+    int len = snprintf(line, sizeof line, "\n%d %.*s\n", (int)tid, (int)got, name);
     crash_write(line, (size_t)len);
 }
 

@@ -82,6 +82,13 @@ static bool apply_appendonly(bool on, struct buf *why) {
     return closed;
 }
 
+/* On the background thread, because the allocator's thread gets the priority of the one that starts it. */
+static void set_purging(void *arg) { mem_purge_aside(arg != NULL); }
+
+static void apply_allocator(void) {
+    background_post(set_purging, options.jemalloc_bg_thread ? &options.jemalloc_bg_thread : NULL, 0);
+}
+
 static void apply_encodings(void) {
     encoding_limits = (struct encoding_limits){
         .hash_entries = (size_t)options.hash_max_listpack_entries,
@@ -313,6 +320,7 @@ static void fill_hooks(void) {
         .keepalive_changed = apply_keepalive,
         .timers_changed = workers_retime,
         .logs_changed = trim_logs,
+        .allocator_changed = apply_allocator,
         .encodings_changed = apply_encodings,
         .appendfsync_changed = saving_tune_journal,
         .tracking_changed = tracking_trim,
@@ -396,6 +404,7 @@ bool setup_modules(void) {
     server_facts.clients_hz = CONNS_HZ;
     stats_init(registry_ids());
     apply_maxmemory();
+    apply_allocator();
     apply_encodings();
     server_facts_ready();
     scripts_init();

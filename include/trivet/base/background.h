@@ -1,5 +1,6 @@
 /* background.h: one thread for what must not hold up a worker: freeing big values, closing and
- * removing files. Jobs run in the order of posting. Thread: post from any. */
+ * removing files. It runs below the workers' priority. Jobs run in the order of posting. Thread: post from
+ * any. */
 #ifndef TRIVET_BASE_BACKGROUND_H
 #define TRIVET_BASE_BACKGROUND_H
 

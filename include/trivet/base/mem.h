@@ -11,6 +11,7 @@
 #define TRIVET_BASE_MEM_H
 
 #include "trivet/base/compiler.h"
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -74,6 +75,12 @@ const char *mem_allocator_name(void);
 size_t mem_resident(void);
 /* Gives unused dirty pages back to the system (MEMORY PURGE). */
 void mem_purge(void);
+/* Who gives such pages back as time passes: a thread of the allocator's own, with the priority of the calling
+ * thread, or whoever happens to allocate or free, for which that may take many milliseconds at once. */
+void mem_purge_aside(bool on);
+/* Calls this each time when the calling thread has allocated or freed about MEM_PUBLISH_STEP: so a thread
+ * that frees very much can let others run. NULL: no more. It may neither allocate nor free. */
+void mem_each_step(void (*call)(void));
 /* Appends the allocator's own report (MEMORY MALLOC-STATS) by calling write(arg, text). */
 void mem_allocator_report(void (*write)(void *arg, const char *text), void *arg);
 

@@ -14,9 +14,9 @@
 void expiry_begin(int64_t now_ms, int64_t budget_us);
 /* Is a cycle under way? */
 bool expiry_is_due(void);
-/* One slice of it of about `slice_us`, over this worker's shards; at least a bite of some buckets. `flush` (may be
- * NULL) is called before each shard is unlocked, so that what expired goes into the journal. Returns true if the
- * slice's time was up with much left to do. */
+/* One slice of it of about `slice_us`, over this worker's shards; at least a bite of some buckets. `flush`
+ * (may be NULL) is called before each shard is unlocked, so that what expired goes into the journal. Returns
+ * true if the slice's time was up with much left to do. */
 bool expiry_go_on(int64_t now_ms, int64_t slice_us, void (*flush)(void));
 /* Data must stand still: no more of this cycle. */
 void expiry_give_up(void);

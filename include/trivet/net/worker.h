@@ -34,8 +34,8 @@ void worker_run_between_turns(void (*run)(void *arg), void *arg);
 struct event_base *worker_base(int index);
 /* A function for each worker's cron, called options.hz times a second with its gate held. */
 void worker_set_cron(void (*cron)(int64_t now_ms));
-/* Work of each worker that no client waits for, cut into slices: while it is due, one of about `slice_us` follows
- * each turn, and no turn waits for events. go_on is called with the gate held, are_due without. */
+/* Work of each worker that no client waits for, cut into slices: while it is due, one of about `slice_us`
+ * follows each turn, and no turn waits for events. go_on is called with the gate held, are_due without. */
 struct worker_chores {
     bool (*are_due)(void);
     void (*go_on)(int64_t now_ms, int64_t slice_us);

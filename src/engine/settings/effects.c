@@ -273,6 +273,7 @@ bool apply_logfile(struct buf *why) {
     }
 CALLS_HOOK(apply_maxmemory, maxmemory_changed)
 CALLS_HOOK(apply_keepalive, keepalive_changed)
+CALLS_HOOK(apply_allocator, allocator_changed)
 CALLS_HOOK(apply_encodings, encodings_changed)
 CALLS_HOOK(apply_logs, logs_changed)
 CALLS_HOOK(apply_appendfsync, appendfsync_changed)

@@ -109,6 +109,7 @@ bool apply_password(struct buf *why);
 bool apply_maxmemory(struct buf *why);
 bool apply_keepalive(struct buf *why);
 bool apply_timers(struct buf *why);
+bool apply_allocator(struct buf *why);
 bool apply_encodings(struct buf *why);
 bool apply_logs(struct buf *why);
 bool apply_log_form(struct buf *why);

@@ -53,6 +53,7 @@ const struct option options_table_data[] = {
     { INT("lfu-log-factor", lfu_log_factor, "10", 0, MAX_INT), .apply = apply_maxmemory },
     { INT("lfu-decay-time", lfu_decay_time_min, "1", 0, MAX_INT), .apply = apply_maxmemory },
     { INT("active-expire-effort", active_expire_effort, "1", 1, 10), .apply = apply_timers },
+    { BOOL("jemalloc-bg-thread", jemalloc_bg_thread, "yes"), .apply = apply_allocator },
     { BOOL("lazyfree-lazy-eviction", lazyfree_lazy_eviction, "yes"), .apply = apply_maxmemory },
     { BOOL("lazyfree-lazy-expire", lazyfree_lazy_expire, "yes"), .apply = apply_encodings },
     { BOOL("lazyfree-lazy-server-del", lazyfree_lazy_server_del, "yes"), .apply = apply_encodings },

@@ -33,7 +33,6 @@ const struct option options_table_ignored[] = {
     { KEEP_INT("active-defrag-threshold-lower", "10", 0, 1000), KEPT(0) },
     { KEEP_INT("active-defrag-threshold-upper", "100", 0, 1000), KEPT(0) },
     { KEEP_BOOL("activerehashing", "yes"), KEPT(0) },
-    { KEEP_BOOL("jemalloc-bg-thread", "yes"), KEPT(0) },
     { KEEP_STRING("hash-seed", ""), KEPT(FIXED) },
 
     /* Threads and processes: workers are chosen by io-threads, and nothing forks. */

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -74,6 +76,21 @@ static void waiting_objects_are_pending_until_done(void **state) {
     pthread_barrier_destroy(&door);
 }
 
+static int nice_there;
+static void look_at_priority(void *arg) {
+    (void)arg;
+    nice_there = getpriority(PRIO_PROCESS, (id_t)gettid());
+}
+
+static void workers_come_before_the_thread(void **state) {
+    (void)state;
+    assert_true(background_start());
+    background_post(look_at_priority, NULL, 1);
+    background_stop();
+    int here = getpriority(PRIO_PROCESS, 0);
+    assert_int_equal(nice_there, here + 10 < 19 ? here + 10 : 19);
+}
+
 static void the_thread_can_be_started_again_and_leaves_no_memory(void **state) {
     (void)state;
     size_t used = mem_used_exact();
@@ -93,6 +110,7 @@ int main(void) {
         cmocka_unit_test_setup(without_the_thread_a_job_runs_at_once_in_the_caller, set_up),
         cmocka_unit_test_setup(jobs_run_in_order_on_the_thread_and_all_before_it_stops, set_up),
         cmocka_unit_test_setup(waiting_objects_are_pending_until_done, set_up),
+        cmocka_unit_test_setup(workers_come_before_the_thread, set_up),
         cmocka_unit_test_setup(the_thread_can_be_started_again_and_leaves_no_memory, set_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -227,6 +227,27 @@ static void the_owner_of_parts_knows_their_sum(void **state) {
     assert_int_equal(held, 0);
 }
 
+static size_t steps;
+static void count_step(void) { steps++; }
+
+static void who_frees_much_is_interrupted_at_each_step(void **state) {
+    (void)state;
+    enum { BLOCKS = 20000 };
+    static void *blocks[BLOCKS];
+    size_t bytes = mem_balance();
+    for (size_t i = 0; i < BLOCKS; i++) blocks[i] = mem_alloc(100);
+    bytes = mem_balance() - bytes;
+    steps = 0;
+    mem_each_step(count_step);
+    for (size_t i = 0; i < BLOCKS; i++) mem_free(blocks[i]);
+    mem_each_step(NULL);
+    size_t seen = steps;
+    for (size_t i = 0; i < BLOCKS; i++) blocks[i] = mem_alloc(100);
+    for (size_t i = 0; i < BLOCKS; i++) mem_free(blocks[i]);
+    assert_in_range(seen, bytes / MEM_PUBLISH_STEP - 1, bytes / MEM_PUBLISH_STEP + 1);
+    assert_int_equal(steps, seen);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_way_to_allocate_is_counted),
@@ -237,6 +258,7 @@ int main(void) {
         cmocka_unit_test(mem_used_follows_within_a_step),
         cmocka_unit_test(what_a_dying_thread_frees_is_counted),
         cmocka_unit_test(memory_that_does_not_exist_is_refused_or_fatal),
+        cmocka_unit_test(who_frees_much_is_interrupted_at_each_step),
         cmocka_unit_test(the_allocator_tells_about_itself),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

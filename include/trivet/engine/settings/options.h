@@ -166,6 +166,7 @@ struct options {
     int64_t lfu_log_factor;
     int64_t lfu_decay_time_min;
     int64_t active_expire_effort; /* 1..10 */
+    bool jemalloc_bg_thread;
     bool lazyfree_lazy_eviction;
     bool lazyfree_lazy_expire;
     bool lazyfree_lazy_server_del;
@@ -282,6 +283,7 @@ struct options_hooks {
     void (*maxmemory_changed)(void); /* limit, policy, samples, tenacity, lfu-*, lazy eviction */
     void (*keepalive_changed)(void);
     void (*timers_changed)(void);      /* hz, active-expire-effort, shutdown-timeout, save points */
+    void (*allocator_changed)(void);   /* jemalloc-bg-thread */
     void (*encodings_changed)(void);   /* limits of compact encodings; lazyfree-* but eviction */
     void (*logs_changed)(void);        /* lengths of the command logs and ACL log, latency settings */
     void (*appendfsync_changed)(void); /* aof-timestamp-enabled too */
