@@ -69,7 +69,8 @@ void counters_reset(void) {
         struct keyspace_counters *c = &keyspace_counters[i];
         atomic_uint_fast64_t *all[] = {
             &c->hits,      &c->misses,     &c->expired,   &c->expired_fields, &c->evicted,
-            &c->expiry_us, &c->eviction_us, &c->expiry_cap_reached
+            &c->expiry_us, &c->eviction_us, &c->expiry_cap_reached,
+            &c->moved,     &c->stayed,      &c->compaction_us,
         };
         for (size_t f = 0; f < COUNT_OF(all); f++) atomic_store_explicit(all[f], 0, memory_order_relaxed);
     }

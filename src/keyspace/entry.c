@@ -5,6 +5,7 @@
 #include "trivet/keyspace/entry.h"
 #include "trivet/base/background.h"
 #include "trivet/base/mem.h"
+#include "trivet/base/slab.h"
 #include "trivet/keyspace/keyspace.h"
 #include <stdatomic.h>
 #include <string.h>
@@ -42,7 +43,7 @@ static size_t overhead(size_t key_len, bool has_expiry) {
 static struct entry *entry_shape(struct slice key, int64_t expiry_ms, size_t value_size) {
     bool has_expiry = expiry_ms != NO_EXPIRY;
     assert(key.len <= UINT32_MAX);
-    struct entry *e = mem_alloc(overhead(key.len, has_expiry) + value_size);
+    struct entry *e = slab_alloc(overhead(key.len, has_expiry) + value_size);
     e->access = ENTRY_NOT_STAMPED;
     e->type = TYPE_STRING;
     e->encoding = ENCODING_EMBEDDED;
@@ -137,7 +138,7 @@ bool entry_overwrite(struct entry *e, struct slice text, int64_t expiry_ms) {
     bool number = is_number(text, &n);
     size_t need =
         overhead(entry_key_len(e), e->has_expiry) + (number ? sizeof n : length_size(text.len) + text.len);
-    if (text.len > STRING_EMBED_MAX || mem_good_size(need) != mem_size(e)) return false;
+    if (text.len > STRING_EMBED_MAX || slab_good_size(need) != slab_size(e)) return false;
     if (e->has_expiry) memcpy(e->data, &expiry_ms, sizeof expiry_ms);
     e->raw_or_dated = false;
     if (number) {
@@ -174,7 +175,7 @@ static char *make_blob_writable(struct entry **entry, struct slice old, size_t l
     struct entry *fresh = entry_new_blob(entry_key(e), b, entry_expiry_ms(e));
     fresh->access = e->access;
     fresh->epoch = e->epoch;
-    mem_free(e);
+    slab_free(e);
     *entry = fresh;
     return b->bytes;
 }
@@ -186,7 +187,7 @@ static char *make_embedded_writable(struct entry **entry, struct slice old, size
     size_t need = before + length_size(len) + len;
     bool inside = e->encoding == ENCODING_EMBEDDED && length_size(old.len) == length_size(len);
     if (inside) {
-        if (need > mem_size(e)) e = mem_realloc(e, need);
+        if (need > slab_size(e)) e = slab_realloc(e, need);
         char *at = write_length(entry_value_at(e), len);
         *entry = e;
         return at;
@@ -196,7 +197,7 @@ static char *make_embedded_writable(struct entry **entry, struct slice old, size
     fresh->epoch = e->epoch;
     char *at = write_length(entry_value_at(fresh), len);
     memcpy(at, old.ptr, old.len < len ? old.len : len);
-    mem_free(e);
+    slab_free(e);
     *entry = fresh;
     return at;
 }
@@ -250,13 +251,13 @@ struct entry *entry_with_expiry(struct entry *e, int64_t expiry_ms) {
     }
     if (!e->has_expiry && expiry_ms == NO_EXPIRY) return e;
     struct entry *fresh = reshape(e, entry_key(e), expiry_ms);
-    mem_free(e);
+    slab_free(e);
     return fresh;
 }
 
 struct entry *entry_renamed(struct entry *e, struct slice key) {
     struct entry *fresh = reshape(e, key, entry_expiry_ms(e));
-    mem_free(e);
+    slab_free(e);
     return fresh;
 }
 
@@ -282,7 +283,7 @@ void entry_free(struct entry *e) {
         value_ops[e->type]->free(entry_value(e));
     else if (e->encoding == ENCODING_BLOB)
         blob_unref(entry_blob(e));
-    mem_free(e);
+    slab_free(e);
 }
 
 size_t entry_free_effort(const struct entry *e) {
@@ -323,7 +324,7 @@ void entry_free_lazily(struct entry *e) {
 size_t entry_leaving_bytes(void) { return atomic_load_explicit(&leaving_bytes, memory_order_relaxed); }
 
 size_t entry_memory(const struct entry *e) {
-    size_t bytes = mem_size(e);
+    size_t bytes = slab_size(e);
     if (e->type != TYPE_STRING) return bytes + value_ops[e->type]->bytes(entry_value(e));
     if (e->encoding == ENCODING_BLOB) bytes += mem_size(entry_blob(e));
     return bytes;

@@ -9,6 +9,7 @@
 #include "trivet/base/hashing.h"
 #include "trivet/base/mem.h"
 #include "trivet/base/random.h"
+#include "trivet/base/slab.h"
 #include "trivet/keyspace/counters.h"
 #include "trivet/keyspace/eviction.h"
 #include "trivet/keyspace/scan.h"
@@ -365,7 +366,9 @@ bool keyspace_has_dated(void) {
 static void free_entry(void *item) { entry_free(item); }
 
 void keyspace_flushed_free(struct keyspace_flushed *f) {
+    bool began = slab_thread_begin();
     for (uint32_t i = 0; i < f->count; i++) table_release(&f->tables[i], free_entry);
+    if (began) slab_thread_end();
     mem_free(f);
 }
 

@@ -9,6 +9,7 @@
 #include "trivet/base/clock.h"
 #include "trivet/base/log.h"
 #include "trivet/base/mem.h"
+#include "trivet/base/slab.h"
 #include "trivet/engine/client/blocking.h"
 #include "trivet/engine/client/client_memory.h"
 #include "trivet/engine/client/pause.h"
@@ -47,6 +48,7 @@ struct worker {
     struct event_base *base;
     struct event *wake; /* letters wait */
     struct event *cron;
+    struct event *slow; /* pending: its next bite has a time */
     atomic_bool stop;
     bool in_turn;
     int64_t turn_began_ns;
@@ -57,6 +59,7 @@ struct worker {
 static struct worker workers[WORKERS_MAX];
 static void (*cron_hook)(int64_t now_ms);
 static struct worker_chores chores;
+static int64_t (*slow_chore)(int64_t now_ms);
 static bool (*acceptor)(void);
 static bool accept_wanted; /* worker 0 only */
 
@@ -68,6 +71,7 @@ struct event_base *worker_base(int index) {
 }
 void worker_set_cron(void (*cron)(int64_t now_ms)) { cron_hook = cron; }
 void worker_set_chores(struct worker_chores c) { chores = c; }
+void worker_set_slow_chore(int64_t (*chore)(int64_t now_ms)) { slow_chore = chore; }
 void worker_set_acceptor(bool (*accept_some)(void)) { acceptor = accept_some; }
 void worker_accept_soon(void) { accept_wanted = true; }
 
@@ -145,6 +149,19 @@ static void on_wake(evutil_socket_t fd, short what, void *arg) {
 
 /* ---- cron ---- */
 
+static void do_slow_chore(struct worker *w) {
+    int64_t wait_us = slow_chore(turn_now_ms);
+    struct timeval wait = { wait_us / 1000000, wait_us % 1000000 };
+    if (wait_us > 0 && event_add(w->slow, &wait) != 0) LOG_DEBUG("A timer failed; the next cron goes on");
+}
+
+static void on_slow_chore(evutil_socket_t fd, short what, void *arg) {
+    (void)fd;
+    (void)what;
+    worker_begin_turn();
+    if (!atomic_load_explicit(&turn_cron_paused, memory_order_relaxed)) do_slow_chore(arg);
+}
+
 static void on_cron(evutil_socket_t fd, short what, void *arg) {
     (void)fd;
     (void)what;
@@ -155,6 +172,7 @@ static void on_cron(evutil_socket_t fd, short what, void *arg) {
     bool paused = atomic_load_explicit(&turn_cron_paused, memory_order_relaxed);
     if (cron_hook && !paused) cron_hook(now);
     change_flush_quietly();
+    if (slow_chore && !paused && !event_pending(w->slow, EV_TIMEOUT, NULL)) do_slow_chore(w);
     if (!paused && now - w->second_ms >= 1000 / CONNS_HZ) {
         w->second_ms = now;
         conns_cron(now);
@@ -254,7 +272,8 @@ static bool worker_prepare(struct worker *w, int index) {
     if (!w->base || !mailbox_init(&worker_mailboxes[index])) return false;
     w->wake = event_new(w->base, worker_mailboxes[index].wake_fd, EV_READ | EV_PERSIST, on_wake, w);
     w->cron = event_new(w->base, -1, EV_PERSIST, on_cron, w);
-    return w->wake && w->cron && event_add(w->wake, NULL) == 0 && retime_here(w);
+    w->slow = event_new(w->base, -1, 0, on_slow_chore, w);
+    return w->wake && w->cron && w->slow && event_add(w->wake, NULL) == 0 && retime_here(w);
 }
 
 static void thread_end(void) {
@@ -275,17 +294,20 @@ static void thread_end(void) {
     pubsub_thread_release();
     reply_thread_release();
     tls_thread_release();
+    slab_thread_end();
 }
 
 static void *worker_main(void *arg) {
     struct worker *w = arg;
     thread_worker_index = w->index;
+    (void)slab_thread_begin();
     while (!atomic_load_explicit(&w->stop, memory_order_relaxed)) run_turn(w, EVLOOP_ONCE);
     thread_end();
     return NULL;
 }
 
 bool workers_start(void) {
+    (void)slab_thread_begin();
     for (int i = 0; i < thread_worker_count; i++) {
         if (worker_prepare(&workers[i], i)) continue;
         LOG_WARNING(
@@ -352,6 +374,7 @@ void workers_end(void) {
         mailbox_drain(&worker_mailboxes[i]); /* letters between threads that ended meanwhile */
         event_free(w->wake);
         event_free(w->cron);
+        event_free(w->slow);
         mailbox_release(&worker_mailboxes[i]);
     }
 }

@@ -6,6 +6,7 @@
 #include "trivet/base/hashing.h"
 #include "trivet/base/log.h"
 #include "trivet/base/mem.h"
+#include "trivet/base/slab.h"
 #include "trivet/commands/groups.h"
 #include "trivet/engine/access/access_log.h"
 #include "trivet/engine/access/user_file.h"
@@ -35,6 +36,7 @@
 #include "trivet/engine/watch/peaks.h"
 #include "trivet/engine/watch/rates.h"
 #include "trivet/engine/watch/stats.h"
+#include "trivet/keyspace/compaction.h"
 #include "trivet/keyspace/eviction.h"
 #include "trivet/keyspace/expiry.h"
 #include "trivet/net/conn.h"
@@ -71,6 +73,18 @@ static void apply_maxmemory(void) {
     };
     eviction_settings_changed();
     obstacle_set(OBSTACLE_MEMORY_LIMIT, options.maxmemory > 0);
+}
+
+static void apply_compaction(void) {
+    compaction_settings = (struct compaction_settings){
+        .active = options.activedefrag,
+        .ignore_bytes = options.active_defrag_ignore_bytes,
+        .lower = options.active_defrag_threshold_lower,
+        .upper = options.active_defrag_threshold_upper,
+        .cycle_min = options.active_defrag_cycle_min,
+        .cycle_max = options.active_defrag_cycle_max,
+        .bite_us = options.active_defrag_cycle_us,
+    };
 }
 
 static bool apply_appendonly(bool on, struct buf *why) {
@@ -211,6 +225,7 @@ static void cron(int64_t now_ms) {
     saving_cron(now_ms);
     certificates_cron(now_ms);
     shutdown_cron();
+    compaction_cron(now_ms);
     stats_sample(clock_steady_us());
     stats_note_memory(mem_used(), now_ms);
 }
@@ -226,6 +241,13 @@ static void go_on_with_chores(int64_t now_ms, int64_t slice_us) {
     expiry_go_on(now_ms, slice_us, change_flush_quietly);
     eviction_go_on(now_ms, slice_us, change_flush_quietly);
     change_flush_quietly();
+}
+
+/* Entries move also while a pause or a primary keeps the data as it is: that does not change it. But not
+ * while a script is in the middle of a command, and not before everything is loaded. */
+static int64_t compact(int64_t now_ms) {
+    if (obstacles_now() & (OBSTACLE_LOADING | OBSTACLE_BUSY)) return 0;
+    return compaction_step(now_ms);
 }
 
 /* ---- the data ---- */
@@ -317,6 +339,7 @@ static void fill_hooks(void) {
         .maxclients_changed = apply_maxclients,
         .appendonly_changed = apply_appendonly,
         .maxmemory_changed = apply_maxmemory,
+        .compaction_changed = apply_compaction,
         .keepalive_changed = apply_keepalive,
         .timers_changed = workers_retime,
         .logs_changed = trim_logs,
@@ -341,6 +364,7 @@ static void fill_hooks(void) {
     shutdown_fill_hooks(&server_hooks);
     worker_set_cron(cron);
     worker_set_chores((struct worker_chores){ .are_due = chores_are_due, .go_on = go_on_with_chores });
+    worker_set_slow_chore(compact);
     worker_set_acceptor(listeners_accept);
 }
 
@@ -389,6 +413,15 @@ void setup_commands(void) {
     fill_hooks();
 }
 
+/* Under a sanitizer each entry is a block of malloc's, so that it sees who uses one that was freed. */
+static void reserve_slabs(void) {
+#ifndef TRIVET_SANITIZE
+    if (!slab_init(slab_reserve_by_default()))
+        LOG_WARNING(
+            "The system has no address space for slabs (is there a ulimit -v?): keys take more memory");
+#endif
+}
+
 bool setup_modules(void) {
     if (registry_count() == 0) setup_commands();
     server_facts_init();
@@ -397,6 +430,7 @@ bool setup_modules(void) {
     if (!background_start()) return false;
     turn_now_ms = clock_wall_ms();
     bool is_node = options.cluster_enabled;
+    reserve_slabs();
     keyspace_init((uint32_t)(is_node ? options.cluster_databases : options.databases), is_node);
     users_init();
     apply_password();
@@ -405,6 +439,7 @@ bool setup_modules(void) {
     stats_init(registry_ids());
     apply_maxmemory();
     apply_allocator();
+    apply_compaction();
     apply_encodings();
     server_facts_ready();
     scripts_init();

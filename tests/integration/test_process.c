@@ -141,7 +141,7 @@ static void a_file_is_read_and_the_command_line_wins(void **state) {
                            "3",           NULL };
     struct server *s =
         server_launch(&(struct server_plan){ .conf = "# a comment\n\n  maxmemory 1mb  \nMAXMEMORY-POLICY "
-                                                     "\"allkeys-lfu\"\ntimeout 100\nactivedefrag yes\n"
+                                                     "\"allkeys-lfu\"\ntimeout 100\nactiverehashing no\n"
                                                      "save 900 1\nsave 300 10\nbind 127.0.0.1\n",
                                              .bare = true,
                                              .args = args });
@@ -151,14 +151,14 @@ static void a_file_is_read_and_the_command_line_wins(void **state) {
         { "CONFIG GET maxmemory-policy", "*[$\"maxmemory-policy\", $\"allkeys-lfu\"]" },
         { "CONFIG GET timeout", "*[$\"timeout\", $\"100\"]" },
         { "CONFIG GET save", "*[$\"save\", $\"900 1 300 10\"]" },
-        { "CONFIG GET activedefrag", "*[$\"activedefrag\", $\"yes\"]" },
+        { "CONFIG GET activerehashing", "*[$\"activerehashing\", $\"no\"]" },
         { "CONFIG GET client-output-buffer-limit",
           "*[$\"client-output-buffer-limit\", "
           "$\"normal 0 0 0 slave 268435456 67108864 60 pubsub 1048576 2097152 3\"]" },
         { NULL, NULL },
     };
     assert_exchanges(c, rows);
-    server_await_log(s, "'activedefrag' is accepted but has no effect in Trivet", 1);
+    server_await_log(s, "'activerehashing' is accepted but has no effect in Trivet", 1);
     client_close(c);
     server_free(s);
 }

@@ -187,7 +187,7 @@ static void assert_served_with(const struct buf *conf, bool has_warnings) {
     struct client *c = server_connect(s);
     assert_all_settings_are_at_their_default(c);
     assert_reply(c, "SET k v", "+OK");
-    assert_int_equal(strstr(server_log(s), "'activedefrag' is accepted but has no effect") != NULL,
+    assert_int_equal(strstr(server_log(s), "'activerehashing' is accepted but has no effect") != NULL,
                      has_warnings);
     client_close(c);
     server_free(s);

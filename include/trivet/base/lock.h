@@ -23,7 +23,8 @@ enum lock_rank {
     LOCK_RANK_FILE,     /* the AOF file: held across write(2) and fsync */
     LOCK_RANK_JOURNAL,  /* the journal's buffer: held for a memcpy */
     LOCK_RANK_BACKGROUND,
-    LOCK_RANK_LEAF,   /* statistics, slow log: nothing is taken inside but the two below */
+    LOCK_RANK_LEAF,   /* statistics, slow log: nothing is taken inside but what is below */
+    LOCK_RANK_SLAB,   /* slabs of small blocks: held to move some blocks */
     LOCK_RANK_MEMORY, /* the registry of memory counters: a thread's first allocation takes it */
     LOCK_RANK_LOG,    /* the log's settings: a line may be written under any lock */
     LOCK_RANK_COUNT

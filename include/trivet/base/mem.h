@@ -46,6 +46,8 @@ void mem_free_in(size_t *held, void *ptr);
 /* What this thread has allocated, minus what it has freed, in bytes that wrap around: only differences say
  * something. */
 size_t mem_balance(void);
+/* For allocators on top (slab.h): so many bytes more are in use, below 0: fewer. */
+void mem_count(int64_t change);
 
 /* Bytes the allocator handed out for `ptr`, at least what was asked for. */
 size_t mem_size(const void *ptr);
@@ -73,6 +75,9 @@ void mem_allocator_stats(struct mem_allocator_stats *out);
 const char *mem_allocator_name(void);
 /* Resident set of the process in bytes, read from /proc; 0 if that cannot be read. */
 size_t mem_resident(void);
+/* Gives those pages back that were unused for some seconds. The allocator does so by itself only while it is
+ * used. */
+void mem_decay(void);
 /* Gives unused dirty pages back to the system (MEMORY PURGE). */
 void mem_purge(void);
 /* Who gives such pages back as time passes: a thread of the allocator's own, with the priority of the calling

@@ -17,6 +17,8 @@ struct keyspace_counters {
     atomic_uint_fast64_t expiry_cap_reached; /* expiry cycles that ran out of time */
     atomic_uint_fast64_t expiry_us;          /* spent in expiry cycles */
     atomic_uint_fast64_t eviction_us;        /* spent over the memory limit */
+    atomic_uint_fast64_t moved, stayed;      /* entries that compaction met */
+    atomic_uint_fast64_t compaction_us;      /* spent in it */
     atomic_uint_fast64_t dirty;              /* changes since the start, for save points */
     atomic_int_fast64_t *keys;               /* by database; may be negative in one block, never in the sum */
     atomic_int_fast64_t *expires;

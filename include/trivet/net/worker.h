@@ -41,6 +41,9 @@ struct worker_chores {
     void (*go_on)(int64_t now_ms, int64_t slice_us);
 };
 void worker_set_chores(struct worker_chores chores);
+/* Work that goes on slowly, in small bites with time between them: called with each cron and again after as
+ * many microseconds as it returns, in a turn of its own; 0: not before the next cron. */
+void worker_set_slow_chore(int64_t (*chore)(int64_t now_ms));
 /* hz changed. Gate closed. */
 void workers_retime(void);
 /* Called on worker 0 at the end of a turn while connections wait to be accepted; returns whether more do. */

@@ -9,6 +9,7 @@
 #include "trivet/engine/settings/options.h"
 #include "trivet/engine/turn/turn.h"
 #include "trivet/engine/watch/stats.h"
+#include "trivet/keyspace/compaction.h"
 #include "trivet/keyspace/counters.h"
 
 struct config_get {
@@ -76,6 +77,7 @@ static void cmd_config_rewrite(struct call *c) {
 static void cmd_config_resetstat(struct call *c) {
     stats_reset();
     counters_reset();
+    compaction_reset();
     background_reset_done();
     reply_blocks_reset();
     pubsub_messages_reset();

@@ -4,13 +4,14 @@
 #include "trivet/base/background.h"
 #include "trivet/base/number.h"
 #include "trivet/engine/settings/options.h"
+#include "trivet/keyspace/compaction.h"
 #include "trivet/keyspace/eviction.h"
 #include "trivet/script/store/functions.h"
 #include <unistd.h>
 
 struct memory_sample {
     struct memory_overview m;
-    size_t system, maxmemory, not_counted, rehashing, freeing, freed;
+    size_t system, maxmemory, not_counted, rehashing, freeing, freed, compaction;
     double peak_percent, dataset_percent, frag_ratio, rss_ratio, overhead_ratio, fragmentation_ratio;
     int64_t frag_bytes, rss_bytes, overhead_bytes, fragmentation_bytes;
     const char *policy, *allocator, *lua_human;
@@ -71,6 +72,7 @@ static bool sample_memory(int64_t now_ms, void *into) {
     s->rehashing = memory_moving_tables(now_ms);
     s->freeing = background_pending();
     s->freed = background_done();
+    s->compaction = (size_t)compaction_effort();
     return true;
 }
 
@@ -82,7 +84,6 @@ static bool sample_memory(int64_t now_ms, void *into) {
 #define TEXT(field) NULL, METRIC_TEXT, FORM_STRING, SAMPLED(struct memory_sample, field)
 #define NONE(form) "bytes", METRIC_GAUGE, form, FROM_NOTHING, 0
 #define COUNT(field) NULL, METRIC_GAUGE, FORM_NUMBER, SAMPLED(struct memory_sample, field)
-#define NO_SUCH NULL, METRIC_GAUGE, FORM_NUMBER, FROM_NOTHING, 0
 
 static const struct metric memory_rows[] = {
     { "used_memory", "What the server has allocated.", TWICE(m.used) },
@@ -131,7 +132,8 @@ static const struct metric memory_rows[] = {
     { "mem_allocator", "The allocator.", TEXT(allocator) },
     { "mem_overhead_db_hashtable_rehashing", "Old arrays of tables that are growing or shrinking.",
       SIZE(rehashing) },
-    { "active_defrag_running", "1 while values are moved against fragmentation.", NO_SUCH },
+    { "active_defrag_running", "Percent of their time that workers give to compaction; 0: there is none.",
+      "percent", METRIC_GAUGE, FORM_NUMBER, SAMPLED(struct memory_sample, compaction) },
     { "lazyfree_pending_objects", "Objects that wait to be freed in the background.", NULL, METRIC_GAUGE,
       FORM_NUMBER, SAMPLED(struct memory_sample, freeing) },
     { "lazyfreed_objects", "Objects that were freed in the background.", NULL, METRIC_COUNTER, FORM_NUMBER,

@@ -6,16 +6,17 @@
 #include "trivet/engine/client/tracking.h"
 #include "trivet/engine/replication/local_keys.h"
 #include "trivet/engine/watch/rates.h"
+#include "trivet/keyspace/compaction.h"
 #include "trivet/keyspace/eviction.h"
 #include "trivet/keyspace/expiry.h"
 #include "trivet/resp/reply.h"
 #include "trivet/script/store/scripts.h"
 
 struct stats_sample {
-    uint64_t ops, cycles_per_s, cycle_us, expiry_ms, eviction_ms, eviction_now_ms, channels, patterns,
-        shard_channels, tracked_keys, tracked_items, tracked_prefixes, local_keys, reads_aside, writes_aside,
-        freed, accepted_aside, polled_aside, buffers_shrunk, buffers_grown, commands_us,
-        denied[ACCESS_REASONS];
+    uint64_t ops, cycles_per_s, cycle_us, expiry_ms, eviction_ms, eviction_now_ms, compaction_ms,
+        compaction_now_ms, channels, patterns, shard_channels, tracked_keys, tracked_items, tracked_prefixes,
+        local_keys, reads_aside, writes_aside, freed, accepted_aside, polled_aside, buffers_shrunk,
+        buffers_grown, commands_us, denied[ACCESS_REASONS];
     double in_kb, out_kb, repl_in_kb, repl_out_kb, stale_percent, fields_stale_percent;
     struct scripts_info scripts;
     struct pubsub_messages messages;
@@ -38,7 +39,8 @@ static void sample_workers(struct stats_sample *s) {
 
 static bool sample_stats(int64_t now_ms, void *into) {
     struct stats_sample *s = into;
-    (void)now_ms;
+    s->compaction_ms = (uint64_t)compaction_total_ms(now_ms);
+    s->compaction_now_ms = (uint64_t)compaction_current_ms(now_ms);
     scripts_info(&s->scripts);
     s->ops = stats_rate(RATE_COMMANDS);
     s->in_kb = (double)stats_rate(RATE_NET_IN) / 1024;
@@ -116,17 +118,19 @@ static const struct metric stats_rows[] = {
     { "pubsub_messages_dropped",
       "Of the delivered messages, at most so many were lost with connections that were closed.",
       NULL, COUNTER(messages.dropped) },
-    /* What this server does without: forks, migration between nodes, moving values against fragmentation. */
+    /* What this server does without: forks, migration between nodes. */
     { "latest_fork_usec", "What the last fork took.", "microseconds", NEVER },
     { "total_forks", "Forks.", NEVER },
     { "migrate_cached_sockets", "Connections kept for MIGRATE.", NEVER },
     { "slave_expires_tracked_keys", "Keys that a writable replica lets expire.", GAUGE(local_keys) },
-    { "active_defrag_hits", "Values that were moved.", NEVER },
-    { "active_defrag_misses", "Values that stayed.", NEVER },
-    { "active_defrag_key_hits", "Keys that were moved.", NEVER },
-    { "active_defrag_key_misses", "Keys that stayed.", NEVER },
-    { "total_active_defrag_time", "Time of moving.", "milliseconds", NEVER },
-    { "current_active_defrag_time", "The same, while it lasts.", "milliseconds", NEVER },
+    { "active_defrag_hits", "Blocks that compaction moved.", COUNTED_KEYS(moved) },
+    { "active_defrag_misses", "Blocks that it looked at and left.", COUNTED_KEYS(stayed) },
+    { "active_defrag_key_hits", "Keys that compaction moved.", COUNTED_KEYS(moved) },
+    { "active_defrag_key_misses", "Keys that it looked at and left.", COUNTED_KEYS(stayed) },
+    { "total_active_defrag_time", "How long passes of compaction took.", "milliseconds",
+      COUNTER(compaction_ms) },
+    { "current_active_defrag_time", "How long the one under way takes by now.", "milliseconds",
+      GAUGE(compaction_now_ms) },
     { "tracking_total_keys", "Keys that clients may have cached.", GAUGE(tracked_keys) },
     { "tracking_total_items", "Keys that clients may have cached, once for each client.",
       GAUGE(tracked_items) },

@@ -2,6 +2,7 @@
 #include "memory_overview.h"
 #include "trivet/base/buf.h"
 #include "trivet/base/number.h"
+#include "trivet/base/slab.h"
 #include "trivet/commands/arguments/help.h"
 #include "trivet/commands/arguments/integer.h"
 #include "trivet/commands/arguments/refuse.h"
@@ -175,6 +176,7 @@ static void add_report(void *arg, const char *text) { buf_append(arg, slice_of(t
 /* MEMORY MALLOC-STATS */
 static void cmd_memory_malloc_stats(struct call *c) {
     struct buf text = { 0 };
+    slab_report(add_report, &text);
     mem_allocator_report(add_report, &text);
     if (text.len == 0) buf_printf(&text, "The allocator (%s) has nothing to say.\n", mem_allocator_name());
     reply_verbatim(c->out, "txt", buf_slice(&text));
@@ -183,6 +185,8 @@ static void cmd_memory_malloc_stats(struct call *c) {
 
 /* MEMORY PURGE */
 static void cmd_memory_purge(struct call *c) {
+    slab_thread_flush();
+    slab_purge();
     mem_purge();
     reply_ok(c->out);
 }

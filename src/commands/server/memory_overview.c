@@ -1,6 +1,7 @@
 /* memory_overview.c: see memory_overview.h. */
 #include "memory_overview.h"
 #include "trivet/base/lock.h"
+#include "trivet/base/slab.h"
 #include "trivet/engine/client/client_memory.h"
 #include "trivet/engine/process/server_hooks.h"
 #include "trivet/engine/replication/transfer.h"
@@ -27,11 +28,21 @@ static struct {
     size_t bytes;
 } moving = { .lock = LOCK_INIT(LOCK_RANK_LEAF) };
 
+/* Slabs are not jemalloc's, but all the same they are memory that an allocator holds. */
+static void add_slabs(struct mem_allocator_stats *out) {
+    struct slab_stats slabs;
+    slab_stats(&slabs);
+    out->allocated += slabs.allocated;
+    out->active += slabs.active;
+    out->resident += slabs.resident;
+}
+
 static void read_system(int64_t now_ms, struct memory_overview *out) {
     lock_take(&recent.lock);
     if (now_ms - recent.read_ms >= SYSTEM_MAX_AGE_MS || now_ms < recent.read_ms) {
         recent.resident = mem_resident();
         mem_allocator_stats(&recent.allocator);
+        add_slabs(&recent.allocator);
         recent.read_ms = now_ms;
     }
     out->resident = recent.resident;

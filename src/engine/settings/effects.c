@@ -272,6 +272,7 @@ bool apply_logfile(struct buf *why) {
         return call(options_hooks.hook); \
     }
 CALLS_HOOK(apply_maxmemory, maxmemory_changed)
+CALLS_HOOK(apply_compaction, compaction_changed)
 CALLS_HOOK(apply_keepalive, keepalive_changed)
 CALLS_HOOK(apply_allocator, allocator_changed)
 CALLS_HOOK(apply_encodings, encodings_changed)

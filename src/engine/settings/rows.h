@@ -107,6 +107,7 @@ bool apply_maxclients(struct buf *why);
 bool apply_appendonly(struct buf *why);
 bool apply_password(struct buf *why);
 bool apply_maxmemory(struct buf *why);
+bool apply_compaction(struct buf *why);
 bool apply_keepalive(struct buf *why);
 bool apply_timers(struct buf *why);
 bool apply_allocator(struct buf *why);

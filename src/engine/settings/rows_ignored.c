@@ -23,15 +23,8 @@ static const struct option_name oom_choices[] = {
 };
 
 const struct option options_table_ignored[] = {
-    /* Defragmentation, tables, allocator: jemalloc runs as it is, tables grow by themselves. */
-    { KEEP_BOOL("activedefrag", "no"), KEPT(0) },
-    { KEEP_INT("active-defrag-cycle-max", "25", 1, 99), KEPT(0) },
-    { KEEP_INT("active-defrag-cycle-min", "1", 1, 99), KEPT(0) },
-    { KEEP_INT("active-defrag-cycle-us", "500", 0, 100000), KEPT(0) },
-    { KEEP_MEMORY("active-defrag-ignore-bytes", "104857600", 1, MAX_ANY), KEPT(0) },
+    /* Tables and allocator take care of themselves; compaction moves whole entries, not fields. */
     { KEEP_INT("active-defrag-max-scan-fields", "1000", 1, MAX_ANY), KEPT(0) },
-    { KEEP_INT("active-defrag-threshold-lower", "10", 0, 1000), KEPT(0) },
-    { KEEP_INT("active-defrag-threshold-upper", "100", 0, 1000), KEPT(0) },
     { KEEP_BOOL("activerehashing", "yes"), KEPT(0) },
     { KEEP_STRING("hash-seed", ""), KEPT(FIXED) },
 

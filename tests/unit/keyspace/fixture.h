@@ -4,6 +4,7 @@
 
 #include "trivet/base/hashing.h"
 #include "trivet/base/mem.h"
+#include "trivet/base/slab.h"
 #include "trivet/base/thread.h"
 #include "trivet/keyspace/counters.h"
 #include "trivet/keyspace/eviction.h"

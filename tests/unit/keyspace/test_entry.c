@@ -128,10 +128,10 @@ static void overwriting_does_all_or_nothing(void **state) {
                 struct model m = model_new(x == 3 ? 300 : 10, text_lengths[from], expiries[x % 3], 1);
                 struct model other = model_new(m.key_len, text_lengths[to], expiries[(x + 1) % 3], 1);
                 struct entry *e = build(&m);
-                size_t size = mem_size(e);
+                size_t size = slab_size(e);
                 bool ok = entry_overwrite(e, model_text(&other), other.expiry_ms);
                 assert_same(e, ok ? &other : &m);
-                assert_int_equal(mem_size(e), size);
+                assert_int_equal(slab_size(e), size);
                 done += ok;
                 entry_free(e);
                 model_free(&m);

@@ -167,6 +167,12 @@ struct options {
     int64_t lfu_decay_time_min;
     int64_t active_expire_effort; /* 1..10 */
     bool jemalloc_bg_thread;
+    /* Compaction: see keyspace/compaction.h. */
+    bool activedefrag;
+    uint64_t active_defrag_ignore_bytes;
+    int64_t active_defrag_threshold_lower, active_defrag_threshold_upper; /* percent */
+    int64_t active_defrag_cycle_min, active_defrag_cycle_max;             /* percent of a worker's time */
+    int64_t active_defrag_cycle_us;
     bool lazyfree_lazy_eviction;
     bool lazyfree_lazy_expire;
     bool lazyfree_lazy_server_del;
@@ -284,6 +290,7 @@ struct options_hooks {
     void (*keepalive_changed)(void);
     void (*timers_changed)(void);      /* hz, active-expire-effort, shutdown-timeout, save points */
     void (*allocator_changed)(void);   /* jemalloc-bg-thread */
+    void (*compaction_changed)(void);  /* activedefrag, active-defrag-* */
     void (*encodings_changed)(void);   /* limits of compact encodings; lazyfree-* but eviction */
     void (*logs_changed)(void);        /* lengths of the command logs and ACL log, latency settings */
     void (*appendfsync_changed)(void); /* aof-timestamp-enabled too */

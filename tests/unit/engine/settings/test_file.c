@@ -91,11 +91,11 @@ static void included_files_are_read_in_place(void **state) {
 
 static void settings_without_effect_are_warned_about_once(void **state) {
     (void)state;
-    LOADS_WARNING("'active-defrag-threshold-lower' is accepted but has no effect in Trivet\n"
+    LOADS_WARNING("'active-defrag-max-scan-fields' is accepted but has no effect in Trivet\n"
                   "'io-threads-do-reads' is accepted but has no effect in Trivet\n",
-                  "--active-defrag-threshold-lower", "5", "--active-defrag-threshold-lower", "6",
+                  "--active-defrag-max-scan-fields", "5", "--active-defrag-max-scan-fields", "6",
                   "--io-threads-do-reads", "yes", "--hz", "5");
-    assert_shown("active-defrag-threshold-lower", "6");
+    assert_shown("active-defrag-max-scan-fields", "6");
 }
 
 static void workers_are_counted_from_io_threads(void **state) {
