@@ -74,7 +74,7 @@ say = $(if $(filter 1,$(V)),,@printf '%-4s %s\n' '$(1)' '$(2)';)
 
 # ---- what there is ----
 
-LAYERS := base transport types resp keyspace persist engine script commands net web server
+LAYERS := base transport types resp keyspace persist cluster engine script commands net web server
 SOURCES := $(foreach layer,$(LAYERS),$(wildcard src/$(layer)/*.c src/$(layer)/*/*.c))
 OBJECTS := $(SOURCES:%.c=$(B)/%.o)
 MAIN := $(B)/src/server/main.o
