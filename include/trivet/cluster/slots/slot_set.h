@@ -3,7 +3,7 @@
 #ifndef TRIVET_CLUSTER_SLOTS_SLOT_SET_H
 #define TRIVET_CLUSTER_SLOTS_SLOT_SET_H
 
-#include "trivet/cluster/slots/slot.h"
+#include "trivet/keyspace/slot.h"
 #include <assert.h>
 #include <stdint.h>
 

@@ -1,4 +1,4 @@
-/* Slots of keys, against values that are known, and sets of slots against a plain array. */
+/* Sets of slots against a plain array. */
 #include "trivet/base/random.h"
 #include "trivet/cluster/slots/slot_set.h"
 #include <setjmp.h>
@@ -7,29 +7,6 @@
 #include <stdint.h>
 
 #include <cmocka.h>
-
-static void keys_have_the_slots_that_clients_compute(void **state) {
-    (void)state;
-    static const struct {
-        struct slice key, tag;
-        unsigned slot;
-    } rows[] = {
-        { LIT_INIT(""), LIT_INIT(""), 0 },
-        { LIT_INIT("foo"), LIT_INIT("foo"), 12182 },
-        { LIT_INIT("123456789"), LIT_INIT("123456789"), 0x31C3 },
-        { LIT_INIT("{foo}bar"), LIT_INIT("foo"), 12182 },
-        { LIT_INIT("a{foo}{bar}"), LIT_INIT("foo"), 12182 },
-        { LIT_INIT("{}foo"), LIT_INIT("{}foo"), 9500 },
-        { LIT_INIT("a}{foo}"), LIT_INIT("foo"), 12182 },
-        { LIT_INIT("a{b"), LIT_INIT("a{b"), 13340 },
-        { LIT_INIT("a}b{"), LIT_INIT("a}b{"), 6027 },
-        { LIT_INIT("{{foo}}"), LIT_INIT("{foo"), 13308 },
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        assert_true(slice_equal(slot_tag(rows[i].key), rows[i].tag));
-        assert_int_equal(slot_of_key(rows[i].key), rows[i].slot);
-    }
-}
 
 static void a_set_has_what_was_added_and_not_removed(void **state) {
     (void)state;
@@ -74,7 +51,6 @@ static void ranges_are_the_longest_runs(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(keys_have_the_slots_that_clients_compute),
         cmocka_unit_test(a_set_has_what_was_added_and_not_removed),
         cmocka_unit_test(ranges_are_the_longest_runs),
     };
