@@ -21,6 +21,7 @@ FUZZ_SECONDS ?= 60
 CRASH_ROUNDS ?= 80
 REPLICATION_KEYS ?= 1000000
 REPLICATION_CUTS ?= 300
+SEEDS ?= 1000
 # Which tests `make test` runs: all, or those whose name matches this pattern.
 T ?=
 
@@ -98,6 +99,9 @@ DIFFERENTIAL := $(B)/tests/differential/differential
 # What those of tests/replication share; the differential test's generators write for them.
 REPLICATION_SOURCES := $(filter-out $(INTEGRATION_SOURCES),$(wildcard tests/replication/*.c)) \
     $(filter-out tests/differential/differential.c,$(DIFFERENTIAL_SOURCES))
+# A cluster in one process: tests, and what they share.
+SIM_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/sim/test_*.c))
+SIM_OBJECTS := $(patsubst %.c,$(B)/%.o,$(filter-out tests/sim/test_%,$(wildcard tests/sim/*.c)))
 FUZZERS := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 # Preloaded into a server that a test starts: makes its disk fail.
 SHIM := $(B)/tests/faults/disk_shim.so
@@ -145,6 +149,9 @@ $(INTEGRATION_TESTS): $(B)/tests/%: $(B)/tests/%.o $(HARNESS_OBJECTS) $(LIBRARY)
 $(filter $(B)/tests/crash/%,$(INTEGRATION_TESTS)): $(CRASH_SOURCES:%.c=$(B)/%.o)
 
 $(filter $(B)/tests/replication/%,$(INTEGRATION_TESTS)): $(REPLICATION_SOURCES:%.c=$(B)/%.o)
+
+$(SIM_TESTS): $(B)/tests/sim/%: $(B)/tests/sim/%.o $(SIM_OBJECTS) $(LIBRARY)
+	$(call say,LINK,$@)$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
 
 $(DIFFERENTIAL): $(DIFFERENTIAL_OBJECTS) $(HARNESS_OBJECTS) $(LIBRARY)
 	$(call say,LINK,$@)$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)
@@ -204,7 +211,7 @@ test: ## installs what the tests need, builds and runs them all (T=pattern: some
 	@TRIVET_BUILD='$(B)' exec tests/run $(VARIANT) '$(T)'
 
 .PHONY: test-programs
-test-programs: $(SERVER) $(TOOLS) $(UNIT_TESTS) $(INTEGRATION_TESTS) $(SHIM) $(DIFFERENTIAL) $(BENCHES) ## builds the tests
+test-programs: $(SERVER) $(TOOLS) $(UNIT_TESTS) $(INTEGRATION_TESTS) $(SIM_TESTS) $(SHIM) $(DIFFERENTIAL) $(BENCHES) ## builds the tests
 
 .PHONY: asan
 asan: ## the tests under the address and undefined-behaviour sanitizers
@@ -227,6 +234,12 @@ replication: ## replication with REPLICATION_KEYS=1000000 keys, and REPLICATION_
 	@$(MAKE) --no-print-directory test-programs
 	@for program in $(patsubst %.c,$(B)/%,$(wildcard tests/replication/test_*.c)); do \
 	    TRIVET_REPLICATION_KEYS=$(REPLICATION_KEYS) TRIVET_REPLICATION_CUTS=$(REPLICATION_CUTS) $$program || exit 1; done
+
+.PHONY: sim
+sim: ## runs clusters of up to a hundred nodes in one process, SEEDS=1000 of them
+	@scripts/install-packages build test
+	@$(MAKE) --no-print-directory $(SIM_TESTS)
+	@for program in $(SIM_TESTS); do TRIVET_SIM_SEEDS=$(SEEDS) $$program || exit 1; done
 
 .PHONY: tidy
 tidy: ## only the checks of layers, sizes, headers, words and lock annotations

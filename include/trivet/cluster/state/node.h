@@ -55,6 +55,7 @@ struct cluster_node {
     int64_t dialled_ms;     /* the last try to connect */
     int64_t link_opened_ms;
     int64_t no_inbound_ms;  /* since then it has no link to this node */
+    uint64_t gossip_mark;   /* the last packet that spoke of it */
     uint64_t counted_epoch; /* the election in which its vote was counted */
 };
 

@@ -1,0 +1,82 @@
+/* failure.c: who has failed, by the word of the majority, and whether the cluster is sound. */
+#include "rules.h"
+
+#define REPORT_TIMEOUTS \
+    2                 /* reports live so many node timeouts, and a primary with slots stays failed for that */
+#define START_MS 2000 /* a primary that starts waits so long, so that it hears what has changed */
+#define REJOIN_LEAST_MS 500
+#define REJOIN_MOST_MS 5000
+
+size_t cluster_failure_reports(struct cluster *c, struct cluster_node *n) {
+    return cluster_report_count(n, c->now_ms - c->settings.node_timeout_ms * REPORT_TIMEOUTS);
+}
+
+void mark_failed(struct cluster *c, struct cluster_node *n) {
+    n->flags = (n->flags & ~NODE_PFAIL) | NODE_FAIL;
+    n->fail_ms = c->now_ms;
+    if (n == c->state.self->primary) c->state.self->flags |= NODE_MY_PRIMARY_FAILS;
+    save_later(c, false);
+    c->must_look = true;
+}
+
+void fail_if_majority_says(struct cluster *c, struct cluster_node *n) {
+    if (!node_is_suspected(n) || node_is_failed(n)) return;
+    size_t voices = cluster_failure_reports(c, n) + node_votes(c->state.self);
+    if (voices < cluster_majority(&c->state)) return;
+    act_log(c, "Node %.*s has failed: %zu primaries say so", NODE_ID_ARG(&n->id), voices);
+    mark_failed(c, n);
+    send_failed_to_all(c, n);
+}
+
+void clear_failure_if_it_answers(struct cluster *c, struct cluster_node *n) {
+    if (node_is_suspected(n)) {
+        n->flags &= ~NODE_PFAIL;
+        c->must_look = true;
+        save_later(c, false);
+    }
+    if (!node_is_failed(n)) return;
+    /* Its replicas get the time to take over; if none did, it is back. */
+    bool over = c->now_ms - n->fail_ms > c->settings.node_timeout_ms * REPORT_TIMEOUTS;
+    if (node_votes(n) && !over) return;
+    n->flags &= ~NODE_FAIL;
+    if (n == c->state.self->primary) c->state.self->flags &= ~NODE_MY_PRIMARY_FAILS;
+    act_log(c, "Node %.*s answers again", NODE_ID_ARG(&n->id));
+    save_later(c, false);
+    c->must_look = true;
+}
+
+/* Every slot has an owner that has not failed. */
+static bool is_covered(const struct cluster_state *s) {
+    if (s->slots_assigned < SLOT_COUNT) return false;
+    for (size_t i = 0; i < s->node_count; i++)
+        if (node_votes(s->nodes[i]) && node_is_failed(s->nodes[i])) return false;
+    return true;
+}
+
+static bool majority_is_there(const struct cluster_state *s) {
+    size_t reachable = 0;
+    for (size_t i = 0; i < s->node_count; i++)
+        reachable += node_votes(s->nodes[i]) && !(s->nodes[i]->flags & (NODE_PFAIL | NODE_FAIL));
+    return reachable >= cluster_majority(s);
+}
+
+static int64_t rejoin_ms(const struct cluster *c) {
+    int64_t ms = c->settings.node_timeout_ms;
+    return ms < REJOIN_LEAST_MS ? REJOIN_LEAST_MS : ms > REJOIN_MOST_MS ? REJOIN_MOST_MS : ms;
+}
+
+void look_at_state(struct cluster *c) {
+    bool waits = node_is_primary(c->state.self) && !c->is_sound;
+    if (waits && c->now_ms - c->began_ms < START_MS) return;
+    bool sound = !c->settings.require_full_coverage || is_covered(&c->state);
+    if (!majority_is_there(&c->state)) {
+        sound = false;
+        c->minority_ms = c->now_ms;
+    }
+    if (sound == c->is_sound) return;
+    /* A primary that was cut off may have been replaced; it hears of that before it serves again. */
+    if (sound && waits && c->minority_ms && c->now_ms - c->minority_ms < rejoin_ms(c)) return;
+    c->is_sound = sound;
+    act(c, ACTION_STATE)->sound = sound;
+    act_log(c, "Cluster state changed: %s", sound ? "ok" : "fail");
+}

@@ -1,0 +1,78 @@
+/* manual.c: a replica takes over because somebody wants it to. Agreed upon, no write is lost: the primary
+ * holds writes back and tells its offset, and the replica waits until it has everything. */
+#include "rules.h"
+
+#define PAUSE_TIMEOUTS 2 /* the primary waits longer than the replica tries */
+
+void manual_reset(struct cluster *c) {
+    if (c->manual.end_ms && c->manual.replica) act(c, ACTION_RESUME);
+    c->manual = (struct manual_failover){ 0 };
+}
+
+void manual_begin_at_primary(struct cluster *c, struct cluster_node *replica) {
+    if (replica->primary != c->state.self) return;
+    manual_reset(c);
+    int64_t timeout_ms = c->settings.manual_failover_timeout_ms;
+    c->manual.end_ms = c->now_ms + timeout_ms;
+    c->manual.replica = replica;
+    act(c, ACTION_PAUSE)->until_ms = c->now_ms + timeout_ms * PAUSE_TIMEOUTS;
+    act_log(c, "Manual failover asked for by %.*s", NODE_ID_ARG(&replica->id));
+    if (replica->link_is_open) send_ping(c, replica, MESSAGE_PING);
+}
+
+void manual_take_offset(struct cluster *c, struct cluster_node *sender, const struct message *m) {
+    struct manual_failover *f = &c->manual;
+    if (!(m->header.message_flags[0] & MESSAGE_PAUSED) || !f->end_ms || f->can_start || f->knows_offset)
+        return;
+    if (node_is_primary(c->state.self) || sender != c->state.self->primary) return;
+    f->knows_offset = true;
+    f->offset = m->header.offset;
+    manual_step(c);
+}
+
+void manual_step(struct cluster *c) {
+    struct manual_failover *f = &c->manual;
+    if (!f->end_ms) return;
+    if (c->now_ms > f->end_ms) {
+        act_log(c, "Manual failover was not done in time");
+        if (!f->replica) c->election = (struct cluster_election){ 0 };
+        manual_reset(c);
+        return;
+    }
+    if (f->replica) {
+        if (f->replica->link_is_open) send_ping(c, f->replica, MESSAGE_PING);
+        return;
+    }
+    if (f->can_start || !f->knows_offset) return;
+    if (c->hooks.offset(c->hooks.arg) != f->offset) return;
+    f->can_start = true;
+    c->election = (struct cluster_election){ 0 };
+    lead_election(c);
+}
+
+/* ---- CLUSTER FAILOVER ---- */
+
+const char *cluster_failover(struct cluster *c, enum cluster_failover way, int64_t now_ms) {
+    struct cluster_node *self = c->state.self;
+    if (!node_is_replica(self)) return "You should send CLUSTER FAILOVER to a replica";
+    if (!self->primary) return "I'm a replica but my master is unknown to me";
+    if (way == FAILOVER_AGREED && (node_is_failed(self->primary) || !self->primary->link_is_open))
+        return "Master is down or failed, please use CLUSTER FAILOVER FORCE";
+    begin(c, now_ms);
+    manual_reset(c);
+    c->election = (struct cluster_election){ 0 };
+    if (way == FAILOVER_TAKEOVER) {
+        act_log(c, "Taking over from the primary without votes");
+        (void)bump_epoch(c);
+        replace_primary(c);
+    } else {
+        c->manual.end_ms = c->now_ms + c->settings.manual_failover_timeout_ms;
+        c->manual.can_start = way == FAILOVER_FORCE;
+        if (way == FAILOVER_FORCE)
+            lead_election(c);
+        else
+            send_plain(c, self->primary, MESSAGE_MFSTART);
+    }
+    finish(c);
+    return NULL;
+}

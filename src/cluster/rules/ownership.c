@@ -1,0 +1,218 @@
+/* ownership.c: whose slots are whose. A claim with the greater configEpoch wins; everybody comes to the same
+ * result in whatever order the claims arrive. */
+#include "rules.h"
+
+/* ---- roles of this node ---- */
+
+static void drop_keys(struct cluster *c, const struct slot_set *slots) {
+    size_t at = c->bytes.len;
+    buf_append(&c->bytes, slice_make(slots, sizeof *slots));
+    struct cluster_action *a = act(c, ACTION_DROP_KEYS);
+    a->bytes = (struct slice){ (const char *)(at + 1), sizeof *slots };
+}
+
+static void forget_election(struct cluster *c) { c->election = (struct cluster_election){ 0 }; }
+
+void follow(struct cluster *c, struct cluster_node *primary) {
+    struct cluster_state *s = &c->state;
+    assert(primary != s->self);
+    manual_reset(c);
+    forget_election(c);
+    s->open_count = 0;
+    cluster_node_make_replica(s, s->self, primary);
+    s->self->shard_id = primary->shard_id;
+    s->self->flags &= ~NODE_MY_PRIMARY_FAILS;
+    if (node_is_failed(primary)) s->self->flags |= NODE_MY_PRIMARY_FAILS;
+    struct cluster_action *a = act(c, ACTION_FOLLOW);
+    a->node = primary->id;
+    a->ip = primary->ip;
+    a->port = primary->port;
+    save_later(c, true);
+    c->must_look = c->must_announce = true;
+}
+
+void replace_primary(struct cluster *c) {
+    struct cluster_state *s = &c->state;
+    struct cluster_node *before = s->self->primary;
+    assert(before);
+    manual_reset(c);
+    forget_election(c);
+    cluster_node_make_primary(s, s->self);
+    cluster_slots_give_all(s, before, s->self);
+    act(c, ACTION_LEAD);
+    look_at_state(c);
+    save_now(c);
+    send_pong_to_all(c);
+}
+
+bool bump_epoch(struct cluster *c) {
+    struct cluster_state *s = &c->state;
+    uint64_t most = s->current_epoch;
+    bool shared = false;
+    for (size_t i = 0; i < s->node_count; i++) {
+        uint64_t epoch = s->nodes[i]->config_epoch;
+        if (epoch > most) most = epoch;
+    }
+    for (size_t i = 0; i < s->node_count; i++)
+        shared |= s->nodes[i] != s->self && node_is_primary(s->nodes[i]) && s->nodes[i]->config_epoch == most;
+    if (s->self->config_epoch != 0 && s->self->config_epoch == most && !shared) return false;
+    s->current_epoch = s->self->config_epoch = most + 1;
+    save_now(c);
+    c->must_announce = true;
+    return true;
+}
+
+/* ---- claims ---- */
+
+/* What comes of taking slots: decided after all are taken. */
+struct taking {
+    struct cluster_node *to;
+    uint64_t epoch;
+    bool from_mine;         /* slots of this node, or of its primary */
+    bool from_me_with_keys; /* own slots that hold keys */
+    struct slot_set dirty;
+};
+
+/* Where a slot comes from, or goes to, may change hands while its keys are moved. */
+static void move_open_slot(struct cluster *c, unsigned slot, struct cluster_node *before,
+                           struct cluster_node *to) {
+    struct cluster_state *s = &c->state;
+    if (s->open_count == 0 || to == s->self) return;
+    struct cluster_node *source = cluster_slot_importing(s, slot);
+    if (source && source == before && cluster_same_shard(before, to)) cluster_slot_open(s, slot, true, to);
+    if (before == s->self && cluster_slot_migrating(s, slot)) cluster_slot_open(s, slot, false, NULL);
+}
+
+static void take_slot(struct cluster *c, struct taking *t, unsigned slot) {
+    struct cluster_state *s = &c->state;
+    struct cluster_node *before = s->owners[slot];
+    struct cluster_node *mine = node_is_primary(s->self) ? s->self : s->self->primary;
+    bool free = !before || slot_set_has(&s->unclaimed, slot) || before->config_epoch < t->epoch;
+    if (before == t->to) slot_set_remove(&s->unclaimed, slot);
+    if (before == t->to || !free) return;
+    if (before && before == s->self && c->hooks.slot_has_keys(c->hooks.arg, slot)) {
+        slot_set_add(&t->dirty, slot);
+        t->from_me_with_keys = true;
+    }
+    if (before && before == mine) t->from_mine = true;
+    move_open_slot(c, slot, before, t->to);
+    cluster_slot_give(s, slot, t->to);
+    save_later(c, true);
+    c->must_look = true;
+}
+
+/* Slots that the table gives to the sender and that it does not claim any more: nobody has taken them yet,
+ * and whoever claims them next may have them, whatever its epoch. */
+static void note_unclaimed(struct cluster_state *s, const struct cluster_node *owner,
+                           const struct slot_set *claims) {
+    SLOT_SET_EACH(&owner->slots, slot)
+    if (!slot_set_has(claims, slot)) slot_set_add(&s->unclaimed, slot);
+}
+
+static void take_slots(struct cluster *c, struct cluster_node *to, uint64_t epoch,
+                       const struct slot_set *claims) {
+    struct cluster_state *s = &c->state;
+    if (to == s->self) return;
+    struct taking t = { .to = to, .epoch = epoch };
+    struct cluster_node *mine = node_is_primary(s->self) ? s->self : s->self->primary;
+    bool same_shard = mine && cluster_same_shard(mine, to);
+    SLOT_SET_EACH(claims, slot) take_slot(c, &t, slot);
+    note_unclaimed(s, to, claims);
+    if (t.from_mine && mine->slot_count == 0 && to != s->self->primary &&
+        (same_shard || c->settings.allow_replica_migration)) {
+        act_log(c, "The last slot went to %.*s: becoming its replica", NODE_ID_ARG(&to->id));
+        follow(c, to);
+    } else if (t.from_me_with_keys) {
+        drop_keys(c, &t.dirty);
+    }
+}
+
+/* ---- headers ---- */
+
+/* Of two primaries with one epoch, the one with the smaller name moves on. */
+static void resolve_collision(struct cluster *c, const struct cluster_node *sender) {
+    struct cluster_state *s = &c->state;
+    if (!node_is_primary(s->self) || !node_is_primary(sender)) return;
+    if (sender->config_epoch != s->self->config_epoch || node_id_compare(&sender->id, &s->self->id) <= 0)
+        return;
+    s->self->config_epoch = ++s->current_epoch;
+    act_log(c, "Epoch collision with %.*s: taking epoch %llu", NODE_ID_ARG(&sender->id),
+            (unsigned long long)s->current_epoch);
+    save_now(c);
+    c->must_announce = true;
+}
+
+/* A packet that was on its way for long may tell of roles that were changed by a failover since. */
+static bool is_stale(struct cluster *c, const struct cluster_node *sender, const struct message_header *h) {
+    if (node_id_is_none(&h->primary))
+        return sender->primary && cluster_same_shard(sender, sender->primary) &&
+               h->config_epoch < sender->primary->config_epoch;
+    const struct cluster_node *primary = cluster_node_find(&c->state, &h->primary);
+    return node_is_primary(sender) && primary && cluster_same_shard(sender, primary) &&
+           h->config_epoch < sender->config_epoch;
+}
+
+static void take_role(struct cluster *c, struct cluster_node *sender, const struct message_header *h) {
+    struct cluster_state *s = &c->state;
+    bool was_primary = node_is_primary(sender);
+    struct cluster_node *before = sender->primary;
+    if (node_id_is_none(&h->primary)) {
+        cluster_node_make_primary(s, sender);
+    } else {
+        struct cluster_node *primary = cluster_node_find(s, &h->primary);
+        if (primary == sender || (primary && node_is_in_handshake(primary))) primary = NULL;
+        cluster_node_make_replica(s, sender, primary);
+        if (primary && primary != before) sender->shard_id = primary->shard_id;
+    }
+    if (was_primary == node_is_primary(sender) && before == sender->primary) return;
+    save_later(c, false);
+    c->must_look = true;
+}
+
+/* This node's primary became a replica itself: its primary is the one to follow. */
+static void follow_the_top(struct cluster *c) {
+    struct cluster_node *self = c->state.self, *primary = self->primary;
+    if (!primary || !primary->primary || primary->primary == self) return;
+    act_log(c, "The primary %.*s is a replica now: following its primary", NODE_ID_ARG(&primary->id));
+    follow(c, primary->primary);
+}
+
+/* Somebody claims a slot with an epoch that is over: it has missed something, and is told. */
+static void correct_sender(struct cluster *c, struct cluster_node *sender, const struct message_header *h) {
+    struct cluster_state *s = &c->state;
+    const struct cluster_node *of = node_is_primary(sender) ? sender : sender->primary;
+    SLOT_SET_EACH(h->slots, slot) {
+        struct cluster_node *owner = s->owners[slot];
+        if (!owner || owner == sender || owner == of || owner->config_epoch <= h->config_epoch) continue;
+        send_update(c, sender, owner);
+        return;
+    }
+}
+
+void take_claims(struct cluster *c, struct cluster_node *sender, const struct message *m) {
+    const struct message_header *h = &m->header;
+    bool stale = is_stale(c, sender, h);
+    if (!stale) take_role(c, sender, h);
+    if (node_is_primary(sender) && h->config_epoch > sender->config_epoch && !stale) {
+        sender->config_epoch = h->config_epoch;
+        save_later(c, true);
+    }
+    const struct cluster_node *of = node_is_primary(sender) ? sender : sender->primary;
+    bool differs = !of || !slot_set_equal(&of->slots, h->slots);
+    bool is_old = node_is_primary(sender) && h->config_epoch < sender->config_epoch;
+    if (!stale && !is_old && node_is_primary(sender) && differs)
+        take_slots(c, sender, h->config_epoch, h->slots);
+    if (differs) correct_sender(c, sender, h);
+    if (!stale && !is_old) resolve_collision(c, sender);
+    follow_the_top(c);
+}
+
+void take_update(struct cluster *c, const struct message *m) {
+    struct cluster_node *n = cluster_node_find(&c->state, &m->about);
+    if (!n || n == c->state.self || node_is_in_handshake(n) || n->config_epoch >= m->update_epoch) return;
+    cluster_node_make_primary(&c->state, n);
+    n->config_epoch = m->update_epoch;
+    if (m->update_epoch > c->state.current_epoch) c->state.current_epoch = m->update_epoch;
+    save_later(c, true);
+    take_slots(c, n, m->update_epoch, m->update_slots);
+}

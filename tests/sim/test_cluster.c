@@ -1,0 +1,290 @@
+/* Clusters of all sizes go through what a seed chooses: crashes, nodes that hang, networks that are cut,
+ * packets that are lost, late, doubled or out of order, failovers that operators ask for, slots that are
+ * moved. The invariants hold at each step, and once everything is well again, all nodes agree and serve
+ * within a bound of simulated time.
+ *
+ * TRIVET_SIM_SEEDS: how many seeds. With an argument the program runs that seed alone and tells what happens.
+ */
+#include "trivet/base/mem.h"
+#include "world.h"
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define JOIN_MOST_MS 60000
+#define HEAL_MOST_MS 120000
+#define TROUBLES 12
+#define DOWN_MOST_MS 20000
+#define SEEDS_DEFAULT 30
+#define BIG_ONE_IN 10 /* seeds with up to a hundred nodes */
+
+/* ---- making a cluster ---- */
+
+static bool all_know_all(const struct world *w) {
+    for (size_t i = 0; i < w->count; i++) {
+        const struct cluster_state *s = &w->nodes[i].rules.state;
+        if (s->node_count != w->count) return false;
+        for (size_t k = 0; k < w->count; k++)
+            if (node_is_in_handshake(s->nodes[k])) return false;
+    }
+    return true;
+}
+
+static void assign_slots(struct world *w, size_t primaries, bool with_epochs) {
+    for (size_t i = 0; i < primaries; i++) {
+        struct sim_node *n = &w->nodes[i];
+        struct slot_set slots = { { 0 } };
+        for (unsigned slot = (unsigned)(i * SLOT_COUNT / primaries); slot < (i + 1) * SLOT_COUNT / primaries;
+             slot++) {
+            slot_set_add(&slots, slot);
+            if (slot % 3 == 0) slot_set_add(&n->keys, slot);
+        }
+        if (cluster_add_slots(&n->rules, &slots, w->now_ms)) world_fail(w, "no slots");
+        if (with_epochs && cluster_set_config_epoch(&n->rules, i + 1, w->now_ms)) world_fail(w, "no epoch");
+        world_act(w, n);
+    }
+}
+
+static void join_all(struct world *w) {
+    for (size_t i = 1; i < w->count; i++) {
+        struct sim_node *n = &w->nodes[i];
+        (void)cluster_meet(&n->rules, LIT("10.0.0.1"), 1, 1, w->now_ms);
+        world_act(w, n);
+    }
+    if (!world_run_until(w, all_know_all, JOIN_MOST_MS)) world_fail(w, "not all nodes know each other");
+}
+
+static void add_replicas(struct world *w, size_t primaries) {
+    for (size_t i = primaries; i < w->count; i++) {
+        struct sim_node *n = &w->nodes[i];
+        const char *error = cluster_replicate(&n->rules, &w->nodes[i % primaries].id, true, w->now_ms);
+        if (error) world_fail(w, "REPLICATE: %s", error);
+        world_act(w, n);
+    }
+}
+
+static void heal(struct world *w, const char *after) {
+    if (!world_run_until(w, world_is_healed, HEAL_MOST_MS))
+        world_fail(w, "after %s: %s", after, world_illness(w));
+}
+
+static size_t build(struct world *w, uint64_t seed, bool verbose) {
+    bool big = seed % BIG_ONE_IN == 0;
+    uint64_t size_chance = seed * UINT64_C(0x9e3779b97f4a7c15) >> 20;
+    size_t primaries = 3 + size_chance % (big ? 30 : 4);
+    size_t count = primaries + primaries * (size_chance / 64 % 3);
+    world_init(w, seed, count > 100 ? 100 : count, verbose);
+    assign_slots(w, primaries, world_below(w, 4) != 0);
+    join_all(w);
+    add_replicas(w, primaries);
+    heal(w, "the making");
+    return primaries;
+}
+
+/* ---- trouble ---- */
+
+static struct sim_node *some_node(struct world *w) { return &w->nodes[world_below(w, w->count)]; }
+
+static void crash_some(struct world *w) {
+    struct sim_node *n = some_node(w);
+    if (n->up && !n->frozen) world_crash(w, n);
+}
+
+static void start_some(struct world *w) {
+    for (size_t i = 0; i < w->count; i++)
+        if (!w->nodes[i].up && world_below(w, 2)) world_start(w, &w->nodes[i]);
+}
+
+static void freeze_some(struct world *w) {
+    struct sim_node *n = some_node(w);
+    if (n->up && !n->frozen) world_freeze(w, n, 100 + (int64_t)world_below(w, 3 * SIM_NODE_TIMEOUT_MS));
+}
+
+static void cut_the_network(struct world *w) {
+    uint64_t one_in = 2 + world_below(w, 3);
+    world_say(w, "the network is cut");
+    for (size_t i = 0; i < w->count; i++) w->nodes[i].group = world_below(w, one_in) == 0;
+}
+
+static void join_the_network(struct world *w) {
+    world_say(w, "the network is whole");
+    for (size_t i = 0; i < w->count; i++) w->nodes[i].group = 0;
+}
+
+static void change_weather(struct world *w) {
+    static const struct weather weathers[] = {
+        { .delay_most_ms = 5 },
+        { .delay_most_ms = 300 },
+        { .delay_most_ms = 50, .lost = 100 },
+        { .delay_most_ms = 50, .doubled = 200, .late = 100 },
+        { .delay_most_ms = 100, .lost = 50, .doubled = 50, .late = 50, .broken = 5 },
+        { .delay_most_ms = 1000, .late = 300 },
+    };
+    size_t which = world_below(w, COUNT_OF(weathers));
+    world_say(w, "weather %zu", which);
+    w->weather = weathers[which];
+}
+
+static void fail_over_some(struct world *w) {
+    struct sim_node *n = some_node(w);
+    if (!n->up || n->frozen) return;
+    world_say(w, "failover at node %zu", n->number);
+    (void)cluster_failover(&n->rules, world_below(w, 2) ? FAILOVER_AGREED : FAILOVER_FORCE, w->now_ms);
+    world_act(w, n);
+}
+
+static void make_trouble(struct world *w) {
+    switch (world_below(w, 8)) {
+    case 0:
+    case 1: crash_some(w); break;
+    case 2: start_some(w); break;
+    case 3: freeze_some(w); break;
+    case 4: cut_the_network(w); break;
+    case 5: join_the_network(w); break;
+    case 6: change_weather(w); break;
+    case 7: fail_over_some(w); break;
+    }
+}
+
+static void end_trouble(struct world *w) {
+    join_the_network(w);
+    w->weather = (struct weather){ .delay_most_ms = 5 };
+    world_run(w, 4 * SIM_NODE_TIMEOUT_MS); /* those that hang go on */
+    for (size_t i = 0; i < w->count; i++)
+        if (!w->nodes[i].up) world_start(w, &w->nodes[i]);
+}
+
+/* ---- what operators do in quiet times ---- */
+
+static struct sim_node *some_primary(struct world *w) {
+    struct sim_node *n = some_node(w);
+    while (!node_votes(n->rules.state.self)) n = some_node(w);
+    return n;
+}
+
+/* As redis-cli does it: both sides are told, the keys go, then the new owner is told to all. */
+static void move_slot(struct world *w) {
+    struct sim_node *from = some_primary(w), *to = some_primary(w);
+    if (from == to) return;
+    unsigned slot = slot_set_next(&from->rules.state.self->slots, 0);
+    world_say(w, "slot %u moves from %zu to %zu", slot, from->number, to->number);
+    const char *error = cluster_set_slot_importing(&to->rules, slot, &from->id, w->now_ms);
+    if (!error) error = cluster_set_slot_migrating(&from->rules, slot, &to->id, w->now_ms);
+    world_act(w, to);
+    world_act(w, from);
+    world_run(w, (int64_t)world_below(w, 1000));
+    if (!error && slot_set_has(&from->keys, slot)) {
+        if (!cluster_set_slot_node(&from->rules, slot, &to->id, w->now_ms))
+            world_fail(w, "a slot with keys was given away");
+        slot_set_remove(&from->keys, slot);
+        slot_set_add(&to->keys, slot);
+    }
+    if (!error) error = cluster_set_slot_node(&to->rules, slot, &to->id, w->now_ms);
+    world_act(w, to);
+    if (!error) error = cluster_set_slot_node(&from->rules, slot, &to->id, w->now_ms);
+    world_act(w, from);
+    if (error) world_fail(w, "SETSLOT: %s", error);
+    heal(w, "a slot has moved");
+    if (from->rules.state.owners[slot] != cluster_node_find(&from->rules.state, &to->id))
+        world_fail(w, "slot %u has not moved", slot);
+    if (from->rules.state.open_count || to->rules.state.open_count) world_fail(w, "a slot is open");
+}
+
+static struct sim_node *some_replica(struct world *w) {
+    for (size_t tries = 0; tries < 4 * w->count; tries++) {
+        struct sim_node *n = some_node(w);
+        if (node_is_replica(n->rules.state.self)) return n;
+    }
+    return NULL;
+}
+
+/* In quiet times each way leads to a new primary, and an agreed failover loses nothing. */
+static void fail_over_in_peace(struct world *w) {
+    struct sim_node *n = some_replica(w);
+    if (!n) return;
+    struct sim_node *before = world_named(w, &n->rules.state.self->primary->id);
+    enum cluster_failover way = (enum cluster_failover)world_below(w, 3);
+    uint64_t written = before->offset;
+    world_say(w, "failover %d at %zu", way, n->number);
+    n->takes_over = way == FAILOVER_TAKEOVER;
+    const char *error = cluster_failover(&n->rules, way, w->now_ms);
+    if (error) world_fail(w, "FAILOVER: %s", error);
+    world_act(w, n);
+    n->takes_over = false;
+    world_run(w, 3000);
+    heal(w, "a failover");
+    if (!node_votes(n->rules.state.self)) world_fail(w, "node %zu has not taken over", n->number);
+    if (!node_is_replica(before->rules.state.self))
+        world_fail(w, "node %zu is still primary", before->number);
+    if (way == FAILOVER_AGREED && n->offset < written) world_fail(w, "writes were lost");
+    if (before->paused_until_ms > 0) world_fail(w, "node %zu holds writes back for ever", before->number);
+}
+
+/* ---- a seed ---- */
+
+static void check_keys(struct world *w) {
+    for (size_t i = 0; i < w->count; i++) {
+        const struct sim_node *n = &w->nodes[i];
+        if (!node_votes(n->rules.state.self)) continue;
+        SLOT_SET_EACH(&n->keys, slot)
+        if (!slot_set_has(&n->rules.state.self->slots, slot))
+            world_fail(w, "node %zu has keys in slot %u of somebody else", n->number, slot);
+    }
+}
+
+static uint64_t run_seed(uint64_t seed, bool verbose) {
+    struct world *w = mem_alloc(sizeof *w);
+    build(w, seed, verbose);
+    for (int i = 0; i < 2; i++) {
+        move_slot(w);
+        fail_over_in_peace(w);
+    }
+    for (int i = 0; i < TROUBLES; i++) {
+        make_trouble(w);
+        world_run(w, (int64_t)world_below(w, 2 * SIM_NODE_TIMEOUT_MS));
+    }
+    world_run(w, (int64_t)world_below(w, DOWN_MOST_MS));
+    end_trouble(w);
+    heal(w, "the trouble");
+    move_slot(w);
+    check_keys(w);
+    uint64_t digest = w->digest;
+    if (verbose)
+        fprintf(stderr, "%zu nodes, %" PRIu64 " packets, %" PRIu64 " votes, %" PRIu64 " elections\n",
+                w->count, w->delivered, w->votes, w->elections);
+    world_release(w);
+    mem_free(w);
+    return digest;
+}
+
+static void clusters_heal_and_keep_their_invariants(void **state) {
+    (void)state;
+    const char *wanted = getenv("TRIVET_SIM_SEEDS");
+    uint64_t seeds = wanted ? strtoull(wanted, NULL, 10) : SEEDS_DEFAULT;
+    assert_true(seeds > 0);
+    for (uint64_t seed = 1; seed <= seeds; seed++) run_seed(seed, false);
+}
+
+static void a_seed_repeats_exactly(void **state) {
+    (void)state;
+    assert_true(run_seed(3, false) == run_seed(3, false));
+    assert_true(run_seed(3, false) != run_seed(4, false));
+}
+
+int main(int argc, char **argv) {
+    if (argc == 2) {
+        run_seed(strtoull(argv[1], NULL, 10), true);
+        return 0;
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(clusters_heal_and_keep_their_invariants),
+        cmocka_unit_test(a_seed_repeats_exactly),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
