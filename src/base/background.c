@@ -28,6 +28,7 @@ static bool running;                /* under queue_lock: jobs are queued, not ru
 static pthread_t thread;            /* for start and stop, which one thread calls */
 
 static _Atomic uint64_t pending, done;
+static atomic_bool ending; /* somebody waits for the rest of the jobs */
 
 /* Waits for the oldest job; NULL when the thread must end and no job is left. */
 static struct job *next_job(void) {
@@ -40,7 +41,9 @@ static struct job *next_job(void) {
     return job;
 }
 
-static void let_others_run(void) { (void)sched_yield(); }
+static void let_others_run(void) {
+    if (!atomic_load_explicit(&ending, memory_order_relaxed)) (void)sched_yield();
+}
 
 /* Only a courtesy: it may fail. */
 static void step_back(void) {
@@ -71,6 +74,7 @@ static void set_running(bool now) {
 
 bool background_start(void) {
     set_running(true);
+    atomic_store(&ending, false);
     bool started = thread_start(&thread, "background", work, NULL);
     if (!started) set_running(false);
     return started;
@@ -80,6 +84,7 @@ void background_stop(void) {
     lock_take(&queue_lock);
     bool was_running = running;
     running = false;
+    atomic_store(&ending, true);
     pthread_cond_signal(&queue_filled);
     lock_drop(&queue_lock);
     if (was_running) pthread_join(thread, NULL);

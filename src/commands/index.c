@@ -48,6 +48,7 @@ const struct command_group command_groups[] = {
     { "server", monitor_commands },
     { "server", replication_commands },
     { "cluster", readonly_commands },
+    { "cluster", cluster_commands },
     { "server", failover_commands },
     { "server", config_commands },
     { "server", info_commands },

@@ -361,6 +361,77 @@ bool keyspace_has_dated(void) {
     return atomic_load_explicit(&keyspace_dated_tables, memory_order_relaxed) > 0;
 }
 
+/* ---- a slot of a cluster ---- */
+
+size_t keyspace_slot_count(uint32_t db, uint16_t slot) {
+    struct shard *s = &shards[slot];
+    assert(shard_count == SLOT_COUNT);
+    shard_lock(s);
+    const struct keydb *kdb = shard_db(s, db);
+    size_t count = kdb ? table_count(&kdb->table) : 0;
+    shard_unlock(s);
+    return count;
+}
+
+struct slot_visit {
+    bool (*visit)(void *arg, const struct entry *e);
+    void *arg;
+};
+
+static bool visit_item(void *arg, void *item) {
+    struct slot_visit *v = arg;
+    return v->visit(v->arg, item);
+}
+
+void keyspace_slot_each(uint32_t db, uint16_t slot, bool (*visit)(void *arg, const struct entry *e),
+                        void *arg) {
+    struct slot_visit v = { visit, arg };
+    assert(shard_count == SLOT_COUNT);
+    const struct keydb *kdb = shard_db(&shards[slot], db);
+    if (kdb) (void)table_each(&kdb->table, visit_item, &v);
+}
+
+/* Entries of one chain of buckets. */
+struct some_entries {
+    size_t met, count;
+    struct entry *at[64];
+};
+
+static void collect(void *arg, void *item) {
+    struct some_entries *some = arg;
+    if (some->count < COUNT_OF(some->at)) some->at[some->count++] = item;
+    some->met++;
+}
+
+static size_t drop_all(struct keyspace_view *view, struct keydb *kdb) {
+    uint64_t cursor = 0;
+    size_t gone = 0;
+    while (table_count(&kdb->table) > 0) {
+        struct some_entries some;
+        some.met = some.count = 0;
+        uint64_t next = table_scan(&kdb->table, cursor, collect, &some);
+        for (size_t i = 0; i < some.count; i++) {
+            table_remove_item(&kdb->table, some.at[i], key_hash(entry_key(some.at[i])));
+            keyspace_vanish(view, kdb, some.at[i], VANISHED_MOVED, true);
+        }
+        gone += some.count;
+        if (some.met == some.count) cursor = next; /* else the chain is long: once more */
+    }
+    return gone;
+}
+
+size_t keyspace_slot_drop(uint16_t slot, int64_t now_ms) {
+    struct shard *s = &shards[slot];
+    size_t gone = 0;
+    assert(shard_count == SLOT_COUNT && shards_are_mine);
+    for (uint32_t db = 0; db <= keyspace_last_db(s); db++) {
+        struct keyspace_view view = { .db = db, .now_ms = now_ms };
+        struct keydb *kdb = shard_db(s, db);
+        if (kdb) gone += drop_all(&view, kdb);
+    }
+    return gone;
+}
+
 /* ---- whole databases ---- */
 
 static void free_entry(void *item) { entry_free(item); }

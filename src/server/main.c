@@ -10,8 +10,10 @@
 #include "trivet/base/thread.h"
 #include "trivet/base/version.h"
 #include "trivet/engine/access/user_file.h"
+#include "trivet/engine/cluster/member.h"
 #include "trivet/engine/replication/primary.h"
 #include "trivet/engine/settings/options.h"
+#include "trivet/net/bus.h"
 #include "trivet/net/listener.h"
 #include "trivet/net/worker.h"
 #include "trivet/server/questions.h"
@@ -116,6 +118,8 @@ int main(int argc, char **argv) {
     if (!signals_install()) give_up("Can't wait for signals; see the line before");
     if (!notify_begin()) give_up("Can't keep systemd's watchdog quiet; see the line before");
     if (!certificates_load(&error)) give_up_because("Failed to configure TLS. ", &error);
+    if (options.cluster_enabled && !member_start(&error))
+        give_up_because("Can't be a node of a cluster. ", &error);
     if (!listeners_open(&error)) give_up_because("", &error);
     if (!web_listen(&error)) give_up_because("", &error);
     process_set_title();
@@ -124,6 +128,7 @@ int main(int argc, char **argv) {
         process_remove_pidfile();
         give_up("Exiting: the data could not be loaded; see the lines before");
     }
+    if (options.cluster_enabled && !bus_open(&error)) give_up_because("", &error);
     if (!shutdown_has_begun()) {
         log_ready();
         notify_ready();
@@ -132,6 +137,7 @@ int main(int argc, char **argv) {
 
     notify_stopping();
     listeners_close();
+    bus_close();
     web_stop();
     primary_stop();
     workers_end();

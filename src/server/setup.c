@@ -14,6 +14,7 @@
 #include "trivet/engine/client/client.h"
 #include "trivet/engine/client/pause.h"
 #include "trivet/engine/client/tracking.h"
+#include "trivet/engine/cluster/member.h"
 #include "trivet/engine/command/registry.h"
 #include "trivet/engine/process/server_hooks.h"
 #include "trivet/engine/replication/failover.h"
@@ -267,6 +268,7 @@ bool setup_data(void) {
     /* Not earlier: a write that no journal takes would be acknowledged and lost. */
     if (loaded && opened) obstacle_set(OBSTACLE_LOADING, false);
     if (loaded && opened) primary_start();
+    if (loaded && opened && member) member_begin();
     exclusive_end();
     gate_leave();
     if (loaded && !opened) LOG_WARNING("Can't open the append only file: %.*s", SLICE_ARG(buf_slice(&error)));
@@ -348,6 +350,7 @@ static void fill_hooks(void) {
         .appendfsync_changed = saving_tune_journal,
         .tracking_changed = tracking_trim,
         .title_changed = process_set_title,
+        .cluster_changed = member_settings_changed,
         .replication_changed = apply_replication,
     };
     rdb_libraries = (struct rdb_libraries){
@@ -455,6 +458,7 @@ bool setup_modules(void) {
 bool setup_end(void) {
     saving_end();
     web_release();
+    member_stop();
     bool saved = !journal_on || aof_close();
     background_stop();
     users_release();

@@ -60,6 +60,7 @@ extern const struct command pubsub_commands[];
 extern const struct command monitor_commands[];
 extern const struct command replication_commands[];
 extern const struct command readonly_commands[];
+extern const struct command cluster_commands[];
 extern const struct command failover_commands[];
 extern const struct command config_commands[];
 extern const struct command info_commands[];

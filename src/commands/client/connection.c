@@ -161,7 +161,7 @@ static void hello_reply(struct call *c) {
     reply_bulk(c->out, LIT("id"));
     reply_int(c->out, (int64_t)c->client->id);
     reply_bulk(c->out, LIT("mode"));
-    reply_bulk(c->out, LIT("standalone"));
+    reply_bulk(c->out, options.cluster_enabled ? LIT("cluster") : LIT("standalone"));
     reply_bulk(c->out, LIT("role"));
     reply_bulk(c->out, primary_is_set() ? LIT("replica") : LIT("master"));
     reply_bulk(c->out, LIT("modules"));

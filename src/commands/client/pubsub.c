@@ -5,6 +5,7 @@
 #include "trivet/base/glob.h"
 #include "trivet/commands/arguments/help.h"
 #include "trivet/commands/groups.h"
+#include "trivet/engine/cluster/member.h"
 #include "trivet/engine/run/change.h"
 
 static void subscribe_all(struct call *c, enum pubsub_kind kind) {
@@ -45,7 +46,10 @@ static void cmd_sunsubscribe(struct call *c) { unsubscribe_all(c, PUBSUB_SHARD);
 /* PUBLISH channel message */
 static void publish(struct call *c, enum pubsub_kind kind) {
     reply_int(c->out, (int64_t)pubsub_publish(kind, c->argv[1], c->argv[2]));
-    if (!c->origin->is_silent) change_for_replicas(c->argv, c->argc);
+    if (member && !c->origin->is_replay)
+        member_publish(kind == PUBSUB_SHARD, c->argv[1], c->argv[2]);
+    else if (!c->origin->is_silent)
+        change_for_replicas(c->argv, c->argc);
 }
 
 static void cmd_publish(struct call *c) { publish(c, PUBSUB_CHANNEL); }

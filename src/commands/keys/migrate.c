@@ -138,7 +138,9 @@ static bool send_key(struct migration *m, const struct moving *it) {
     struct buf payload;
     make_dump_payload(&payload, it->entry, now_ms);
     struct link *l = &m->link;
-    bool sent = link_header(l, m->replace ? 5 : 4) && link_word(l, LIT("RESTORE")) && link_word(l, it->key) &&
+    /* Of a slot that moves: the target may take the key before the slot is its own. */
+    struct slice restore = options.cluster_enabled ? LIT("RESTORE-ASKING") : LIT("RESTORE");
+    bool sent = link_header(l, m->replace ? 5 : 4) && link_word(l, restore) && link_word(l, it->key) &&
                 send_number(l, ttl_ms) && link_word(l, buf_slice(&payload)) &&
                 (!m->replace || link_word(l, LIT("REPLACE")));
     buf_release(&payload);

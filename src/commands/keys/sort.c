@@ -58,7 +58,7 @@ static bool read_limit(struct sort *s, size_t at) {
 static bool may_look_up(struct sort *s, const char *option, struct slice pattern) {
     const struct call *c = s->call;
     const struct user *u = c->client->user;
-    bool is_bound = options.cluster_enabled && !c->origin->is_replay;
+    bool is_bound = options.cluster_enabled && !c->origin->is_replay && !slice_equal(pattern, LIT("#"));
     if (is_bound && slot_of_pattern(pattern) != (int32_t)slot_of_key(c->argv[1])) {
         reply_error_printf(
             c->out,
@@ -95,7 +95,7 @@ static bool read_option(struct sort *s, size_t *at, bool may_store) {
     } else if (call_is(c, i, "GET") && left >= 1) {
         struct slice pattern = c->argv[++*at];
         s->gets[s->get_count++] = *at;
-        return slice_equal(pattern, LIT("#")) || may_look_up(s, "GET", pattern);
+        return may_look_up(s, "GET", pattern);
     } else {
         return refuse_syntax(c);
     }

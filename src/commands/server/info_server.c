@@ -47,7 +47,7 @@ static void sample_build(struct server_sample *s) {
     s->trivet_version = TRIVET_VERSION;
     s->git_sha1 = "00000000"; /* not known to the build */
     s->build_id = server_facts.build_id;
-    s->mode = "standalone";
+    s->mode = options.cluster_enabled ? "cluster" : "standalone";
     s->os = s->os_text;
     s->arch_bits = (int64_t)sizeof(void *) * 8;
     s->clock = clock_source();

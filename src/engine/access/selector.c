@@ -260,22 +260,11 @@ static const struct command *command_before_bar(struct slice name, const char **
     return command;
 }
 
-/* Commands of Redis and Valkey that are not here yet. Files of users from there name them, and a rule about
- * them does no harm: it is kept as it is, and nothing follows from it. */
-static bool is_missing(struct slice name) {
-    static const char *const missing[] = { "asking", "cluster" };
-    const char *bar = name.len > 0 ? memchr(name.ptr, '|', name.len) : NULL;
-    struct slice parent = bar ? slice_between(name.ptr, bar) : name;
-    for (size_t i = 0; i < COUNT_OF(missing); i++)
-        if (slice_equal_nocase(parent, slice_of(missing[i]))) return !registry_find_declared(parent);
-    return false;
-}
-
 static const char *check_command_rule(bool allows, struct slice name) {
     const char *word, *wrong;
     if (name.len > 0 && name.ptr[0] == '@')
         return category_named(slice_make(name.ptr + 1, name.len - 1)) ? NULL : RULE_UNKNOWN;
-    if (registry_find_declared(name) || is_missing(name)) return NULL;
+    if (registry_find_declared(name)) return NULL;
     const struct command *command = name.len > 0 ? command_before_bar(name, &word, &wrong) : NULL;
     if (!command) return name.len > 0 ? wrong : RULE_UNKNOWN;
     return allows ? NULL : RULE_UNKNOWN;

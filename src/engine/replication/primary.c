@@ -311,6 +311,7 @@ void primary_note_read(size_t bytes) {
 /* ---- roles ---- */
 
 static void note_setting(void) {
+    if (options.cluster_enabled) return; /* nodes.conf says it there */
     struct buf text = { 0 };
     if (primary.host) buf_printf(&text, "%s %d", primary.host, primary.port);
     mem_free(options.replicaof);

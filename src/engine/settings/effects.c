@@ -67,10 +67,6 @@ bool check_locale(struct slice value, struct buf *why) {
     return true;
 }
 
-bool check_no_cluster(struct slice value, struct buf *why) {
-    return !slice_equal_nocase(value, LIT("yes")) || option_refuse(why, "cluster mode is not built in yet");
-}
-
 static bool is_address(int family, struct slice value) {
     unsigned char bytes[sizeof(struct in6_addr)];
     char text[INET6_ADDRSTRLEN];
@@ -234,6 +230,12 @@ bool apply_port(struct buf *why) {
 }
 
 bool apply_tls(struct buf *why) { return !options_hooks.tls_changed || options_hooks.tls_changed(why); }
+
+bool apply_cluster(struct buf *why) {
+    (void)why;
+    if (options_hooks.cluster_changed) options_hooks.cluster_changed();
+    return true;
+}
 
 bool apply_metrics(struct buf *why) {
     return !options_hooks.metrics_changed || options_hooks.metrics_changed(why);

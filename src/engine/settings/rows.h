@@ -8,7 +8,8 @@
 /* The tables; each ends with a row without a name. */
 extern const struct option options_table_server[]; /* network, process, log, access, watching */
 extern const struct option options_table_tls[];
-extern const struct option options_table_data[];    /* memory, encodings, files, replication */
+extern const struct option options_table_data[]; /* memory, encodings, files, replication */
+extern const struct option options_table_cluster[];
 extern const struct option options_table_ignored[]; /* without effect here; kept and shown */
 
 /* How a row is written: { BOOL("appendonly", appendonly, "no"), .flags = ..., .apply = ... }. The union's
@@ -92,7 +93,7 @@ bool check_appenddirname(struct slice value, struct buf *why);
 bool check_dbfilename(struct slice value, struct buf *why);
 bool check_title_template(struct slice value, struct buf *why);
 bool check_locale(struct slice value, struct buf *why);
-bool check_no_cluster(struct slice value, struct buf *why);
+bool apply_cluster(struct buf *why);
 bool check_ipv4(struct slice value, struct buf *why);
 bool check_ipv6(struct slice value, struct buf *why);
 bool check_hostname(struct slice value, struct buf *why);

@@ -175,9 +175,5 @@ const struct option options_table_data[] = {
     { INT("min-replicas-max-lag", min_replicas_max_lag_s, "10", 0, MAX_INT), .apply = apply_replication },
     { ALIAS("min-slaves-to-write", "min-replicas-to-write") },
     { ALIAS("min-slaves-max-lag", "min-replicas-max-lag") },
-    { BOOL("cluster-allow-pubsubshard-when-down", cluster_allow_pubsubshard_when_down, "yes") },
-    { BOOL("cluster-allow-reads-when-down", cluster_allow_reads_when_down, "no") },
-    { INT("cluster-databases", cluster_databases, "1", 1, MAX_INT), .flags = OPTION_IMMUTABLE },
-    { BOOL("cluster-enabled", cluster_enabled, "no"), .flags = OPTION_IMMUTABLE, .check = check_no_cluster },
     { .name = NULL },
 };

@@ -15,9 +15,6 @@
 #define KEEP_STRING(title, value) \
     ROW(title, OPTION_STRING, value), .text = &(char *) { NULL }
 
-static const struct option_name endpoints[] = {
-    { "ip", 0 }, { "hostname", 1 }, { "unknown-endpoint", 2 }, { NULL, 0 }
-};
 static const struct option_name oom_choices[] = {
     { "no", 0 }, { "yes", 1 }, { "relative", 1 }, { "absolute", 2 }, { NULL, 0 }
 };
@@ -69,32 +66,6 @@ const struct option options_table_ignored[] = {
 
     /* Cluster, and replication beyond one stream. */
     { KEEP_BOOL("dual-channel-replication-enabled", "no"), KEPT(0) },
-    { KEEP_BOOL("cluster-allow-replica-migration", "yes"), KEPT(0) },
-    { KEEP_INT("cluster-announce-bus-port", "0", 0, 65535), KEPT(0) },
-    { KEEP_STRING("cluster-announce-client-ipv4", ""), KEPT(0), .check = check_ipv4 },
-    { KEEP_STRING("cluster-announce-client-ipv6", ""), KEPT(0), .check = check_ipv6 },
-    { KEEP_INT("cluster-announce-client-port", "0", 0, 65535), KEPT(0) },
-    { KEEP_INT("cluster-announce-client-tls-port", "0", 0, 65535), KEPT(0) },
-    { KEEP_STRING("cluster-announce-hostname", ""), KEPT(0), .check = check_hostname },
-    { KEEP_STRING("cluster-announce-human-nodename", ""), KEPT(0), .check = check_hostname },
-    { KEEP_STRING("cluster-announce-ip", ""), KEPT(0) },
-    { KEEP_INT("cluster-announce-port", "0", 0, 65535), KEPT(0) },
-    { KEEP_INT("cluster-announce-tls-port", "0", 0, 65535), KEPT(0) },
-    { KEEP_INT("cluster-blacklist-ttl", "60", 0, MAX_ANY), KEPT(0) },
-    { KEEP_STRING("cluster-config-file", "nodes.conf"), KEPT(FIXED) },
-    { KEEP_STRING("cluster-config-save-behavior", "sync"), KEPT(0) },
-    { KEEP_MEMORY("cluster-link-sendbuf-limit", "0", 0, UINT64_MAX), KEPT(0) },
-    { KEEP_INT("cluster-manual-failover-timeout", "5000", 1, MAX_INT), KEPT(0) },
-    { KEEP_INT("cluster-migration-barrier", "1", 0, MAX_INT), KEPT(0) },
-    { KEEP_INT("cluster-node-timeout", "15000", 0, MAX_ANY), KEPT(0) },
-    { KEEP_INT("cluster-ping-interval", "0", 0, MAX_ANY), KEPT(OPTION_HIDDEN) },
-    { KEEP_INT("cluster-port", "0", 0, 65535), KEPT(FIXED) },
-    { KEEP_ENUM("cluster-preferred-endpoint-type", "ip", endpoints), KEPT(0) },
-    { KEEP_BOOL("cluster-replica-no-failover", "no"), KEPT(0) },
-    { KEEP_INT("cluster-replica-validity-factor", "10", 0, MAX_INT), KEPT(0) },
-    { ALIAS("cluster-slave-no-failover", "cluster-replica-no-failover") },
-    { ALIAS("cluster-slave-validity-factor", "cluster-replica-validity-factor") },
-    { KEEP_BOOL("cluster-require-full-coverage", "yes"), KEPT(0) },
     { KEEP_INT("cluster-slot-migration-log-max-len", "1000", 0, MAX_ANY), KEPT(0) },
     { KEEP_BOOL("cluster-slot-stats-enabled", "no"), KEPT(0) },
     { KEEP_MEMORY("slot-migration-max-failover-repl-bytes", "0", 0, MAX_ANY), KEPT(0) },

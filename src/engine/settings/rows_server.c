@@ -69,7 +69,7 @@ const struct option options_table_server[] = {
     /* The number of workers. 0: one for each core, at most 4; CONFIG GET shows the resulting number. */
     { INT("io-threads", io_threads_wanted, "0", 0, 256), .flags = OPTION_IMMUTABLE, .show = show_io_threads },
     { STRING("bind-source-addr", bind_source_addr, "") },
-    { STRING("availability-zone", availability_zone, "") },
+    { STRING("availability-zone", availability_zone, ""), .apply = apply_cluster },
     /* Trivet's own: metrics over HTTP. With a file, its first line is the password for them. */
     { INT("metrics-port", metrics_port, "0", 0, 65535), .apply = apply_metrics },
     { SPECIAL("metrics-bind", form_metrics_bind, "127.0.0.1 -::1"), .flags = OPTION_MULTI_ARG,

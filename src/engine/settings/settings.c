@@ -350,6 +350,7 @@ void options_init(void) {
     collect(options_table_server);
     collect(options_table_tls);
     collect(options_table_data);
+    collect(options_table_cluster);
     collect(options_table_ignored);
     qsort(rows, row_count, sizeof rows[0], compare_rows);
     for (size_t i = 1; i < row_count; i++) assert(strcmp(rows[i - 1]->name, rows[i]->name) != 0);

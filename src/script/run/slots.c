@@ -1,7 +1,7 @@
 /* slots.c: see slots.h. The words are those of Valkey. */
 #include "slots.h"
-#include "trivet/engine/cluster/redirect.h"
-#include "trivet/engine/cluster/routes.h"
+#include "trivet/engine/slots/redirect.h"
+#include "trivet/engine/slots/routes.h"
 #include "trivet/engine/turn/locks.h"
 
 static void refuse_command(const struct call *call, const char *reason, struct buf *why) {

@@ -15,7 +15,13 @@
 #include "trivet/engine/turn/turn.h"
 
 enum pause_mode { PAUSE_OFF, PAUSE_WRITES, PAUSE_ALL };
-enum pause_purpose { PAUSE_BY_CLIENT, PAUSE_FOR_SHUTDOWN, PAUSE_FOR_FAILOVER, PAUSE_PURPOSES };
+enum pause_purpose {
+    PAUSE_BY_CLIENT,
+    PAUSE_FOR_SHUTDOWN,
+    PAUSE_FOR_FAILOVER,
+    PAUSE_FOR_SLOTS,
+    PAUSE_PURPOSES
+};
 
 #define PAUSE_UNTIL_ENDED INT64_MAX
 

@@ -70,6 +70,9 @@ struct percentile_list {
 
 /* More than 30 fields because it is the one list of all settings. Plain integers are int64_t, sizes in bytes
  * uint64_t; an int holds a value of the enum named beside it. */
+/* What clients are told as the host of a node. */
+enum cluster_endpoint { ENDPOINT_IP, ENDPOINT_HOSTNAME, ENDPOINT_UNKNOWN };
+
 struct options {
     /* Network. */
     struct bind_list bind;
@@ -263,10 +266,22 @@ struct options {
     int64_t repl_timeout_s;
     int64_t min_replicas_to_write;
     int64_t min_replicas_max_lag_s;
+    /* A node of a cluster. */
     bool cluster_enabled;
     int64_t cluster_databases; /* of a node; elsewhere `databases` counts */
-    bool cluster_allow_reads_when_down;
-    bool cluster_allow_pubsubshard_when_down;
+    char *cluster_config_file;
+    int cluster_config_save_behavior; /* 1: a failure to write it is logged and lived with */
+    int64_t cluster_port;             /* 0: the clients' port plus 10000 */
+    char *cluster_announce_ip, *cluster_announce_hostname, *cluster_announce_human_nodename;
+    char *cluster_announce_client_ipv4, *cluster_announce_client_ipv6;
+    int64_t cluster_announce_port, cluster_announce_tls_port, cluster_announce_bus_port;
+    int64_t cluster_announce_client_port, cluster_announce_client_tls_port;
+    int cluster_preferred_endpoint_type; /* enum cluster_endpoint */
+    int64_t cluster_node_timeout_ms, cluster_ping_interval_ms, cluster_manual_failover_timeout_ms;
+    int64_t cluster_blacklist_ttl_s, cluster_replica_validity_factor, cluster_migration_barrier;
+    bool cluster_require_full_coverage, cluster_replica_no_failover, cluster_allow_replica_migration;
+    bool cluster_allow_reads_when_down, cluster_allow_pubsubshard_when_down;
+    uint64_t cluster_link_sendbuf_limit; /* bytes; 0: none */
 };
 extern struct options options;
 
@@ -296,6 +311,7 @@ struct options_hooks {
     void (*appendfsync_changed)(void); /* aof-timestamp-enabled too */
     void (*tracking_changed)(void);    /* tracking-table-max-keys */
     void (*title_changed)(void);       /* proc-title-template */
+    void (*cluster_changed)(void);
     void (*replication_changed)(void); /* what decides whether data may be read and written */
 };
 extern struct options_hooks options_hooks;

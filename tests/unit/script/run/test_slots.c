@@ -2,8 +2,8 @@
  */
 #include "../../../harness/engine.h"
 #include "../../../harness/loopback.h"
-#include "trivet/engine/cluster/routes.h"
 #include "trivet/engine/settings/options.h"
+#include "trivet/engine/slots/routes.h"
 #include "trivet/engine/turn/locks.h"
 #include <setjmp.h>
 #include <stdarg.h>

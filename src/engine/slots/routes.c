@@ -1,5 +1,5 @@
 /* routes.c: see routes.h. */
-#include "trivet/engine/cluster/routes.h"
+#include "trivet/engine/slots/routes.h"
 #include "trivet/base/compiler.h"
 #include "trivet/base/mem.h"
 #include "trivet/engine/turn/turn.h"

@@ -2,8 +2,8 @@
  * from the cluster's state whenever that changes (by the bus, on worker 0).
  *
  * Owner: the process. Thread: workers read it under their own gate, it changes with the gate closed. */
-#ifndef TRIVET_ENGINE_CLUSTER_ROUTES_H
-#define TRIVET_ENGINE_CLUSTER_ROUTES_H
+#ifndef TRIVET_ENGINE_SLOTS_ROUTES_H
+#define TRIVET_ENGINE_SLOTS_ROUTES_H
 
 #include "trivet/base/buf.h"
 #include "trivet/keyspace/slot.h"

@@ -3,8 +3,8 @@
  * Asked twice. Before the locks, from the slots alone. While slots are moving also under the locks of the
  * keys, because of a slot that goes to another node each key is either still here or there already. Thread:
  * the client's worker, its gate held. */
-#ifndef TRIVET_ENGINE_CLUSTER_REDIRECT_H
-#define TRIVET_ENGINE_CLUSTER_REDIRECT_H
+#ifndef TRIVET_ENGINE_SLOTS_REDIRECT_H
+#define TRIVET_ENGINE_SLOTS_REDIRECT_H
 
 #include "trivet/base/buf.h"
 #include "trivet/engine/command/call.h"

@@ -1,12 +1,12 @@
 /* redirect.c: the rules by which a command is sent elsewhere, in the order in which the public specification
  * has them: one slot, served by somebody, in a cluster that is up, by this node. */
-#include "trivet/engine/cluster/redirect.h"
+#include "trivet/engine/slots/redirect.h"
 #include "trivet/engine/client/client.h"
 #include "trivet/engine/client/transaction.h"
-#include "trivet/engine/cluster/routes.h"
 #include "trivet/engine/command/kept.h"
 #include "trivet/engine/command/registry.h"
 #include "trivet/engine/settings/options.h"
+#include "trivet/engine/slots/routes.h"
 
 /* What one command, or all that EXEC runs, has to do with slots. */
 struct slots_look {
