@@ -5,6 +5,7 @@
  * hit what is not written yet; that they did is seen from the memory the images took. */
 #include "../harness/churn.h"
 #include "../harness/fixture.h"
+#include "../harness/await.h"
 #include "../harness/saves.h"
 #include "files.h"
 #include <stdio.h>

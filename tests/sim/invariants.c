@@ -144,9 +144,13 @@ static const char *illness_of(const struct world *w, const struct sim_node *n) {
         snprintf(text, sizeof text, "node %zu: state fail", n->number);
     else if (s->node_count != w->count)
         snprintf(text, sizeof text, "node %zu knows %zu nodes of %zu", n->number, s->node_count, w->count);
-    for (size_t i = 0; i < s->node_count && !text[0]; i++)
-        if (s->nodes[i]->flags & (NODE_FAIL | NODE_PFAIL | NODE_HANDSHAKE | NODE_NOADDR))
-            snprintf(text, sizeof text, "node %zu holds another one for failed", n->number);
+    for (size_t i = 0; i < s->node_count && !text[0]; i++) {
+        const struct cluster_node *o = s->nodes[i];
+        if (o->flags & (NODE_FAIL | NODE_PFAIL | NODE_HANDSHAKE | NODE_NOADDR))
+            snprintf(text, sizeof text, "node %zu: %.6s has flags %#x, link %d, ping open for %" PRId64 " ms",
+                     n->number, o->id.text, o->flags, o->link_is_open,
+                     o->ping_sent_ms ? w->now_ms - o->ping_sent_ms : 0);
+    }
     for (unsigned slot = 0; slot < SLOT_COUNT && !text[0]; slot++)
         if (!s->owners[slot] || !node_id_equal(&s->owners[slot]->id, &first->owners[slot]->id))
             snprintf(text, sizeof text, "nodes 0 and %zu do not agree on slot %u", n->number, slot);

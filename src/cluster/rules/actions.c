@@ -50,29 +50,29 @@ void cluster_release(struct cluster *c) {
 
 void cluster_configure(struct cluster *c, const struct cluster_settings *settings, int64_t now_ms) {
     assert(settings->node_timeout_ms > 0);
-    begin(c, now_ms);
+    rules_begin(c, now_ms);
     c->settings = *settings;
     describe_self(c);
     memset(c->settings.texts, 0, sizeof c->settings.texts); /* the node has copies */
     c->must_announce = c->must_look = true;
-    save_later(c, false);
-    finish(c);
+    rules_save_later(c, false);
+    rules_finish(c);
 }
 
-void begin(struct cluster *c, int64_t now_ms) {
+void rules_begin(struct cluster *c, int64_t now_ms) {
     if (now_ms > c->now_ms) c->now_ms = now_ms;
     if (c->actions_taken < c->action_count) return;
     c->action_count = c->actions_taken = 0;
     buf_clear(&c->bytes);
 }
 
-void finish(struct cluster *c) {
+void rules_finish(struct cluster *c) {
     if (c->must_look) {
         c->must_look = false;
-        look_at_state(c);
+        rules_look_at_state(c);
     }
     if (c->must_save) {
-        struct cluster_action *a = act(c, ACTION_SAVE);
+        struct cluster_action *a = action_add(c, ACTION_SAVE);
         a->sync = c->must_sync;
         c->must_save = c->must_sync = false;
     }
@@ -82,12 +82,12 @@ void finish(struct cluster *c) {
     }
 }
 
-void save_now(struct cluster *c) {
-    act(c, ACTION_SAVE)->sync = true;
+void rules_save_now(struct cluster *c) {
+    action_add(c, ACTION_SAVE)->sync = true;
     c->must_save = c->must_sync = false;
 }
 
-struct cluster_action *act(struct cluster *c, enum cluster_action_kind kind) {
+struct cluster_action *action_add(struct cluster *c, enum cluster_action_kind kind) {
     GROW(c->actions, c->action_count, &c->action_room, 16);
     struct cluster_action *a = &c->actions[c->action_count++];
     *a = (struct cluster_action){ .kind = kind };
@@ -100,19 +100,19 @@ static void set_bytes(struct cluster *c, struct cluster_action *a, size_t at) {
     a->bytes = (struct slice){ (const char *)(at + 1), c->bytes.len - at };
 }
 
-void act_send(struct cluster *c, struct cluster_node *to, size_t at) {
-    struct cluster_action *a = act(c, ACTION_SEND);
+void action_send(struct cluster *c, struct cluster_node *to, size_t at) {
+    struct cluster_action *a = action_add(c, ACTION_SEND);
     a->link = to->link;
     set_bytes(c, a, at);
 }
 
-void act_log(struct cluster *c, const char *format, ...) {
+void action_log(struct cluster *c, const char *format, ...) {
     size_t at = c->bytes.len;
     va_list args;
     va_start(args, format);
     buf_vprintf(&c->bytes, format, args);
     va_end(args);
-    set_bytes(c, act(c, ACTION_LOG), at);
+    set_bytes(c, action_add(c, ACTION_LOG), at);
 }
 
 bool cluster_next_action(struct cluster *c, struct cluster_action *out) {

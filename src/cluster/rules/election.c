@@ -10,8 +10,8 @@
 /* ---- at a primary ---- */
 
 static bool refuse(struct cluster *c, const struct cluster_node *candidate, const char *why) {
-    act_log(c, "No vote for %.*s in epoch %llu: %s", NODE_ID_ARG(&candidate->id),
-            (unsigned long long)c->state.current_epoch, why);
+    action_log(c, "No vote for %.*s in epoch %llu: %s", NODE_ID_ARG(&candidate->id),
+               (unsigned long long)c->state.current_epoch, why);
     return false;
 }
 
@@ -42,28 +42,28 @@ static bool deserves_vote(struct cluster *c, struct cluster_node *candidate, con
     return true;
 }
 
-void vote(struct cluster *c, struct cluster_node *candidate, const struct message *m) {
+void rules_vote(struct cluster *c, struct cluster_node *candidate, const struct message *m) {
     struct cluster_state *s = &c->state;
     /* Without an answer a vote would be lost for nobody's good. */
     if (!node_votes(s->self) || !candidate->link_is_open) return;
     if (!deserves_vote(c, candidate, &m->header)) return;
     candidate->primary->voted_ms = c->now_ms;
     s->last_vote_epoch = s->current_epoch;
-    save_now(c);
+    rules_save_now(c);
     send_plain(c, candidate, MESSAGE_AUTH_ACK);
-    act_log(c, "Vote for %.*s in epoch %llu", NODE_ID_ARG(&candidate->id),
-            (unsigned long long)s->current_epoch);
+    action_log(c, "Vote for %.*s in epoch %llu", NODE_ID_ARG(&candidate->id),
+               (unsigned long long)s->current_epoch);
 }
 
 /* ---- at a replica ---- */
 
-void count_vote(struct cluster *c, struct cluster_node *voter, const struct message *m) {
+void rules_count_vote(struct cluster *c, struct cluster_node *voter, const struct message *m) {
     struct cluster_election *e = &c->election;
     if (!e->sent || e->done || !node_votes(voter) || m->header.current_epoch < e->epoch) return;
     if (voter->counted_epoch == e->epoch) return;
     voter->counted_epoch = e->epoch;
     e->votes++;
-    lead_election(c);
+    rules_lead_election(c);
 }
 
 static int64_t unit_delay_ms(const struct cluster *c) {
@@ -146,12 +146,12 @@ static void ask_for_votes(struct cluster *c, bool manual) {
     struct cluster_election *e = &c->election;
     e->epoch = ++c->state.current_epoch;
     e->sent = true;
-    act_log(c, "Asking for votes in epoch %llu", (unsigned long long)e->epoch);
-    save_now(c);
+    action_log(c, "Asking for votes in epoch %llu", (unsigned long long)e->epoch);
+    rules_save_now(c);
     send_auth_request(c, manual);
 }
 
-void lead_election(struct cluster *c) {
+void rules_lead_election(struct cluster *c) {
     struct cluster_election *e = &c->election;
     bool manual = c->manual.end_ms && c->manual.can_start && node_is_replica(c->state.self);
     if (!may_stand(c, manual)) return;
@@ -162,8 +162,8 @@ void lead_election(struct cluster *c) {
     if (c->now_ms < e->at_ms || c->now_ms - e->at_ms > attempt_ms) return;
     if (!e->sent) ask_for_votes(c, manual);
     if (e->votes < cluster_majority(&c->state)) return;
-    act_log(c, "Won the election of epoch %llu", (unsigned long long)e->epoch);
+    action_log(c, "Won the election of epoch %llu", (unsigned long long)e->epoch);
     e->done = true;
     if (c->state.self->config_epoch < e->epoch) c->state.self->config_epoch = e->epoch;
-    replace_primary(c);
+    rules_replace_primary(c);
 }

@@ -11,28 +11,28 @@ size_t cluster_failure_reports(struct cluster *c, struct cluster_node *n) {
     return cluster_report_count(n, c->now_ms - c->settings.node_timeout_ms * REPORT_TIMEOUTS);
 }
 
-void mark_failed(struct cluster *c, struct cluster_node *n) {
+void rules_mark_failed(struct cluster *c, struct cluster_node *n) {
     n->flags = (n->flags & ~NODE_PFAIL) | NODE_FAIL;
     n->fail_ms = c->now_ms;
     if (n == c->state.self->primary) c->state.self->flags |= NODE_MY_PRIMARY_FAILS;
-    save_later(c, false);
+    rules_save_later(c, false);
     c->must_look = true;
 }
 
-void fail_if_majority_says(struct cluster *c, struct cluster_node *n) {
+void rules_fail_if_majority(struct cluster *c, struct cluster_node *n) {
     if (!node_is_suspected(n) || node_is_failed(n)) return;
     size_t voices = cluster_failure_reports(c, n) + node_votes(c->state.self);
     if (voices < cluster_majority(&c->state)) return;
-    act_log(c, "Node %.*s has failed: %zu primaries say so", NODE_ID_ARG(&n->id), voices);
-    mark_failed(c, n);
+    action_log(c, "Node %.*s has failed: %zu primaries say so", NODE_ID_ARG(&n->id), voices);
+    rules_mark_failed(c, n);
     send_failed_to_all(c, n);
 }
 
-void clear_failure_if_it_answers(struct cluster *c, struct cluster_node *n) {
+void rules_clear_failure(struct cluster *c, struct cluster_node *n) {
     if (node_is_suspected(n)) {
         n->flags &= ~NODE_PFAIL;
         c->must_look = true;
-        save_later(c, false);
+        rules_save_later(c, false);
     }
     if (!node_is_failed(n)) return;
     /* Its replicas get the time to take over; if none did, it is back. */
@@ -40,8 +40,8 @@ void clear_failure_if_it_answers(struct cluster *c, struct cluster_node *n) {
     if (node_votes(n) && !over) return;
     n->flags &= ~NODE_FAIL;
     if (n == c->state.self->primary) c->state.self->flags &= ~NODE_MY_PRIMARY_FAILS;
-    act_log(c, "Node %.*s answers again", NODE_ID_ARG(&n->id));
-    save_later(c, false);
+    action_log(c, "Node %.*s answers again", NODE_ID_ARG(&n->id));
+    rules_save_later(c, false);
     c->must_look = true;
 }
 
@@ -65,7 +65,7 @@ static int64_t rejoin_ms(const struct cluster *c) {
     return ms < REJOIN_LEAST_MS ? REJOIN_LEAST_MS : ms > REJOIN_MOST_MS ? REJOIN_MOST_MS : ms;
 }
 
-void look_at_state(struct cluster *c) {
+void rules_look_at_state(struct cluster *c) {
     bool waits = node_is_primary(c->state.self) && !c->is_sound;
     if (waits && c->now_ms - c->began_ms < START_MS) return;
     bool sound = !c->settings.require_full_coverage || is_covered(&c->state);
@@ -77,6 +77,6 @@ void look_at_state(struct cluster *c) {
     /* A primary that was cut off may have been replaced; it hears of that before it serves again. */
     if (sound && waits && c->minority_ms && c->now_ms - c->minority_ms < rejoin_ms(c)) return;
     c->is_sound = sound;
-    act(c, ACTION_STATE)->sound = sound;
-    act_log(c, "Cluster state changed: %s", sound ? "ok" : "fail");
+    action_add(c, ACTION_STATE)->sound = sound;
+    action_log(c, "Cluster state changed: %s", sound ? "ok" : "fail");
 }

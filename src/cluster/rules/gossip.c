@@ -89,9 +89,9 @@ static void take_report(struct cluster *c, struct cluster_node *sender, struct c
     if (!node_votes(sender) || n == c->state.self) return;
     if (flags & (NODE_PFAIL | NODE_FAIL)) {
         if (cluster_report_add(n, sender, c->now_ms))
-            act_log(c, "Node %.*s reports that node %.*s does not answer", NODE_ID_ARG(&sender->id),
-                    NODE_ID_ARG(&n->id));
-        fail_if_majority_says(c, n);
+            action_log(c, "Node %.*s reports that node %.*s does not answer", NODE_ID_ARG(&sender->id),
+                       NODE_ID_ARG(&n->id));
+        rules_fail_if_majority(c, n);
     } else {
         (void)cluster_report_remove(n, sender);
     }
@@ -108,7 +108,7 @@ static void take_pong_time(struct cluster *c, struct cluster_node *n, const stru
 static void take_new_address(struct cluster *c, struct cluster_node *n, const struct gossip *g) {
     if (!(n->flags & (NODE_PFAIL | NODE_FAIL)) || (g->flags & (NODE_NOADDR | NODE_PFAIL | NODE_FAIL))) return;
     if (memcmp(&n->ip, &g->ip, sizeof n->ip) == 0 && n->port == g->port && n->cport == g->cport) return;
-    struct bus_link *l = link_find(c, n->link);
+    struct bus_link *l = bus_link_find(c, n->link);
     if (l) bus_link_close(c, l);
     n->ip = g->ip;
     n->port = g->port;
@@ -116,7 +116,7 @@ static void take_new_address(struct cluster *c, struct cluster_node *n, const st
     n->cport = g->cport;
     n->flags &= ~NODE_NOADDR;
     n->dialled_ms = 0;
-    save_later(c, false);
+    rules_save_later(c, false);
 }
 
 static void take_unknown(struct cluster *c, const struct gossip *g) {
@@ -131,7 +131,7 @@ static void take_unknown(struct cluster *c, const struct gossip *g) {
     n->port = g->port;
     n->pport = g->pport;
     n->cport = g->cport;
-    save_later(c, false);
+    rules_save_later(c, false);
 }
 
 void gossip_take(struct cluster *c, struct cluster_node *sender, const struct message *m) {
@@ -159,8 +159,8 @@ static void take_forgotten(struct cluster *c, struct cluster_node *sender, const
     if (!n || n == c->state.self || n == c->state.self->primary || n == sender) return;
     int64_t left_ms = left_s < (uint64_t)INT32_MAX ? (int64_t)left_s * 1000 : (int64_t)INT32_MAX * 1000;
     cluster_ban_add(&c->state, &id, c->now_ms + left_ms);
-    act_log(c, "Forgetting node %.*s as %.*s does", NODE_ID_ARG(&id), NODE_ID_ARG(&sender->id));
-    node_drop(c, n);
+    action_log(c, "Forgetting node %.*s as %.*s does", NODE_ID_ARG(&id), NODE_ID_ARG(&sender->id));
+    rules_drop_node(c, n);
 }
 
 struct described {
@@ -201,7 +201,7 @@ static void apply(struct cluster *c, struct cluster_node *n, const struct descri
         n->shard_id = d->shard_id;
         changed = true;
     }
-    if (changed) save_later(c, false);
+    if (changed) rules_save_later(c, false);
 }
 
 void extensions_take(struct cluster *c, struct cluster_node *sender, const struct message *m) {

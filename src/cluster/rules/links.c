@@ -8,7 +8,7 @@
 #define PLACE_OF(id) ((size_t)((id) & ((1u << PLACE_BITS) - 1)))
 #define DIALS_PER_HALF_TIMEOUT 10
 
-struct bus_link *link_find(const struct cluster *c, uint64_t id) {
+struct bus_link *bus_link_find(const struct cluster *c, uint64_t id) {
     size_t place = PLACE_OF(id);
     if (id == 0 || place >= c->link_count) return NULL;
     struct bus_link *l = c->links[place];
@@ -23,7 +23,7 @@ static size_t free_place(struct cluster *c) {
     return c->link_count++;
 }
 
-static struct bus_link *link_new(struct cluster *c, bool outbound) {
+static struct bus_link *bus_link_new(struct cluster *c, bool outbound) {
     struct bus_link *l = mem_alloc_zero(sizeof *l);
     size_t place = free_place(c);
     l->id = ++c->link_serial << PLACE_BITS | place;
@@ -32,21 +32,21 @@ static struct bus_link *link_new(struct cluster *c, bool outbound) {
     return l;
 }
 
-void link_dial(struct cluster *c, struct cluster_node *n) {
+void bus_link_dial(struct cluster *c, struct cluster_node *n) {
     int64_t pause_ms = c->settings.node_timeout_ms / 2 / DIALS_PER_HALF_TIMEOUT;
     if (n->link || (n->flags & NODE_NOADDR)) return;
     if (n->dialled_ms && c->now_ms - n->dialled_ms < pause_ms) return;
     n->dialled_ms = c->now_ms;
-    struct bus_link *l = link_new(c, true);
+    struct bus_link *l = bus_link_new(c, true);
     l->node = n;
     n->link = l->id;
-    struct cluster_action *a = act(c, ACTION_OPEN);
+    struct cluster_action *a = action_add(c, ACTION_OPEN);
     a->link = l->id;
     a->ip = n->ip;
     a->port = n->cport;
 }
 
-static void link_forget(struct cluster *c, struct bus_link *l) {
+static void bus_link_forget(struct cluster *c, struct bus_link *l) {
     struct cluster_node *n = l->node;
     if (n && n->link == l->id) {
         n->link = 0;
@@ -61,16 +61,16 @@ static void link_forget(struct cluster *c, struct bus_link *l) {
 }
 
 void bus_link_close(struct cluster *c, struct bus_link *l) {
-    act(c, ACTION_CLOSE)->link = l->id;
-    link_forget(c, l);
+    action_add(c, ACTION_CLOSE)->link = l->id;
+    bus_link_forget(c, l);
 }
 
-void links_of_node_close(struct cluster *c, struct cluster_node *n) {
+void bus_links_close(struct cluster *c, struct cluster_node *n) {
     for (size_t i = 0; i < c->link_count; i++)
         if (c->links[i] && c->links[i]->node == n) bus_link_close(c, c->links[i]);
 }
 
-void link_heard(struct cluster *c, struct bus_link *l, struct cluster_node *sender) {
+void bus_link_heard(struct cluster *c, struct bus_link *l, struct cluster_node *sender) {
     sender->data_received_ms = c->now_ms;
     if (l->outbound) {
         if (l->node == sender) sender->link_answered = true;
@@ -78,15 +78,15 @@ void link_heard(struct cluster *c, struct bus_link *l, struct cluster_node *send
     }
     if (l->node == sender && sender->inbound == l->id) return;
     if (l->node && l->node->inbound == l->id) l->node->inbound = 0;
-    struct bus_link *before = link_find(c, sender->inbound);
+    struct bus_link *before = bus_link_find(c, sender->inbound);
     l->node = sender;
     sender->inbound = l->id;
     if (before && before != l) bus_link_close(c, before);
 }
 
 void cluster_link_opened(struct cluster *c, uint64_t link, int64_t now_ms) {
-    begin(c, now_ms);
-    struct bus_link *l = link_find(c, link);
+    rules_begin(c, now_ms);
+    struct bus_link *l = bus_link_find(c, link);
     if (l && l->outbound) {
         struct cluster_node *n = l->node;
         int64_t open_ping_ms = n->ping_sent_ms;
@@ -97,34 +97,34 @@ void cluster_link_opened(struct cluster *c, uint64_t link, int64_t now_ms) {
         if (open_ping_ms) n->ping_sent_ms = open_ping_ms;
         n->flags &= ~NODE_MEET;
     }
-    finish(c);
+    rules_finish(c);
 }
 
 void cluster_link_closed(struct cluster *c, uint64_t link, int64_t now_ms) {
-    begin(c, now_ms);
-    struct bus_link *l = link_find(c, link);
+    rules_begin(c, now_ms);
+    struct bus_link *l = bus_link_find(c, link);
     if (l) {
         /* One that cannot be reached counts as one that does not answer. */
         if (l->outbound && l->node->ping_sent_ms == 0) l->node->ping_sent_ms = c->now_ms;
-        link_forget(c, l);
+        bus_link_forget(c, l);
     }
-    finish(c);
+    rules_finish(c);
 }
 
 uint64_t cluster_link_accepted(struct cluster *c, struct node_ip peer, struct node_ip local, int64_t now_ms) {
-    begin(c, now_ms);
-    struct bus_link *l = link_new(c, false);
+    rules_begin(c, now_ms);
+    struct bus_link *l = bus_link_new(c, false);
     l->peer_ip = peer;
     l->local_ip = local;
-    finish(c);
+    rules_finish(c);
     return l->id;
 }
 
-void node_drop(struct cluster *c, struct cluster_node *n) {
+void rules_drop_node(struct cluster *c, struct cluster_node *n) {
     if (c->manual.replica == n) manual_reset(c);
-    links_of_node_close(c, n);
+    bus_links_close(c, n);
     cluster_node_remove(&c->state, n);
-    save_later(c, false);
+    rules_save_later(c, false);
     c->must_look = true;
 }
 
@@ -133,8 +133,8 @@ static void random_name(struct cluster *c, struct node_id *out) {
         out->text[i] = "0123456789abcdef"[c->hooks.random(c->hooks.arg) % 16];
 }
 
-struct cluster_node *node_greet(struct cluster *c, struct node_ip ip, uint16_t port, uint16_t cport,
-                                unsigned flags) {
+struct cluster_node *rules_greet(struct cluster *c, struct node_ip ip, uint16_t port, uint16_t cport,
+                                 unsigned flags) {
     struct cluster_state *s = &c->state;
     for (size_t i = 0; i < s->node_count; i++) {
         struct cluster_node *n = s->nodes[i];
@@ -146,6 +146,6 @@ struct cluster_node *node_greet(struct cluster *c, struct node_ip ip, uint16_t p
     n->ip = ip;
     n->port = port;
     n->cport = cport;
-    link_dial(c, n);
+    bus_link_dial(c, n);
     return n;
 }

@@ -5,7 +5,7 @@
 #define PAUSE_TIMEOUTS 2 /* the primary waits longer than the replica tries */
 
 void manual_reset(struct cluster *c) {
-    if (c->manual.end_ms && c->manual.replica) act(c, ACTION_RESUME);
+    if (c->manual.end_ms && c->manual.replica) action_add(c, ACTION_RESUME);
     c->manual = (struct manual_failover){ 0 };
 }
 
@@ -15,8 +15,8 @@ void manual_begin_at_primary(struct cluster *c, struct cluster_node *replica) {
     int64_t timeout_ms = c->settings.manual_failover_timeout_ms;
     c->manual.end_ms = c->now_ms + timeout_ms;
     c->manual.replica = replica;
-    act(c, ACTION_PAUSE)->until_ms = c->now_ms + timeout_ms * PAUSE_TIMEOUTS;
-    act_log(c, "Manual failover asked for by %.*s", NODE_ID_ARG(&replica->id));
+    action_add(c, ACTION_PAUSE)->until_ms = c->now_ms + timeout_ms * PAUSE_TIMEOUTS;
+    action_log(c, "Manual failover asked for by %.*s", NODE_ID_ARG(&replica->id));
     if (replica->link_is_open) send_ping(c, replica, MESSAGE_PING);
 }
 
@@ -34,7 +34,7 @@ void manual_step(struct cluster *c) {
     struct manual_failover *f = &c->manual;
     if (!f->end_ms) return;
     if (c->now_ms > f->end_ms) {
-        act_log(c, "Manual failover was not done in time");
+        action_log(c, "Manual failover was not done in time");
         if (!f->replica) c->election = (struct cluster_election){ 0 };
         manual_reset(c);
         return;
@@ -47,7 +47,7 @@ void manual_step(struct cluster *c) {
     if (c->hooks.offset(c->hooks.arg) != f->offset) return;
     f->can_start = true;
     c->election = (struct cluster_election){ 0 };
-    lead_election(c);
+    rules_lead_election(c);
 }
 
 /* ---- CLUSTER FAILOVER ---- */
@@ -58,21 +58,21 @@ const char *cluster_failover(struct cluster *c, enum cluster_failover way, int64
     if (!self->primary) return "I'm a replica but my master is unknown to me";
     if (way == FAILOVER_AGREED && (node_is_failed(self->primary) || !self->primary->link_is_open))
         return "Master is down or failed, please use CLUSTER FAILOVER FORCE";
-    begin(c, now_ms);
+    rules_begin(c, now_ms);
     manual_reset(c);
     c->election = (struct cluster_election){ 0 };
     if (way == FAILOVER_TAKEOVER) {
-        act_log(c, "Taking over from the primary without votes");
-        (void)bump_epoch(c);
-        replace_primary(c);
+        action_log(c, "Taking over from the primary without votes");
+        (void)rules_bump_epoch(c);
+        rules_replace_primary(c);
     } else {
         c->manual.end_ms = c->now_ms + c->settings.manual_failover_timeout_ms;
         c->manual.can_start = way == FAILOVER_FORCE;
         if (way == FAILOVER_FORCE)
-            lead_election(c);
+            rules_lead_election(c);
         else
             send_plain(c, self->primary, MESSAGE_MFSTART);
     }
-    finish(c);
+    rules_finish(c);
     return NULL;
 }

@@ -7,13 +7,13 @@
 static void drop_keys(struct cluster *c, const struct slot_set *slots) {
     size_t at = c->bytes.len;
     buf_append(&c->bytes, slice_make(slots, sizeof *slots));
-    struct cluster_action *a = act(c, ACTION_DROP_KEYS);
+    struct cluster_action *a = action_add(c, ACTION_DROP_KEYS);
     a->bytes = (struct slice){ (const char *)(at + 1), sizeof *slots };
 }
 
 static void forget_election(struct cluster *c) { c->election = (struct cluster_election){ 0 }; }
 
-void follow(struct cluster *c, struct cluster_node *primary) {
+void rules_follow(struct cluster *c, struct cluster_node *primary) {
     struct cluster_state *s = &c->state;
     assert(primary != s->self);
     manual_reset(c);
@@ -23,15 +23,15 @@ void follow(struct cluster *c, struct cluster_node *primary) {
     s->self->shard_id = primary->shard_id;
     s->self->flags &= ~NODE_MY_PRIMARY_FAILS;
     if (node_is_failed(primary)) s->self->flags |= NODE_MY_PRIMARY_FAILS;
-    struct cluster_action *a = act(c, ACTION_FOLLOW);
+    struct cluster_action *a = action_add(c, ACTION_FOLLOW);
     a->node = primary->id;
     a->ip = primary->ip;
     a->port = primary->port;
-    save_later(c, true);
+    rules_save_later(c, true);
     c->must_look = c->must_announce = true;
 }
 
-void replace_primary(struct cluster *c) {
+void rules_replace_primary(struct cluster *c) {
     struct cluster_state *s = &c->state;
     struct cluster_node *before = s->self->primary;
     assert(before);
@@ -39,13 +39,13 @@ void replace_primary(struct cluster *c) {
     forget_election(c);
     cluster_node_make_primary(s, s->self);
     cluster_slots_give_all(s, before, s->self);
-    act(c, ACTION_LEAD);
-    look_at_state(c);
-    save_now(c);
+    action_add(c, ACTION_LEAD);
+    rules_look_at_state(c);
+    rules_save_now(c);
     send_pong_to_all(c);
 }
 
-bool bump_epoch(struct cluster *c) {
+bool rules_bump_epoch(struct cluster *c) {
     struct cluster_state *s = &c->state;
     uint64_t most = s->current_epoch;
     bool shared = false;
@@ -57,7 +57,7 @@ bool bump_epoch(struct cluster *c) {
         shared |= s->nodes[i] != s->self && node_is_primary(s->nodes[i]) && s->nodes[i]->config_epoch == most;
     if (s->self->config_epoch != 0 && s->self->config_epoch == most && !shared) return false;
     s->current_epoch = s->self->config_epoch = most + 1;
-    save_now(c);
+    rules_save_now(c);
     c->must_announce = true;
     return true;
 }
@@ -97,7 +97,7 @@ static void take_slot(struct cluster *c, struct taking *t, unsigned slot) {
     if (before && before == mine) t->from_mine = true;
     move_open_slot(c, slot, before, t->to);
     cluster_slot_give(s, slot, t->to);
-    save_later(c, true);
+    rules_save_later(c, true);
     c->must_look = true;
 }
 
@@ -120,8 +120,8 @@ static void take_slots(struct cluster *c, struct cluster_node *to, uint64_t epoc
     note_unclaimed(s, to, claims);
     if (t.from_mine && mine->slot_count == 0 && to != s->self->primary &&
         (same_shard || c->settings.allow_replica_migration)) {
-        act_log(c, "The last slot went to %.*s: becoming its replica", NODE_ID_ARG(&to->id));
-        follow(c, to);
+        action_log(c, "The last slot went to %.*s: becoming its replica", NODE_ID_ARG(&to->id));
+        rules_follow(c, to);
     } else if (t.from_me_with_keys) {
         drop_keys(c, &t.dirty);
     }
@@ -136,9 +136,9 @@ static void resolve_collision(struct cluster *c, const struct cluster_node *send
     if (sender->config_epoch != s->self->config_epoch || node_id_compare(&sender->id, &s->self->id) <= 0)
         return;
     s->self->config_epoch = ++s->current_epoch;
-    act_log(c, "Epoch collision with %.*s: taking epoch %llu", NODE_ID_ARG(&sender->id),
-            (unsigned long long)s->current_epoch);
-    save_now(c);
+    action_log(c, "Epoch collision with %.*s: taking epoch %llu", NODE_ID_ARG(&sender->id),
+               (unsigned long long)s->current_epoch);
+    rules_save_now(c);
     c->must_announce = true;
 }
 
@@ -165,7 +165,7 @@ static void take_role(struct cluster *c, struct cluster_node *sender, const stru
         if (primary && primary != before) sender->shard_id = primary->shard_id;
     }
     if (was_primary == node_is_primary(sender) && before == sender->primary) return;
-    save_later(c, false);
+    rules_save_later(c, false);
     c->must_look = true;
 }
 
@@ -173,8 +173,8 @@ static void take_role(struct cluster *c, struct cluster_node *sender, const stru
 static void follow_the_top(struct cluster *c) {
     struct cluster_node *self = c->state.self, *primary = self->primary;
     if (!primary || !primary->primary || primary->primary == self) return;
-    act_log(c, "The primary %.*s is a replica now: following its primary", NODE_ID_ARG(&primary->id));
-    follow(c, primary->primary);
+    action_log(c, "The primary %.*s is a replica now: following its primary", NODE_ID_ARG(&primary->id));
+    rules_follow(c, primary->primary);
 }
 
 /* Somebody claims a slot with an epoch that is over: it has missed something, and is told. */
@@ -189,13 +189,13 @@ static void correct_sender(struct cluster *c, struct cluster_node *sender, const
     }
 }
 
-void take_claims(struct cluster *c, struct cluster_node *sender, const struct message *m) {
+void rules_take_claims(struct cluster *c, struct cluster_node *sender, const struct message *m) {
     const struct message_header *h = &m->header;
     bool stale = is_stale(c, sender, h);
     if (!stale) take_role(c, sender, h);
     if (node_is_primary(sender) && h->config_epoch > sender->config_epoch && !stale) {
         sender->config_epoch = h->config_epoch;
-        save_later(c, true);
+        rules_save_later(c, true);
     }
     const struct cluster_node *of = node_is_primary(sender) ? sender : sender->primary;
     bool differs = !of || !slot_set_equal(&of->slots, h->slots);
@@ -207,12 +207,12 @@ void take_claims(struct cluster *c, struct cluster_node *sender, const struct me
     follow_the_top(c);
 }
 
-void take_update(struct cluster *c, const struct message *m) {
+void rules_take_update(struct cluster *c, const struct message *m) {
     struct cluster_node *n = cluster_node_find(&c->state, &m->about);
     if (!n || n == c->state.self || node_is_in_handshake(n) || n->config_epoch >= m->update_epoch) return;
     cluster_node_make_primary(&c->state, n);
     n->config_epoch = m->update_epoch;
     if (m->update_epoch > c->state.current_epoch) c->state.current_epoch = m->update_epoch;
-    save_later(c, true);
+    rules_save_later(c, true);
     take_slots(c, n, m->update_epoch, m->update_slots);
 }

@@ -21,15 +21,15 @@ static void take_address(struct cluster *c, struct bus_link *l, struct cluster_n
     sender->cport = h->cport;
     sender->flags &= ~NODE_NOADDR;
     sender->dialled_ms = 0;
-    struct bus_link *out = link_find(c, sender->link);
+    struct bus_link *out = bus_link_find(c, sender->link);
     if (out) bus_link_close(c, out);
     if (sender == c->state.self->primary) {
-        struct cluster_action *a = act(c, ACTION_FOLLOW);
+        struct cluster_action *a = action_add(c, ACTION_FOLLOW);
         a->node = sender->id;
         a->ip = sender->ip;
         a->port = sender->port;
     }
-    save_later(c, false);
+    rules_save_later(c, false);
 }
 
 /* A MEET was sent to an address of ours. */
@@ -38,7 +38,7 @@ static void learn_own_ip(struct cluster *c, const struct bus_link *l) {
     if (node_ip_slice(&c->settings.announce_ip).len > 0 || node_ip_slice(&l->local_ip).len == 0) return;
     if (memcmp(&self->ip, &l->local_ip, sizeof self->ip) == 0) return;
     self->ip = l->local_ip;
-    save_later(c, false);
+    rules_save_later(c, false);
 }
 
 /* ---- greetings ---- */
@@ -53,7 +53,7 @@ static bool end_handshake(struct cluster *c, struct bus_link *l, struct cluster_
         /* It is here already, perhaps under another address, or it is this node itself. */
         if (known && known != c->state.self && memcmp(&known->ip, &n->ip, sizeof n->ip) == 0 && !known->link)
             known->dialled_ms = 0;
-        node_drop(c, n);
+        rules_drop_node(c, n);
         return false;
     }
     cluster_node_rename(&c->state, n, &id);
@@ -63,8 +63,8 @@ static bool end_handshake(struct cluster *c, struct bus_link *l, struct cluster_
     n->no_inbound_ms = c->now_ms;
     n->cport = h->cport;
     n->port = h->port;
-    act_log(c, "Node %.*s has joined", NODE_ID_ARG(&id));
-    save_later(c, false);
+    action_log(c, "Node %.*s has joined", NODE_ID_ARG(&id));
+    rules_save_later(c, false);
     c->must_look = true;
     return true;
 }
@@ -72,13 +72,13 @@ static bool end_handshake(struct cluster *c, struct bus_link *l, struct cluster_
 /* Somebody else lives at that address now. */
 static void lose_address(struct cluster *c, struct bus_link *l) {
     struct cluster_node *n = l->node;
-    act_log(c, "Node %.*s is not at its address any more", NODE_ID_ARG(&n->id));
+    action_log(c, "Node %.*s is not at its address any more", NODE_ID_ARG(&n->id));
     n->flags |= NODE_NOADDR;
-    if (!node_is_failed(n)) mark_failed(c, n);
+    if (!node_is_failed(n)) rules_mark_failed(c, n);
     n->ip = (struct node_ip){ { 0 } };
     n->port = n->pport = n->cport = 0;
     bus_link_close(c, l);
-    save_later(c, false);
+    rules_save_later(c, false);
 }
 
 /* On a link that this node dialled. False if the link is gone. */
@@ -88,7 +88,7 @@ static bool take_on_own_link(struct cluster *c, struct bus_link *l, struct clust
     if (node_is_in_handshake(n)) {
         if (!end_handshake(c, l, *sender, &m->header)) return false;
         *sender = n;
-        link_heard(c, l, n);
+        bus_link_heard(c, l, n);
     } else if (n != *sender) {
         lose_address(c, l);
         return false;
@@ -96,7 +96,7 @@ static bool take_on_own_link(struct cluster *c, struct bus_link *l, struct clust
     if (m->header.type != MESSAGE_PONG) return true;
     n->pong_received_ms = c->now_ms;
     n->ping_sent_ms = 0;
-    clear_failure_if_it_answers(c, n);
+    rules_clear_failure(c, n);
     return true;
 }
 
@@ -112,7 +112,7 @@ static void greet_back(struct cluster *c, struct bus_link *l, struct cluster_nod
         learn_own_ip(c, l);
         struct node_ip ip = ip_of(l, &m->header);
         if (!sender && node_ip_slice(&ip).len > 0 && m->header.cport)
-            node_greet(c, ip, m->header.port, m->header.cport, 0);
+            rules_greet(c, ip, m->header.port, m->header.cport, 0);
     }
     /* The extensions of somebody unknown say what it understands. */
     struct cluster_node stranger = { .flags =
@@ -131,8 +131,8 @@ static void take_ping(struct cluster *c, struct bus_link *l, struct cluster_node
     if (l->outbound && !take_on_own_link(c, l, &sender, m)) return;
     if (!sender) return;
     take_flags(sender, &m->header);
-    if (m->header.type == MESSAGE_PING && link_find(c, link)) take_address(c, l, sender, &m->header);
-    take_claims(c, sender, m);
+    if (m->header.type == MESSAGE_PING && bus_link_find(c, link)) take_address(c, l, sender, &m->header);
+    rules_take_claims(c, sender, m);
     gossip_take(c, sender, m);
     extensions_take(c, sender, m);
 }
@@ -142,8 +142,8 @@ static void take_ping(struct cluster *c, struct bus_link *l, struct cluster_node
 static void take_failed(struct cluster *c, const struct cluster_node *sender, const struct message *m) {
     struct cluster_node *n = cluster_node_find(&c->state, &m->about);
     if (!n || n == c->state.self || node_is_failed(n) || node_is_in_handshake(n)) return;
-    act_log(c, "Node %.*s says that %.*s has failed", NODE_ID_ARG(&sender->id), NODE_ID_ARG(&n->id));
-    mark_failed(c, n);
+    action_log(c, "Node %.*s says that %.*s has failed", NODE_ID_ARG(&sender->id), NODE_ID_ARG(&n->id));
+    rules_mark_failed(c, n);
 }
 
 static void take_message(struct cluster *c, struct cluster_node *sender, const struct message *m) {
@@ -153,9 +153,9 @@ static void take_message(struct cluster *c, struct cluster_node *sender, const s
     case MESSAGE_PUBLISHSHARD:
         c->hooks.published(c->hooks.arg, m->header.type == MESSAGE_PUBLISHSHARD, m->channel, m->payload);
         break;
-    case MESSAGE_AUTH_REQUEST: vote(c, sender, m); break;
-    case MESSAGE_AUTH_ACK: count_vote(c, sender, m); break;
-    case MESSAGE_UPDATE: take_update(c, m); break;
+    case MESSAGE_AUTH_REQUEST: rules_vote(c, sender, m); break;
+    case MESSAGE_AUTH_ACK: rules_count_vote(c, sender, m); break;
+    case MESSAGE_UPDATE: rules_take_update(c, m); break;
     case MESSAGE_MFSTART: manual_begin_at_primary(c, sender); break;
     case MESSAGE_MODULE: c->hooks.module(c->hooks.arg, &sender->id, m); break;
     case MESSAGE_PING:
@@ -186,10 +186,10 @@ static void take_full(struct cluster *c, struct bus_link *l, const struct messag
     if (sender && sender != c->state.self) {
         if (m->header.current_epoch > c->state.current_epoch) {
             c->state.current_epoch = m->header.current_epoch;
-            save_later(c, true);
+            rules_save_later(c, true);
         }
         sender->offset = m->header.offset;
-        link_heard(c, l, sender);
+        bus_link_heard(c, l, sender);
         manual_take_offset(c, sender, m);
     }
     if (is_ping)
@@ -199,17 +199,17 @@ static void take_full(struct cluster *c, struct bus_link *l, const struct messag
 }
 
 void cluster_receive(struct cluster *c, uint64_t link, struct slice packet, int64_t now_ms) {
-    begin(c, now_ms);
-    struct bus_link *l = link_find(c, link);
+    rules_begin(c, now_ms);
+    struct bus_link *l = bus_link_find(c, link);
     struct message m;
     if (!l) return;
     const char *why = message_decode(packet, &m);
     if (why) {
         c->refused++;
-        act_log(c, "A packet of the bus was dropped: %s", why);
+        action_log(c, "A packet of the bus was dropped: %s", why);
     } else {
         c->received[m.header.type]++;
         m.light ? take_light(c, l, &m) : take_full(c, l, &m);
     }
-    finish(c);
+    rules_finish(c);
 }

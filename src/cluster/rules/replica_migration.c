@@ -41,7 +41,7 @@ static const struct cluster_node *who_goes(const struct cluster *c, size_t most_
     return first;
 }
 
-void migrate_if_orphans(struct cluster *c) {
+void rules_migrate_if_orphans(struct cluster *c) {
     struct cluster_node *self = c->state.self;
     size_t most;
     if (!node_is_replica(self) || !self->primary || !c->settings.allow_replica_migration) return;
@@ -50,6 +50,6 @@ void migrate_if_orphans(struct cluster *c) {
     if (most < 2 || most <= c->settings.migration_barrier || node_working_replicas(self->primary) != most)
         return;
     if (c->manual.end_ms || who_goes(c, most) != self) return;
-    act_log(c, "Migrating to the orphaned primary %.*s", NODE_ID_ARG(&orphan->id));
-    follow(c, orphan);
+    action_log(c, "Migrating to the orphaned primary %.*s", NODE_ID_ARG(&orphan->id));
+    rules_follow(c, orphan);
 }

@@ -1,5 +1,5 @@
 /* rules.h: what the files of this room are to each other. All run inside one call of cluster.h, between
- * begin() and finish(). */
+ * rules_begin() and rules_finish(). */
 #ifndef CLUSTER_RULES_RULES_H
 #define CLUSTER_RULES_RULES_H
 
@@ -8,34 +8,34 @@
 /* ---- actions.c ---- */
 
 /* Takes the time, and forgets actions that were taken away. */
-void begin(struct cluster *c, int64_t now_ms);
+void rules_begin(struct cluster *c, int64_t now_ms);
 /* Does what was put off to the end: looks at the cluster's state, saves, announces. */
-void finish(struct cluster *c);
+void rules_finish(struct cluster *c);
 /* The new action, zeroed. Valid until the next one. */
-struct cluster_action *act(struct cluster *c, enum cluster_action_kind kind);
-void act_send(struct cluster *c, struct cluster_node *to, size_t at);
-void act_log(struct cluster *c, const char *format, ...) PRINTF_LIKE(2, 3);
+struct cluster_action *action_add(struct cluster *c, enum cluster_action_kind kind);
+void action_send(struct cluster *c, struct cluster_node *to, size_t at);
+void action_log(struct cluster *c, const char *format, ...) PRINTF_LIKE(2, 3);
 /* The epoch or the vote has changed: what is sent after this must not be forgotten in a crash. */
-void save_now(struct cluster *c);
-static inline void save_later(struct cluster *c, bool sync) {
+void rules_save_now(struct cluster *c);
+static inline void rules_save_later(struct cluster *c, bool sync) {
     c->must_save = true;
     c->must_sync |= sync;
 }
 
 /* ---- links.c ---- */
 
-struct bus_link *link_find(const struct cluster *c, uint64_t id);
-void link_dial(struct cluster *c, struct cluster_node *n);
+struct bus_link *bus_link_find(const struct cluster *c, uint64_t id);
+void bus_link_dial(struct cluster *c, struct cluster_node *n);
 /* Closes the link and forgets it. */
 void bus_link_close(struct cluster *c, struct bus_link *l);
-void links_of_node_close(struct cluster *c, struct cluster_node *n);
+void bus_links_close(struct cluster *c, struct cluster_node *n);
 /* A full packet of a known node came on it. */
-void link_heard(struct cluster *c, struct bus_link *l, struct cluster_node *sender);
+void bus_link_heard(struct cluster *c, struct bus_link *l, struct cluster_node *sender);
 /* With its links. */
-void node_drop(struct cluster *c, struct cluster_node *n);
+void rules_drop_node(struct cluster *c, struct cluster_node *n);
 /* Dials a node whose name is not known; it is in handshake. NULL if one at that address is already. */
-struct cluster_node *node_greet(struct cluster *c, struct node_ip ip, uint16_t port, uint16_t cport,
-                                unsigned flags);
+struct cluster_node *rules_greet(struct cluster *c, struct node_ip ip, uint16_t port, uint16_t cport,
+                                 unsigned flags);
 
 /* ---- send.c ---- */
 
@@ -61,28 +61,28 @@ void extensions_take(struct cluster *c, struct cluster_node *sender, const struc
 
 /* ---- failure.c ---- */
 
-void fail_if_majority_says(struct cluster *c, struct cluster_node *n);
-void mark_failed(struct cluster *c, struct cluster_node *n);
-void clear_failure_if_it_answers(struct cluster *c, struct cluster_node *n);
-void look_at_state(struct cluster *c);
+void rules_fail_if_majority(struct cluster *c, struct cluster_node *n);
+void rules_mark_failed(struct cluster *c, struct cluster_node *n);
+void rules_clear_failure(struct cluster *c, struct cluster_node *n);
+void rules_look_at_state(struct cluster *c);
 
 /* ---- ownership.c ---- */
 
 /* What a header says of role, slots and epochs of its sender. */
-void take_claims(struct cluster *c, struct cluster_node *sender, const struct message *m);
-void take_update(struct cluster *c, const struct message *m);
+void rules_take_claims(struct cluster *c, struct cluster_node *sender, const struct message *m);
+void rules_take_update(struct cluster *c, const struct message *m);
 /* This node becomes a replica of that primary. */
-void follow(struct cluster *c, struct cluster_node *primary);
+void rules_follow(struct cluster *c, struct cluster_node *primary);
 /* This node takes its primary's place. */
-void replace_primary(struct cluster *c);
+void rules_replace_primary(struct cluster *c);
 /* A new epoch without votes; false if it has the greatest one already. */
-bool bump_epoch(struct cluster *c);
+bool rules_bump_epoch(struct cluster *c);
 
 /* ---- election.c ---- */
 
-void vote(struct cluster *c, struct cluster_node *candidate, const struct message *m);
-void count_vote(struct cluster *c, struct cluster_node *voter, const struct message *m);
-void lead_election(struct cluster *c);
+void rules_vote(struct cluster *c, struct cluster_node *candidate, const struct message *m);
+void rules_count_vote(struct cluster *c, struct cluster_node *voter, const struct message *m);
+void rules_lead_election(struct cluster *c);
 
 /* ---- manual.c ---- */
 
@@ -93,6 +93,6 @@ void manual_take_offset(struct cluster *c, struct cluster_node *sender, const st
 
 /* ---- replica_migration.c ---- */
 
-void migrate_if_orphans(struct cluster *c);
+void rules_migrate_if_orphans(struct cluster *c);
 
 #endif

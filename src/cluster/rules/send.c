@@ -33,7 +33,7 @@ static size_t open_packet(struct cluster *c, enum message_type type) {
 static void send_to(struct cluster *c, struct cluster_node *to, size_t at, enum message_type type) {
     assert(to->link_is_open);
     c->sent[type]++;
-    act_send(c, to, at);
+    action_send(c, to, at);
 }
 
 static bool hears_broadcasts(const struct cluster *c, const struct cluster_node *n) {
@@ -67,7 +67,7 @@ void send_pong_on(struct cluster *c, const struct bus_link *l, const struct clus
     message_end(&c->bytes, at);
     c->sent[MESSAGE_PONG]++;
     struct cluster_node answer = { .link = l->id };
-    act_send(c, &answer, at);
+    action_send(c, &answer, at);
 }
 
 void send_pong_to_all(struct cluster *c) {
@@ -142,7 +142,7 @@ static bool is_of_my_shard(const struct cluster *c, const struct cluster_node *n
 
 void cluster_publish(struct cluster *c, bool sharded, struct slice channel, struct slice payload,
                      int64_t now_ms) {
-    begin(c, now_ms);
+    rules_begin(c, now_ms);
     enum message_type type = sharded ? MESSAGE_PUBLISHSHARD : MESSAGE_PUBLISH;
     size_t written[2] = { SIZE_MAX,
                           SIZE_MAX }; /* the full packet and the light one, each made when it is wanted */
@@ -158,5 +158,5 @@ void cluster_publish(struct cluster *c, bool sharded, struct slice channel, stru
         send_to(c, n, written[light], type);
         c->actions[c->action_count - 1].bytes.len = ends[light] - written[light];
     }
-    finish(c);
+    rules_finish(c);
 }

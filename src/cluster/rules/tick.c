@@ -18,7 +18,7 @@ static void drop_old_handshakes(struct cluster *c) {
     for (size_t i = 0; i < c->state.node_count;) {
         struct cluster_node *n = c->state.nodes[i];
         if (node_is_in_handshake(n) && c->now_ms - n->made_ms > handshake_ms(c))
-            node_drop(c, n);
+            rules_drop_node(c, n);
         else
             i++;
     }
@@ -26,7 +26,7 @@ static void drop_old_handshakes(struct cluster *c) {
 
 static void dial_all(struct cluster *c) {
     for (size_t i = 0; i < c->state.node_count; i++)
-        if (c->state.nodes[i] != c->state.self) link_dial(c, c->state.nodes[i]);
+        if (c->state.nodes[i] != c->state.self) bus_link_dial(c, c->state.nodes[i]);
 }
 
 /* Of a few at random, the one that was silent for longest. */
@@ -44,7 +44,7 @@ static void ping_one(struct cluster *c) {
  * one gets more time then, but not for ever: without an answer a suspicion would stay. */
 static bool link_hangs(const struct cluster *c, const struct cluster_node *n) {
     int64_t timeout_ms = c->settings.node_timeout_ms;
-    if (!n->link || !n->ping_sent_ms || n->pong_received_ms >= n->ping_sent_ms) return false;
+    if (!n->link || !n->ping_sent_ms) return false;
     int64_t ping_ms = c->now_ms - n->ping_sent_ms, data_ms = c->now_ms - n->data_received_ms;
     return c->now_ms - n->dialled_ms > timeout_ms && ping_ms > timeout_ms / 2 &&
            (data_ms > timeout_ms / 2 || ping_ms > timeout_ms);
@@ -62,16 +62,16 @@ static void suspect_if_silent(struct cluster *c, struct cluster_node *n) {
     if ((ping_ms < data_ms ? ping_ms : data_ms) <= c->settings.node_timeout_ms) return;
     n->flags |= NODE_PFAIL;
     c->must_look = true;
-    save_later(c, false);
+    rules_save_later(c, false);
     /* Alone among the primaries with slots, this one is the majority. */
-    fail_if_majority_says(c, n);
+    rules_fail_if_majority(c, n);
 }
 
 static void look_after(struct cluster *c, struct cluster_node *n) {
     if (n == c->state.self || (n->flags & (NODE_HANDSHAKE | NODE_NOADDR))) return;
     if (link_hangs(c, n)) {
-        bus_link_close(c, link_find(c, n->link));
-        link_dial(c, n);
+        bus_link_close(c, bus_link_find(c, n->link));
+        bus_link_dial(c, n);
     }
     if (wants_meet(c, n)) {
         n->no_inbound_ms = c->now_ms;
@@ -84,14 +84,14 @@ static void look_after(struct cluster *c, struct cluster_node *n) {
 }
 
 void cluster_tick(struct cluster *c, int64_t now_ms) {
-    begin(c, now_ms);
+    rules_begin(c, now_ms);
     drop_old_handshakes(c);
     dial_all(c);
     if (c->ticks++ % TICKS_A_SECOND == 0) ping_one(c);
     for (size_t i = 0; i < c->state.node_count; i++) look_after(c, c->state.nodes[i]);
     manual_step(c);
-    lead_election(c);
-    migrate_if_orphans(c);
+    rules_lead_election(c);
+    rules_migrate_if_orphans(c);
     if (!c->is_sound) c->must_look = true;
-    finish(c);
+    rules_finish(c);
 }
