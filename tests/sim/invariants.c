@@ -134,6 +134,13 @@ void ledger_look(struct world *w, struct sim_node *n) {
 
 /* ---- health ---- */
 
+/* Whom it replicates, as others know it. */
+static bool role_is_known(const struct cluster_node *known, const struct cluster_node *self) {
+    if (node_is_primary(known) || node_is_primary(self))
+        return node_is_primary(known) == node_is_primary(self);
+    return known->primary && self->primary && node_id_equal(&known->primary->id, &self->primary->id);
+}
+
 static const char *illness_of(const struct world *w, const struct sim_node *n) {
     static char text[160];
     const struct cluster_state *s = &n->rules.state, *first = &w->nodes[0].rules.state;
@@ -150,6 +157,11 @@ static const char *illness_of(const struct world *w, const struct sim_node *n) {
             snprintf(text, sizeof text, "node %zu: %.6s has flags %#x, link %d, ping open for %" PRId64 " ms",
                      n->number, o->id.text, o->flags, o->link_is_open,
                      o->ping_sent_ms ? w->now_ms - o->ping_sent_ms : 0);
+    }
+    for (size_t i = 0; i < w->count && !text[0]; i++) {
+        const struct cluster_node *known = cluster_node_find(s, &w->nodes[i].id);
+        if (known && w->nodes[i].up && !role_is_known(known, w->nodes[i].rules.state.self))
+            snprintf(text, sizeof text, "node %zu does not know the role of %zu", n->number, i);
     }
     for (unsigned slot = 0; slot < SLOT_COUNT && !text[0]; slot++)
         if (!s->owners[slot] || !node_id_equal(&s->owners[slot]->id, &first->owners[slot]->id))

@@ -71,7 +71,8 @@ void rules_finish(struct cluster *c) {
         c->must_look = false;
         rules_look_at_state(c);
     }
-    if (c->must_save) {
+    /* What may be learnt again is written once a tick at most. */
+    if (c->must_save && (c->must_sync || c->in_tick)) {
         struct cluster_action *a = action_add(c, ACTION_SAVE);
         a->sync = c->must_sync;
         c->must_save = c->must_sync = false;

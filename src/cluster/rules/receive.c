@@ -111,7 +111,9 @@ static void greet_back(struct cluster *c, struct bus_link *l, struct cluster_nod
     if (m->header.type == MESSAGE_MEET) {
         learn_own_ip(c, l);
         struct node_ip ip = ip_of(l, &m->header);
-        if (!sender && node_ip_slice(&ip).len > 0 && m->header.cport)
+        /* A node that was forgotten greets again by itself, as nobody dials it any more. */
+        bool banned = cluster_is_banned(&c->state, &m->header.sender, c->now_ms);
+        if (!sender && !banned && node_ip_slice(&ip).len > 0 && m->header.cport)
             rules_greet(c, ip, m->header.port, m->header.cport, 0);
     }
     /* The extensions of somebody unknown say what it understands. */

@@ -85,6 +85,7 @@ static void look_after(struct cluster *c, struct cluster_node *n) {
 
 void cluster_tick(struct cluster *c, int64_t now_ms) {
     rules_begin(c, now_ms);
+    c->in_tick = true;
     drop_old_handshakes(c);
     dial_all(c);
     if (c->ticks++ % TICKS_A_SECOND == 0) ping_one(c);
@@ -94,4 +95,5 @@ void cluster_tick(struct cluster *c, int64_t now_ms) {
     rules_migrate_if_orphans(c);
     if (!c->is_sound) c->must_look = true;
     rules_finish(c);
+    c->in_tick = false;
 }

@@ -82,7 +82,7 @@ struct cluster {
     int64_t began_ms, minority_ms; /* minority_ms: when this node last saw too few primaries */
     struct cluster_election election;
     struct manual_failover manual;
-    bool must_save, must_sync, must_look, must_announce;
+    bool must_save, must_sync, must_look, must_announce, in_tick;
 
     struct bus_link **links;
     size_t link_count, link_room;
