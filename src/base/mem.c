@@ -274,7 +274,6 @@ size_t mem_good_size(size_t size) {
 #ifdef TRIVET_SANITIZE
 void mem_allocator_stats(struct mem_allocator_stats *out) { *out = (struct mem_allocator_stats){ 0 }; }
 const char *mem_allocator_name(void) { return "libc"; }
-void mem_decay(void) {}
 void mem_purge(void) {}
 void mem_purge_aside(bool on) { (void)on; }
 void mem_allocator_report(void (*write)(void *arg, const char *text), void *arg) {
@@ -307,11 +306,6 @@ void mem_allocator_stats(struct mem_allocator_stats *out) {
 const char *mem_allocator_name(void) {
     return "jemalloc-" TEXT_OF(JEMALLOC_VERSION_MAJOR) "." TEXT_OF(JEMALLOC_VERSION_MINOR) "." TEXT_OF(
         JEMALLOC_VERSION_BUGFIX);
-}
-
-void mem_decay(void) {
-    int decayed = mallctl("arena." TEXT_OF(MALLCTL_ARENAS_ALL) ".decay", NULL, NULL, NULL, 0);
-    if (decayed != 0) LOG_DEBUG("The allocator refused to give old dirty pages back");
 }
 
 void mem_purge(void) {

@@ -184,6 +184,8 @@ static bool reserve(size_t bytes) {
         if (records) munmap(records, slabs * sizeof(struct slab));
         return false;
     }
+    /* Huge pages would be resident as a whole, and what was given back would come again by itself. */
+    if (madvise(at, bytes, MADV_NOHUGEPAGE) != 0) LOG_DEBUG("The system knows nothing of huge pages");
     range.classes = classes;
     range.records = records;
     range.slabs = slabs;
@@ -509,6 +511,13 @@ static bool give_one_back(bool all) {
     lock_drop(&depot.lock);
     if (!given) LOG_WARNING("The system refused to take %zu bytes of memory back", SLAB_BYTES);
     return true;
+}
+
+bool slab_wants_trim(void) {
+    lock_take(&depot.lock);
+    bool wants = depot.dirty_slabs > empty_to_keep();
+    lock_drop(&depot.lock);
+    return wants;
 }
 
 size_t slab_trim(size_t max) {

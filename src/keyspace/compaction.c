@@ -6,14 +6,14 @@
  * mark, the expiry, the bytes that are counted. What lies outside of entries stays where it is. */
 #include "trivet/keyspace/compaction.h"
 #include "keyspace_private.h"
+#include "trivet/base/background.h"
 #include "trivet/base/clock.h"
-#include "trivet/base/hashing.h"
-#include "trivet/base/mem.h"
 #include "trivet/base/slab.h"
 #include "trivet/keyspace/counters.h"
+#include <sched.h>
 
 #define CONDEMN_AT_ONCE 512
-#define TRIM_AT_ONCE 32
+#define TRIM_AT_ONCE 16
 #define BITE_BUCKETS 32  /* while a shard's lock is held */
 #define MOVED_MAX 64     /* of one chain of buckets; more of a very long one wait for the next pass */
 #define MOVE_BUCKETS 128 /* of a table that is growing or shrinking */
@@ -25,6 +25,7 @@
 #define QUIET_BYTES ((size_t)4 << 20)
 #define QUIET_PERCENT 30
 #define QUIET_EFFORT 5
+#define QUIET_BITE_US 100
 
 struct compaction_settings compaction_settings = {
     .ignore_bytes = 100 << 20,
@@ -42,10 +43,12 @@ static struct {
     atomic_int unfinished; /* workers that are not through with this phase */
     atomic_uint number;    /* of the pass; changes before the phase does */
     atomic_int effort;     /* percent; 0: there is no pass */
+    atomic_int_fast64_t bite_us;
     atomic_int_fast64_t began_ms, total_ms;
     size_t condemned; /* worker 0's own, like the rest */
     int64_t looked_ms, not_before_ms;
 } pass;
+static atomic_bool trimming; /* the background thread does, or is about to */
 
 /* Where a worker is. Its own. */
 struct hand {
@@ -80,12 +83,17 @@ static int between(int64_t percent) {
     return (int)(s->cycle_min + (s->cycle_max - s->cycle_min) * (percent - s->lower) / (s->upper - s->lower));
 }
 
-/* The effort of a pass that begins now; 0: none is worth it. A sanitizer build without slabs moves all
- * the same, as often as it can: so it sees who uses an entry that has moved. */
+static int settle(int effort, int64_t bite_us) {
+    atomic_store_explicit(&pass.bite_us, bite_us, memory_order_relaxed);
+    return effort;
+}
+
+/* The effort of a pass that begins now, whose bites are settled too; 0: none is worth it. A sanitizer build
+ * without slabs moves all the same, as often as it can: so it sees who uses an entry that has moved. */
 static int effort_wanted(void) {
     const struct compaction_settings *s = &compaction_settings;
 #ifdef TRIVET_SANITIZE
-    if (!slab_is_on()) return (int)s->cycle_max;
+    if (!slab_is_on()) return settle((int)s->cycle_max, s->bite_us);
 #endif
     struct slab_stats stats;
     size_t surplus = slab_surplus();
@@ -94,16 +102,30 @@ static int effort_wanted(void) {
     size_t held = stats.slabs * SLAB_BYTES, needed = held > surplus ? held - surplus : 1;
     size_t percent = surplus / (needed / 100 + 1);
     if (s->active && surplus >= s->ignore_bytes && percent >= (size_t)s->lower)
-        return between((int64_t)percent);
+        return settle(between((int64_t)percent), s->bite_us);
     if (surplus < QUIET_BYTES || percent < QUIET_PERCENT) return 0;
-    return s->cycle_max < QUIET_EFFORT ? (int)s->cycle_max : QUIET_EFFORT;
+    return settle(s->cycle_max < QUIET_EFFORT ? (int)s->cycle_max : QUIET_EFFORT,
+                  s->bite_us < QUIET_BITE_US ? s->bite_us : QUIET_BITE_US);
+}
+
+/* ---- a pass ---- */
+
+/* The system takes its time to take memory back: some milliseconds for what a big deletion left. */
+static void trim(void *arg) {
+    (void)arg;
+    while (slab_trim(TRIM_AT_ONCE) > 0) sched_yield();
+    atomic_store_explicit(&trimming, false, memory_order_release);
+}
+
+static void trim_aside(void) {
+    if (!slab_wants_trim() || atomic_exchange_explicit(&trimming, true, memory_order_acquire)) return;
+    background_post(trim, NULL, 0);
 }
 
 void compaction_cron(int64_t now_ms) {
-    (void)slab_trim(TRIM_AT_ONCE);
+    trim_aside();
     if (now_ms - pass.looked_ms < LOOK_EVERY_MS && now_ms >= pass.looked_ms) return;
     pass.looked_ms = now_ms;
-    mem_decay();
     if (phase_now() != PHASE_NONE || now_ms < pass.not_before_ms) return;
     int effort = effort_wanted();
     if (effort == 0) return;
@@ -147,7 +169,7 @@ static void look_at_chain(struct keydb *kdb, uint64_t *cursor) {
     uint64_t next = table_scan(&kdb->table, *cursor, visit, &l);
     size_t count = l.count < MOVED_MAX ? l.count : MOVED_MAX;
     for (size_t i = 0; i < count; i++) {
-        void **slot = table_slot_of(&kdb->table, l.found[i], hash_bytes(entry_key(l.found[i])));
+        void **slot = table_slot_of(&kdb->table, l.found[i], key_hash(entry_key(l.found[i])));
         *slot = slab_move(l.found[i]);
     }
     COUNTER_ADD(mine->moved, count);
@@ -238,7 +260,9 @@ int64_t compaction_step(int64_t now_ms) {
     int effort = atomic_load_explicit(&pass.effort, memory_order_relaxed);
     if (effort == 0) return 0;
     int64_t began_us = clock_steady_us();
-    if (!bite(&hands[own_index()], began_us + compaction_settings.bite_us, now_ms)) return WAIT_US;
+    if (!bite(&hands[own_index()], began_us + atomic_load_explicit(&pass.bite_us, memory_order_relaxed),
+              now_ms))
+        return WAIT_US;
     int64_t took_us = clock_steady_us() - began_us;
     COUNTER_ADD(counters_mine()->compaction_us, (uint64_t)took_us);
     return took_us * (100 - effort) / effort + 1;

@@ -75,9 +75,6 @@ void mem_allocator_stats(struct mem_allocator_stats *out);
 const char *mem_allocator_name(void);
 /* Resident set of the process in bytes, read from /proc; 0 if that cannot be read. */
 size_t mem_resident(void);
-/* Gives those pages back that were unused for some seconds. The allocator does so by itself only while it is
- * used. */
-void mem_decay(void);
 /* Gives unused dirty pages back to the system (MEMORY PURGE). */
 void mem_purge(void);
 /* Who gives such pages back as time passes: a thread of the allocator's own, with the priority of the calling

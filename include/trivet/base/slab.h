@@ -53,6 +53,7 @@ void slab_thread_end(void);
 /* Gives up to `max` empty slabs back to the system, if more than a reserve of them are kept for what comes
  * next. Returns how many. */
 size_t slab_trim(size_t max);
+bool slab_wants_trim(void);
 /* The same with all of them. */
 void slab_purge(void);
 

@@ -139,8 +139,9 @@ static void diagnose(const struct memory_overview *m, struct buf *out) {
                    memory_ratio(m->peak, m->used));
     if (memory_ratio(m->resident, m->used) > 1.4 && m->resident - m->used > (size_t)10 << 20)
         buf_printf(out,
-                   "* Fragmentation: the process holds %.2f times the memory that the data needs. After "
-                   "large deletions try MEMORY PURGE; a restart with an append only file packs anew.\n",
+                   "* Fragmentation: the process holds %.2f times the memory that the data needs. Keys move "
+                   "together by themselves; with CONFIG SET activedefrag yes sooner and faster. MEMORY PURGE "
+                   "gives back what is free already; a restart with an append only file packs anew.\n",
                    memory_ratio(m->resident, m->used));
     if (m->clients > m->dataset / 2 && m->clients > (size_t)10 << 20)
         buf_printf(out,

@@ -143,9 +143,11 @@ static void empty_slabs_go_back_to_the_system(void **state) {
     slab_thread_flush();
     assert_int_equal(resident(), full);
     assert_int_equal(slabs_in_use(), 0);
+    assert_true(slab_wants_trim());
     assert_int_equal(slab_trim(3), 3);
     assert_int_equal(resident(), full - 3 * SLAB_BYTES);
     while (slab_trim(1000) > 0) continue;
+    assert_false(slab_wants_trim());
     assert_in_range(resident(), 1, 2 * 1024 * 1024); /* some stay for what comes next */
     slab_purge();
     assert_int_equal(resident(), 0);
