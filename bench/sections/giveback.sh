@@ -17,16 +17,18 @@ share_of_keys() { # WHICH
     }'
 }
 
-# Until it has not become less for five seconds; prints it. Of both kinds of server, so that the fresh one has the time
-# to give back what loading needed.
+# Until nothing is moved and it has not become less for some seconds; prints it. Of both kinds of server, so that the
+# fresh one has the time to give back what loading needed.
+settle_seconds=10
 settled() { # NAME
     local now least same=0 waited=0
     least=$(resident "$1")
-    while ((same < 5 && waited++ < giveback_wait)); do
+    while ((same < settle_seconds && waited++ < giveback_wait)); do
         sleep 1
         now=$(resident "$1")
         same=$((same + 1))
         if ((now < least - least / 200)); then least=$now same=0; fi
+        [[ $(info "$1" active_defrag_running) == 0 ]] || same=0
     done
     resident "$1"
 }
@@ -47,7 +49,7 @@ for side in "${sides[@]}"; do
     probe_for "$side" 600 "$work/$side.probe" GET
     settled "$side" >"$work/$side.rest"
     probe_end "$work/$side.probe"
-    awk -v begin="$begin" -v end="$EPOCHREALTIME" 'BEGIN { printf "%.0f", end - begin - 5 }' >"$work/$side.seconds"
+    awk -v begin="$begin" -v end="$EPOCHREALTIME" -v wait="$settle_seconds" 'BEGIN { printf "%.0f", end - begin - wait }' >"$work/$side.seconds"
     stop "$side"
     progress "$side: $(<"$work/$side.full") kB full, $(<"$work/$side.deleted") after deleting," \
         "$(<"$work/$side.rest") at rest, $(<"$work/$side.fresh") fresh"

@@ -534,6 +534,7 @@ void slab_purge(void) {
 
 /* How many slabs of the class could go if its blocks lay close together. */
 static size_t surplus(const struct class *c, const struct shape *shape) {
+    if (c->slabs == 0) return 0; /* where nothing is reserved, there are no shapes either */
     size_t blocks = c->used + c->used / SPARE_SHARE;
     size_t needed = (blocks + shape->capacity - 1) / shape->capacity + SPARE_SLABS;
     return c->slabs > needed + c->slabs / WORTH_SHARE ? c->slabs - needed : 0;

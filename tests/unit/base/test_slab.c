@@ -298,6 +298,7 @@ static void without_a_reservation_blocks_come_from_the_allocator(void **state) {
 int main(void) {
 #define WITH_SLABS(test) cmocka_unit_test_setup_teardown(test, reserve, release)
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(without_a_reservation_blocks_come_from_the_allocator),
         WITH_SLABS(every_size_fits_and_wastes_little),
         WITH_SLABS(bigger_blocks_come_from_the_allocator),
         WITH_SLABS(a_block_keeps_its_bytes_when_it_is_resized),
@@ -308,7 +309,6 @@ int main(void) {
         WITH_SLABS(a_range_that_is_used_up_does_no_harm),
         WITH_SLABS(threads_free_what_others_allocated),
         WITH_SLABS(the_report_names_the_sizes_in_use),
-        cmocka_unit_test(without_a_reservation_blocks_come_from_the_allocator),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

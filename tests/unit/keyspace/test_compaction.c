@@ -9,7 +9,7 @@
 #define KEYS 60000
 #define WORKERS 4
 
-static int64_t clock_ms = NOW_MS;
+static atomic_int_fast64_t clock_ms = NOW_MS;
 
 static int start(void **state) {
     if (!slab_init((size_t)1 << 28)) return -1;
@@ -171,8 +171,8 @@ static void *work(void *arg) {
         shard_unlock(s);
         if (n % 16 == 0) (void)compaction_step(clock_ms);
         if (n % 5000 == 0 && thread_worker_index == 0) {
-            compaction_cron(clock_ms += 60000);
             atomic_store(&done, COUNTER_SUM(moved) > 0 && compaction_effort() == 0);
+            if (!atomic_load(&done)) compaction_cron(clock_ms += 60000);
         }
     }
     slab_thread_end();
