@@ -16,6 +16,7 @@
 #include "trivet/engine/client/blocking.h"
 #include "trivet/engine/client/client_memory.h"
 #include "trivet/engine/client/login.h"
+#include "trivet/engine/client/pubsub.h"
 #include "trivet/engine/client/tracking.h"
 #include "trivet/engine/client/transaction.h"
 #include "trivet/engine/replication/apply.h"
@@ -38,8 +39,8 @@
 #define READ_SIZE (64 * 1024)          /* the worker's shared input buffer */
 #define BATCH 64                       /* commands parsed ahead */
 #define CHECK_OUTPUT_FROM (256 * 1024) /* bytes from which a pipeline's replies meet the limits */
-#define PEAK_EVERY_MS 5000             /* the peak of the first block of replies covers this time */
 #define READ_ASIDE_MAX (1024 * 1024)   /* input kept for a blocked client */
+#define LEAVE_AT_ONCE 64               /* channels that a closing connection leaves in one turn */
 #define KEEP_INPUT_ROOM (16 * 1024)    /* an empty input buffer larger than this is given back */
 
 /* No command of such a client may run now. */
@@ -66,6 +67,7 @@ static _Thread_local struct {
     struct conn *running;    /* the connection whose commands run, or ran last */
     bool is_meanwhile;       /* this turn is in the middle of a command */
     struct reply pushes;     /* what `running` got in such turns; it belongs behind its reply */
+    bool has_leaving;        /* one of `marked` is still leaving channels */
     bool ended;              /* conns_end ran: refuse new connections */
 } here;
 
@@ -275,14 +277,16 @@ static size_t run_batch(struct conn *conn, struct slice input, const struct batc
     }
     reply_set_max(&c->reply, 0);
     if (LIKELY(i == b->count)) return b->used;
-    bool postponed = *held == DISPATCH_POSTPONED;
+    bool postponed = *held == DISPATCH_POSTPONED, unfinished = *held == DISPATCH_UNFINISHED;
     if (postponed) c->held_input = space->slots[i].used;
-    if (postponed && space->slots[i].blobs) { /* its arguments are not all in the input: keep it as it is */
+    /* Its arguments are not all in the input, or there are too many to be parsed again: keep it as it is. */
+    if (unfinished || (postponed && space->slots[i].blobs)) {
         give_back(conn, i);
         conn->args_ready = true;
     }
+    if (unfinished) note_ready(conn, true);
     drop_from(b, i);
-    if (!postponed) return b->consumed[i];
+    if (!postponed && !unfinished) return b->consumed[i];
     return i ? b->consumed[i - 1] : 0;
 }
 
@@ -312,7 +316,8 @@ static size_t run_input(struct conn *conn, struct slice input) {
                 held = DISPATCH_CLOSE;
             }
         }
-        if (held == DISPATCH_BLOCKED || held == DISPATCH_POSTPONED) return done;
+        if (held == DISPATCH_BLOCKED || held == DISPATCH_POSTPONED || held == DISPATCH_UNFINISHED)
+            return done;
         if (held == DISPATCH_CLOSE) {
             set_reading(conn, false);
             return input.len;
@@ -327,20 +332,31 @@ static size_t run_input(struct conn *conn, struct slice input) {
     }
 }
 
-/* A postponed command with big arguments runs again. False if it still may not. */
-static bool run_postponed(struct conn *conn) {
+static enum dispatched run_part(struct conn *conn, struct args *a, const struct prepared *p) {
+    struct client *c = &conn->client;
+    c->running = a;
+    enum dispatched d = dispatch_go_on(c, a, p);
+    c->running = NULL;
+    if (d == DISPATCH_UNFINISHED) note_ready(conn, true);
+    return d;
+}
+
+/* A command whose arguments are kept goes on: it was postponed, or is unfinished. False if it has to once
+ * more. */
+static bool run_kept(struct conn *conn) {
     struct args *a = &conn->args;
     struct prepared p = { 0 };
-    args_rebase(a, conn->in.ptr);
+    if (a->base != conn->in.ptr) args_rebase(a, conn->in.ptr);
     size_t used = a->used;
     dispatch_prepare(a->argv, a->argc, &p);
     here.running = conn;
-    enum dispatched d = run_one(conn, a, &p, (struct slice){ 0 }); /* the primary's are never postponed */
+    enum dispatched d =
+        conn->client.flags & CLIENT_UNFINISHED
+            ? run_part(conn, a, &p)
+            : run_one(conn, a, &p, (struct slice){ 0 }); /* the primary's are never postponed */
     prepared_release(&p);
-    if (d == DISPATCH_POSTPONED) {
-        conn->client.held_input = used;
-        return false;
-    }
+    if (d == DISPATCH_POSTPONED) conn->client.held_input = used;
+    if (d == DISPATCH_POSTPONED || d == DISPATCH_UNFINISHED) return false;
     args_release(a);
     conn->args_ready = false;
     buf_drop_front(&conn->in, used);
@@ -443,6 +459,7 @@ static ssize_t read_plain(struct conn *conn) {
     char *to = here.space->shared;
     if (conn->in.len > 0) to = buf_reserve(&conn->in, READ_SIZE / 4);
     size_t room = conn->in.len > 0 ? conn->in.room - conn->in.len : READ_SIZE;
+    if (room > READ_SIZE) room = READ_SIZE; /* no more of a long command in one turn than of short ones */
     ssize_t got = socket_read(&conn->socket, to, room);
     if (got <= 0) return got;
     note_read(conn, (size_t)got);
@@ -475,6 +492,8 @@ static void after_read(struct conn *conn) {
     if (conn->output_waits_for_input || socket_read_waits_to_write(&conn->socket)) conn_queue_output(conn);
 }
 
+static void go_on(struct conn *conn);
+
 static void read_ready(struct conn *conn) {
     struct client *c = &conn->client;
     if (mailbox_has_letters(&worker_mailboxes[worker_self()]))
@@ -483,6 +502,10 @@ static void read_ready(struct conn *conn) {
     if (c->flags & CLIENT_CLOSING) return;
     if (UNLIKELY(c->flags & CLIENT_PRIMARY) && obstacle_is_set(OBSTACLE_BUSY)) {
         note_ready(conn, true); /* in the middle of a script data stands still */
+        return;
+    }
+    if (UNLIKELY(conn->args_ready) && !(c->flags & STOPPED) && !conn->resumed) {
+        go_on(conn); /* unfinished: the rest of its input waits */
         return;
     }
     COUNTER_ADD(stats_mine()->reads, 1);
@@ -518,11 +541,11 @@ static void take_later_ones(void) {
     here.later = (struct conn_queue){ 0 };
 }
 
-bool conns_are_due(void) { return here.later.first != NULL; }
+bool conns_are_due(void) { return here.later.first || here.has_leaving; }
 
 void conns_read(void) {
     take_later_ones();
-    if (!here.ready.first) return;
+    if (!here.ready.first && !here.has_leaving) return;
     worker_begin_turn();
     while (here.ready.first) {
         struct conn *conn = here.ready.first;
@@ -595,7 +618,7 @@ static void go_on(struct conn *conn) {
     struct client *c = &conn->client;
     assert(!(c->flags & CLIENT_BLOCKED) == !c->blocked && !c->running);
     if (c->flags & STOPPED) return;
-    bool ran = !conn->args_ready || run_postponed(conn);
+    bool ran = !conn->args_ready || run_kept(conn);
     if (ran && !(c->flags & (STOPPED | CLIENT_CLOSE_AFTER))) {
         set_reading(conn, true);
         if (conn->in.len > 0) process(conn, buf_slice(&conn->in));
@@ -731,18 +754,29 @@ static void conn_close(struct conn *conn) {
     listeners_resume();
 }
 
+/* False: not yet. Either this turn is in the middle of its command, or it has so many channels to leave that
+ * it does in several turns. */
+static bool close_marked(struct conn *conn) {
+    assert(conn->marked && (conn->client.flags & CLIENT_CLOSING));
+    if (UNLIKELY(conn->client.running != NULL)) return false;
+    if (UNLIKELY(!pubsub_leave_some(&conn->client, LEAVE_AT_ONCE))) {
+        stop_events(conn);
+        here.has_leaving = true;
+        return false;
+    }
+    conn_close(conn);
+    return true;
+}
+
 void conns_close_marked(void) {
-    struct conn *spared = NULL; /* this turn is in the middle of its command */
+    struct conn *spared = NULL;
+    here.has_leaving = false;
     while (here.marked) {
         struct conn *conn = here.marked;
         here.marked = conn->next_marked;
-        assert(conn->marked && (conn->client.flags & CLIENT_CLOSING));
-        if (LIKELY(!conn->client.running)) {
-            conn_close(conn);
-        } else {
-            conn->next_marked = NULL;
-            spared = conn;
-        }
+        if (LIKELY(close_marked(conn))) continue;
+        conn->next_marked = spared;
+        spared = conn;
     }
     here.marked = spared;
 }
@@ -758,42 +792,4 @@ void conns_end(void) {
     if (here.space) space_free(here.space);
     here.space = NULL;
     here.ended = true;
-}
-
-/* ---- now and then ---- */
-
-static bool is_idle_too_long(const struct client *c, int64_t now_ms) {
-    uint32_t spared = CLIENT_SUBSCRIBED | CLIENT_BLOCKED | CLIENT_MONITORING | CLIENT_POSTPONED |
-                      CLIENT_REPLICA | CLIENT_PRIMARY;
-    return options.timeout_s > 0 && !(c->flags & spared) && !c->running &&
-           now_ms - c->active_ms > options.timeout_s * 1000;
-}
-
-/* A connection at rest owns no input buffer. */
-static void drop_empty_input(struct conn *conn) {
-    if (conn->in.len > 0 || !conn->in.ptr || conn->client.running) return;
-    assert(args_is_idle(&conn->args)); /* else its arguments are there */
-    buf_release(&conn->in);
-    conn->client.input_room = 0;
-}
-
-void conns_cron(int64_t now_ms) {
-    static _Thread_local int64_t peaks_ms;
-    bool new_peaks = now_ms - peaks_ms >= PEAK_EVERY_MS || now_ms < peaks_ms;
-    if (new_peaks) peaks_ms = now_ms;
-    clients_forget_peaks(now_ms);
-    strangers_cron(now_ms);
-    CLIENTS_OF(worker_self(), c) {
-        if (is_idle_too_long(c, now_ms)) conn_close_soon(c, "idle for longer than timeout");
-        conn_check_output(conn_of(c));
-        drop_empty_input(conn_of(c));
-        socket_rest(&conn_of(c)->socket);
-        client_recount(c);
-        if (new_peaks) c->reply_peak = 0;
-    }
-}
-
-void conns_keepalive(void) {
-    CLIENTS_OF(worker_self(), c)
-    if (!(c->flags & CLIENT_UNIX_SOCKET)) socket_keepalive(c->fd, options.tcp_keepalive_s);
 }

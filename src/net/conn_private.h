@@ -1,5 +1,5 @@
-/* conn_private.h: what the files of connections share: conn.c (birth, input, commands, end) and conn_output.c
- * (output and its limits). Thread: the connection's worker. */
+/* conn_private.h: what the files of connections share: conn.c (birth, input, commands, end), conn_output.c
+ * (output and its limits) and conn_cron.c (what is due now and then). Thread: the connection's worker. */
 #ifndef NET_CONN_PRIVATE_H
 #define NET_CONN_PRIVATE_H
 
@@ -19,10 +19,10 @@ struct conn {
     struct buf in;        /* bytes of a command that is not complete, or may not run yet */
     struct args args;     /* that command, as far as it is parsed; the worker's slots have it while a batch is
                              parsed and run */
-    bool args_ready;      /* args is complete and was postponed (only for commands with big arguments) */
-    bool trusted;         /* it was authenticated once */
-    bool reading;         /* `readable` is added */
-    bool writing;         /* `writable` is added: the socket was full */
+    bool args_ready; /* args is complete: postponed (only for commands with big arguments), or unfinished */
+    bool trusted;    /* it was authenticated once */
+    bool reading;    /* `readable` is added */
+    bool writing;    /* `writable` is added: the socket was full */
     bool output_waits_for_input;    /* TLS has to read before it can write more */
     bool ready;                     /* on one of the worker's lists of those that have something to read */
     bool queued;                    /* on the worker's list of connections with output */

@@ -114,6 +114,123 @@ static void a_transaction_subscribes_to_no_sharded_channel(void **state) {
     }
 }
 
+/* ---- very many names ---- */
+
+enum {
+    MANY = 5000,
+    PART = 32,
+    LEAVE = 64
+}; /* a turn's part of the names, and of those that a closing client leaves */
+
+static void queue_many(struct client *c, const char *command, size_t count) {
+    char text[64];
+    int len = snprintf(text, sizeof text, "*%zu\r\n$%zu\r\n%s\r\n", count + 1, strlen(command), command);
+    client_queue_raw(c, text, (size_t)len);
+    for (size_t i = 0; i < count; i++) {
+        len = snprintf(text, sizeof text, "$9\r\nname:%04zu\r\n", i);
+        client_queue_raw(c, text, (size_t)len);
+    }
+}
+
+static void assert_confirmed(struct client *c, const char *word, size_t count, bool rising) {
+    for (size_t i = 0; i < count; i++) {
+        char expected[96];
+        snprintf(expected, sizeof expected, "*[$\"%s\", $\"name:%04zu\", :%zu]", word, i,
+                 rising ? i + 1 : count - i - 1);
+        assert_next(c, expected);
+    }
+}
+
+static int64_t turns(struct client *c) { return info_number(c, "stats", "eventloop_cycles"); }
+
+/* What stands behind the command waits for all of its parts; others do not, and statistics see one command.
+ */
+static void a_long_command_runs_in_parts_and_in_its_place(void **state) {
+    struct client *c = fixture_client(state), *other = connect_to(state);
+    node_free(client_ask_node(other, "CONFIG RESETSTAT"));
+    int64_t before = turns(other);
+    queue_many(c, "SUBSCRIBE", MANY);
+    client_queue(c, "SUBSCRIBE last");
+    queue_many(c, "UNSUBSCRIBE", MANY);
+    client_queue(c, "PING");
+    client_queue(c, "UNSUBSCRIBE");
+    client_queue(c, "PING");
+    assert_true(client_flush(c));
+    assert_confirmed(c, "subscribe", MANY, true);
+    assert_next(c, "*[$\"subscribe\", $\"last\", :5001]");
+    for (size_t i = 0; i < MANY; i++) node_free(client_read(c));
+    assert_next(c, "*[$\"pong\", $\"\"]");
+    assert_next(c, "*[$\"unsubscribe\", $\"last\", :0]");
+    assert_next(c, "+PONG");
+    assert_true(turns(other) - before >= 2 * MANY / PART);
+    assert_non_null(strstr(client_ask(other, "INFO commandstats"), "cmdstat_subscribe:calls=2,"));
+    assert_non_null(strstr(client_ask(other, "INFO commandstats"), "cmdstat_unsubscribe:calls=2,"));
+    client_close(other);
+}
+
+static void leaving_very_many_is_done_in_parts_too(void **state) {
+    struct client *c = fixture_client(state), *other = connect_to(state);
+    queue_many(c, "SUBSCRIBE", MANY);
+    assert_true(client_flush(c));
+    assert_confirmed(c, "subscribe", MANY, true);
+    int64_t before = turns(other);
+    client_queue(c, "UNSUBSCRIBE");
+    client_queue(c, "PING");
+    assert_true(client_flush(c));
+    for (size_t i = 0; i < MANY; i++) {
+        char count[32];
+        snprintf(count, sizeof count, ", :%zu]", MANY - i - 1);
+        assert_non_null(strstr(client_read_text(c), count));
+    }
+    assert_next(c, "+PONG");
+    assert_true(turns(other) - before >= MANY / LEAVE);
+    client_close(other);
+}
+
+static void who_closes_leaves_very_many_in_parts(void **state) {
+    struct client *other = fixture_client(state), *c = connect_to(state);
+    queue_many(c, "SUBSCRIBE", MANY);
+    queue_many(c, "PSUBSCRIBE", MANY);
+    assert_true(client_flush(c));
+    assert_confirmed(c, "subscribe", MANY, true);
+    for (size_t i = 0; i < MANY; i++) node_free(client_read(c));
+    assert_int_equal(client_ask_int(other, "PUBSUB NUMPAT"), MANY);
+    int64_t before = turns(other);
+    client_close(c);
+    assert_soon(client_ask_int(other, "PUBSUB NUMPAT") == 0);
+    assert_soon(info_number(other, "clients", "connected_clients") == 1);
+    assert_reply(other, "PUBSUB CHANNELS", "*[]");
+    assert_true(turns(other) - before >= 2 * MANY / LEAVE / 2);
+}
+
+static void a_client_is_killed_in_the_middle_of_its_command(void **state) {
+    struct client *other = fixture_client(state), *c = connect_to(state);
+    int64_t id = client_ask_int(c, "CLIENT ID");
+    queue_many(c, "SUBSCRIBE", MANY);
+    client_queue(c, "PING");
+    assert_true(client_flush(c));
+    assert_int_equal(client_ask_int(other, "CLIENT KILL ID %lld", (long long)id), 1);
+    assert_soon(info_number(other, "clients", "connected_clients") == 1);
+    assert_reply(other, "PUBSUB CHANNELS", "*[]");
+    client_close(c);
+}
+
+static void in_a_transaction_a_long_command_is_one_piece(void **state) {
+    struct client *c = fixture_client(state);
+    assert_reply(c, "MULTI", "+OK");
+    queue_many(c, "SUBSCRIBE", 100);
+    client_queue(c, "PUBLISH name:0099 x");
+    client_queue(c, "EXEC");
+    assert_true(client_flush(c));
+    assert_next(c, "+QUEUED");
+    assert_next(c, "+QUEUED");
+    /* The array has two elements, of which the first is a hundred confirmations. */
+    assert_next(c, "*[*[$\"subscribe\", $\"name:0000\", :1], *[$\"subscribe\", $\"name:0001\", :2]]");
+    for (size_t i = 2; i < 100; i++) node_free(client_read(c));
+    assert_next(c, ":1");
+    assert_next(c, "*[$\"message\", $\"name:0099\", $\"x\"]");
+}
+
 /* ---- delivery ---- */
 
 static void a_message_reaches_every_kind_of_match_and_counts_each(void **state) {
@@ -400,6 +517,11 @@ int main(void) {
         FIXTURE_TEST(confirmations_come_although_replies_are_off),
         FIXTURE_TEST(a_transaction_subscribes_inside_its_reply),
         FIXTURE_TEST(a_transaction_subscribes_to_no_sharded_channel),
+        FIXTURE_TEST(a_long_command_runs_in_parts_and_in_its_place),
+        FIXTURE_TEST(leaving_very_many_is_done_in_parts_too),
+        FIXTURE_TEST(who_closes_leaves_very_many_in_parts),
+        FIXTURE_TEST(a_client_is_killed_in_the_middle_of_its_command),
+        FIXTURE_TEST(in_a_transaction_a_long_command_is_one_piece),
         FIXTURE_TEST(a_message_reaches_every_kind_of_match_and_counts_each),
         FIXTURE_TEST(messages_are_counted_for_each_subscriber),
         FIXTURE_TEST(the_empty_channel_matches_only_the_empty_pattern),

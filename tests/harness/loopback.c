@@ -156,6 +156,7 @@ static bool run(struct loopback *l, struct slice *argv, size_t argc) {
     dispatch_prepare(argv, argc, &p);
     dispatch_prefetch(&l->client, &p, 1);
     l->dispatched = dispatch_run(&l->client, &args, &p, (struct slice){ 0 });
+    while (l->dispatched == DISPATCH_UNFINISHED) l->dispatched = dispatch_go_on(&l->client, &args, &p);
     prepared_release(&p);
     return l->dispatched == DISPATCH_POSTPONED;
 }

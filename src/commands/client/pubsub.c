@@ -7,15 +7,18 @@
 #include "trivet/commands/groups.h"
 #include "trivet/engine/cluster/member.h"
 #include "trivet/engine/run/change.h"
+#include "trivet/engine/run/parts.h"
 
 static void subscribe_all(struct call *c, enum pubsub_kind kind) {
+    parts_take(c);
     for (size_t i = 1; i < c->argc; i++) pubsub_subscribe(c->client, kind, c->argv[i]);
 }
 
 static void unsubscribe_all(struct call *c, enum pubsub_kind kind) {
     /* Inside EXEC the reply is half written: what has not been delivered yet is lost to this client. */
     if (!c->origin->is_nested) pubsub_deliver();
-    if (c->argc == 1) pubsub_unsubscribe_all(c->client, kind);
+    parts_take(c);
+    if (c->argc == 1 && !pubsub_unsubscribe_all(c->client, kind, parts_room(c))) parts_go_on(c);
     for (size_t i = 1; i < c->argc; i++) pubsub_unsubscribe(c->client, kind, c->argv[i]);
 }
 

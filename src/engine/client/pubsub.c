@@ -24,6 +24,7 @@
 #define BIG_MESSAGE 4096 /* from here on the tail is built before the lock is taken */
 #define JOINED_TAIL 1024 /* up to this size head and tail are joined once, so each client costs one copy */
 #define NAMES_INSIDE 16
+#define GATHERED_FIRST 64 /* subscriptions; more if a bucket has them */
 
 struct name {
     atomic_uint references; /* one held by the registry, one by each delivery with this name */
@@ -51,6 +52,7 @@ struct subscription {
 
 struct subscriptions {
     struct table of[PUBSUB_KINDS];
+    uint64_t leaving_at; /* where who leaves them bit by bit goes on: a cursor of table_scan */
 };
 
 struct delivery {
@@ -283,39 +285,59 @@ void pubsub_unsubscribe(struct client *c, enum pubsub_kind kind, struct slice na
 
 struct gathering {
     struct subscription **at;
-    size_t count;
+    size_t count, room;
 };
 
-static bool gather_subscription(void *arg, void *item) {
+static void gather_subscription(void *arg, void *item) {
     struct gathering *g = arg;
+    if (g->count == g->room) {
+        g->room = g->room ? 2 * g->room : GATHERED_FIRST;
+        g->at = mem_realloc(g->at, g->room * sizeof(struct subscription *));
+    }
     g->at[g->count++] = item;
-    return true;
 }
 
-/* Leaves all of one kind; returns how many that were. */
-static size_t leave_kind(struct client *c, enum pubsub_kind kind, bool aloud) {
-    size_t count = count_of(c, kind);
-    if (count == 0) return 0;
-    struct gathering g = { mem_alloc(count * sizeof(struct subscription *)), 0 };
-    table_each(&c->subscriptions->of[kind], gather_subscription, &g);
-    for (size_t i = 0; i < g.count; i++) {
-        struct name *n = name_ref(g.at[i]->audience->name);
-        struct slice text = name_text(n);
-        leave_audience(g.at[i]);
-        if (aloud) confirm(c, kind, false, &text);
-        name_unref(n);
+static void leave(struct client *c, struct subscription *s, bool aloud) {
+    struct name *n = name_ref(s->audience->name);
+    struct slice text = name_text(n);
+    enum pubsub_kind kind = n->kind;
+    leave_audience(s);
+    if (aloud) confirm(c, kind, false, &text);
+    name_unref(n);
+}
+
+/* Leaves about `most` of one kind, or all; returns how many that were. The next call goes on where this one
+ * ended, so that it does not meet the emptied buckets once more. */
+static size_t leave_kind(struct client *c, enum pubsub_kind kind, bool aloud, size_t most) {
+    struct gathering g = { 0 };
+    size_t left = 0;
+    while (left < most && count_of(c, kind) > 0) {
+        struct subscriptions *all = c->subscriptions;
+        all->leaving_at = table_scan(&all->of[kind], all->leaving_at, gather_subscription, &g);
+        for (size_t i = 0; i < g.count; i++) leave(c, g.at[i], aloud);
+        left += g.count;
+        g.count = 0;
     }
     mem_free(g.at);
-    release_if_none(c);
-    return count;
+    if (left > 0) release_if_none(c);
+    return left;
 }
 
-void pubsub_unsubscribe_all(struct client *c, enum pubsub_kind kind) {
-    if (leave_kind(c, kind, true) == 0) confirm(c, kind, false, NULL);
+bool pubsub_unsubscribe_all(struct client *c, enum pubsub_kind kind, size_t most) {
+    if (leave_kind(c, kind, true, most) == 0) confirm(c, kind, false, NULL);
+    return count_of(c, kind) == 0;
+}
+
+bool pubsub_leave_some(struct client *c, size_t most) {
+    size_t left = 0;
+    for (int kind = 0; kind < PUBSUB_KINDS && left < most; kind++)
+        left += leave_kind(c, (enum pubsub_kind)kind, false, most - left);
+    return !c->subscriptions;
 }
 
 void pubsub_leave_all(struct client *c) {
-    for (int kind = 0; kind < PUBSUB_KINDS; kind++) leave_kind(c, (enum pubsub_kind)kind, false);
+    bool left = pubsub_leave_some(c, SIZE_MAX);
+    assert(left);
 }
 
 /* ---- publishing ---- */

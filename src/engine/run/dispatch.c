@@ -11,6 +11,7 @@
 #include "trivet/engine/client/tracking.h"
 #include "trivet/engine/client/transaction.h"
 #include "trivet/engine/command/registry.h"
+#include "trivet/engine/run/parts.h"
 #include "trivet/engine/run/run.h"
 #include "trivet/engine/turn/turn.h"
 #include "trivet/engine/watch/stats.h"
@@ -41,6 +42,11 @@ static enum dispatched postpone(const struct call *call) {
     return DISPATCH_POSTPONED;
 }
 
+static enum dispatched part_done(const struct call *call) {
+    call->client->arguments_done += call->argc - 1;
+    return DISPATCH_UNFINISHED;
+}
+
 ALWAYS_INLINE enum dispatched converse(struct call *call) {
     struct client *c = call->client;
     c->last_command = call->command;
@@ -50,8 +56,9 @@ ALWAYS_INLINE enum dispatched converse(struct call *call) {
         return postpone(call);
     run_or_queue(call);
     if (UNLIKELY(call->held)) return postpone(call);
-    if (UNLIKELY(c->flags & (CLIENT_BLOCKED | CLIENT_CLOSE_AFTER | CLIENT_CLOSING))) {
+    if (UNLIKELY(c->flags & (CLIENT_BLOCKED | CLIENT_CLOSE_AFTER | CLIENT_CLOSING | CLIENT_UNFINISHED))) {
         assert(!(c->flags & CLIENT_BLOCKED) == !c->blocked);
+        if (!(c->flags & (CLIENT_BLOCKED | CLIENT_CLOSE_AFTER | CLIENT_CLOSING))) return part_done(call);
         return c->flags & CLIENT_BLOCKED ? DISPATCH_BLOCKED : DISPATCH_CLOSE;
     }
     return DISPATCH_DONE;
@@ -67,9 +74,10 @@ RARE static enum dispatched converse_specially(struct call *call) {
     c->reply.muted = c->flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP_NEXT);
     c->flags &= ~(uint32_t)CLIENT_REPLY_SKIP_NEXT;
     enum dispatched d = converse(call);
-    if (d == DISPATCH_POSTPONED) c->flags |= skip; /* it has not run: the next time counts */
+    bool comes_back = d == DISPATCH_POSTPONED || d == DISPATCH_UNFINISHED;
+    if (comes_back) c->flags |= skip; /* the next time counts */
     c->reply.muted = false;
-    if (asking && d != DISPATCH_POSTPONED && !(c->flags & CLIENT_IN_MULTI)) c->flags &= ~asking;
+    if (asking && !comes_back && !(c->flags & CLIENT_IN_MULTI)) c->flags &= ~asking;
     return d;
 }
 
@@ -97,6 +105,37 @@ static struct slice wire_for_journal(const struct args *args, struct slice wire)
     return LIKELY(is_array) ? wire : (struct slice){ 0 };
 }
 
+ALWAYS_INLINE enum dispatched converse_somehow(struct call *call) {
+    const struct client *c = call->client;
+    if (LIKELY(!(c->flags & (SPECIAL_STATES | CLIENT_REPLICA)))) return converse(call);
+    return c->flags & CLIENT_REPLICA ? converse_with_replica(call) : converse_specially(call);
+}
+
+/* To a part the arguments before it are not there: the name of the command stands in front of its own. */
+enum dispatched dispatch_go_on(struct client *c, struct args *args, const struct prepared *p) {
+    size_t before = c->arguments_done, left = args->argc - 1 - before;
+    struct slice *argv = args->argv + before;
+    struct slice covered = argv[0];
+    struct call call;
+    assert(c->flags & CLIENT_UNFINISHED);
+    call_init(&call, c, &origin_connection);
+    call.command = p->command;
+    call.argv = argv;
+    call.argc = 1 + (left < PART_ARGUMENTS ? left : PART_ARGUMENTS);
+    call.request_bytes = args->bytes;
+    call.ns = c->unfinished_ns;
+    call_set_keys(&call, &p->keys);
+    if (left <= PART_ARGUMENTS) c->flags &= ~(uint32_t)CLIENT_UNFINISHED;
+    argv[0] = args->argv[0];
+    enum dispatched d = converse_somehow(&call);
+    argv[0] = covered;
+    if (d == DISPATCH_POSTPONED) c->flags |= CLIENT_UNFINISHED;
+    if (d == DISPATCH_POSTPONED || d == DISPATCH_UNFINISHED) return d;
+    c->flags &= ~(uint32_t)CLIENT_UNFINISHED; /* if it was refused, that is the end */
+    c->arguments_done = 0;
+    return d;
+}
+
 enum dispatched dispatch_run(struct client *c, const struct args *args, const struct prepared *p,
                              struct slice wire) {
     struct call call;
@@ -108,8 +147,7 @@ enum dispatched dispatch_run(struct client *c, const struct args *args, const st
     call.request_bytes = args->bytes;
     call.wire = wire_for_journal(args, wire);
     call_set_keys(&call, &p->keys);
-    if (LIKELY(!(c->flags & (SPECIAL_STATES | CLIENT_REPLICA)))) return converse(&call);
-    return c->flags & CLIENT_REPLICA ? converse_with_replica(&call) : converse_specially(&call);
+    return converse_somehow(&call);
 }
 
 /* ---- the journal, read again ---- */

@@ -100,7 +100,11 @@ static inline void execute(struct call *call) {
     /* Only now: MONITOR shows EXEC after the commands that it ran, and SELECT with the database it chose. */
     if (UNLIKELY(obstacle_is_set(OBSTACLE_MONITOR)) && !(call->command->flags & SKIP_MONITOR))
         monitor_feed(call, clock_wall_us());
-    if (UNLIKELY(c->flags & (CLIENT_TRACKING | CLIENT_BLOCKED))) {
+    if (UNLIKELY(c->flags & (CLIENT_TRACKING | CLIENT_BLOCKED | CLIENT_UNFINISHED))) {
+        if (c->flags & CLIENT_UNFINISHED) {
+            c->unfinished_ns = call->ns;
+            return;
+        }
         if (c->flags & CLIENT_TRACKING) tracking_remember(call);
         if (c->flags & CLIENT_BLOCKED) {
             blocking_has_begun(call);

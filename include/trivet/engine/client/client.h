@@ -43,6 +43,8 @@ enum client_flag {
     CLIENT_PRIMARY = 1 << 21, /* the link to this server's primary */
     CLIENT_TLS = 1 << 22,
     CLIENT_ASKING = 1 << 23, /* ASKING: the next command, or transaction, may use a slot that comes here */
+    CLIENT_UNFINISHED =
+        1 << 24, /* a part of its command is done: the next one runs in its worker's next turn */
 };
 
 struct args;          /* resp/parser.h */
@@ -89,6 +91,8 @@ struct client {
     size_t reply_peak;                 /* most bytes that waited in the first block of replies lately */
     size_t held_input, held_arguments; /* of a postponed command: the part of input_pending that it fills (set
                                           by net), and its arguments */
+    size_t arguments_done;             /* if it is UNFINISHED: of its command, by the parts so far */
+    int64_t unfinished_ns;             /* the time of these parts */
     struct client_counted counted;
     int64_t soft_limit_since_ms; /* when it went over the soft output limit; 0: it is not over */
     struct chain_link in_roster; /* its worker's list */

@@ -17,10 +17,13 @@ enum pubsub_kind { PUBSUB_CHANNEL, PUBSUB_PATTERN, PUBSUB_SHARD, PUBSUB_KINDS };
 void pubsub_subscribe(struct client *c, enum pubsub_kind kind, struct slice name);
 /* Unsubscribes likewise; confirms even if the client had no such subscription. */
 void pubsub_unsubscribe(struct client *c, enum pubsub_kind kind, struct slice name);
-/* Unsubscribes from all of this kind, with a confirmation each; one with a null name if there were none. */
-void pubsub_unsubscribe_all(struct client *c, enum pubsub_kind kind);
+/* Unsubscribes from all of this kind, but no more than `most` at once, with a confirmation each; one with a
+ * null name if there were none. False: some are left. */
+MUST_CHECK bool pubsub_unsubscribe_all(struct client *c, enum pubsub_kind kind, size_t most);
 /* The client is closing: unsubscribes from everything, without a word. */
 void pubsub_leave_all(struct client *c);
+/* The same with no more than `most` at once. False: some are left. */
+MUST_CHECK bool pubsub_leave_some(struct client *c, size_t most);
 
 /* Sends to subscribers of the channel (and, for PUBSUB_CHANNEL, of matching patterns); returns how many
  * receive it. */

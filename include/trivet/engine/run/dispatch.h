@@ -23,7 +23,9 @@ enum dispatched {
     DISPATCH_DONE,      /* go on with the next command */
     DISPATCH_BLOCKED,   /* it ran and the client is blocked: run the next command after client_hooks.resume */
     DISPATCH_POSTPONED, /* it did not run: run it again after client_hooks.resume */
-    DISPATCH_CLOSE,     /* close the client */
+    DISPATCH_UNFINISHED, /* a part of it ran: dispatch_go_on in the next turn; its arguments are still needed
+                          */
+    DISPATCH_CLOSE,      /* close the client */
 };
 
 /* The arguments must stay where they are until the command has run. */
@@ -36,6 +38,9 @@ void dispatch_prefetch(const struct client *c, const struct prepared *batch, siz
 /* `wire`: all bytes of the command, if they are in one piece, else empty. */
 enum dispatched dispatch_run(struct client *c, const struct args *args, const struct prepared *p,
                              struct slice wire);
+
+/* The next part of a command that is unfinished. */
+enum dispatched dispatch_go_on(struct client *c, struct args *args, const struct prepared *p);
 
 /* Replays one command of the journal for an internal client. False if there is no such command: `error` says
  * so. True if it ran: the text of an error reply is in `error` then. */
