@@ -260,6 +260,12 @@ bench: ## speed and memory beside Debian's redis-server, in some minutes (BENCH_
 	@$(MAKE) --no-print-directory all $(BENCHES)
 	@exec bench/run $(SERVER)
 
+.PHONY: bench-full
+bench-full: ## all of it with more rounds and 10 M keys; writes bench/results.md and its plots, and goes on where it was broken off
+	@scripts/install-packages build bench
+	@$(MAKE) --no-print-directory all $(BENCHES)
+	@exec bench/full $(SERVER)
+
 # ---- to work on it ----
 
 .PHONY: fmt

@@ -65,10 +65,20 @@ compare_all() {
 
 # ---- tables ----
 
-# show_results FIRST SECOND: what compare found, and forgets it. Both ratios are to reach the goal; where the client is
-# the slower end only the second one says something.
+# record TABLE <"name|goal|trivet|redis": the same for programs, into the file BENCH_ROWS, which bench/full names.
+record() {
+    awk -v section="$section" -v table="$1" '{ print section "|" table "|" $0 }' >>"${BENCH_ROWS:-/dev/null}"
+}
+
+# show_results FIRST SECOND: what compare found, and forgets it. results_of: whose, if there are several. Both ratios are to
+# reach the goal; where the client is the slower end only the second one says something.
 show_results() {
     [[ -e $work/results ]] || { echo "(nothing matches)"; return; }
+    awk -F '|' -v of="${results_of:-}" '{
+        goal = $2 == "" || of == "Redis: " ? "" : "at least " $2 " times"
+        print of $1 "|" goal "|" $4 "|" $8
+    }' "$work/results" |
+        record "requests a second of processor time, $1 and $2"
     awk -F '|' -v first="$1" -v second="$2" '
     BEGIN {
         printf "%-40s %12s %12s %6s %5s   %23s %6s   %s\n", "", "requests/s", "", "", "",
@@ -85,7 +95,10 @@ show_results() {
 
 # show_figures UNIT: from lines "name|goal|trivet|redis" (the goal in words) on standard input.
 show_figures() {
+    local lines
+    lines=$(cat)
+    record "$1" <<<"$lines"
     awk -F '|' -v unit="$1" '
     BEGIN { printf "%-52s %12s %12s %7s  %s\n", unit, "Trivet", "Redis", "ratio", "goal" }
-    { printf "%-52s %12s %12s %7s  %s\n", $1, $3, $4, ($4 > 0 ? sprintf("%.2f", $3 / $4) : "-"), $2 }'
+    { printf "%-52s %12s %12s %7s  %s\n", $1, $3, $4, ($4 > 0 ? sprintf("%.2f", $3 / $4) : "-"), $2 }' <<<"$lines"
 }

@@ -18,6 +18,7 @@ for side in "${sides[@]}"; do
     [[ $(must "$side-aof" CONFIG GET appendonly | tail -n 1) == yes ]] || fail "$side-aof writes no append-only file"
     compare_all "$side-aof" "$side-none" 1 "${workloads[@]}"
     echo "${side^}: append-only file with everysec against none. The ratio's goal is Trivet's."
+    results_of="${side^}: "
     show_results everysec none
     echo
     stop "$side-aof"
