@@ -488,10 +488,14 @@ static enum room wait_for_background(int64_t started_us) {
     return bytes_over(0) == 0 ? ROOM_ENOUGH : ROOM_NONE;
 }
 
-/* Evicts until memory is under the limit less `spare`, which it is over by `over`, or until the time has
- * come. */
-static enum room evict_down(size_t over, size_t spare, int64_t until_us, int64_t now_ms,
-                            void (*flush)(void)) {
+/* What a call has to reach: no more than `leave` over the limit less `spare`. */
+struct aim {
+    size_t spare, leave;
+    int64_t until_us; /* or this time */
+};
+
+/* `over`: by how much memory is over the limit less aim.spare now. */
+static enum room evict_down(size_t over, struct aim aim, int64_t now_ms, void (*flush)(void)) {
     if (pool.policy != eviction_settings.policy) pool_empty();
     pool.policy = eviction_settings.policy;
     size_t freed = 0;
@@ -500,23 +504,33 @@ static enum room evict_down(size_t over, size_t spare, int64_t until_us, int64_t
         if (bytes == 0) return ROOM_NONE;
         freed += bytes;
         bool recount = evicted % RECOUNT_EVERY == 0;
-        if (freed < over && !recount) continue;
-        over = bytes_over(spare);
-        if (over == 0) return ROOM_ENOUGH;
+        if (freed + aim.leave < over && !recount) continue;
+        over = bytes_over(aim.spare);
+        if (over <= aim.leave) return ROOM_ENOUGH;
         freed = 0;
-        if (recount && clock_steady_us() >= until_us) return ROOM_WORKING;
+        if (recount && clock_steady_us() >= aim.until_us) return ROOM_WORKING;
     }
 }
 
+/* What this worker's last call has left over the limit. The slices see to it: a write that finds it does a
+ * little about it, and makes room only for what came since. Else each of them would use up its time while
+ * there is much to do, and they would queue. */
+static _Thread_local size_t debt;
 static _Thread_local bool headroom_is_wanted;
 
 static enum room make_room(size_t over, int64_t now_ms, void (*flush)(void)) {
     if (eviction_settings.policy == POLICY_NOEVICTION) return ROOM_NONE;
     int64_t started_us = clock_steady_us(), limit_us = time_limit_us();
-    int64_t until_us = limit_us < INT64_MAX - started_us ? started_us + limit_us : INT64_MAX;
+    struct aim aim = { .until_us = started_us };
+    if (over > debt) {
+        aim.leave = debt;
+        aim.until_us = limit_us < INT64_MAX - started_us ? started_us + limit_us : INT64_MAX;
+    }
     headroom_is_wanted = true;
-    enum room room = evict_down(over, 0, until_us, now_ms, flush);
-    return room == ROOM_NONE ? wait_for_background(started_us) : room;
+    enum room room = evict_down(over, aim, now_ms, flush);
+    if (room == ROOM_NONE) return wait_for_background(started_us);
+    debt = bytes_over(0);
+    return debt == 0 ? ROOM_ENOUGH : ROOM_WORKING;
 }
 
 void eviction_begin(void) { headroom_is_wanted = true; }
@@ -526,8 +540,9 @@ void eviction_give_up(void) { headroom_is_wanted = false; }
 void eviction_go_on(int64_t now_ms, int64_t slice_us, void (*flush)(void)) {
     bool may_evict = headroom_is_wanted && eviction_settings.policy != POLICY_NOEVICTION;
     size_t spare = may_evict ? headroom() : 0, over = may_evict ? bytes_over(spare) : 0;
-    headroom_is_wanted =
-        over > 0 && evict_down(over, spare, clock_steady_us() + slice_us, now_ms, flush) == ROOM_WORKING;
+    struct aim aim = { .spare = spare, .until_us = clock_steady_us() + slice_us };
+    headroom_is_wanted = over > 0 && evict_down(over, aim, now_ms, flush) == ROOM_WORKING;
+    debt = may_evict ? bytes_over(0) : 0;
 }
 
 /* When memory went over the limit, in steady microseconds; 0 if it is not over. All workers share it. */
@@ -547,7 +562,11 @@ static void note(enum room room) {
 
 enum room eviction_make_room(int64_t now_ms, void (*flush)(void)) {
     size_t over = bytes_over(0);
-    enum room room = LIKELY(over == 0) ? ROOM_ENOUGH : make_room(over, now_ms, flush);
+    enum room room = ROOM_ENOUGH;
+    if (UNLIKELY(over > 0))
+        room = make_room(over, now_ms, flush);
+    else
+        debt = 0;
     note(room);
     return room;
 }

@@ -332,6 +332,32 @@ static void room_ahead_is_made_in_slices(void **state) {
     assert_false(eviction_is_due()); /* there is room */
 }
 
+/* A lowered limit is no reason for every write to use up its time: one does, the others pay for their own. */
+static void a_write_makes_room_for_what_came_since_the_last(void **state) {
+    (void)state;
+    eviction_settings.policy = POLICY_ALLKEYS_LRU;
+    eviction_settings.tenacity = 0;
+    fill(0, 20000, 0, 1000);
+    limit_to(used() - 10000000);
+    assert_int_equal(eviction_make_room(NOW_MS, note_flush), ROOM_WORKING); /* its time is up at once */
+    size_t before = notes.evicted;
+    eviction_settings.tenacity = 100; /* as much time as it takes */
+    for (int i = 0; i < 10; i++, before = notes.evicted) {
+        assert_int_equal(eviction_make_room(NOW_MS, note_flush), ROOM_WORKING);
+        assert_int_equal(notes.evicted - before, 16); /* it does a little about the rest */
+    }
+    size_t over = used() - eviction_settings.maxmemory;
+    char text[KEY_ROOM];
+    for (size_t i = 0; i < 100; i++)
+        put(0, NOW_MS, key_text(text, "new", i), slice_make(big_text, 1000), NO_EXPIRY);
+    assert_int_equal(eviction_make_room(NOW_MS, note_flush), ROOM_WORKING);
+    assert_true(used() - eviction_settings.maxmemory <= over);
+    assert_in_range(notes.evicted - before, 50, 150);
+    while (eviction_is_due()) eviction_go_on(NOW_MS, 1000, note_flush);
+    assert_true(used() <= eviction_settings.maxmemory);
+    assert_int_equal(eviction_make_room(NOW_MS, note_flush), ROOM_ENOUGH);
+}
+
 static sem_t held;
 
 static void hold_up(void *arg) {
@@ -466,6 +492,7 @@ int main(void) {
         EVICTION_TEST(memory_that_does_not_count_is_left_out),
         EVICTION_TEST(without_tenacity_a_call_stops_and_the_next_goes_on),
         EVICTION_TEST(room_ahead_is_made_in_slices),
+        EVICTION_TEST(a_write_makes_room_for_what_came_since_the_last),
         EVICTION_TEST(memory_on_its_way_is_not_evicted_twice),
         EVICTION_TEST(little_waits_for_a_background_thread_that_is_slow),
         EVICTION_TEST(a_flush_under_way_is_no_reason_to_refuse),
