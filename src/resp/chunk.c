@@ -1,9 +1,11 @@
 /* chunk.c: the chain of chunks behind a reply: adding, sending and joining.
  *
  * Each thread keeps a short list of full-sized chunks. So a connection whose output is sent each time takes
- * the same warm chunk again and again, without the allocator. After a chunk that cannot grow (a shared blob,
- * a header still open) comes a small one first: a thousand blobs with a few bytes between them must not cost
- * a thousand full chunks. */
+ * the same warm chunk again and again, without the allocator. Where none is left, because many connections
+ * get something in one turn, a chain begins small and doubles: a thousand full chunks for a thousand short
+ * messages would be memory that no cache holds, and that comes from the kernel anew each time. After a chunk
+ * that cannot grow (a shared blob, a header still open) comes a small one first: a thousand blobs with a few
+ * bytes between them must not cost a thousand full chunks. */
 #include "chunk.h"
 #include "trivet/base/counter.h"
 #include "trivet/base/mem.h"
@@ -13,6 +15,9 @@
 
 static _Thread_local struct chain spares;
 static _Thread_local unsigned spare_count;
+/* Full chunks made to become spares: no more than it keeps. Where a reply took some of them to another
+ * thread, the next long replies leave others. */
+static _Thread_local unsigned made_count;
 
 /* By worker; other threads share the first. */
 static struct block_counts { atomic_uint_fast64_t taken, returned; } CACHE_ALIGNED block_counts[WORKERS_MAX];
@@ -54,11 +59,20 @@ static struct chunk *take_spare(void) {
 void reply_thread_release(void) {
     for (struct chunk *c; (c = take_spare());) mem_free(c);
     assert(spare_count == 0);
+    made_count = 0;
 }
 
 static struct chunk *new_full_chunk(void) {
     struct chunk *c = take_spare();
     return c ? c : mem_alloc(REPLY_CHUNK);
+}
+
+/* A full chunk is at hand, or may be made to be at hand from now on. */
+static bool has_full_chunk(void) {
+    if (LIKELY(spare_count > 0)) return true;
+    if (made_count == SPARE_MAX) return false;
+    made_count++;
+    return true;
 }
 
 static void free_chunk(struct chunk *c) {
@@ -101,12 +115,19 @@ void reply_release(struct reply *r) {
 
 static bool cannot_grow(const struct chunk *c) { return c->blob || c->room == 0; }
 
+/* Of a new last chunk. */
+static size_t room_for(const struct reply *r, size_t need) {
+    const struct chunk *last = chunk_last(r);
+    if (need > CHUNK_FULL_ROOM) return need;
+    if (last && cannot_grow(last) && need <= CHUNK_SMALL_ROOM) return CHUNK_SMALL_ROOM;
+    if (LIKELY(has_full_chunk())) return CHUNK_FULL_ROOM;
+    size_t size = last ? 2 * last->size : CHUNK_FIRST;
+    while (size < sizeof(struct chunk) + need) size *= 2;
+    return (size < REPLY_CHUNK ? size : REPLY_CHUNK) - sizeof(struct chunk);
+}
+
 char *chunk_add_text(struct reply *r, size_t need) {
-    size_t room = CHUNK_FULL_ROOM;
-    if (need > room)
-        room = need;
-    else if (!chain_is_empty(&r->chain) && cannot_grow(chunk_last(r)) && need <= CHUNK_SMALL_ROOM)
-        room = CHUNK_SMALL_ROOM;
+    size_t room = room_for(r, need);
     size_t size = sizeof(struct chunk) + room;
     struct chunk *c = room == CHUNK_FULL_ROOM ? new_full_chunk() : mem_alloc(size);
     c->blob = NULL;

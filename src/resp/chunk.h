@@ -30,6 +30,7 @@ static inline struct chunk *chunk_next(const struct chunk *c) {
 }
 
 #define CHUNK_FULL_ROOM (REPLY_CHUNK - sizeof(struct chunk))
+#define CHUNK_FIRST 1024                              /* size of the first one where no full one is at hand */
 #define CHUNK_SMALL_ROOM (512 - sizeof(struct chunk)) /* used after a chunk that cannot grow */
 #define LENGTH_LINE_MAX 24                            /* mark, 20 digits, CR LF */
 

@@ -27,12 +27,20 @@ void reply_raw(struct reply *r, struct slice wire) {
     reply_wrote(r, out + wire.len);
 }
 
-void reply_raw_blob(struct reply *r, struct blob *shared) {
+static void raw_blob(struct reply *r, struct blob *b, size_t share_from) {
     if (r->muted) return;
-    if (shared->len < REPLY_SHARE)
-        reply_raw(r, blob_slice(shared));
+    if (b->len < share_from)
+        reply_raw(r, blob_slice(b));
     else
-        chunk_add_shared(r, blob_ref(shared));
+        chunk_add_shared(r, blob_ref(b));
+}
+
+void reply_raw_blob(struct reply *r, struct blob *shared) { raw_blob(r, shared, REPLY_SHARE); }
+
+/* In a reply that has nothing yet a reference is smaller than the chunk that a copy would need. Where more
+ * waits, short pieces are joined: each reference is an element of the writev. */
+void reply_raw_shared(struct reply *r, struct blob *shared) {
+    raw_blob(r, shared, reply_is_empty(r) ? REPLY_SHARE_FIRST : REPLY_SHARE_MANY);
 }
 
 /* ---- Length lines ---- */

@@ -18,6 +18,8 @@
 
 #define REPLY_CHUNK (16 * 1024) /* usable size of a chunk, header included */
 #define REPLY_SHARE (16 * 1024) /* blobs from here on are queued by reference */
+#define REPLY_SHARE_MANY 512    /* the same for bytes that many replies get */
+#define REPLY_SHARE_FIRST 64    /* the same where nothing else waits yet */
 
 struct chunk; /* src/resp/chunk.h */
 
@@ -75,6 +77,9 @@ void reply_move(struct reply *r, struct reply *from);
 /* Raw protocol bytes. */
 void reply_raw(struct reply *r, struct slice wire);
 void reply_raw_blob(struct reply *r, struct blob *shared); /* takes a reference of its own if it shares */
+/* The same for bytes that other replies get too: then they are in the processor's cache, and what costs is a
+ * place to copy them to. */
+void reply_raw_shared(struct reply *r, struct blob *shared);
 
 /* Values. Where RESP2 lacks a type, the form is Valkey's (a map is a flat array, true is :1, ...). */
 void reply_ok(struct reply *r);

@@ -333,7 +333,61 @@ static void a_small_reply_reuses_the_last_chunk(void **state) {
     reply_release(&r);
 }
 
+static void many_short_replies_at_once_take_little_and_long_ones_grow(void **state) {
+    (void)state;
+    enum { REPLIES = 1000 };
+    static struct reply many[REPLIES];
+    reply_thread_release();
+    for (size_t i = 0; i < REPLIES; i++) {
+        reply_init(&many[i], 2);
+        reply_bulk(&many[i], slice_make(noise(), 100));
+    }
+    size_t sum = 0;
+    for (size_t i = 0; i < REPLIES; i++) sum += many[i].memory;
+    assert_true(sum < 2000ul * REPLIES);
+    struct reply *last = &many[REPLIES - 1];
+    size_t first_size = last->memory;
+    while (last->bytes < 100ul * 1024) reply_bulk(last, slice_make(noise(), 100));
+    assert_true(first_size < 2000);
+    assert_true(last->chunks < 16); /* 1, 2, 4, 8 and then 16 KB */
+    for (size_t i = 0; i < REPLIES; i++) {
+        reply_sent(&many[i], many[i].bytes);
+        assert_empty(&many[i]);
+    }
+    reply_thread_release();
+}
+
 /* ---- Shared blobs ---- */
+
+static void what_many_get_is_shared_in_an_empty_reply_or_from_some_size_on(void **state) {
+    (void)state;
+    static const struct {
+        size_t length;
+        bool alone, behind_others; /* is it shared? */
+    } cases[] = { { 10, false, false },
+                  { REPLY_SHARE_FIRST, true, false },
+                  { REPLY_SHARE_MANY - 1, true, false },
+                  { REPLY_SHARE_MANY, true, true } };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct blob *b = blob_of(slice_make(noise(), cases[i].length));
+        struct reply r;
+        reply_init(&r, 2);
+        reply_raw_shared(&r, b);
+        assert_int_equal(r.shared > 0, cases[i].alone);
+        assert_int_equal(r.bytes, b->len);
+        reply_release(&r);
+        reply_ok(&r);
+        reply_raw_shared(&r, b);
+        assert_int_equal(r.shared > 0, cases[i].behind_others);
+        assert_int_equal(r.bytes, b->len + 5);
+        r.muted = true;
+        reply_raw_shared(&r, b);
+        assert_int_equal(r.bytes, b->len + 5);
+        reply_release(&r);
+        assert_true(blob_is_sole(b));
+        blob_unref(b);
+    }
+}
 
 static void big_blobs_are_shared_and_small_ones_copied(void **state) {
     (void)state;
@@ -481,6 +535,8 @@ int main(void) {
         cmocka_unit_test(sends_of_any_size_add_up_to_the_whole),
         cmocka_unit_test(an_idle_reply_owns_no_memory),
         cmocka_unit_test(a_small_reply_reuses_the_last_chunk),
+        cmocka_unit_test(many_short_replies_at_once_take_little_and_long_ones_grow),
+        cmocka_unit_test(what_many_get_is_shared_in_an_empty_reply_or_from_some_size_on),
         cmocka_unit_test(big_blobs_are_shared_and_small_ones_copied),
         cmocka_unit_test(framing_between_shared_blobs_costs_little),
         cmocka_unit_test(later_headers_nest),
