@@ -51,6 +51,7 @@ struct worker {
     struct event *slow; /* pending: its next bite has a time */
     atomic_bool stop;
     bool in_turn;
+    bool woken; /* the mailbox called: its wake-up is to be taken from it, even if the letters have gone */
     int64_t turn_began_ns;
     int64_t turn_took_ns; /* the last one */
     int64_t second_ms;    /* when the work of each second was done last */
@@ -106,17 +107,25 @@ static uint64_t make_durable(void) {
     return durable;
 }
 
+/* Letters and messages for this worker that nothing but the end of its turn delivers. */
+static bool has_mail(const struct worker *w) {
+    return mailbox_has_letters(&worker_mailboxes[w->index]) || pubsub_has_own();
+}
+
 /* A letter may let clients go on, and what they run may post letters to this very worker. */
 static void drain_and_resume(struct worker *w) {
     do {
-        mailbox_drain(&worker_mailboxes[w->index]);
+        if (w->woken || mailbox_has_letters(&worker_mailboxes[w->index])) {
+            w->woken = false;
+            mailbox_drain(&worker_mailboxes[w->index]);
+        }
+        if (pubsub_has_own()) pubsub_deliver();
         conns_resume();
-    } while (mailbox_has_letters(&worker_mailboxes[w->index]));
+    } while (has_mail(w));
 }
 
 static void end_turn(struct worker *w) {
-    bool has_letters = mailbox_has_letters(&worker_mailboxes[w->index]);
-    if (!w->in_turn && !has_letters && !(w->index == 0 && accept_wanted)) return;
+    if (!w->in_turn && !has_mail(w) && !(w->index == 0 && accept_wanted)) return;
     worker_begin_turn();
     drain_and_resume(w);
     tracking_turn_ends();
@@ -143,8 +152,9 @@ static void end_turn(struct worker *w) {
 static void on_wake(evutil_socket_t fd, short what, void *arg) {
     (void)fd;
     (void)what;
-    (void)arg;
-    worker_begin_turn(); /* end_turn drains the box */
+    struct worker *w = arg;
+    worker_begin_turn();
+    w->woken = true; /* end_turn drains the box */
 }
 
 /* ---- cron ---- */

@@ -7,6 +7,7 @@
 #include "trivet/base/clock.h"
 #include "trivet/base/mem.h"
 #include "trivet/engine/client/blocking.h"
+#include "trivet/engine/client/pubsub.h"
 #include "trivet/engine/client/tracking.h"
 #include "trivet/engine/run/dispatch.h"
 #include "trivet/engine/settings/options.h"
@@ -175,8 +176,16 @@ static void run_postponed(struct loopback *l) {
     mem_free(text);
 }
 
+/* Letters and own messages: how many of the former there were, and one for the latter. */
+static size_t drain(void) {
+    size_t count = mailbox_drain(&worker_mailboxes[0]);
+    if (!pubsub_has_own()) return count;
+    pubsub_deliver();
+    return count + 1;
+}
+
 void loopback_turn(void) {
-    mailbox_drain(&worker_mailboxes[0]);
+    drain();
     for (struct loopback *l = all; l; l = l->next) {
         if (!l->resumed) continue;
         l->resumed = false;
@@ -184,7 +193,7 @@ void loopback_turn(void) {
     }
     tracking_turn_ends();
     /* Letters may post letters: an invalidation that is redirected, and finds nobody, takes three. */
-    while (mailbox_drain(&worker_mailboxes[0]) > 0) tracking_turn_ends();
+    while (drain() > 0) tracking_turn_ends();
 }
 
 void loopback_advance(int64_t ms) {

@@ -3,12 +3,15 @@
  * A *name* is a channel, pattern or sharded channel with subscribers; it lives in the registry under
  * registry_lock and knows how many subscribers it has and on which workers. An *audience* is one worker's
  * subscribers to a name, reached only by that worker. A *delivery* is one message for one worker: the bytes
- * all forms of it share (its tail: channel and text) and the names it was matched by. Deliveries queue up at
- * the worker's station in the order in which the messages got their numbers; a letter in the mailbox only
- * says that some wait. So a worker can also fetch them early: pubsub_deliver, before a subscription ends.
+ * all forms of it share (its tail: channel and text) and the names it was matched by, so that no name is
+ * looked up again. Deliveries queue up at the worker's station in the order in which the messages got their
+ * numbers. What the worker itself publishes it delivers at the end of its turn; another worker posts a
+ * letter, which only says that some wait. They may also be fetched early: pubsub_deliver, before a
+ * subscription ends.
  *
  * On the wire a message is a head ("*3 message" or "*4 pmessage <pattern>", '>' instead of '*' in RESP3) and
- * the tail. */
+ * the tail. What comes one after the other for one name alone is a *run*: its bytes are put together once,
+ * and each subscriber gets them in one piece, by reference if they are many. */
 #include "trivet/engine/client/pubsub.h"
 #include "trivet/base/chain.h"
 #include "trivet/base/counter.h"
@@ -16,13 +19,14 @@
 #include "trivet/base/hashing.h"
 #include "trivet/base/lock.h"
 #include "trivet/base/mem.h"
+#include "trivet/base/number.h"
+#include "trivet/engine/client/client_memory.h"
 #include "trivet/engine/turn/locks.h"
 #include "trivet/engine/turn/workers.h"
 #include "trivet/types/structures/table.h"
-#include <stdio.h>
 
-#define BIG_MESSAGE 4096 /* from here on the tail is built before the lock is taken */
-#define JOINED_TAIL 1024 /* up to this size head and tail are joined once, so each client costs one copy */
+#define BIG_MESSAGE 4096    /* from here on the tail is built before the lock is taken */
+#define RUN_MAX (64 * 1024) /* bytes of a run of several messages */
 #define NAMES_INSIDE 16
 #define GATHERED_FIRST 64 /* subscriptions; more if a bucket has them */
 
@@ -33,19 +37,16 @@ struct name {
     uint64_t hash;
     uint64_t workers;   /* bit i: worker i has an audience; under registry_lock like the next */
     size_t subscribers; /* of all workers */
-    char bytes[];
+    /* One for each worker, which alone uses it: chains of struct subscription, newest first. The text of the
+     * name lies behind them. */
+    struct chain audiences[];
 };
 _Static_assert(WORKERS_MAX <= 64, "a name's workers are the bits of one word");
 
-struct audience {
-    struct name *name;
-    struct chain subscriptions; /* newest first */
-};
-
-/* Owned by the client's worker; in the table of its client and the list of its audience. */
+/* Owned by the client's worker; in the table of its client and in an audience. */
 struct subscription {
     struct client *client;
-    struct audience *audience;
+    struct name *name;
     uint64_t since; /* the number of the last message it does not get */
     struct chain_link in_audience;
 };
@@ -65,10 +66,10 @@ struct delivery {
 
 /* A worker's part. */
 struct station {
-    struct table audiences[PUBSUB_KINDS]; /* the worker's own */
-    struct delivery *first, *last;        /* under registry_lock like the next */
-    bool called;                          /* the letter is in the mailbox */
+    struct delivery *first, *last; /* under registry_lock like the next */
+    bool called;                   /* the letter is in the mailbox */
     struct letter call;
+    bool has_own; /* its worker has queued some itself since it last delivered; only it uses this */
     atomic_uint_fast64_t delivered, dropped; /* counted by the worker */
 } CACHE_ALIGNED;
 
@@ -78,20 +79,19 @@ static struct table registry[PUBSUB_KINDS];
 static uint64_t last_number;                    /* of the last message; under registry_lock */
 static atomic_size_t name_counts[PUBSUB_KINDS]; /* so that publishing to nobody at all takes no lock */
 static atomic_size_t client_total;
-static _Thread_local struct buf scratch;
+static _Thread_local struct buf head; /* of the run in hand, for RESP2 */
 
 /* ---- tables ---- */
 
-static struct slice name_text(const struct name *n) { return slice_make(n->bytes, n->len); }
-static struct slice name_key(const void *item) { return name_text(item); }
-static struct slice audience_key(const void *item) {
-    return name_text(((const struct audience *)item)->name);
+static char *name_bytes(struct name *n) { return (char *)(n->audiences + thread_worker_count); }
+static struct slice name_text(const struct name *n) {
+    return slice_make((const char *)(n->audiences + thread_worker_count), n->len);
 }
+static struct slice name_key(const void *item) { return name_text(item); }
 static struct slice subscription_key(const void *item) {
-    return name_text(((const struct subscription *)item)->audience->name);
+    return name_text(((const struct subscription *)item)->name);
 }
 static const struct table_ops name_ops = { .key = name_key };
-static const struct table_ops audience_ops = { .key = audience_key };
 static const struct table_ops subscription_ops = { .key = subscription_key };
 
 static void insert_first_time(struct table *t, const struct table_ops *ops, void *item, uint64_t hash) {
@@ -107,9 +107,11 @@ static void *find_in(const struct table *t, struct slice key, uint64_t hash) {
 /* ---- names ---- */
 
 static struct name *name_new(enum pubsub_kind kind, struct slice text, uint64_t hash) {
-    struct name *n = mem_alloc(sizeof *n + text.len);
+    size_t audiences = (size_t)thread_worker_count * sizeof(struct chain);
+    struct name *n = mem_alloc(sizeof *n + audiences + text.len);
     *n = (struct name){ .references = 1, .len = (uint32_t)text.len, .kind = kind, .hash = hash };
-    if (text.len) memcpy(n->bytes, text.ptr, text.len);
+    memset(n->audiences, 0, audiences);
+    if (text.len) memcpy(name_bytes(n), text.ptr, text.len);
     return n;
 }
 
@@ -184,34 +186,23 @@ static void release_if_none(struct client *c) {
 }
 
 static void join_audience(struct client *c, enum pubsub_kind kind, struct slice text, uint64_t hash) {
-    struct table *audiences = &stations[c->worker].audiences[kind];
     struct subscription *s = mem_alloc(sizeof *s);
     *s = (struct subscription){ .client = c };
-    struct name *n = name_join(kind, text, hash, c->worker, &s->since);
-    struct audience *a = find_in(audiences, text, hash);
-    if (!a) {
-        a = mem_alloc(sizeof *a);
-        *a = (struct audience){ .name = n };
-        insert_first_time(audiences, &audience_ops, a, hash);
-    }
-    s->audience = a;
-    chain_insert_first(&a->subscriptions, &s->in_audience);
+    s->name = name_join(kind, text, hash, c->worker, &s->since);
+    chain_insert_first(&s->name->audiences[c->worker], &s->in_audience);
     table_insert(&c->subscriptions->of[kind], s, hash);
+    client_recount_soon(c);
 }
 
 static void leave_audience(struct subscription *s) {
     struct client *c = s->client;
-    struct audience *a = s->audience;
-    struct name *n = a->name;
+    struct name *n = s->name;
+    struct chain *audience = &n->audiences[c->worker];
     table_remove_item(&c->subscriptions->of[n->kind], s, n->hash);
-    chain_remove(&a->subscriptions, &s->in_audience);
+    chain_remove(audience, &s->in_audience);
     mem_free(s);
-    bool gone = chain_is_empty(&a->subscriptions);
-    if (gone) {
-        table_remove_item(&stations[c->worker].audiences[n->kind], a, n->hash);
-        mem_free(a);
-    }
-    name_leave(n, c->worker, gone);
+    client_recount_soon(c);
+    name_leave(n, c->worker, chain_is_empty(audience));
 }
 
 static size_t count_of(const struct client *c, enum pubsub_kind kind) {
@@ -298,7 +289,7 @@ static void gather_subscription(void *arg, void *item) {
 }
 
 static void leave(struct client *c, struct subscription *s, bool aloud) {
-    struct name *n = name_ref(s->audience->name);
+    struct name *n = name_ref(s->name);
     struct slice text = name_text(n);
     enum pubsub_kind kind = n->kind;
     leave_audience(s);
@@ -342,28 +333,31 @@ void pubsub_leave_all(struct client *c) {
 
 /* ---- publishing ---- */
 
+static char *put_bulk(char *at, struct slice text) {
+    *at++ = '$';
+    at += uint64_format(at, text.len);
+    *at++ = '\r';
+    *at++ = '\n';
+    if (text.len) memcpy(at, text.ptr, text.len);
+    at += text.len;
+    *at++ = '\r';
+    *at++ = '\n';
+    return at;
+}
+
 /* "$<len>\r\n<channel>\r\n$<len>\r\n<message>\r\n" */
 static struct blob *tail_new(struct slice channel, struct slice message) {
-    char head[64];
-    int head_len = snprintf(head, sizeof head, "$%zu\r\n", channel.len);
-    char middle[64];
-    int middle_len = snprintf(middle, sizeof middle, "\r\n$%zu\r\n", message.len);
-    const struct slice parts[] = { slice_make(head, (size_t)head_len), channel,
-                                   slice_make(middle, (size_t)middle_len), message, LIT_INIT("\r\n") };
-    size_t len = 0;
-    for (size_t i = 0; i < COUNT_OF(parts); i++) len += parts[i].len;
-    struct blob *b = blob_new(len, len);
-    char *at = b->bytes;
-    for (size_t i = 0; i < COUNT_OF(parts); i++) {
-        if (parts[i].len) memcpy(at, parts[i].ptr, parts[i].len);
-        at += parts[i].len;
-    }
+    const size_t around = sizeof "$\r\n\r\n" + INT64_TEXT_MAX;
+    struct blob *b = blob_new(0, channel.len + message.len + 2 * around);
+    b->len = (size_t)(put_bulk(put_bulk(b->bytes, channel), message) - b->bytes);
+    assert(b->len <= b->room);
     return b;
 }
 
 /* The names that a message goes to. */
 struct matches {
     struct slice channel;
+    uint64_t hash;
     struct name **names;
     size_t count, room;
     size_t receivers;
@@ -394,7 +388,7 @@ static bool match_pattern(void *arg, void *item) {
 }
 
 static void find_matches(enum pubsub_kind kind, struct matches *m) NEEDS(registry_lock) {
-    struct name *n = find_in(&registry[kind], m->channel, hash_bytes(m->channel));
+    struct name *n = find_in(&registry[kind], m->channel, m->hash);
     if (n) matches_add(m, n);
     if (kind == PUBSUB_CHANNEL && table_count(&registry[PUBSUB_PATTERN]) > 0)
         table_each(&registry[PUBSUB_PATTERN], match_pattern, m);
@@ -415,6 +409,10 @@ static bool enqueue(int worker, const struct matches *m, struct blob *tail) NEED
     else
         st->first = d;
     st->last = d;
+    if (worker == worker_self()) {
+        st->has_own = true;
+        return false;
+    }
     if (st->called) return false;
     st->called = true;
     st->call.run = deliver_call;
@@ -430,7 +428,7 @@ static bool is_heard(enum pubsub_kind kind) {
 size_t pubsub_publish(enum pubsub_kind kind, struct slice channel, struct slice message) {
     assert(kind != PUBSUB_PATTERN);
     if (!is_heard(kind)) return 0;
-    struct matches m = { .channel = channel, .room = NAMES_INSIDE };
+    struct matches m = { .channel = channel, .hash = hash_bytes(channel), .room = NAMES_INSIDE };
     m.names = m.inside;
     struct blob *tail = message.len >= BIG_MESSAGE ? tail_new(channel, message) : NULL;
     uint64_t to_call = 0;
@@ -455,56 +453,136 @@ size_t pubsub_publish(enum pubsub_kind kind, struct slice channel, struct slice 
 
 /* ---- delivering ---- */
 
-/* The head of a message for this name, for RESP2; its first byte is to be changed for RESP3. */
-static void write_head(struct buf *out, const struct name *n) {
-    buf_clear(out);
+/* Of a message for this name; its first byte is to be changed for RESP3. */
+static void write_head(const struct name *n) {
+    buf_clear(&head);
     switch (n->kind) {
-    case PUBSUB_CHANNEL: buf_append(out, LIT("*3\r\n$7\r\nmessage\r\n")); return;
-    case PUBSUB_SHARD: buf_append(out, LIT("*3\r\n$8\r\nsmessage\r\n")); return;
+    case PUBSUB_CHANNEL: buf_append(&head, LIT("*3\r\n$7\r\nmessage\r\n")); return;
+    case PUBSUB_SHARD: buf_append(&head, LIT("*3\r\n$8\r\nsmessage\r\n")); return;
     case PUBSUB_PATTERN:
-        buf_printf(out, "*4\r\n$8\r\npmessage\r\n$%u\r\n", n->len);
-        buf_append(out, name_text(n));
-        buf_append(out, LIT("\r\n"));
+        buf_printf(&head, "*4\r\n$8\r\npmessage\r\n$%u\r\n", n->len);
+        buf_append(&head, name_text(n));
+        buf_append(&head, LIT("\r\n"));
         return;
     case PUBSUB_KINDS: break;
     }
     assert(false);
 }
 
-/* `tail` is NULL if it is joined to the head. False if the client gets nothing any more. */
-static bool write_message(struct client *c, struct buf *head, struct blob *tail) {
-    if (c->flags & (CLIENT_CLOSING | CLIENT_CLOSE_AFTER)) return false;
-    struct reply *r = &c->reply;
-    bool muted = r->muted;
-    r->muted = false;
-    head->ptr[0] = r->protocol == 2 ? '*' : '>';
-    reply_raw(r, buf_slice(head));
-    if (tail) reply_raw_blob(r, tail);
-    r->muted = muted;
-    c->messages_waiting++;
-    client_hooks.output(c);
-    return true;
+/* Messages that an audience gets one after the other: from `first` to before `end`. */
+struct run {
+    const struct name *name;
+    const struct delivery *first, *end;
+    size_t count, bytes;   /* heads included */
+    struct blob *forms[2]; /* all of them for RESP2, for RESP3; NULL until somebody needs it */
+};
+
+static bool continues(const struct run *r, const struct delivery *d) {
+    return d && d->count == 1 && d->names[0] == r->name && r->bytes + head.len + d->tail->len <= RUN_MAX;
 }
 
-static void deliver_to(const struct audience *a, const struct delivery *d) {
-    struct blob *tail = d->tail;
-    write_head(&scratch, a->name);
-    if (tail->len <= JOINED_TAIL) {
-        buf_append(&scratch, blob_slice(tail));
-        tail = NULL;
+/* From one of the names of `d` on. Where a message has several, the next one has to wait: a client may have
+ * subscribed to more than one of them. */
+static struct run run_from(const struct delivery *d, const struct name *n) {
+    write_head(n);
+    struct run r = { .name = n, .first = d, .end = d->next, .count = 1, .bytes = head.len + d->tail->len };
+    if (d->count > 1) return r;
+    for (; continues(&r, r.end); r.end = r.end->next) {
+        r.count++;
+        r.bytes += head.len + r.end->tail->len;
     }
+    return r;
+}
+
+static char mark_of(uint8_t protocol) { return protocol == 2 ? '*' : '>'; }
+
+static struct blob *form_of(struct run *r, uint8_t protocol) {
+    struct blob **form = &r->forms[protocol - 2];
+    if (*form) return *form;
+    *form = blob_new(r->bytes, r->bytes);
+    char *at = (*form)->bytes;
+    head.ptr[0] = mark_of(protocol);
+    for (const struct delivery *d = r->first; d != r->end; d = d->next) {
+        memcpy(at, head.ptr, head.len);
+        memcpy(at + head.len, d->tail->bytes, d->tail->len);
+        at += head.len + d->tail->len;
+    }
+    assert(at == (*form)->bytes + r->bytes);
+    return *form;
+}
+
+static size_t count_after(const struct run *r, uint64_t since) {
+    if (LIKELY(since < r->first->number)) return r->count;
+    size_t count = 0;
+    for (const struct delivery *d = r->first; d != r->end; d = d->next) count += d->number > since;
+    return count;
+}
+
+static void write_each(struct reply *to, const struct run *r, uint64_t since) {
+    head.ptr[0] = mark_of(to->protocol);
+    for (const struct delivery *d = r->first; d != r->end; d = d->next) {
+        if (d->number <= since) continue;
+        reply_raw(to, buf_slice(&head));
+        reply_raw_blob(to, d->tail);
+    }
+}
+
+/* What the subscriber gets of the run, `count` messages. `joined`: in one piece, if it gets all of them. */
+static void write_run(const struct subscription *s, struct run *r, size_t count, bool joined) {
+    struct client *c = s->client;
+    struct reply *to = &c->reply;
+    bool muted = to->muted;
+    to->muted = false;
+    if (LIKELY(joined && count == r->count))
+        reply_raw_shared(to, form_of(r, to->protocol));
+    else
+        write_each(to, r, s->since);
+    to->muted = muted;
+    c->messages_waiting += count;
+    client_hooks.output(c);
+}
+
+static void deliver_run(struct station *st, struct run *r) {
+    const struct chain *audience = &r->name->audiences[worker_self()];
+    /* A single subscriber gets its copy at once. Big tails are never copied. */
+    bool joined = audience->first != audience->last && r->first->tail->len < REPLY_SHARE;
     uint64_t delivered = 0, dropped = 0;
-    CHAIN_EACH(&a->subscriptions, struct subscription, in_audience, s) {
+    CHAIN_EACH(audience, struct subscription, in_audience, s) {
         if (s_next) __builtin_prefetch(s_next->client);
-        if (s->since >= d->number) continue;
-        if (LIKELY(write_message(s->client, &scratch, tail)))
-            delivered++;
-        else
-            dropped++;
+        size_t count = count_after(r, s->since);
+        if (UNLIKELY(count == 0)) continue;
+        if (UNLIKELY(s->client->flags & (CLIENT_CLOSING | CLIENT_CLOSE_AFTER))) {
+            dropped += count; /* it gets nothing any more */
+            continue;
+        }
+        write_run(s, r, count, joined);
+        delivered += count;
     }
-    struct station *st = &stations[worker_self()];
+    for (size_t i = 0; i < COUNT_OF(r->forms); i++) blob_unref(r->forms[i]);
     COUNTER_ADD(st->delivered, delivered);
     if (UNLIKELY(dropped > 0)) COUNTER_ADD(st->dropped, dropped);
+}
+
+static void delivery_free(struct delivery *d) {
+    for (size_t i = 0; i < d->count; i++) name_unref(d->names[i]);
+    blob_unref(d->tail);
+    mem_free(d);
+}
+
+static void deliver_all(struct station *st, struct delivery *d) {
+    while (d) {
+        const struct delivery *end = d->next;
+        for (size_t i = 0; i < d->count; i++) {
+            struct run r = run_from(d, d->names[i]);
+            deliver_run(st, &r);
+            end = r.end;
+        }
+        while (d != end) {
+            struct delivery *next = d->next;
+            delivery_free(d);
+            d = next;
+        }
+    }
 }
 
 /* Delivers what waits at the time of the call. */
@@ -515,18 +593,8 @@ static void deliver_waiting(struct station *st, bool from_letter) {
     st->first = st->last = NULL;
     if (from_letter) st->called = false;
     lock_drop(&registry_lock);
-    while (d) {
-        for (size_t i = 0; i < d->count; i++) {
-            struct name *n = d->names[i];
-            const struct audience *a = find_in(&st->audiences[n->kind], name_text(n), n->hash);
-            if (a) deliver_to(a, d);
-            name_unref(n);
-        }
-        struct delivery *next = d->next;
-        blob_unref(d->tail);
-        mem_free(d);
-        d = next;
-    }
+    st->has_own = false;
+    deliver_all(st, d);
 }
 
 static void deliver_call(struct letter *self) {
@@ -534,6 +602,8 @@ static void deliver_call(struct letter *self) {
 }
 
 void pubsub_deliver(void) { deliver_waiting(&stations[worker_self()], false); }
+
+bool pubsub_has_own(void) { return stations[worker_self()].has_own; }
 
 /* ---- numbers ---- */
 
@@ -600,11 +670,10 @@ void pubsub_each(enum pubsub_kind kind, void (*visit)(void *arg, struct slice na
 }
 
 void pubsub_thread_release(void) {
-    struct station *st = &stations[worker_self()];
-    buf_release(&scratch);
+    pubsub_deliver(); /* to nobody */
+    buf_release(&head);
     lock_take(&registry_lock);
     for (int kind = 0; kind < PUBSUB_KINDS; kind++) {
-        if (st->audiences[kind].ops) table_release(&st->audiences[kind], NULL);
         if (registry[kind].ops && table_count(&registry[kind]) == 0) table_release(&registry[kind], NULL);
     }
     lock_drop(&registry_lock);

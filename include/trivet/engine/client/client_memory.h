@@ -24,9 +24,10 @@ void client_uncount(struct client *c);
 /* The same as client_recount, unless nothing can have changed. */
 static inline void client_recount_if_changed(struct client *c) {
     size_t buffers = c->reply.memory + c->input_room + c->arguments_memory;
-    if (UNLIKELY(buffers != c->counted.buffers || c->transaction || c->subscriptions || c->blocked))
-        client_recount(c);
+    if (UNLIKELY(buffers != c->counted.buffers || c->transaction || c->blocked)) client_recount(c);
 }
+/* What else it holds has changed, or its class: the next client_recount_if_changed counts it. */
+static inline void client_recount_soon(struct client *c) { c->counted.buffers = SIZE_MAX; }
 
 /* Sums of all workers; any thread. */
 size_t clients_memory(enum client_class class);

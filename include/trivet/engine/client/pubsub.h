@@ -2,10 +2,10 @@
  *
  * The registry (who has how many subscribers on which worker) and the order of messages are under one lock.
  * PUBLISH counts the receivers, serializes the message once, and queues it for each worker with subscribers
- * (its own too); each worker delivers to its own clients, by reference to the shared bytes. Every
- * subscription and every message takes a number under the lock: a client gets just the messages published
- * after it subscribed. Thread: subscribe and unsubscribe on the client's worker, or with the gate closed;
- * publish on any. */
+ * (its own too); each worker delivers to its own clients, to all subscribers of a channel from the same
+ * bytes. Every subscription and every message takes a number under the lock: a client gets just the messages
+ * published after it subscribed. Thread: subscribe and unsubscribe on the client's worker, or with the gate
+ * closed; publish on any. */
 #ifndef TRIVET_ENGINE_CLIENT_PUBSUB_H
 #define TRIVET_ENGINE_CLIENT_PUBSUB_H
 
@@ -33,6 +33,8 @@ size_t pubsub_publish(enum pubsub_kind kind, struct slice channel, struct slice 
  * then every message that counted the client as a receiver reaches it first. Not while a reply is half
  * written. */
 void pubsub_deliver(void);
+/* True if the calling worker published something that it has to deliver before its turn ends. */
+bool pubsub_has_own(void);
 
 struct pubsub_counts {
     size_t channels, patterns, shard_channels;

@@ -121,6 +121,76 @@ static void a_message_for_somebody_who_has_gone_is_dropped(void **state) {
     assert_int_equal(publish("c", "m"), 0);
 }
 
+static void append_message(struct text *out, const char *format, const char *channel, size_t i) {
+    text_printf(out, format, channel, i);
+    text_append_char(out, '\n');
+}
+
+/* Messages of two channels, and a subscription in the middle: each client hears in the order of publishing
+ * what came after it subscribed. `pattern`: one that fits all, or NULL. */
+static void check_order(const char *pattern) {
+    enum { MESSAGES = 300, LATE = 50 };
+    struct loopback *both = subscriber("SUBSCRIBE a b"), *new = loopback_open(), *late = loopback_open();
+    struct loopback *one = subscriber("SUBSCRIBE a"), *hears_all = loopback_open();
+    struct text all = { 0 }, only_a = { 0 }, only_new = { 0 }, after = { 0 }, patterned = { 0 },
+                heard = { 0 };
+    loopback_ask(new, "HELLO 3");
+    loopback_ask(new, "SUBSCRIBE a");
+    if (pattern) loopback_ask(hears_all, "PSUBSCRIBE %s", pattern);
+    for (size_t i = 0; i < MESSAGES; i++) {
+        const char *channel = i % 100 < 90 ? "a" : "b";
+        char number[32];
+        snprintf(number, sizeof number, "%zu", i);
+        if (i == LATE) pubsub_subscribe(loopback_client(late), PUBSUB_CHANNEL, LIT("a"));
+        publish(channel, number);
+        append_message(&all, "*[$\"message\", $\"%s\", $\"%zu\"]", channel, i);
+        if (pattern) append_message(&patterned, "*[$\"pmessage\", $\"*\", $\"%s\", $\"%zu\"]", channel, i);
+        if (channel[0] == 'b') continue;
+        append_message(&only_a, "*[$\"message\", $\"%s\", $\"%zu\"]", channel, i);
+        append_message(&only_new, ">[$\"message\", $\"%s\", $\"%zu\"]", channel, i);
+        if (i == LATE) text_printf(&after, "*[$\"subscribe\", $\"a\", :1]\n");
+        if (i >= LATE) append_message(&after, "*[$\"message\", $\"%s\", $\"%zu\"]", channel, i);
+    }
+    loopback_turn();
+    const struct {
+        struct loopback *who;
+        const struct text *expected;
+    } rows[] = {
+        { both, &all }, { one, &only_a }, { new, &only_new }, { late, &after }, { hears_all, &patterned }
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        text_clear(&heard);
+        text_printf(&heard, "%s", loopback_next(rows[i].who));
+        if (heard.len > 0) text_append_char(&heard, '\n');
+        assert_string_equal(text_str(&heard), text_str(rows[i].expected));
+        loopback_close(rows[i].who);
+    }
+    struct text *texts[] = { &all, &only_a, &only_new, &after, &patterned, &heard };
+    for (size_t i = 0; i < COUNT_OF(texts); i++) text_release(texts[i]);
+}
+
+static void messages_keep_their_order_for_each_client(void **state) {
+    (void)state;
+    check_order(NULL);
+    check_order("*");
+}
+
+/* The bytes of a run lie once in memory, whoever gets them. */
+static void subscribers_of_a_channel_share_its_messages(void **state) {
+    (void)state;
+    struct loopback *all[3];
+    for (size_t i = 0; i < COUNT_OF(all); i++) all[i] = subscriber("SUBSCRIBE c");
+    for (size_t i = 0; i < 40; i++) publish("c", "a message of some length, which is not short");
+    pubsub_deliver();
+    for (size_t i = 0; i < COUNT_OF(all); i++) {
+        const struct reply *r = &loopback_client(all[i])->reply;
+        assert_int_equal(r->chunks, 1);
+        assert_int_equal(r->shared, r->memory);
+        assert_int_equal(loopback_client(all[i])->messages_waiting, 40);
+    }
+    for (size_t i = 0; i < COUNT_OF(all); i++) loopback_close(all[i]);
+}
+
 /* ---- forms ---- */
 
 static void messages_of_all_sizes_arrive_whole(void **state) {
@@ -204,6 +274,8 @@ int main(void) {
         LOOPBACK_TEST(a_client_gets_what_was_published_after_it_subscribed),
         LOOPBACK_TEST(what_counted_a_client_reaches_it_before_it_leaves),
         LOOPBACK_TEST(a_message_for_somebody_who_has_gone_is_dropped),
+        LOOPBACK_TEST(messages_keep_their_order_for_each_client),
+        LOOPBACK_TEST(subscribers_of_a_channel_share_its_messages),
         LOOPBACK_TEST(messages_of_all_sizes_arrive_whole),
         LOOPBACK_TEST(any_number_of_patterns_may_fit),
         LOOPBACK_TEST(names_and_subscribers_are_counted),
