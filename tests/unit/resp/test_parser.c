@@ -173,6 +173,8 @@ static const struct example examples[] = {
     { LIT_INIT("*1\r\n$-0\r\n"), "!Protocol error: invalid bulk length" },
     { LIT_INIT("*1\r\n$-1\r\n"), "!Protocol error: invalid bulk length" },
     { LIT_INIT("*1\r\n$04\r\nPING\r\n"), "!Protocol error: invalid bulk length" },
+    { LIT_INIT("*1\r\n$01\r\nP\r\n*1\r\n$4\r\nPING\r\n"), "!Protocol error: invalid bulk length" },
+    { LIT_INIT("*1\r\n$4;\r\nPING\r\n*1\r\n$4\r\nPING\r\n"), "!Protocol error: invalid bulk length" },
     { LIT_INIT("*1\r\n$ 4\r\nPING\r\n"), "!Protocol error: invalid bulk length" },
     { LIT_INIT("*1\r\n$536870913\r\n"), "!Protocol error: invalid bulk length" },
     { LIT_INIT("*1\r\n$4294967300\r\nPING\r\n"), "!Protocol error: invalid bulk length" },
@@ -213,6 +215,35 @@ static void parser_reads_the_same_however_the_bytes_arrive(void **state) {
     for (size_t i = 0; i < COUNT_OF(examples); i++)
         for (size_t step = 1; step <= examples[i].wire.len + 1; step++)
             expect(examples[i].wire, step, &open_limits, examples[i].commands);
+}
+
+/* Only then argv has room, and whole commands can be read at one go. */
+static void parser_reads_the_same_behind_another_command(void **state) {
+    static char wire[512], expected[512];
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(examples); i++) {
+        struct slice example = examples[i].wire;
+        int before = snprintf(wire, sizeof wire, "*2\r\n$3\r\nGET\r\n$1\r\nk\r\n");
+        assert_true((size_t)before + example.len <= sizeof wire);
+        memcpy(wire + before, example.ptr, example.len);
+        snprintf(expected, sizeof expected, "[GET|k]%s", examples[i].commands);
+        struct slice both = slice_make(wire, (size_t)before + example.len);
+        for (size_t step = 1; step <= both.len + 1; step++) expect(both, step, &open_limits, expected);
+    }
+}
+
+/* Lengths of one digit, two and three: "ECHO" with one argument, after one that makes room for it. */
+static void arguments_of_any_length_are_read(void **state) {
+    static char text[1100], wire[2 * sizeof text], expected[2 * sizeof text];
+    (void)state;
+    memset(text, 'x', sizeof text);
+    for (int len = 0; len < 1100; len++) {
+        int size = snprintf(wire, sizeof wire, "*1\r\n$4\r\nPING\r\n*2\r\n$4\r\nECHO\r\n$%d\r\n%.*s\r\n", len,
+                            len, text);
+        snprintf(expected, sizeof expected, "[PING][ECHO|%.*s]", len, text);
+        expect(slice_make(wire, (size_t)size), (size_t)size, &open_limits, expected);
+        expect(slice_make(wire, (size_t)size - 1), (size_t)size, &open_limits, "[PING]...");
+    }
 }
 
 static const struct example early_examples[] = {
@@ -557,6 +588,8 @@ static void split_line_gives_words_with_a_nul_behind(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(parser_reads_the_same_however_the_bytes_arrive),
+        cmocka_unit_test(parser_reads_the_same_behind_another_command),
+        cmocka_unit_test(arguments_of_any_length_are_read),
         cmocka_unit_test(before_authentication_the_limits_are_low),
         cmocka_unit_test(a_line_longer_than_the_limit_breaks_the_connection),
         cmocka_unit_test(parser_waits_for_the_last_byte),
