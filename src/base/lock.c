@@ -1,12 +1,17 @@
-/* lock.c: mutexes with a rank.
+/* lock.c: mutexes with a rank, and latches.
  *
  * Debug builds count for each thread how many locks of each rank it holds. Taking a lock of a lower rank than
  * one already held stops the process where the mistake is, with both ranks named. These are counts and no
  * stack: locks may be dropped in any order, and an exclusive command may hold thousands. */
 #include "trivet/base/lock.h"
-#include <stdatomic.h>
+#include <linux/futex.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Looks at a taken latch before its taker sleeps: a few microseconds, about what sleeping and waking cost. */
+#define LATCH_LOOKS 100
 
 #ifdef TRIVET_DEBUG
 static _Thread_local unsigned held[LOCK_RANK_COUNT];
@@ -23,15 +28,24 @@ static int highest_held(void) {
     return rank;
 }
 
-static void check_rises(const struct lock *l, bool equal_allowed) {
+static void check_rank_rises(enum lock_rank rank, bool equal_allowed) {
     int highest = highest_held();
-    if ((int)l->rank > highest) return;
-    if ((int)l->rank == highest && equal_allowed) return;
-    die("taking", l->rank, highest);
+    if ((int)rank > highest) return;
+    if ((int)rank == highest && equal_allowed) return;
+    die("taking", rank, highest);
+}
+
+static void check_rises(const struct lock *l, bool equal_allowed) {
+    check_rank_rises(l->rank, equal_allowed);
 }
 
 static void set_holder(struct lock *l, const void *holder) {
     atomic_store_explicit(&l->holder, holder, memory_order_relaxed);
+}
+
+static void count_dropped(enum lock_rank rank) {
+    if (held[rank] == 0) die("dropping", rank, highest_held());
+    held[rank]--;
 }
 
 bool lock_is_mine(const struct lock *l) {
@@ -44,9 +58,24 @@ static void note_taken(struct lock *l) {
 }
 
 static void note_dropped(struct lock *l) {
-    if (held[l->rank] == 0) die("dropping", l->rank, highest_held());
-    held[l->rank]--;
+    count_dropped(l->rank);
     set_holder(l, NULL);
+}
+
+void latch_note_take(const struct latch *l, bool ordered) { check_rank_rises(l->rank, ordered); }
+
+void latch_note_taken(struct latch *l) {
+    held[l->rank]++;
+    atomic_store_explicit(&l->holder, held, memory_order_relaxed);
+}
+
+void latch_note_dropped(struct latch *l) {
+    count_dropped(l->rank);
+    atomic_store_explicit(&l->holder, NULL, memory_order_relaxed);
+}
+
+bool latch_is_mine(const struct latch *l) {
+    return atomic_load_explicit(&l->holder, memory_order_relaxed) == held;
 }
 #else
 static inline void set_holder(struct lock *l, const void *holder) { (void)l, (void)holder; }
@@ -90,4 +119,35 @@ bool lock_try(struct lock *l) {
 void lock_drop(struct lock *l) UNCHECKED {
     note_dropped(l);
     must_succeed(pthread_mutex_unlock(&l->mutex));
+}
+
+/* ---- latches ---- */
+
+void latch_init(struct latch *l, enum lock_rank rank) {
+    assert(rank < LOCK_RANK_COUNT);
+    *l = (struct latch){ .rank = rank };
+}
+
+static inline void pause_briefly(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+/* Whoever has slept cannot know whether others still sleep, so it takes the latch as an awaited one: at worst
+ * its drop wakes nobody. The kernel looks at the word once more before it lets a thread sleep, so a drop in
+ * between is not missed. */
+void latch_take_slowly(struct latch *l) {
+    for (int looks = 0; looks < LATCH_LOOKS; looks++) {
+        pause_briefly();
+        if (atomic_load_explicit(&l->state, memory_order_relaxed) == LATCH_FREE && latch_take_free(l)) return;
+    }
+    while (atomic_exchange_explicit(&l->state, LATCH_AWAITED, memory_order_acquire) != LATCH_FREE)
+        syscall(SYS_futex, &l->state, FUTEX_WAIT_PRIVATE, LATCH_AWAITED, NULL, NULL, 0);
+}
+
+void latch_drop_slowly(struct latch *l) {
+    syscall(SYS_futex, &l->state, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }

@@ -16,7 +16,7 @@ const struct table_ops entry_table_ops = { .key = entry_key_of };
 void shards_init(bool by_slot) {
     shard_count = by_slot ? SLOT_COUNT : SHARDS_WITHOUT_SLOTS;
     for (uint32_t i = 0; i < shard_count; i++) {
-        lock_init(&shards[i].lock, LOCK_RANK_SHARD);
+        latch_init(&shards[i].lock, LOCK_RANK_SHARD);
         table_init(&shards[i].first.table, &entry_table_ops);
     }
 }
@@ -40,7 +40,6 @@ void shards_release(void) {
         }
         mem_free(s->others);
         s->others = NULL;
-        lock_release(&s->lock);
     }
 }
 

@@ -17,6 +17,15 @@
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 #define RARE __attribute__((noinline, cold))
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
+/* Fetches a cache line that is about to be written: of several cores only one may have it then. The
+ * compiler's own word for that fetches it to read, unless it knows the processor. */
+static inline void prefetch_to_write(const void *at) {
+#if defined(__x86_64__)
+    __asm__ volatile("prefetchw %0" : : "m"(*(const char *)at));
+#else
+    __builtin_prefetch(at, 1);
+#endif
+}
 #define CACHE_LINE 64
 #define CACHE_ALIGNED __attribute__((aligned(CACHE_LINE)))
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))

@@ -39,13 +39,13 @@ struct keydb_list {
 struct interests; /* engine/interest.h: keys that clients watch or wait for */
 
 struct shard {
-    struct lock lock;
+    struct latch lock;
     struct keydb_list *others;        /* NULL while only database 0 is in use */
     struct interests *interests;      /* NULL while there are none */
     struct keydb first CACHE_ALIGNED; /* database 0 */
 };
 #ifndef TRIVET_DEBUG
-static_assert(sizeof(struct lock) + 2 * sizeof(void *) <= CACHE_LINE, "lock and pointers share a line");
+static_assert(sizeof(struct latch) + 2 * sizeof(void *) <= CACHE_LINE, "lock and pointers share a line");
 #endif
 
 extern struct shard shards[SHARD_MAX];
@@ -91,14 +91,14 @@ struct keydb *shard_db_make(struct shard *s, uint32_t db);
 /* For one shard outside a command (expiry, eviction, scanning); with one worker there is nobody to lock
  * out. */
 static inline void shard_lock(struct shard *s) {
-    if (shards_are_shared) lock_take(&s->lock);
+    if (shards_are_shared) latch_take(&s->lock);
 }
 static inline void shard_unlock(struct shard *s) {
-    if (shards_are_shared) lock_drop(&s->lock);
+    if (shards_are_shared) latch_drop(&s->lock);
 }
 /* May this thread touch it? For asserts: only debug builds know, others say yes. */
 static inline bool shard_is_mine(const struct shard *s) {
-    return !shards_are_shared || shards_are_mine || lock_is_mine(&s->lock);
+    return !shards_are_shared || shards_are_mine || latch_is_mine(&s->lock);
 }
 /* Does a script of another worker keep it? Under its lock. */
 static inline bool shard_is_kept(uint32_t shard) {
@@ -108,9 +108,9 @@ static inline bool shard_is_kept(uint32_t shard) {
 /* For work that can skip this shard: a command may hold the lock for long (MIGRATE), or a script keep it. */
 static inline bool shard_try_lock(struct shard *s) {
     if (!shards_are_shared) return true;
-    if (!lock_try(&s->lock)) return false;
+    if (!latch_try(&s->lock)) return false;
     if (LIKELY(!shard_is_kept((uint32_t)(s - shards)))) return true;
-    lock_drop(&s->lock);
+    latch_drop(&s->lock);
     return false;
 }
 

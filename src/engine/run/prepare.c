@@ -39,7 +39,10 @@ static const struct command *look_up(const struct slice *argv, size_t argc) {
 
 static inline void prefetch_shard(const struct keyref *ref) {
     struct shard *s = &shards[ref->shard];
-    __builtin_prefetch(s);
+    if (shards_are_shared)
+        prefetch_to_write(&s->lock);
+    else
+        __builtin_prefetch(s);
     __builtin_prefetch(&s->first);
 }
 
@@ -75,7 +78,7 @@ void prepared_release(struct prepared *p) { command_keys_release(&p->keys); }
 static void prefetch_step(uint32_t db, const struct keyref *ref,
                           void (*step)(const struct table *t, const struct keyref *ref)) {
     struct shard *s = &shards[ref->shard];
-    if (shards_are_shared && !lock_try(&s->lock)) return;
+    if (shards_are_shared && !latch_try(&s->lock)) return;
     struct keydb *kdb = shard_db(s, db);
     if (kdb) step(&kdb->table, ref);
     shard_unlock(s);

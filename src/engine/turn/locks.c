@@ -145,10 +145,10 @@ uint32_t shard_set_from(const struct shard_set *set, uint32_t shard) {
 
 void shards_lock(const struct shard_set *set) {
     if (!shards_are_shared || set->count == 0) return;
-    SHARD_SET_EACH(set, shard) lock_take_ordered(&shards[shard].lock);
+    SHARD_SET_EACH(set, shard) latch_take_ordered(&shards[shard].lock);
 }
 
 void shards_unlock(const struct shard_set *set) {
     if (!shards_are_shared || set->count == 0) return;
-    SHARD_SET_EACH(set, shard) lock_drop(&shards[shard].lock);
+    SHARD_SET_EACH(set, shard) latch_drop(&shards[shard].lock);
 }

@@ -68,9 +68,9 @@ static struct shard *lock_home(struct part *p) UNCHECKED;
 static struct shard *lock_home(struct part *p) {
     for (;;) {
         uint32_t at = atomic_load_explicit(&p->shard, memory_order_acquire);
-        lock_take(&shards[at].lock);
+        latch_take(&shards[at].lock);
         if (at == atomic_load_explicit(&p->shard, memory_order_acquire)) return &shards[at];
-        lock_drop(&shards[at].lock);
+        latch_drop(&shards[at].lock);
     }
 }
 
@@ -92,7 +92,7 @@ static bool walk_some(struct part *p, struct buf *taken, bool drop) {
     *taken = bytes;
     note(p, 0);
     if (!more) frozen_end(atomic_exchange(&p->frozen, NULL));
-    lock_drop(&s->lock);
+    latch_drop(&s->lock);
     walk_leave();
     return more;
 }

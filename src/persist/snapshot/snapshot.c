@@ -297,7 +297,7 @@ static size_t walk_slice(uint32_t origin, uint32_t shard, uint64_t *cursor) {
     struct slice_walk w = { .origin = origin, .shard = shard };
     size_t before = run.writer.out.bytes.len;
     walk_enter();
-    lock_take(&shards[shard].lock);
+    latch_take(&shards[shard].lock);
     struct keydb *kdb = shard_db(&shards[shard], present_number(origin));
     do {
         if (!kdb || table_count(&kdb->table) == 0) {
@@ -306,7 +306,7 @@ static size_t walk_slice(uint32_t origin, uint32_t shard, uint64_t *cursor) {
         }
         *cursor = table_scan(&kdb->table, *cursor, visit, &w);
     } while (*cursor != 0 && w.looks < SLICE_LOOKS && run.writer.out.bytes.len - before < SLICE_BYTES);
-    lock_drop(&shards[shard].lock);
+    latch_drop(&shards[shard].lock);
     walk_leave();
     return w.saved;
 }

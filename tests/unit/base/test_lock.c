@@ -1,6 +1,7 @@
 /* Locks exclude each other, and a wrong order stops a debug build. */
 #include "trivet/base/lock.h"
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -14,6 +15,8 @@
 
 static struct lock shard = LOCK_INIT(LOCK_RANK_SHARD);
 static struct lock other_shard = LOCK_INIT(LOCK_RANK_SHARD);
+static struct latch latch = { .rank = LOCK_RANK_SHARD };
+static struct latch other_latch = { .rank = LOCK_RANK_SHARD };
 static struct lock journal = LOCK_INIT(LOCK_RANK_JOURNAL);
 
 static long counter;
@@ -123,6 +126,98 @@ static void a_debug_build_dies_on_the_wrong_order(void **state) {
 #endif
 }
 
+/* ---- latches ---- */
+
+static void *count_up_latched(void *arg) {
+    for (int i = 0; i < 20000; i++) {
+        latch_take(&latch);
+        counter++;
+        latch_drop(&latch);
+    }
+    return arg;
+}
+
+static void a_latch_lets_one_thread_in_at_a_time(void **state) {
+    (void)state;
+    pthread_t threads[4];
+    counter = 0;
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, count_up_latched, NULL), 0);
+    for (int i = 0; i < 4; i++) pthread_join(threads[i], NULL);
+    assert_int_equal(counter, 80000);
+    assert_int_equal(atomic_load(&latch.state), LATCH_FREE);
+}
+
+/* They ask while it is held, and are known to sleep, or to be about to, when it is awaited. */
+static void who_sleeps_at_a_latch_is_woken(void **state) {
+    (void)state;
+    pthread_t threads[3];
+    for (int round = 0; round < 20; round++) {
+        counter = 0;
+        latch_take(&latch);
+        for (int i = 0; i < 3; i++)
+            assert_int_equal(pthread_create(&threads[i], NULL, count_up_latched, NULL), 0);
+        while (atomic_load(&latch.state) != LATCH_AWAITED) sched_yield();
+        assert_int_equal(counter, 0);
+        latch_drop(&latch);
+        for (int i = 0; i < 3; i++) pthread_join(threads[i], NULL);
+        assert_int_equal(counter, 60000);
+    }
+}
+
+static void *try_latch(void *got) UNCHECKED {
+    *(bool *)got = latch_try(&latch);
+    if (*(bool *)got) latch_drop(&latch);
+    return NULL;
+}
+
+static bool another_thread_gets_the_latch(void) {
+    bool got;
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, try_latch, &got), 0);
+    pthread_join(thread, NULL);
+    return got;
+}
+
+static void trying_says_whether_the_latch_is_free(void **state) {
+    (void)state;
+    latch_take(&latch);
+    assert_false(another_thread_gets_the_latch());
+    latch_drop(&latch);
+    assert_true(another_thread_gets_the_latch());
+}
+
+static void latches_in_order(void) UNCHECKED {
+    latch_take(&latch);
+    latch_take_ordered(&other_latch);
+    lock_take(&journal);
+    latch_drop(&latch);
+    lock_drop(&journal);
+    latch_drop(&other_latch);
+}
+static void latch_under_journal(void) UNCHECKED {
+    lock_take(&journal);
+    latch_take(&latch);
+}
+static void latches_unannounced(void) UNCHECKED {
+    latch_take(&latch);
+    latch_take(&other_latch);
+}
+static void drop_a_free_latch(void) UNCHECKED { latch_drop(&latch); }
+
+static void latches_and_locks_have_one_order(void **state) {
+    (void)state;
+    latches_in_order();
+    assert_false(dies(latches_in_order));
+#ifdef TRIVET_DEBUG
+    assert_true(dies(latch_under_journal));
+    assert_true(dies(latches_unannounced));
+    assert_true(dies(drop_a_free_latch));
+#else
+    (void)latch_under_journal, (void)latches_unannounced, (void)drop_a_free_latch;
+#endif
+}
+
 static void a_lock_can_be_made_at_run_time(void **state) {
     (void)state;
     struct lock l;
@@ -140,6 +235,10 @@ int main(void) {
         cmocka_unit_test(trying_says_whether_the_lock_is_free),
         cmocka_unit_test(the_right_order_passes),
         cmocka_unit_test(a_debug_build_dies_on_the_wrong_order),
+        cmocka_unit_test(a_latch_lets_one_thread_in_at_a_time),
+        cmocka_unit_test(who_sleeps_at_a_latch_is_woken),
+        cmocka_unit_test(trying_says_whether_the_latch_is_free),
+        cmocka_unit_test(latches_and_locks_have_one_order),
         cmocka_unit_test(a_lock_can_be_made_at_run_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -302,9 +302,9 @@ static uint32_t free_shards;
 static void *count_free_shards(void *arg) UNCHECKED {
     free_shards = 0;
     for (uint32_t i = 0; i < shard_count; i++) {
-        if (!lock_try(&shards[i].lock)) continue;
+        if (!latch_try(&shards[i].lock)) continue;
         free_shards++;
-        lock_drop(&shards[i].lock);
+        latch_drop(&shards[i].lock);
     }
     return arg;
 }
