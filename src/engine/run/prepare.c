@@ -7,33 +7,56 @@
 
 /* The last look-ups of this worker: a pipeline mostly repeats one command, or a few. */
 static _Thread_local struct lookup {
-    char name[24];
+    struct packed_name {
+        uint64_t first, last; /* the first and the last eight bytes, which overlap */
+    } name;
     size_t len;
     uint32_t generation; /* of the registry: a removed command is not found here */
     const struct command *command;
 } last_lookups[32];
 
-/* Spreads the common names well. */
-static struct lookup *place_for(struct slice name) {
-    const unsigned char *p = (const unsigned char *)name.ptr;
-    size_t mix = name.len + p[0] + 5u * p[name.len / 2] + 21u * p[name.len - 1];
-    return &last_lookups[mix % COUNT_OF(last_lookups)];
+#define PACKED_MAX 16 /* the longest name that is packed */
+
+static inline uint64_t load_four(const char *at) {
+    uint32_t four;
+    memcpy(&four, at, sizeof four);
+    return four;
 }
 
-static const struct command *look_up(const struct slice *argv, size_t argc) {
-    struct slice name = argv[0];
-    struct lookup *last = name.len > 0 ? place_for(name) : last_lookups;
-    if (name.len == last->len && last->generation == registry_generation &&
-        memcmp(name.ptr, last->name, name.len) == 0)
-        return last->command;
-    const struct command *container;
-    const struct command *command = registry_resolve(argv, argc, &container);
-    if (command && !command->parent && !command->children && name.len <= sizeof last->name) {
-        memcpy(last->name, name.ptr, name.len);
-        last->len = name.len;
-        last->generation = registry_generation;
-        last->command = command;
+/* With its length it says what the name is. Reads nothing outside it. */
+static inline struct packed_name pack(struct slice name) {
+    const char *p = name.ptr;
+    size_t len = name.len;
+    if (len < 4) {
+        const unsigned char *u = (const unsigned char *)p;
+        return (struct packed_name){ u[0] | (uint64_t)u[len / 2] << 8 | (uint64_t)u[len - 1] << 16, 0 };
     }
+    if (len <= 8) return (struct packed_name){ load_four(p) | load_four(p + len - 4) << 32, 0 };
+    struct packed_name both;
+    memcpy(&both.first, p, 8);
+    memcpy(&both.last, p + len - 8, 8);
+    return both;
+}
+
+/* Spreads the common names well: the top bits of a product depend on all bits below. */
+static inline struct lookup *place_for(struct packed_name name, size_t len) {
+    uint64_t mix = (name.first + name.last + len) * 0x9e3779b97f4a7c15ULL;
+    return &last_lookups[mix >> 59];
+}
+static_assert(COUNT_OF(last_lookups) == 32, "five bits choose the place");
+
+static const struct command *look_up(const struct slice *argv, size_t argc) {
+    const struct command *container;
+    struct slice name = argv[0];
+    if (UNLIKELY(name.len - 1 >= PACKED_MAX)) return registry_resolve(argv, argc, &container);
+    struct packed_name packed = pack(name);
+    struct lookup *last = place_for(packed, name.len);
+    if (LIKELY(last->name.first == packed.first && last->name.last == packed.last && name.len == last->len &&
+               last->generation == registry_generation))
+        return last->command;
+    const struct command *command = registry_resolve(argv, argc, &container);
+    if (command && !command->parent && !command->children)
+        *last = (struct lookup){ packed, name.len, registry_generation, command };
     return command;
 }
 
@@ -73,24 +96,19 @@ void dispatch_prepare_replay(const struct slice *argv, size_t argc, struct prepa
 
 void prepared_release(struct prepared *p) { command_keys_release(&p->keys); }
 
-/* One step for one command. The table may be read only under its shard's lock; if that is taken, this key is
- * skipped. */
-static void prefetch_step(uint32_t db, const struct keyref *ref,
-                          void (*step)(const struct table *t, const struct keyref *ref)) {
+/* ---- fetching ---- */
+
+/* The table may be read only under its shard's lock; if that is taken, this key is skipped. */
+static inline const struct table *table_to_look_at(uint32_t db, const struct keyref *ref) {
     struct shard *s = &shards[ref->shard];
-    if (shards_are_shared && !latch_try(&s->lock)) return;
+    if (shards_are_shared && !latch_try(&s->lock)) return NULL;
     struct keydb *kdb = shard_db(s, db);
-    if (kdb) step(&kdb->table, ref);
+    if (LIKELY(kdb)) return &kdb->table;
     shard_unlock(s);
+    return NULL;
 }
 
-static void prefetch_bucket(const struct table *t, const struct keyref *ref) {
-    table_prefetch_bucket(t, ref->hash);
-}
-
-static void prefetch_entry(const struct table *t, const struct keyref *ref) {
-    table_prefetch_item(t, ref->hash);
-}
+static inline void done_looking(const struct keyref *ref) { shard_unlock(&shards[ref->shard]); }
 
 /* A string is in its entry; other values are behind a pointer. Most are small, and for a big one this fetches
  * the head. */
@@ -105,35 +123,51 @@ static void prefetch_value(const struct table *t, const struct keyref *ref) {
 /* The keys that are prefetched: those that differ from the key of the command before (pipelines on one key
  * are common), up to a limit. */
 struct wanted {
-    size_t count;
+    size_t count, outside_count;
     const struct keyref *at[PREFETCH_KEYS];
-    bool outside[PREFETCH_KEYS]; /* the value is not in the entry */
+    const struct keyref *outside[PREFETCH_KEYS]; /* those whose value is not in the entry */
 };
 
 static void collect(struct wanted *w, const struct prepared *batch, size_t count) {
-    const struct keyref *before = NULL;
+    uint64_t before = 0;
     for (size_t i = 0; i < count; i++) {
         const struct command_keys *keys = &batch[i].keys;
         for (size_t k = 0; k < keys->count && w->count < PREFETCH_KEYS; k++) {
             const struct keyref *key = &keys->at[k];
-            bool is_new = !before || before->hash != key->hash;
-            before = key;
-            if (!is_new) continue;
-            w->at[w->count] = key;
-            w->outside[w->count++] = !(batch[i].command->categories & CAT_STRING);
+            bool is_new = w->count == 0 || before != key->hash;
+            before = key->hash;
+            if (UNLIKELY(!is_new)) continue;
+            w->at[w->count++] = key;
+            if (!(batch[i].command->categories & CAT_STRING)) w->outside[w->outside_count++] = key;
         }
+    }
+}
+
+static void prefetch_all(uint32_t db, const struct wanted *w) {
+    const struct table *t;
+    for (size_t i = 0; i < w->count; i++) {
+        if (!(t = table_to_look_at(db, w->at[i]))) continue;
+        table_prefetch_bucket(t, w->at[i]->hash);
+        done_looking(w->at[i]);
+    }
+    for (size_t i = 0; i < w->count; i++) {
+        if (!(t = table_to_look_at(db, w->at[i]))) continue;
+        table_prefetch_item(t, w->at[i]->hash);
+        done_looking(w->at[i]);
+    }
+    for (size_t i = 0; i < w->outside_count; i++) {
+        if (!(t = table_to_look_at(db, w->outside[i]))) continue;
+        prefetch_value(t, w->outside[i]);
+        done_looking(w->outside[i]);
     }
 }
 
 void dispatch_prefetch(const struct client *c, const struct prepared *batch, size_t count) {
     struct wanted w;
-    w.count = 0;
+    w.count = w.outside_count = 0;
     collect(&w, batch, count);
     if (w.count < 2) return; /* there is nothing to overlap with */
     COUNTER_ADD(stats_mine()->prefetch_batches, 1);
     COUNTER_ADD(stats_mine()->prefetch_entries, w.count);
-    for (size_t i = 0; i < w.count; i++) prefetch_step(c->db, w.at[i], prefetch_bucket);
-    for (size_t i = 0; i < w.count; i++) prefetch_step(c->db, w.at[i], prefetch_entry);
-    for (size_t i = 0; i < w.count; i++)
-        if (w.outside[i]) prefetch_step(c->db, w.at[i], prefetch_value);
+    prefetch_all(c->db, &w);
 }
