@@ -47,7 +47,7 @@ uint32_t keyspace_last_db(const struct shard *s) {
  * cheaper than looking (MSET may name a million). */
 #define REFS_LOOKED_AT 8
 
-uint64_t keyspace_hash(struct keyspace_view *view, struct slice key) {
+static uint64_t hash_of_ref(struct keyspace_view *view, struct slice key) {
     size_t looks = view->ref_count < REFS_LOOKED_AT ? view->ref_count : REFS_LOOKED_AT;
     for (size_t at = view->ref_hint; looks > 0; looks--, at++) {
         if (at >= view->ref_count) at = 0;
@@ -57,6 +57,17 @@ uint64_t keyspace_hash(struct keyspace_view *view, struct slice key) {
     }
     return key_hash(key);
 }
+
+/* Most commands have one key. */
+static inline uint64_t hash_of_key(struct keyspace_view *view, struct slice key) {
+    const struct keyref *first = view->refs;
+    if (UNLIKELY(view->ref_count != 1) || first->key.ptr != key.ptr || first->key.len != key.len)
+        return hash_of_ref(view, key);
+    view->ref_hint = 1;
+    return first->hash;
+}
+
+uint64_t keyspace_hash(struct keyspace_view *view, struct slice key) { return hash_of_key(view, key); }
 
 uint32_t keyspace_shard(struct keyspace_view *view, struct slice key) {
     return SHARD_OF(keyspace_hash(view, key));
@@ -206,16 +217,21 @@ bool keyspace_reclaim(struct keyspace_view *view, struct keydb *kdb, struct entr
     return false;
 }
 
-static struct entry *find(struct keyspace_view *view, struct slice key) {
-    uint64_t hash = keyspace_hash(view, key);
-    assert(SHARD_IS_MINE(hash));
-    struct keydb *kdb = shard_db(&shards[SHARD_OF(hash)], view->db);
-    struct entry *e = kdb ? table_find(&kdb->table, key, hash) : NULL;
-    if (!e || LIKELY(!keyspace_hides(view, e))) return e;
+/* What is over goes, as far as the view says so. */
+RARE static struct entry *find_over(struct keyspace_view *view, struct keydb *kdb, struct entry *e,
+                                    uint64_t hash) {
     if (view->expiry == EXPIRY_HIDES) return NULL;
     table_remove_item(&kdb->table, e, hash);
     keyspace_vanish(view, kdb, e, VANISHED_EXPIRED, true);
     return NULL;
+}
+
+ALWAYS_INLINE struct entry *find(struct keyspace_view *view, struct slice key) {
+    uint64_t hash = hash_of_key(view, key);
+    assert(SHARD_IS_MINE(hash));
+    struct keydb *kdb = shard_db(&shards[SHARD_OF(hash)], view->db);
+    struct entry *e = kdb ? table_find(&kdb->table, key, hash) : NULL;
+    return !e || LIKELY(!keyspace_hides(view, e)) ? e : find_over(view, kdb, e, hash);
 }
 
 bool keyspace_holds(const struct keyspace_view *view, const struct keyref *ref) {
@@ -226,12 +242,15 @@ bool keyspace_holds(const struct keyspace_view *view, const struct keyref *ref) 
 }
 
 static inline void touch(struct keyspace_view *view, struct entry *e) {
-    if (!view->no_touch) e->access = eviction_access_used(e->access, view->now_ms) & ENTRY_ACCESS_MASK;
+    if (UNLIKELY(view->no_touch)) return;
+    uint32_t access = eviction_access_used(e->access, view->now_ms);
+    if (access == e->access) return; /* a line that many read should not be written for nothing */
+    e->access = access & ENTRY_ACCESS_MASK;
 }
 
-struct entry *keyspace_peek(struct keyspace_view *view, struct slice key) {
+ALWAYS_INLINE struct entry *peek(struct keyspace_view *view, struct slice key) {
     struct entry *e = find(view, key);
-    if (e) {
+    if (LIKELY(e)) {
         COUNTER_ADD(counters_mine()->hits, 1);
         return e;
     }
@@ -240,8 +259,12 @@ struct entry *keyspace_peek(struct keyspace_view *view, struct slice key) {
     return NULL;
 }
 
+struct entry *keyspace_peek(struct keyspace_view *view, struct slice key) {
+    return peek(view, key);
+}
+
 struct entry *keyspace_read(struct keyspace_view *view, struct slice key) {
-    struct entry *e = keyspace_peek(view, key);
+    struct entry *e = peek(view, key);
     if (e) touch(view, e);
     return e;
 }
