@@ -349,6 +349,7 @@ static bool run_kept(struct conn *conn) {
     if (a->base != conn->in.ptr) args_rebase(a, conn->in.ptr);
     size_t used = a->used;
     dispatch_prepare(a->argv, a->argc, &p);
+    dispatch_prefetch(&conn->client, &p, 1); /* a batch of one */
     here.running = conn;
     enum dispatched d =
         conn->client.flags & CLIENT_UNFINISHED

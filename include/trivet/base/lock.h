@@ -97,7 +97,8 @@ static inline bool latch_is_mine(const struct latch *l) {
 }
 #endif
 
-static inline void latch_take(struct latch *l) TAKES(*l) UNCHECKED;
+/* True if it had to wait. */
+static inline bool latch_take(struct latch *l) TAKES(*l) UNCHECKED;
 static inline void latch_take_ordered(struct latch *l) TAKES(*l) UNCHECKED; /* as lock_take_ordered */
 static inline bool latch_try(struct latch *l) UNCHECKED;
 static inline void latch_drop(struct latch *l) DROPS(*l) UNCHECKED;
@@ -108,10 +109,12 @@ static inline bool latch_take_free(struct latch *l) {
                                                    memory_order_relaxed);
 }
 
-static inline void latch_take(struct latch *l) {
+static inline bool latch_take(struct latch *l) {
     latch_note_take(l, false);
-    if (UNLIKELY(!latch_take_free(l))) latch_take_slowly(l);
+    bool waits = !latch_take_free(l);
+    if (UNLIKELY(waits)) latch_take_slowly(l);
     latch_note_taken(l);
+    return waits;
 }
 
 static inline void latch_take_ordered(struct latch *l) {

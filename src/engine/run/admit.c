@@ -309,6 +309,7 @@ static inline bool admit_conversation(struct call *call, unsigned now) {
 /* Who has the locks was admitted with the command that took them: making room would need other locks. */
 static bool admit_resources(struct call *call, unsigned now) {
     if (call->origin->has_locks) return true;
+    turn_mark_ns = 0; /* evicting takes its time */
     if ((now & OBSTACLE_MEMORY_LIMIT) && !(now & OBSTACLE_LOADING) && !admit_memory(call)) return false;
     if ((now & (OBSTACLE_DISK | OBSTACLE_SAVE)) && !admit_disk(call)) return false;
     if ((now & (OBSTACLE_REPLICA | OBSTACLE_REPLICAS)) && !admit_role(call)) return false;

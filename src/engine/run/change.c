@@ -16,6 +16,7 @@
 #include "trivet/keyspace/counters.h"
 #include "trivet/persist/journal.h"
 
+_Thread_local bool change_must_flush;
 static _Thread_local struct effects gathered;
 static _Thread_local struct slice copied;       /* bytes of the primary's stream, see change_copies */
 static _Thread_local const uint32_t *copied_db; /* its database, once they are applied */
@@ -52,11 +53,14 @@ void notify(uint32_t db, enum notify_class class, const char *event, struct slic
 }
 
 static void gather(uint32_t db, struct effect effect) {
-    if (effects_are_wanted && effect.argc > 0) effects_add(&gathered, db, effect.argv, effect.argc);
+    if (!effects_are_wanted || effect.argc == 0) return;
+    effects_add(&gathered, db, effect.argv, effect.argc);
+    change_must_flush = true;
 }
 
 static void gather_as_it_came(struct call *c) {
-    if (effects_are_wanted) effects_add_wire(&gathered, c->view.db, c->wire);
+    effects_add_wire(&gathered, c->view.db, c->wire);
+    change_must_flush = true;
 }
 
 /* The command as it came, but under the name by which every journal's reader knows it. */
@@ -69,7 +73,7 @@ RARE static void gather_declared(struct call *c) {
 }
 
 void journal_effect(struct call *c, struct effect effect) {
-    if (c->origin->is_journaled || c->origin->is_silent) return;
+    if (!effects_are_wanted || c->origin->is_journaled || c->origin->is_silent) return;
     if (UNLIKELY(command_is_renamed(c->command)) && effect.argv == c->argv && effect.argc > 0)
         gather_declared(c);
     else if (LIKELY(effect.argv == c->argv && effect.argc == c->argc && c->wire.len > 0))
@@ -82,7 +86,7 @@ ALWAYS_INLINE void tell(struct call *c, uint32_t db, struct slice key, size_t ti
                         const char *event) {
     COUNTER_ADD(counters_mine()->dirty, times);
     key_changed(&c->view, c->client, db, key);
-    if (event) notify(db, class, event, key);
+    if (UNLIKELY(options.notify_keyspace_events != 0) && event) notify(db, class, event, key);
 }
 
 void changed_in(struct call *c, uint32_t db, struct slice key, size_t times, enum notify_class class,
@@ -213,6 +217,7 @@ static uint64_t flush(struct copied stream) {
 uint64_t change_flush(void) {
     struct copied stream = { copied, copied_db ? *copied_db : 0 };
     change_copies((struct slice){ 0 }, NULL);
+    change_must_flush = false;
     return flush(stream);
 }
 
@@ -221,15 +226,21 @@ bool change_has_effects(void) { return gathered.count > 0; }
 void change_copies(struct slice stream, const uint32_t *db) {
     copied = stream;
     copied_db = db;
+    change_must_flush = true;
 }
 
 bool change_has_copies(void) { return copied.len > 0; }
 
 void change_for_replicas(const struct slice *argv, size_t argc) {
-    if (UNLIKELY(effects_apart_are_wanted)) effects_add_apart(&gathered, argv, argc);
+    if (LIKELY(!effects_apart_are_wanted)) return;
+    effects_add_apart(&gathered, argv, argc);
+    change_must_flush = true;
 }
 
-void change_drop(void) { is_dropped = true; }
+void change_drop(void) {
+    is_dropped = true;
+    change_must_flush = true;
+}
 
 void change_flush_quietly(void) {
     if (UNLIKELY(blocking_has_work())) blocking_serve();

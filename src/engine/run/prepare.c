@@ -3,6 +3,7 @@
 #include "trivet/base/hashing.h"
 #include "trivet/engine/command/registry.h"
 #include "trivet/engine/run/dispatch.h"
+#include "trivet/engine/turn/turn.h"
 #include "trivet/engine/watch/stats.h"
 
 /* The last look-ups of this worker: a pipeline mostly repeats one command, or a few. */
@@ -164,6 +165,7 @@ static void prefetch_all(uint32_t db, const struct wanted *w) {
 
 void dispatch_prefetch(const struct client *c, const struct prepared *batch, size_t count) {
     struct wanted w;
+    turn_mark_ns = 0; /* the time since then went into reading and parsing */
     w.count = w.outside_count = 0;
     collect(&w, batch, count);
     if (w.count < 2) return; /* there is nothing to overlap with */

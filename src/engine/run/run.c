@@ -33,7 +33,7 @@ void call_set_kept(struct call *call, const struct kept *k) {
 /* ---- the handler, and what follows every command ---- */
 
 /* What each worker runs: for the report of a crash. */
-static struct {
+static struct running {
     _Atomic(const struct command *) command; /* now, or last in this turn */
     _Atomic(const struct call *) call;       /* NULL between two */
 } CACHE_ALIGNED running[WORKERS_MAX];
@@ -71,16 +71,16 @@ ALWAYS_INLINE void note_running(const struct command *command) {
     atomic_store_explicit(&running[running_index()].command, command, memory_order_relaxed);
 }
 
-/* Returns the call inside which this one runs. */
-ALWAYS_INLINE const struct call *note_call(const struct call *call) {
-    _Atomic(const struct call *) *mine = &running[running_index()].call;
-    const struct call *outer = atomic_load_explicit(mine, memory_order_relaxed);
-    atomic_store_explicit(mine, call, memory_order_relaxed);
-    return outer;
-}
-
 void command_turn_ends(void) { note_running(NULL); }
 void command_goes_on(const struct command *command) { note_running(command); }
+
+/* When the call begins: see turn_mark_ns. Only commands that come one after the other take the mark: one
+ * inside another, or of a client that waited, begins whenever it does. */
+ALWAYS_INLINE int64_t take_mark(const struct call *call) {
+    int64_t mark = turn_mark_ns;
+    turn_mark_ns = 0;
+    return LIKELY(mark != 0) && LIKELY(call->origin == &origin_connection) ? mark : clock_ticks_ns();
+}
 
 static inline void execute(struct call *call) {
     struct client *c = call->client;
@@ -89,12 +89,15 @@ static inline void execute(struct call *call) {
     uint64_t reply_before = out->total;
     out->failed = false;
     out->error_counted = false;
-    int64_t start = clock_ticks_ns();
-    note_running(call->command);
-    const struct call *outer = note_call(call);
+    int64_t start = take_mark(call);
+    struct running *mine = &running[running_index()];
+    const struct call *outer = atomic_load_explicit(&mine->call, memory_order_relaxed);
+    atomic_store_explicit(&mine->command, call->command, memory_order_relaxed);
+    atomic_store_explicit(&mine->call, call, memory_order_relaxed);
     call->command->run(call);
-    note_call(outer);
-    call->ns += clock_ticks_ns() - start;
+    atomic_store_explicit(&mine->call, outer, memory_order_relaxed);
+    call->ended_ns = clock_ticks_ns();
+    call->ns += call->ended_ns - start;
     call->reply_bytes += out->total - reply_before;
     if (UNLIKELY(call->origin->waits_already)) return; /* it is done when its client has the reply */
     /* Only now: MONITOR shows EXEC after the commands that it ran, and SELECT with the database it chose. */
@@ -114,8 +117,8 @@ static inline void execute(struct call *call) {
     done(call);
 }
 
-/* Before the locks are dropped: serves the clients that waited for this change, then writes the journal. */
-static void settle(struct client *c) {
+/* Serves the clients that waited for this change, then writes the journal. */
+static __attribute__((noinline)) void settle_some(struct client *c) {
     bool served = UNLIKELY(blocking_has_work());
     if (served) blocking_serve();
     bool has_effects = change_has_effects();
@@ -124,6 +127,13 @@ static void settle(struct client *c) {
     if (served) blocking_deliver(offset);
     assert(offset == 0 || offset >= c->journal_offset);
     if (offset > 0) c->journal_offset = offset;
+}
+
+/* Before the locks are dropped. Most commands have nothing to settle. */
+ALWAYS_INLINE bool settle(struct client *c) {
+    if (LIKELY(!change_must_flush && !blocking_has_work())) return false;
+    settle_some(c);
+    return true;
 }
 
 /* ---- its locks ---- */
@@ -143,7 +153,8 @@ static bool may_run_still(struct call *call) {
 
 /* What a command of a script did is settled with the script. */
 static inline void finish(struct call *call) {
-    if (LIKELY(!call->origin->is_nested)) settle(call->client);
+    if (UNLIKELY(call->origin->is_nested)) return;
+    if (LIKELY(!settle(call->client))) turn_mark_ns = call->ended_ns;
 }
 
 static void run_exclusive(struct call *call) {
@@ -165,11 +176,17 @@ RARE static bool wait_for_script(struct call *call, uint64_t ticket) {
     return may_run_still(call);
 }
 
+/* A wait is not part of the command's time. */
+ALWAYS_INLINE void lock_shard(struct shard *s) UNCHECKED;
+ALWAYS_INLINE void lock_shard(struct shard *s) {
+    if (shards_are_shared && UNLIKELY(latch_take(&s->lock))) turn_mark_ns = 0;
+}
+
 static void run_on_one_key(struct call *call) {
     uint32_t shard = call->keys->at[0].shard;
     struct shard *s = &shards[shard];
     uint64_t ticket;
-    shard_lock(s);
+    lock_shard(s);
     while (UNLIKELY(keeping_meets_one(shard, &ticket))) {
         shard_unlock(s);
         if (!wait_for_script(call, ticket)) return;
@@ -194,6 +211,7 @@ static bool any_needs_gate(const struct shard_set *set) {
 
 static void run_on_shards(struct call *call, const struct shard_set *set) {
     uint64_t ticket;
+    turn_mark_ns = 0; /* it may wait for them */
     shards_lock(set);
     while (UNLIKELY(keeping_meets(set, &ticket))) {
         shards_unlock(set);

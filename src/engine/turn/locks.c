@@ -4,6 +4,7 @@
  * drops it at once. So a busy worker cannot overtake the exclusive command for ever. */
 #include "trivet/engine/turn/locks.h"
 #include "trivet/base/thread.h"
+#include "trivet/engine/turn/turn.h"
 #include "trivet/keyspace/walk.h"
 #include <assert.h>
 
@@ -40,6 +41,7 @@ void gate_enter(void) {
 
 void gate_leave(void) {
     if (!gate_held) return;
+    turn_mark_ns = 0;
     assert(exclusive_depth == 0);
     gate_held = false;
     if (thread_is_parallel()) lock_drop(&gates[thread_worker_index].lock);
@@ -48,6 +50,7 @@ void gate_leave(void) {
 void exclusive_begin(void) {
     assert(gate_held);
     if (exclusive_depth++ > 0) return;
+    turn_mark_ns = 0;
     if (thread_is_parallel()) {
         lock_drop(&gates[thread_worker_index].lock);
         atomic_fetch_add_explicit(&exclusive_waiting, 1, memory_order_acq_rel);

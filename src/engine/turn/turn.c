@@ -3,6 +3,7 @@
 #include <assert.h>
 
 _Thread_local int64_t turn_now_ms;
+_Thread_local int64_t turn_mark_ns;
 atomic_bool turn_cron_paused;
 atomic_uint turn_obstacles;
 

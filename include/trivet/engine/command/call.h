@@ -49,6 +49,7 @@ struct call {
     uint64_t request_bytes;    /* on the wire; 0 inside a transaction */
     /* What command_run found out. */
     int64_t ns;           /* time spent in the handler, before it waited and after */
+    int64_t ended_ns;     /* clock_ticks_ns when the handler was through */
     uint64_t reply_bytes; /* added to `out` */
     bool held;            /* it has not run: a pause began while it waited for the gate */
 };

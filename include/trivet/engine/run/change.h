@@ -83,6 +83,8 @@ bool change_has_copies(void);
 
 /* Has anything gathered that is not in the journal yet? */
 bool change_has_effects(void);
+/* False: change_flush() would find nothing to do. The calling worker's. */
+extern _Thread_local bool change_must_flush;
 /* Puts the effects gathered on this worker into the journal; the dispatcher calls it before it drops the
  * locks. Returns the journal's offset that covers them, 0 if there were none. */
 uint64_t change_flush(void);

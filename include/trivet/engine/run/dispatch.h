@@ -33,7 +33,7 @@ void dispatch_prepare(const struct slice *argv, size_t argc, struct prepared *ou
 /* The same for a command of the journal, which is called by its declared name. */
 void dispatch_prepare_replay(const struct slice *argv, size_t argc, struct prepared *out);
 void prepared_release(struct prepared *p);
-/* Fetches the cache lines of a batch: all buckets first, then all entries, then values. */
+/* Before a batch runs: fetches its cache lines, all buckets first, then all entries, then values. */
 void dispatch_prefetch(const struct client *c, const struct prepared *batch, size_t count);
 /* `wire`: all bytes of the command, if they are in one piece, else empty. */
 enum dispatched dispatch_run(struct client *c, const struct args *args, const struct prepared *p,

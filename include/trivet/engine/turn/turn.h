@@ -12,6 +12,11 @@
 /* The wall clock as of this worker's turn; net sets it before each batch of commands. */
 extern _Thread_local int64_t turn_now_ms;
 
+/* When this worker's last command ended (clock_ticks_ns), if it has done nothing since but go on to the next
+ * one of its batch, which then needs not read the clock again to know when it begins; else 0. Whoever waits
+ * for a lock or does other work in between clears it. */
+extern _Thread_local int64_t turn_mark_ns;
+
 /* DEBUG PAUSE-CRON: the workers skip their periodic work. Any worker reads. */
 extern atomic_bool turn_cron_paused;
 

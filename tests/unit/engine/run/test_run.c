@@ -1,7 +1,9 @@
 /* One way to run a command: what is counted, where the reply goes, what an origin changes. */
 #include "../../../harness/loopback.h"
+#include "trivet/base/clock.h"
 #include "trivet/engine/command/registry.h"
 #include "trivet/engine/run/run.h"
+#include "trivet/engine/turn/locks.h"
 #include "trivet/engine/watch/stats.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -102,6 +104,55 @@ static void only_a_conversation_may_wait(void **state) {
     loopback_close(other);
 }
 
+/* A command begins when the one before it in the batch ended. */
+static void what_came_before_a_batch_is_not_a_commands_time(void **state) {
+    (void)state;
+    static const int64_t long_ago_ns = INT64_C(5000000000);
+    struct loopback *l = loopback_open();
+    uint64_t before_us = stats_of("get").us;
+    turn_mark_ns = clock_ticks_ns() - long_ago_ns;
+    assert_says(l, "GET k", "$-1"); /* a batch begins */
+    assert_true(stats_of("get").us - before_us < (uint64_t)long_ago_ns / 1000);
+    assert_int_not_equal(turn_mark_ns, 0);
+    gate_leave(); /* waiting for the gate is no command's time either */
+    gate_enter();
+    assert_int_equal(turn_mark_ns, 0);
+    loopback_close(l);
+}
+
+/* Run as the second of a batch, which does not prefetch. */
+static void run_next_of_batch(struct loopback *l) {
+    static struct slice argv[] = { LIT_INIT("GET"), LIT_INIT("k") };
+    struct args args = { .argv = argv, .argc = 2 };
+    struct prepared p = { 0 };
+    dispatch_prepare(argv, 2, &p);
+    assert_int_equal(dispatch_run(loopback_client(l), &args, &p, (struct slice){ 0 }), DISPATCH_DONE);
+    prepared_release(&p);
+}
+
+static void commands_of_a_batch_are_timed_from_end_to_end(void **state) {
+    (void)state;
+    struct loopback *l = loopback_open();
+    assert_says(l, "GET k", "$-1");
+    uint64_t before_us = stats_of("get").us;
+    turn_mark_ns -= INT64_C(2000000000); /* as if the first had ended so long ago */
+    run_next_of_batch(l);
+    assert_true(stats_of("get").us - before_us >= 2000000);
+    assert_hears(l, "$-1");
+    loopback_keep_journal(true); /* appending to the journal is not the next one's time */
+    assert_says(l, "SET k 1", "+OK");
+    assert_int_equal(turn_mark_ns, 0);
+    loopback_keep_journal(false);
+    obstacle_set(OBSTACLE_MEMORY_LIMIT, true); /* nor is evicting */
+    turn_mark_ns = clock_ticks_ns() - INT64_C(5000000000);
+    before_us = stats_of("get").us;
+    run_next_of_batch(l);
+    obstacle_set(OBSTACLE_MEMORY_LIMIT, false);
+    assert_true(stats_of("get").us - before_us < 5000000);
+    assert_hears(l, "$\"1\"");
+    loopback_close(l);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         LOOPBACK_TEST(a_command_counts_once_for_its_client_and_its_row),
@@ -109,6 +160,8 @@ int main(void) {
         LOOPBACK_TEST(the_reply_goes_where_the_call_says),
         LOOPBACK_TEST(a_refused_call_says_why_in_its_own_reply),
         LOOPBACK_TEST(only_a_conversation_may_wait),
+        LOOPBACK_TEST(what_came_before_a_batch_is_not_a_commands_time),
+        LOOPBACK_TEST(commands_of_a_batch_are_timed_from_end_to_end),
     };
     return cmocka_run_group_tests(tests, loopback_start, loopback_stop);
 }
