@@ -15,8 +15,8 @@
 #define CONDEMN_AT_ONCE 512
 #define TRIM_AT_ONCE 16
 #define BITE_BUCKETS 32  /* while a shard's lock is held */
-#define MOVED_MAX 64     /* of one chain of buckets; more of a very long one wait for the next pass */
-#define MOVE_BUCKETS 128 /* of a table that is growing or shrinking */
+#define MOVED_MAX 64     /* of one bucket; more of a very long chain wait for the next pass */
+#define SHRINK_STEPS 128 /* of a table that has too much room */
 #define LOOK_EVERY_MS 1000
 #define WAIT_US 10000         /* while other workers have something to do */
 #define TRIES 100             /* at a shard that is busy, until this pass leaves it out */
@@ -169,8 +169,8 @@ static void look_at_chain(struct keydb *kdb, uint64_t *cursor) {
     uint64_t next = table_scan(&kdb->table, *cursor, visit, &l);
     size_t count = l.count < MOVED_MAX ? l.count : MOVED_MAX;
     for (size_t i = 0; i < count; i++) {
-        void **slot = table_slot_of(&kdb->table, l.found[i], key_hash(entry_key(l.found[i])));
-        *slot = slab_move(l.found[i]);
+        uint64_t hash = key_hash(entry_key(l.found[i]));
+        table_swap(&kdb->table, l.found[i], slab_move(l.found[i]), hash);
     }
     COUNTER_ADD(mine->moved, count);
     COUNTER_ADD(mine->stayed, l.met - count);
@@ -183,7 +183,7 @@ static bool walk_some(struct hand *h, struct shard *s) NEEDS(s->lock) {
     for (size_t buckets = BITE_BUCKETS; buckets > 0; buckets--) {
         struct keydb *kdb = shard_db(s, h->db);
         bool empty = !kdb || table_count(&kdb->table) == 0;
-        if (!empty && h->cursor == 0 && table_move_some(&kdb->table, MOVE_BUCKETS)) return true;
+        if (!empty && h->cursor == 0 && table_move_some(&kdb->table, SHRINK_STEPS)) return true;
         if (!empty) look_at_chain(kdb, &h->cursor);
         if (!empty && h->cursor != 0) continue;
         h->cursor = 0;

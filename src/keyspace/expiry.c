@@ -12,9 +12,9 @@
 #include "trivet/keyspace/counters.h"
 
 #define BITE_BUCKETS 8
-#define BITE_GONE_MAX 128  /* removed in one bite at most; more of a very long chain waits */
+#define BITE_GONE_MAX 128  /* removed in one bite at most; more of very long chains waits */
 #define DATED_MAX 16       /* values that lose elements in one bite at most; the others wait */
-#define MOVE_BUCKETS 128   /* of a table that is growing or shrinking, moved after each walk through it */
+#define SHRINK_STEPS 128   /* of a table that has too much room, after each walk through it */
 #define EMPTY_AT_ONCE 16   /* shards without an expiry, between two looks at the clock */
 #define ROUND_WORK 2000    /* shards, buckets and entries looked at */
 #define STALE_ACCEPTED 10  /* percent */
@@ -148,9 +148,8 @@ static void take_bite(struct watch *w, struct keydb *kdb) {
     if (more) {
         kdb->expiry_cursor = cursor; /* repeat this bite, if there is time */
     } else if (kdb->expiry_cursor == 0) {
-        /* Removals may have begun to shrink the table, and perhaps nobody else will use it and carry that on.
-         * Not before the end of the walk, which it would confuse. */
-        (void)table_move_some(&kdb->table, MOVE_BUCKETS);
+        /* Others' removals may have begun to shrink the table, and perhaps nobody will use it and go on. */
+        (void)table_move_some(&kdb->table, SHRINK_STEPS);
         w->db++;
     }
     note_ttl(c->view.db, &b);

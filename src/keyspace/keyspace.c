@@ -312,10 +312,7 @@ void keyspace_load(struct keyspace_view *view, struct entry *e) {
 static void swap_in(struct keyspace_view *view, struct keyspace_before before, struct entry *fresh) {
     uint64_t hash = hash_of(view, fresh);
     struct keydb *kdb = db_of(view, hash);
-    if (before.address != fresh) {
-        void **slot = table_slot_of(&kdb->table, before.address, hash);
-        *slot = fresh;
-    }
+    if (before.address != fresh) table_swap(&kdb->table, before.address, fresh, hash);
     keyspace_weigh(view->db, before.bytes, entry_memory(fresh));
     expiry_changed(view->db, kdb, fresh, hash, before.had_expiry);
     note_dated(view, fresh);
@@ -597,20 +594,6 @@ size_t keyspace_table_memory(uint32_t db) {
         struct keydb *kdb = shard_db(&shards[i], db);
         if (kdb) bytes += table_memory(&kdb->table);
         shard_unlock(&shards[i]);
-    }
-    return bytes;
-}
-
-size_t keyspace_moving_memory(void) {
-    size_t bytes = 0;
-    for (uint32_t i = 0; i < shard_count; i++) {
-        struct shard *s = &shards[i];
-        if (!shard_try_lock(s)) continue;
-        for (uint32_t db = 0; db <= shard_last_db(s); db++) {
-            const struct keydb *kdb = shard_db(s, db);
-            if (kdb) bytes += table_moving_memory(&kdb->table);
-        }
-        shard_unlock(s);
     }
     return bytes;
 }

@@ -27,9 +27,7 @@ struct fields {
     int64_t due_ms; /* no field expires earlier; NEVER if dated is 0 */
     /* The search for expired fields goes round in passes; what it learns becomes due_ms at the end of one. */
     size_t cursor;
-    int64_t kept_ms;      /* the earliest time that this pass has met or that was set since it began */
-    const void *pass_row; /* the table's array when it began */
-    bool pass_is_sound;   /* the array is still the same, so nothing was missed */
+    int64_t kept_ms; /* the earliest time that this pass has met or that was set since it began */
 };
 static_assert(offsetof(struct fields, elements.table) == 0, "where freeze_private.h wants it");
 
@@ -106,22 +104,22 @@ static void fields_add(struct fields *h, struct slice name, struct slice value, 
     note_date(h, item, hash, expiry_ms);
 }
 
-/* Gives the field in the slot another value and time, in its place if it fits there well. `value` may be its
- * own. */
-static void fields_change(struct fields *h, void **slot, struct slice value, int64_t expiry_ms,
+/* Gives a field another value and time, in its place if it fits there well. `value` may be its own. */
+static void fields_change(struct fields *h, char *item, struct slice value, int64_t expiry_ms,
                           uint64_t hash) {
-    char *item = *slot;
     struct slice name = field_name(item);
     bool was_dated = field_is_dated(item);
     size_t need = field_size(name, value, expiry_ms);
     bool is_own = value.ptr >= item && value.ptr < item + mem_size(item);
+    char *fresh = item;
     if (!is_own && mem_good_size(need) == mem_size(item)) {
+        table_touch(&h->elements.table, hash);
         field_write_rest(item, item + (name.ptr + name.len - item), value, expiry_ms);
     } else {
-        *slot = field_new(&h->elements, name, value, expiry_ms);
+        fresh = field_new(&h->elements, name, value, expiry_ms);
+        table_swap(&h->elements.table, item, fresh, hash);
         element_free(&h->elements, item);
     }
-    const void *fresh = *slot;
     forget_date(h, was_dated);
     note_date(h, fresh, hash, expiry_ms);
 }
@@ -229,13 +227,13 @@ static bool set_in_listpack(struct value *v, struct slice name, struct slice val
 
 static bool set_in_table(struct fields *h, struct slice name, struct slice value, int64_t expiry_ms) {
     uint64_t hash = hash_bytes(name);
-    void **slot = table_find_slot(&h->elements.table, name, hash);
-    if (!slot) {
+    void *item = table_find(&h->elements.table, name, hash);
+    if (!item) {
         fields_add(h, name, value, expiry_ms == HASH_KEEP_EXPIRY ? HASH_NO_EXPIRY : expiry_ms, hash);
         return true;
     }
-    if (expiry_ms == HASH_KEEP_EXPIRY) expiry_ms = field_read(*slot).expiry_ms;
-    fields_change(h, slot, value, expiry_ms, hash);
+    if (expiry_ms == HASH_KEEP_EXPIRY) expiry_ms = field_read(item).expiry_ms;
+    fields_change(h, item, value, expiry_ms, hash);
     return false;
 }
 
@@ -257,9 +255,9 @@ bool hash_set_expiry(struct value *v, struct slice name, int64_t expiry_ms) {
     }
     struct fields *h = v->ptr;
     uint64_t hash = hash_bytes(name);
-    void **slot = table_find_slot(&h->elements.table, name, hash);
-    if (slot) fields_change(h, slot, field_read(*slot).value, expiry_ms, hash);
-    return slot != NULL;
+    void *item = table_find(&h->elements.table, name, hash);
+    if (item) fields_change(h, item, field_read(item).value, expiry_ms, hash);
+    return item != NULL;
 }
 
 bool hash_remove(struct value *v, struct slice name) {
@@ -379,30 +377,14 @@ static enum table_verdict look_at(void *arg, void *item) {
     return TABLE_REMOVE;
 }
 
-static const void *row_of(const struct fields *h) { return h->elements.table.half[0]; }
-
-static void begin_pass(struct fields *h) {
-    h->kept_ms = NEVER;
-    h->pass_row = row_of(h);
-    h->pass_is_sound = !table_is_moving(&h->elements.table);
-}
-
-/* A table that moved meanwhile may have carried a field past the search; then due_ms stays and the next pass
- * tells. */
-static void end_pass(struct fields *h) {
-    bool sound = h->pass_is_sound && h->pass_row == row_of(h) && !table_is_moving(&h->elements.table);
-    if (h->dated == 0)
-        h->due_ms = NEVER;
-    else if (sound)
-        h->due_ms = h->kept_ms;
-}
+/* The walk met every dated field that was there when it began; the later ones are in kept_ms as well. */
+static void end_pass(struct fields *h) { h->due_ms = h->dated == 0 ? NEVER : h->kept_ms; }
 
 void hash_take_due(struct value *v, int64_t now_ms, struct gone *out) {
     out->count = 0;
     if (hash_due_ms(*v) >= now_ms) return;
     struct fields *h = v->ptr;
-    (void)table_move_some(&h->elements.table, SEARCH_BUCKETS);
-    if (h->cursor == 0) begin_pass(h);
+    if (h->cursor == 0) h->kept_ms = NEVER;
     struct search s = { h, now_ms, out };
     h->cursor = table_walk_marked(&h->elements.table, h->cursor, SEARCH_BUCKETS, look_at, &s);
     h->dated -= out->count;

@@ -282,7 +282,7 @@ static void tables_of_a_database_shrink_when_its_keys_expire(void **state) {
                      "...", "100") " rehashing index: -1\\n\"");
     assert_reply(c, "DEBUG HTSTATS 3", "$\"[Dictionary HT]\\n" HT("0", "0") " rehashing index: -1\\n...\"");
     assert_reply(c, "DEBUG HTSTATS 0 FULL",
-                 "$\"... different slots: ...Chain length distribution:\\n   0: ...\"");
+                 "$\"... different slots: ...Chain length distribution:\\n   1: ...\"");
     assert_reply(c, "DEBUG HTSTATS 99", "-ERR Out of range database");
     assert_reply(c, "DEBUG HTSTATS -1", "-ERR Out of range database");
     assert_reply(c, "DEBUG HTSTATS x", "-ERR value is not an integer or out of range");
@@ -315,7 +315,7 @@ static void tables_stay_as_they_are_while_resizing_is_off(void **state) {
     assert_reply(c, "DEBUG DICT-RESIZING 0", "+OK");
     assert_reply(c, "DEBUG POPULATE 20000", "+OK");
     long held = number_in(c, "DEBUG HTSTATS 0", "table size: ");
-    assert_true(held <= 7 * 1024); /* one bucket a shard */
+    assert_true(held <= 8 * 1024); /* one bucket a shard */
     assert_reply(c, "DBSIZE", ":20000");
     assert_reply(c, "GET key:19999", "$\"value:19999\"");
     assert_reply(c, "DEBUG DICT-RESIZING 1", "+OK");

@@ -218,21 +218,6 @@ static void each_build_has_an_id(void **state) {
     assert_int_equal(info_number(c, "server", "clients_hz"), 1);
 }
 
-static void tables_that_grow_are_overhead(void **state) {
-    struct client *c = fixture_client(state);
-    assert_reply(c, "FLUSHALL", "+OK");
-    /* While keys come by the thousand, some shard's table is always on the way to a bigger one. */
-    int64_t most = 0;
-    for (int i = 0; i < 40 && most == 0; i++) {
-        char command[64];
-        snprintf(command, sizeof command, "DEBUG POPULATE %d grow", 40000 + 2000 * i);
-        assert_reply(c, command, "+OK");
-        assert_reply(c, "DEBUG SLEEP 0.11", "+OK"); /* the number may be that old */
-        most = info_number(c, "memory", "mem_overhead_db_hashtable_rehashing");
-    }
-    assert_true(most > 0 && most % 64 == 0);
-}
-
 static void persistence_tells_of_the_append_only_file(void **state) {
     (void)state;
     struct server *s = server_start("--appendonly", "yes", NULL);
@@ -263,7 +248,6 @@ int main(void) {
         FIXTURE_TEST(what_is_freed_in_the_background_is_counted),
         FIXTURE_TEST(the_active_time_of_the_main_thread_only_grows),
         FIXTURE_TEST(each_build_has_an_id),
-        FIXTURE_TEST(tables_that_grow_are_overhead),
         FIXTURE_TEST(persistence_tells_of_the_append_only_file),
     };
     return cmocka_run_group_tests(tests, fixture_start, fixture_stop);

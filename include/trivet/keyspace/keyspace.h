@@ -186,8 +186,5 @@ struct buf;
 bool keyspace_random_key(struct keyspace_view *view, struct buf *out);
 /* Bytes of all tables of the database, without the entries; takes shard locks itself. */
 size_t keyspace_table_memory(uint32_t db);
-/* Bytes of the old arrays of tables that are growing or shrinking, of all databases. Shards that are locked
- * are left out, so the caller may hold some (INFO inside EXEC does). */
-size_t keyspace_moving_memory(void);
 
 #endif

@@ -5,9 +5,9 @@
  * time, and every change, which hands over what it is about to touch before it does. What is added later is
  * not visited. So a change costs a bounded amount more, however big the value is:
  *
- *   tables (hash, set, sorted set)  the chain of buckets that the change concerns, some ten elements, and
- *                                   while the table grows or shrinks the one chain that each change moves.
- *                                   A bit a chain says which were handed over. Elements come in any order.
+ *   tables (hash, set, sorted set)  the group of buckets that the change concerns, some 30 elements, and one
+ *                                   or two more when the table grows or shrinks by it. A bit a group says
+ *                                   which were handed over. Elements come in any order.
  *   lists                           freezing copies the ring (16 bytes a node); a change of a node that was
  *                                   not visited yet copies that node. Elements are nodes, in order; only the
  *                                   walk hands them over.
@@ -56,7 +56,7 @@ struct frozen *value_frozen(struct value v);
 struct frozen *value_freeze(struct value v, frozen_visit *visit, void *arg);
 /* Elements (of a list or a stream: nodes) that will be visited in all. */
 size_t frozen_count(const struct frozen *f);
-/* Visits what the next `steps` chains of buckets (list, stream: nodes) hold and changes have not handed over;
+/* Visits what the next `steps` groups of buckets (list, stream: nodes) hold and changes have not handed over;
  * true while there are more. After it returned false every element has been visited. */
 bool frozen_walk(struct frozen *f, size_t steps);
 /* The value is as any other again. Frees `f`; before the walk's end, too. */

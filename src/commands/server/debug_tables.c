@@ -4,82 +4,36 @@
 #include "trivet/base/number.h"
 #include "trivet/keyspace/keyspace.h"
 
-#define PLACES 7      /* items in a bucket */
-#define CHAINS_MAX 16 /* longer chains are counted as this long */
+#define PLACES 8 /* items in a bucket */
 #define THRESHOLD_MAX (UINT64_C(4) << 30)
-
-/* Of one table, or of all tables of a database. */
-struct shape {
-    size_t buckets, target_buckets; /* where it is, and where it moves to */
-    size_t items;
-    size_t marked, expiring;       /* buckets and items with an expiry */
-    size_t chains[CHAINS_MAX + 1]; /* by buckets that hold items */
-};
-
-static void add_table(struct shape *s, const struct table *t) {
-    if (t->half[0]) s->buckets += (size_t)1 << t->exponent[0];
-    if (t->half[1]) s->target_buckets += (size_t)1 << t->exponent[1];
-    s->items += table_count(t);
-}
-
-static void count_item(void *arg, void *item) {
-    (void)item;
-    ++*(size_t *)arg;
-}
-
-static void add_chains(struct shape *s, const struct table *t) {
-    uint64_t cursor = 0;
-    do {
-        size_t items = 0;
-        cursor = table_scan((struct table *)(uintptr_t)t, cursor, count_item, &items);
-        size_t length = (items + PLACES - 1) / PLACES;
-        s->chains[length < CHAINS_MAX ? length : CHAINS_MAX]++;
-    } while (cursor != 0);
-}
-
-static enum table_verdict keep(void *arg, void *item) {
-    (void)item;
-    *(bool *)arg = true;
-    return TABLE_KEEP;
-}
-
-/* The expiry search walks over these buckets only. */
-static void add_marked(struct shape *s, struct table *t) {
-    size_t cursor = 0;
-    do {
-        bool marked = false;
-        cursor = table_walk_marked(t, cursor, 1, keep, &marked);
-        s->marked += marked;
-    } while (cursor != 0);
-}
 
 static void write_head(struct buf *out, int number, const char *what, size_t buckets, size_t items) {
     buf_printf(out, "Hash table %d stats (%s):\n table size: %zu\n number of entries: %zu\n", number, what,
                buckets * PLACES, items);
 }
 
-static void write_chains(struct buf *out, const struct shape *s) {
-    size_t used = 0, longest = 0, total = 0;
-    for (size_t i = 0; i <= CHAINS_MAX; i++) {
-        total += s->chains[i];
-        if (i > 0) used += s->chains[i];
-        if (s->chains[i]) longest = i;
+/* What is called a chain is the way of a look-up that does not find its key. */
+static void write_chains(struct buf *out, const struct table_survey *s) {
+    size_t longest = 0, ways = 0, read = 0;
+    for (size_t i = 0; i < TABLE_WAYS; i++) {
+        ways += s->ways[i];
+        read += (i + 1) * s->ways[i];
+        if (s->ways[i]) longest = i + 1;
     }
-    buf_printf(out, " buckets: %zu\n different slots: %zu\n max chain length: %zu\n", s->buckets, used,
+    buf_printf(out, " buckets: %zu\n different slots: %zu\n max chain length: %zu\n", s->buckets, s->used,
                longest);
     buf_printf(out, " avg chain length (counted): %.02f\n Chain length distribution:\n",
-               used ? (double)s->items / PLACES / (double)used : 0);
-    for (size_t i = 0; i <= CHAINS_MAX; i++)
-        if (s->chains[i])
-            buf_printf(out, "   %zu: %zu (%.02f%%)\n", i, s->chains[i],
-                       (double)s->chains[i] * 100 / (double)total);
+               ways ? (double)read / (double)ways : 0);
+    for (size_t i = 0; i < TABLE_WAYS; i++)
+        if (s->ways[i])
+            buf_printf(out, "   %zu: %zu (%.02f%%)\n", i + 1, s->ways[i],
+                       (double)s->ways[i] * 100 / (double)ways);
 }
 
-static void write_shape(struct buf *out, const struct shape *s, bool full) {
+static void write_survey(struct buf *out, const struct table_survey *s, bool full) {
     write_head(out, 0, "main hash table", s->buckets, s->items);
-    buf_printf(out, " rehashing index: %d\n", s->target_buckets ? 0 : -1);
+    buf_append(out, LIT(" rehashing index: -1\n")); /* a table never moves to another array */
     if (full) write_chains(out, s);
-    if (s->target_buckets) write_head(out, 1, "rehashing target", s->target_buckets, s->items);
 }
 
 static bool read_full(struct call *c, bool *full) {
@@ -102,21 +56,20 @@ static void debug_htstats(struct call *c) {
         reply_error_text(c->out, LIT("ERR Out of range database"));
         return;
     }
-    struct shape s = { 0 };
+    struct table_survey s = { 0 };
+    size_t expiring = 0;
     for (uint32_t i = 0; i < shard_count; i++) {
         struct keydb *kdb = shard_db(&shards[i], (uint32_t)db);
         if (!kdb) continue;
-        add_table(&s, &kdb->table);
-        add_marked(&s, &kdb->table);
-        s.expiring += kdb->expires;
-        if (full) add_chains(&s, &kdb->table);
+        table_survey(&kdb->table, &s);
+        expiring += kdb->expires;
     }
     struct buf text = { 0 };
     buf_append(&text, LIT("[Dictionary HT]\n"));
-    write_shape(&text, &s, full);
+    write_survey(&text, &s, full);
     /* There is no second table: an entry holds its time, and its bucket is marked. */
     buf_append(&text, LIT("\n[Expires HT]\n"));
-    write_head(&text, 0, "main hash table", s.marked, s.expiring);
+    write_head(&text, 0, "main hash table", s.marked, expiring);
     buf_append(&text, LIT(" rehashing index: -1\n"));
     reply_verbatim(c->out, "txt", buf_slice(&text));
     buf_release(&text);
@@ -137,11 +90,10 @@ static void debug_htstats_key(struct call *c) {
             c->out, LIT("ERR The value stored at the specified key is not represented using an hash table"));
         return;
     }
-    struct shape s = { 0 };
+    struct table_survey s = { 0 };
     struct buf text = { 0 };
-    add_table(&s, t);
-    if (full) add_chains(&s, t);
-    write_shape(&text, &s, full);
+    table_survey(t, &s);
+    write_survey(&text, &s, full);
     reply_verbatim(c->out, "txt", buf_slice(&text));
     buf_release(&text);
 }

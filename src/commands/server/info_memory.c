@@ -11,7 +11,7 @@
 
 struct memory_sample {
     struct memory_overview m;
-    size_t system, maxmemory, not_counted, rehashing, freeing, freed, compaction;
+    size_t system, maxmemory, not_counted, freeing, freed, compaction;
     double peak_percent, dataset_percent, frag_ratio, rss_ratio, overhead_ratio, fragmentation_ratio;
     int64_t frag_bytes, rss_bytes, overhead_bytes, fragmentation_bytes;
     const char *policy, *allocator, *lua_human;
@@ -69,7 +69,6 @@ static bool sample_memory(int64_t now_ms, void *into) {
     s->not_counted = eviction_not_counted ? eviction_not_counted() : 0;
     s->allocator = mem_allocator_name();
     sample_scripts(s);
-    s->rehashing = memory_moving_tables(now_ms);
     s->freeing = background_pending();
     s->freed = background_done();
     s->compaction = (size_t)compaction_effort();
@@ -130,8 +129,9 @@ static const struct metric memory_rows[] = {
     { "mem_cluster_links", "Connections to other nodes.", NONE(FORM_NUMBER) },
     { "mem_aof_buffer", "What the append-only file has not written yet.", SIZE(m.aof_buffer) },
     { "mem_allocator", "The allocator.", TEXT(allocator) },
+    /* Tables grow and shrink inside the one array that they have. */
     { "mem_overhead_db_hashtable_rehashing", "Old arrays of tables that are growing or shrinking.",
-      SIZE(rehashing) },
+      NONE(FORM_NUMBER) },
     { "active_defrag_running", "Percent of their time that workers give to compaction; 0: there is none.",
       "percent", METRIC_GAUGE, FORM_NUMBER, SAMPLED(struct memory_sample, compaction) },
     { "lazyfree_pending_objects", "Objects that wait to be freed in the background.", NULL, METRIC_GAUGE,

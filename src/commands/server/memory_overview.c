@@ -21,13 +21,6 @@ static struct {
     struct mem_allocator_stats allocator;
 } recent = { .lock = LOCK_INIT(LOCK_RANK_LEAF) };
 
-/* The same for a walk over all shards. */
-static struct {
-    struct lock lock;
-    int64_t read_ms;
-    size_t bytes;
-} moving = { .lock = LOCK_INIT(LOCK_RANK_LEAF) };
-
 /* Slabs are not jemalloc's, but all the same they are memory that an allocator holds. */
 static void add_slabs(struct mem_allocator_stats *out) {
     struct slab_stats slabs;
@@ -96,20 +89,6 @@ void memory_overview_exact(int64_t now_ms, struct memory_overview *out) {
         if (keyspace_count(db) > 0) out->tables += keyspace_table_memory(db);
     }
     fill(now_ms, out);
-}
-
-size_t memory_moving_tables(int64_t now_ms) {
-    lock_take(&moving.lock);
-    bool old = now_ms - moving.read_ms >= SYSTEM_MAX_AGE_MS || now_ms < moving.read_ms;
-    if (old) moving.read_ms = now_ms;
-    size_t bytes = moving.bytes;
-    lock_drop(&moving.lock);
-    if (!old) return bytes;
-    bytes = keyspace_moving_memory();
-    lock_take(&moving.lock);
-    moving.bytes = bytes;
-    lock_drop(&moving.lock);
-    return bytes;
 }
 
 double memory_ratio(size_t a, size_t b) { return b ? (double)a / (double)b : 0; }

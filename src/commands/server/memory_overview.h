@@ -26,10 +26,6 @@ void memory_overview_estimate(int64_t now_ms, struct memory_overview *out);
 /* Visits all clients and tables. Gate closed. */
 void memory_overview_exact(int64_t now_ms, struct memory_overview *out);
 
-/* The old arrays of the databases' tables that are growing or shrinking now; may be 100 ms old. Any worker,
- * no shard locked. */
-size_t memory_moving_tables(int64_t now_ms);
-
 /* a / b, or 0 if that makes no sense. */
 double memory_ratio(size_t a, size_t b);
 /* Part of the whole in percent. */

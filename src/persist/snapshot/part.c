@@ -14,7 +14,7 @@
 #define BIG_BYTES ((size_t)64 * 1024) /* or with this many bytes */
 #define BIG_NODES 16                  /* of a stream */
 /* While the lock is held once; a node has some kilobytes, which may have to be compressed. */
-#define BUCKETS_AT_ONCE 32
+#define GROUPS_AT_ONCE 8 /* of a table, some 30 elements each */
 #define NODES_AT_ONCE 4
 #define STRING_COMPRESSED_MAX ((size_t)16 * 1024 * 1024) /* more would take as much memory again */
 /* The lock is not fair. Without a pause the walker takes it again, time after time, before a waiting command
@@ -85,7 +85,7 @@ static bool walk_some(struct part *p, struct buf *taken, bool drop) {
     walk_enter();
     struct shard *s = lock_home(p);
     p->walking = true;
-    bool more = !drop && frozen_walk(p->frozen, has_nodes(p) ? NODES_AT_ONCE : BUCKETS_AT_ONCE);
+    bool more = !drop && frozen_walk(p->frozen, has_nodes(p) ? NODES_AT_ONCE : GROUPS_AT_ONCE);
     p->walking = false;
     struct buf bytes = p->out.bytes;
     p->out.bytes = *taken;

@@ -245,8 +245,8 @@ static void check_live(struct scene *s) {
     }
 }
 
-/* A chain of buckets has some ten elements; a change concerns two, if the table grows or shrinks. */
-#define VISITS_MAX 50
+/* A group of buckets has some 30 elements; a change concerns up to three, if the table grows or shrinks. */
+#define VISITS_MAX 150
 
 static void change_one(struct scene *s, size_t adding) {
     size_t visits = s->visits;
