@@ -83,18 +83,77 @@ struct entry *entry_new_blob(struct slice key, struct blob *big, int64_t expiry_
     return e;
 }
 
+/* ---- values that are no strings ---- */
+
+static void set_inside(struct entry *e, enum encoding encoding, struct slice bytes) {
+    e->encoding = ((unsigned)encoding + ENTRY_INSIDE) & 0xf;
+    memcpy(entry_value_at(e), bytes.ptr, bytes.len);
+}
+
+/* A packed value in a block that fits: while it was changed it may have had room. */
+static struct value trimmed(struct value v) {
+    if (!value_is_packed(v)) return v;
+    size_t bytes = value_packed(v).len;
+    if (mem_good_size(bytes) < mem_size(v.ptr)) v.ptr = mem_realloc(v.ptr, bytes);
+    return v;
+}
+
 struct entry *entry_new_value(struct slice key, enum value_type type, struct value v, int64_t expiry_ms) {
     assert(type != TYPE_STRING && value_ops[type]);
-    struct entry *e = entry_shape(key, expiry_ms, sizeof v.ptr);
+    struct slice bytes = value_is_packed(v) ? value_packed(v) : (struct slice){ 0 };
+    bool inside = value_is_packed(v) && bytes.len <= ENTRY_INSIDE_MAX;
+    struct entry *e = entry_shape(key, expiry_ms, inside ? bytes.len : sizeof v.ptr);
     e->type = type;
-    entry_set_value(e, v);
+    if (inside) {
+        set_inside(e, v.encoding, bytes);
+        mem_free(v.ptr);
+    } else {
+        entry_set_value(e, trimmed(v));
+    }
     return e;
 }
 
 void entry_set_value(struct entry *e, struct value v) {
+    assert(!entry_is_inside(e));
     e->encoding = v.encoding;
     set_pointer(e, v.ptr);
 }
+
+/* A shorter value is moved to a smaller block if that saves a quarter. */
+bool entry_overwrite_inside(struct entry *e, struct value v) {
+    assert(entry_is_inside(e));
+    struct slice bytes = value_packed(v);
+    if (UNLIKELY(bytes.len != value_packed(entry_value(e)).len)) {
+        size_t need = (size_t)(entry_value_at(e) - (char *)e) + bytes.len, room = slab_size(e);
+        if (need > room) return false;
+        if (room - need > room / 4 && slab_good_size(need) <= room - room / 4) return false;
+    }
+    set_inside(e, v.encoding, bytes);
+    return true;
+}
+
+/* The entry with room for so many bytes of value, which are yet to be written. */
+static struct entry *resize_value(struct entry *e, size_t size) {
+    return slab_realloc(e, (size_t)(entry_value_at(e) - (char *)e) + size);
+}
+
+struct entry *entry_with_inside(struct entry *e, struct value v) {
+    struct slice bytes = value_packed(v);
+    assert(bytes.len <= ENTRY_INSIDE_MAX);
+    e = resize_value(e, bytes.len);
+    set_inside(e, v.encoding, bytes);
+    return e;
+}
+
+struct entry *entry_with_pointer(struct entry *e, struct value v) {
+    assert(entry_is_inside(e));
+    e = resize_value(e, sizeof v.ptr);
+    e->encoding = v.encoding;
+    set_pointer(e, trimmed(v).ptr);
+    return e;
+}
+
+/* ---- strings ---- */
 
 /* The cheap test of the length comes first: most strings are not numbers. */
 static bool is_number(struct slice text, int64_t *n) {
@@ -218,6 +277,7 @@ char *entry_make_writable(struct entry **entry, size_t len, size_t room) {
 
 /* Bytes that the value takes inside the entry. */
 static size_t value_size(const struct entry *e) {
+    if (entry_is_inside(e)) return value_packed(entry_value(e)).len;
     if (e->type != TYPE_STRING || e->encoding != ENCODING_EMBEDDED) return sizeof(int64_t);
     struct slice text = read_embedded(entry_value_at(e));
     return length_size(text.len) + text.len;
@@ -227,6 +287,7 @@ size_t entry_rough_size(const struct entry *e) {
     const char *at = entry_value_at(e);
     size_t before = (size_t)(at - (const char *)e);
     if (LIKELY(e->encoding == ENCODING_EMBEDDED)) return before + read_embedded(at).len;
+    if (entry_is_inside(e)) return before + value_packed(entry_value(e)).len;
     if (e->type != TYPE_STRING) return before + value_ops[e->type]->bytes(entry_value(e));
     return before + (e->encoding == ENCODING_BLOB ? blob_slice(entry_blob(e)).len : sizeof(int64_t));
 }
@@ -266,7 +327,7 @@ struct entry *entry_copy(const struct entry *e, struct slice key, int64_t expiry
     fresh->epoch = keyspace_epoch;
     if (e->type != TYPE_STRING) {
         fresh->raw_or_dated = false;
-        entry_set_value(fresh, value_ops[e->type]->copy(entry_value(e)));
+        if (!entry_is_inside(e)) entry_set_value(fresh, value_ops[e->type]->copy(entry_value(e)));
     } else if (e->encoding == ENCODING_BLOB) {
         blob_ref(entry_blob(e));
     }
@@ -279,7 +340,7 @@ int64_t entry_due_ms(const struct entry *e) {
 }
 
 void entry_free(struct entry *e) {
-    if (e->type != TYPE_STRING)
+    if (e->type != TYPE_STRING && !entry_is_inside(e))
         value_ops[e->type]->free(entry_value(e));
     else if (e->encoding == ENCODING_BLOB)
         blob_unref(entry_blob(e));
@@ -323,8 +384,11 @@ void entry_free_lazily(struct entry *e) {
 
 size_t entry_leaving_bytes(void) { return atomic_load_explicit(&leaving_bytes, memory_order_relaxed); }
 
+size_t entry_block_size(const struct entry *e) { return slab_size(e); }
+
 size_t entry_memory(const struct entry *e) {
     size_t bytes = slab_size(e);
+    if (entry_is_inside(e)) return bytes;
     if (e->type != TYPE_STRING) return bytes + value_ops[e->type]->bytes(entry_value(e));
     if (e->encoding == ENCODING_BLOB) bytes += mem_size(entry_blob(e));
     return bytes;
@@ -344,6 +408,6 @@ const char *entry_encoding_name(const struct entry *e) {
         [ENCODING_INTSET] = "intset",  [ENCODING_TABLE] = "hashtable", [ENCODING_DEQUE] = "quicklist",
         [ENCODING_BTREE] = "skiplist", [ENCODING_STREAM] = "stream",
     };
-    if (e->encoding != ENCODING_EMBEDDED) return names[e->encoding];
+    if (e->encoding != ENCODING_EMBEDDED) return names[entry_encoding(e)];
     return !e->raw_or_dated && entry_text_len(e) <= EMBSTR_MAX ? "embstr" : "raw";
 }

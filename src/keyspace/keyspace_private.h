@@ -15,6 +15,9 @@ void keyspace_vanish(struct keyspace_view *view, struct keydb *kdb, struct entry
 /* Removes some expired elements from the entry's value, and the entry from the table if none is left. True if
  * more elements are due. */
 bool keyspace_reclaim(struct keyspace_view *view, struct keydb *kdb, struct entry *e);
+/* The entry at this address is `fresh` now, with the same key, expiry and marks; its bytes are the caller's
+ * to count. */
+void keyspace_relocate(struct keyspace_view *view, const void *address, struct entry *fresh);
 /* Entries of this database had `before` bytes and have `after` now. */
 void keyspace_weigh(uint32_t db, size_t before, size_t after);
 /* How many tables are marked as dated (they hold values whose elements expire), in all databases. */

@@ -127,7 +127,7 @@ static void fields_change(struct fields *h, char *item, struct slice value, int6
 /* ---- making and changing forms ---- */
 
 struct value hash_new(void) {
-    return (struct value){ listpack_new(), ENCODING_LISTPACK };
+    return (struct value){ listpack_new_roomy(), ENCODING_LISTPACK };
 }
 
 static bool add_copy(void *arg, const struct hash_field *f) {

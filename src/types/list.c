@@ -10,7 +10,7 @@ static bool is_small(struct value v) {
 }
 
 struct value list_new(void) {
-    return (struct value){ listpack_new(), ENCODING_LISTPACK };
+    return (struct value){ listpack_new_roomy(), ENCODING_LISTPACK };
 }
 
 size_t list_count(struct value v) {
@@ -48,7 +48,7 @@ const struct value_ops list_value_ops = {
 static void make_big(struct value *v) {
     struct deque *d = deque_new();
     if (listpack_first(v->ptr))
-        deque_adopt(d, v->ptr);
+        deque_adopt(d, listpack_shrink(v->ptr));
     else
         listpack_free(v->ptr);
     *v = (struct value){ d, ENCODING_DEQUE };

@@ -68,7 +68,8 @@ static size_t int_limit(void) {
 struct value set_new(struct slice first, size_t expected) {
     int64_t n;
     if (expected <= encoding_limits.set_ints && is_integer(first, &n)) return set_new_empty();
-    if (expected <= encoding_limits.set_entries) return (struct value){ listpack_new(), ENCODING_LISTPACK };
+    if (expected <= encoding_limits.set_entries)
+        return (struct value){ listpack_new_roomy(), ENCODING_LISTPACK };
     return (struct value){ elements_new(expected), ENCODING_TABLE };
 }
 
@@ -94,7 +95,7 @@ static void become_table(struct value *v, size_t expected) {
 }
 
 static void become_listpack(struct value *v) {
-    unsigned char *lp = listpack_new();
+    unsigned char *lp = listpack_new_roomy();
     for (size_t i = 0; i < intset_count(v->ptr); i++) lp = listpack_append_number(lp, intset_at(v->ptr, i));
     intset_free(v->ptr);
     *v = (struct value){ lp, ENCODING_LISTPACK };

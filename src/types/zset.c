@@ -162,7 +162,7 @@ static void forget_item(void *arg, struct scored *item) {
 /* ---- making and reading ---- */
 
 struct value zset_new(void) {
-    return (struct value){ listpack_new(), ENCODING_LISTPACK };
+    return (struct value){ listpack_new_roomy(), ENCODING_LISTPACK };
 }
 
 struct value zset_of_listpack(unsigned char *owned) {

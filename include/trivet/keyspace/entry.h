@@ -7,9 +7,10 @@
  *     +----------+----------+-----------+------------+---------------+-----------+-------------+
  *
  * The value is, by encoding: an int64 (8 bytes); the bytes of a string up to STRING_EMBED_MAX with their
- * length before them (1 byte, or 0xff and 4 bytes); or a pointer (8 bytes) to memory of its own: a blob for
- * big strings, a structure of the types layer for the rest. Nothing after the sixth byte is aligned, so it is
- * read and written with memcpy, which costs nothing on the processors this runs on.
+ * length before them (1 byte, or 0xff and 4 bytes); the bytes of a listpack or an intset up to
+ * ENTRY_INSIDE_MAX, which say themselves how many they are; or a pointer (8 bytes) to memory of its own: a
+ * blob for big strings, a structure of the types layer for the rest. Nothing after the sixth byte is aligned,
+ * so it is read and written with memcpy, which costs nothing on the processors this runs on.
  *
  * The expiry and the value are inside, so changing them may move the entry: such functions return the entry
  * to use from then on, and the caller puts it in the table (keyspace_replace). Owner: the table it is in.
@@ -27,18 +28,25 @@
 #include <stdint.h>
 
 #define STRING_EMBED_MAX ((size_t)(16 * 1024))
+/* A listpack or an intset of more bytes is a block of its own: beyond, the pointer and the rounding up of a
+ * second block are a small part of it, and copying it for a change begins to cost. */
+#define ENTRY_INSIDE_MAX ((size_t)512)
+/* Added to the encoding of a listpack or an intset whose bytes lie inside. */
+#define ENTRY_INSIDE 8
 #define EMBSTR_MAX 44 /* up to here OBJECT ENCODING says "embstr", above "raw", as clients know it */
 #define NO_EXPIRY ((int64_t)-1)
 #define ENTRY_NOT_STAMPED 0 /* in `access`, until the keyspace takes the entry */
 #define ENTRY_ACCESS_BITS 29
 #define ENTRY_ACCESS_MASK ((1u << ENTRY_ACCESS_BITS) - 1)
+static_assert(ENCODING_LISTPACK + ENTRY_INSIDE >= ENCODING_COUNT, "encodings inside are different ones");
+static_assert(ENCODING_INTSET + ENTRY_INSIDE < 16, "the encoding has four bits");
 static_assert(TYPE_COUNT <= 1 << (32 - ENTRY_ACCESS_BITS), "the type has what the access field leaves");
 
 struct entry {
     uint32_t access : ENTRY_ACCESS_BITS; /* when it was used, and how often: see eviction.h */
     uint32_t type : 32 - ENTRY_ACCESS_BITS;
-    uint8_t encoding : 4;
-    uint8_t epoch : 1; /* equals keyspace_epoch unless a running snapshot still has to save this entry */
+    uint8_t encoding : 4; /* of a value that is no string: see entry_encoding */
+    uint8_t epoch : 1;    /* equals keyspace_epoch unless a running snapshot still has to save this entry */
     uint8_t has_expiry : 1;
     uint8_t long_key : 1;
     /* Of a short string: it was changed in place, and OBJECT ENCODING says raw. Of another value: it is
@@ -97,13 +105,30 @@ struct entry *entry_new_string(struct slice key, struct slice text, int64_t expi
 struct entry *entry_new_blob(struct slice key, struct blob *big, int64_t expiry_ms);
 struct entry *entry_new_int(struct slice key, int64_t n, int64_t expiry_ms);
 
-/* An entry of another type, which owns the value from now on. */
+/* An entry of another type, which owns the value from now on: a small one is copied and its block freed. */
 struct entry *entry_new_value(struct slice key, enum value_type type, struct value v, int64_t expiry_ms);
-/* The value of an entry that is not a string, and storing it back after it changed. */
-static inline struct value entry_value(const struct entry *e) {
-    return (struct value){ entry_pointer(e), (enum encoding)e->encoding };
+
+static inline bool entry_is_inside(const struct entry *e) { return e->encoding >= ENCODING_COUNT; }
+static inline enum encoding entry_encoding(const struct entry *e) {
+    return (enum encoding)(entry_is_inside(e) ? e->encoding - ENTRY_INSIDE : e->encoding);
 }
+/* The value of an entry that is not a string. To look at only, and while the entry does not move: its pointer
+ * may be an address inside the entry. Who changes a value opens it (change.h). */
+static inline struct value entry_value(const struct entry *e) {
+    void *at = entry_is_inside(e) ? entry_value_at(e) : entry_pointer(e);
+    return (struct value){ at, entry_encoding(e) };
+}
+
+/* Storing a value back after it was changed. What the entry had before belongs to the caller.
+ *
+ * In the place of a pointer: the entry owns what is stored from now on. */
 void entry_set_value(struct entry *e, struct value v);
+/* In the place of a value inside: tries to copy a small one there; false if it does not fit well. */
+MUST_CHECK bool entry_overwrite_inside(struct entry *e, struct value v);
+/* The same entry with a copy of the small value inside. It moves. */
+struct entry *entry_with_inside(struct entry *e, struct value v);
+/* The same entry, which had its value inside, with a pointer to `v`, which it owns from now on. It moves. */
+struct entry *entry_with_pointer(struct entry *e, struct value v);
 
 /* A string's text; `scratch` has INT64_TEXT_MAX bytes and holds it if the value is an int. Valid while
  * the entry is not changed. */
@@ -138,6 +163,8 @@ void entry_free_lazily(struct entry *e);
 size_t entry_leaving_bytes(void);
 /* How much work freeing it is: 1 for what is one or two allocations, else the number of its elements. */
 size_t entry_free_effort(const struct entry *e);
+/* The bytes of the entry's own allocation. */
+size_t entry_block_size(const struct entry *e);
 /* The exact bytes that the entry holds, those outside its own allocation included; costs no walk. */
 size_t entry_memory(const struct entry *e);
 /* The same without what the allocator adds: cheaper, for comparisons. */

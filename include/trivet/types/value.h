@@ -9,6 +9,8 @@
 
 #include "trivet/base/slice.h"
 #include "trivet/types/structures/encoding_limits.h"
+#include "trivet/types/structures/intset.h"
+#include "trivet/types/structures/listpack.h"
 #include <stddef.h>
 #include <stdint.h>
 
@@ -69,6 +71,16 @@ struct value_ops {
     int64_t (*due_ms)(struct value v);
     void (*take_due)(struct value *v, int64_t now_ms, struct gone *out);
 };
+
+/* Small values are packed: one run of bytes, a listpack or an intset, and nothing beside it. */
+static inline bool value_is_packed(struct value v) {
+    return v.encoding == ENCODING_LISTPACK || v.encoding == ENCODING_INTSET;
+}
+/* The bytes of a packed value, wherever they lie. */
+static inline struct slice value_packed(struct value v) {
+    bool is_listpack = v.encoding == ENCODING_LISTPACK;
+    return slice_make(v.ptr, is_listpack ? listpack_bytes(v.ptr) : intset_bytes(v.ptr));
+}
 
 /* The table of a big hash, set or sorted set (by member), else NULL. */
 struct table;

@@ -278,4 +278,5 @@ void change_thread_release(void) {
     assert(gathered.count == 0);
     effects_release(&gathered);
     blocking_thread_release();
+    keyspace_change_thread_release();
 }

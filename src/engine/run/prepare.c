@@ -111,13 +111,13 @@ static inline const struct table *table_to_look_at(uint32_t db, const struct key
 
 static inline void done_looking(const struct keyref *ref) { shard_unlock(&shards[ref->shard]); }
 
-/* A string is in its entry; other values are behind a pointer. Most are small, and for a big one this fetches
- * the head. */
+/* A string is in the head of its entry; other values are further on in theirs, or behind a pointer. Most are
+ * small, and for a big one this fetches the head. */
 #define VALUE_BYTES 384
 static void prefetch_value(const struct table *t, const struct keyref *ref) {
     const struct entry *e = table_find(t, ref->key, ref->hash);
     if (!e || e->type == TYPE_STRING) return;
-    const char *value = entry_pointer(e);
+    const char *value = entry_value(e).ptr;
     for (size_t i = 0; i < VALUE_BYTES; i += CACHE_LINE) __builtin_prefetch(value + i);
 }
 
@@ -126,7 +126,7 @@ static void prefetch_value(const struct table *t, const struct keyref *ref) {
 struct wanted {
     size_t count, outside_count;
     const struct keyref *at[PREFETCH_KEYS];
-    const struct keyref *outside[PREFETCH_KEYS]; /* those whose value is not in the entry */
+    const struct keyref *outside[PREFETCH_KEYS]; /* those whose value is not in the head of the entry */
 };
 
 static void collect(struct wanted *w, const struct prepared *batch, size_t count) {

@@ -78,6 +78,6 @@ void rebuild_hash(aof_emit *emit, void *arg, const struct entry *e) {
     begin_command(&g, emit, arg, LIT("HSET"), entry_key(e));
     hash_each(entry_value(e), gather_field, &g);
     flush(&g);
-    if (e->encoding != ENCODING_LISTPACK && hash_dated(entry_value(e)) > 0)
+    if (entry_encoding(e) != ENCODING_LISTPACK && hash_dated(entry_value(e)) > 0)
         hash_each(entry_value(e), emit_field_expiry, &g);
 }

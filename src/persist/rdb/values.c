@@ -7,7 +7,7 @@
 #include "values_private.h"
 
 static bool has_dated_fields(const struct entry *e) {
-    return e->type == TYPE_HASH && e->encoding != ENCODING_LISTPACK && hash_dated(entry_value(e)) > 0;
+    return e->type == TYPE_HASH && entry_encoding(e) != ENCODING_LISTPACK && hash_dated(entry_value(e)) > 0;
 }
 
 int rdb_version_of(const struct entry *e) {
@@ -15,12 +15,12 @@ int rdb_version_of(const struct entry *e) {
 }
 
 enum rdb_type rdb_type_of(const struct entry *e, int version) {
-    bool small = e->encoding == ENCODING_LISTPACK;
+    bool small = entry_encoding(e) == ENCODING_LISTPACK;
     switch (e->type) {
     case TYPE_STRING: return RDB_STRING;
     case TYPE_LIST: return RDB_LIST_QUICKLIST_2;
     case TYPE_SET:
-        if (e->encoding == ENCODING_INTSET) return RDB_SET_INTSET;
+        if (entry_encoding(e) == ENCODING_INTSET) return RDB_SET_INTSET;
         return small && version >= 11 ? RDB_SET_LISTPACK : RDB_SET;
     case TYPE_ZSET: return small ? RDB_ZSET_LISTPACK : RDB_ZSET_2;
     case TYPE_HASH:

@@ -24,7 +24,7 @@
 bool part_suits(const struct image_form *form, const struct entry *e) {
     if (e->type == TYPE_STRING)
         return !form->as_commands && e->encoding == ENCODING_BLOB && entry_blob(e)->len >= BIG_BYTES;
-    if (e->encoding == ENCODING_LISTPACK || !image_can_part(form, e)) return false;
+    if (entry_encoding(e) == ENCODING_LISTPACK || !image_can_part(form, e)) return false;
     if (e->type == TYPE_STREAM) return stream_of(entry_value(e))->nodes.count >= BIG_NODES;
     return entry_free_effort(e) >= BIG_ELEMENTS || entry_memory(e) >= BIG_BYTES;
 }

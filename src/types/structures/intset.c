@@ -5,21 +5,12 @@
 
 /* ---- the fields ---- */
 
-static uint32_t read_u32(const unsigned char *at) {
-    return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
-}
-
 static void write_u32(unsigned char *at, uint32_t n) {
-    for (int i = 0; i < 4; i++) at[i] = (unsigned char)(n >> (8 * i));
+    uint32_t le = htole32(n);
+    memcpy(at, &le, sizeof le);
 }
-
-static size_t width_of(const unsigned char *is) { return read_u32(is); }
-
-size_t intset_count(const unsigned char *is) { return read_u32(is + 4); }
 
 static void set_count(unsigned char *is, size_t count) { write_u32(is + 4, (uint32_t)count); }
-
-size_t intset_bytes(const unsigned char *is) { return INTSET_HEADER + intset_count(is) * width_of(is); }
 
 static size_t width_for(int64_t n) {
     if (n >= INT16_MIN && n <= INT16_MAX) return 2;
@@ -41,7 +32,7 @@ static void write_at(unsigned char *is, size_t index, size_t width, int64_t n) {
 
 int64_t intset_at(const unsigned char *is, size_t index) {
     assert(index < intset_count(is));
-    return read_at(is, index, width_of(is));
+    return read_at(is, index, intset_width(is));
 }
 
 /* ---- whole intsets ---- */
@@ -64,7 +55,7 @@ unsigned char *intset_copy(const unsigned char *is) {
 
 /* The place of n, or where it would go. */
 static size_t place_of(const unsigned char *is, int64_t n, bool *found) {
-    size_t width = width_of(is), low = 0, high = intset_count(is);
+    size_t width = intset_width(is), low = 0, high = intset_count(is);
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         int64_t here = read_at(is, middle, width);
@@ -83,7 +74,7 @@ static size_t place_of(const unsigned char *is, int64_t n, bool *found) {
 
 bool intset_contains(const unsigned char *is, int64_t n) {
     bool found;
-    if (width_for(n) > width_of(is)) return false;
+    if (width_for(n) > intset_width(is)) return false;
     (void)place_of(is, n, &found);
     return found;
 }
@@ -91,13 +82,14 @@ bool intset_contains(const unsigned char *is, int64_t n) {
 /* ---- changing ---- */
 
 static unsigned char *fit(unsigned char *is, size_t bytes) {
-    if (bytes > mem_size(is) || mem_good_size(bytes) * 2 <= mem_size(is)) is = mem_realloc(is, bytes);
-    return is;
+    size_t room = mem_size(is);
+    bool too_big = room > INTSET_KEEPS && mem_good_size(bytes) * 2 <= room;
+    return bytes > room || too_big ? mem_realloc(is, bytes) : is;
 }
 
 /* n needs a wider form than the others have, so it is below or above all of them. */
 static unsigned char *widen_and_add(unsigned char *is, int64_t n) {
-    size_t old = width_of(is), width = width_for(n), count = intset_count(is);
+    size_t old = intset_width(is), width = width_for(n), count = intset_count(is);
     size_t shift = n < 0 ? 1 : 0;
     is = fit(is, INTSET_HEADER + (count + 1) * width);
     for (size_t i = count; i > 0; i--) write_at(is, i - 1 + shift, width, read_at(is, i - 1, old));
@@ -108,7 +100,7 @@ static unsigned char *widen_and_add(unsigned char *is, int64_t n) {
 }
 
 unsigned char *intset_add(unsigned char *is, int64_t n, bool *added) {
-    size_t width = width_of(is), count = intset_count(is);
+    size_t width = intset_width(is), count = intset_count(is);
     *added = true;
     if (width_for(n) > width) return widen_and_add(is, n);
     bool found;
@@ -124,7 +116,7 @@ unsigned char *intset_add(unsigned char *is, int64_t n, bool *added) {
 }
 
 unsigned char *intset_remove_at(unsigned char *is, size_t index) {
-    size_t width = width_of(is), count = intset_count(is);
+    size_t width = intset_width(is), count = intset_count(is);
     assert(index < count);
     unsigned char *at = is + INTSET_HEADER + index * width;
     memmove(at, at + width, (count - index - 1) * width);
@@ -134,7 +126,7 @@ unsigned char *intset_remove_at(unsigned char *is, size_t index) {
 
 unsigned char *intset_remove(unsigned char *is, int64_t n, bool *removed) {
     *removed = false;
-    if (width_for(n) > width_of(is)) return is;
+    if (width_for(n) > intset_width(is)) return is;
     size_t place = place_of(is, n, removed);
     return *removed ? intset_remove_at(is, place) : is;
 }
@@ -143,7 +135,7 @@ unsigned char *intset_remove(unsigned char *is, int64_t n, bool *removed) {
 
 bool intset_is_valid(const unsigned char *bytes, size_t len) {
     if (len < INTSET_HEADER) return false;
-    size_t width = width_of(bytes), count = intset_count(bytes);
+    size_t width = intset_width(bytes), count = intset_count(bytes);
     if (width != 2 && width != 4 && width != 8) return false;
     if (count != (len - INTSET_HEADER) / width || (len - INTSET_HEADER) % width != 0) return false;
     for (size_t i = 1; i < count; i++)

@@ -34,14 +34,20 @@ static void write_le(unsigned char *at, uint64_t n, size_t bytes) {
     for (size_t i = 0; i < bytes; i++) at[i] = (unsigned char)(n >> (8 * i));
 }
 
-size_t listpack_bytes(const unsigned char *lp) { return (size_t)read_le(lp, 4); }
+static void set_bytes(unsigned char *lp, size_t bytes) {
+    uint32_t le = htole32((uint32_t)bytes);
+    memcpy(lp, &le, sizeof le);
+}
 
-static void set_bytes(unsigned char *lp, size_t bytes) { write_le(lp, bytes, 4); }
-
-static size_t stored_count(const unsigned char *lp) { return (size_t)read_le(lp + 4, 2); }
+static size_t stored_count(const unsigned char *lp) {
+    uint16_t le;
+    memcpy(&le, lp + 4, sizeof le);
+    return le16toh(le);
+}
 
 static void set_count(unsigned char *lp, size_t count) {
-    write_le(lp + 4, count < COUNT_UNKNOWN ? count : COUNT_UNKNOWN, 2);
+    uint16_t le = htole16((uint16_t)(count < COUNT_UNKNOWN ? count : COUNT_UNKNOWN));
+    memcpy(lp + 4, &le, sizeof le);
 }
 
 /* ---- reading one element ---- */
@@ -269,13 +275,17 @@ unsigned char *listpack_find(const unsigned char *lp, const unsigned char *from,
 
 /* ---- changing ---- */
 
-unsigned char *listpack_new(void) {
-    unsigned char *lp = mem_alloc(LISTPACK_EMPTY_BYTES);
+static unsigned char *new_in(size_t room) {
+    unsigned char *lp = mem_alloc(room);
     set_bytes(lp, LISTPACK_EMPTY_BYTES);
     set_count(lp, 0);
     lp[LISTPACK_HEADER] = END;
     return lp;
 }
+
+unsigned char *listpack_new(void) { return new_in(LISTPACK_EMPTY_BYTES); }
+
+unsigned char *listpack_new_roomy(void) { return new_in(LISTPACK_KEEPS); }
 
 void listpack_free(unsigned char *lp) { mem_free(lp); }
 
@@ -296,8 +306,9 @@ static unsigned char *resize_at(unsigned char *lp, size_t offset, size_t old, si
     if (fresh > old && total > mem_size(lp)) lp = mem_realloc(lp, total);
     memmove(lp + offset + fresh, lp + offset + old, bytes - offset - old);
     set_bytes(lp, total);
-    if (fresh < old && mem_good_size(total) * 2 <= mem_size(lp)) lp = mem_realloc(lp, total);
-    return lp;
+    if (fresh >= old || bytes <= LISTPACK_KEEPS / 2) return lp; /* half empty then: it was shrunk before */
+    size_t room = mem_size(lp);
+    return room > LISTPACK_KEEPS && mem_good_size(total) * 2 <= room ? mem_realloc(lp, total) : lp;
 }
 
 static void count_changed(unsigned char *lp, size_t plus, size_t minus) {

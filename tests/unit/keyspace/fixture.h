@@ -6,6 +6,7 @@
 #include "trivet/base/mem.h"
 #include "trivet/base/slab.h"
 #include "trivet/base/thread.h"
+#include "trivet/keyspace/change.h"
 #include "trivet/keyspace/counters.h"
 #include "trivet/keyspace/eviction.h"
 #include "trivet/keyspace/expiry.h"
@@ -110,6 +111,7 @@ static inline int keyspace_end(void **state) {
     if (keyspace_is_walked()) keyspace_walk_end();
     keyspace_release();
     eviction_thread_release();
+    keyspace_change_thread_release();
     eviction_settings.maxmemory = 0;
     eviction_settings_changed();
     thread_worker_count = 1;

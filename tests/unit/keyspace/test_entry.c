@@ -1,6 +1,10 @@
 /* test_entry.c: entries against a model that has a key, a text, an expiry and two flags. */
 #include "fixture.h"
 #include "trivet/base/random.h"
+#include "trivet/types/list.h"
+#include "trivet/types/set.h"
+#include "trivet/types/structures/intset.h"
+#include "trivet/types/structures/listpack.h"
 
 #define TEXT_MAX_TESTED 70000
 
@@ -278,6 +282,111 @@ static void any_row_of_changes_matches_the_model(void **state) {
     }
 }
 
+/* ---- values inside ---- */
+
+static const size_t listpack_lengths[] = { 7, 8, 9, 15, 100, 255, 256, 257, 511, 512, 513, 514, 2000 };
+
+/* Of so many bytes, or one or two fewer, with a number besides the text where there is room. */
+static struct value listpack_of_bytes(size_t bytes) {
+    static char text[2000];
+    memset(text, 'x', sizeof text);
+    unsigned char *lp = listpack_new_roomy();
+    if (bytes > 40) lp = listpack_append_number(lp, INT64_MIN);
+    size_t left = bytes - listpack_bytes(lp);
+    size_t len = left;
+    while (len > 0 && listpack_element_bytes(slice_make(text, len)) > left) len--;
+    if (left > 1) lp = listpack_append(lp, slice_make(text, len));
+    return (struct value){ lp, ENCODING_LISTPACK };
+}
+
+static struct entry *entry_of_copy(struct slice key, struct value v, int64_t expiry_ms) {
+    return entry_new_value(key, TYPE_LIST, list_value_ops.copy(v), expiry_ms);
+}
+
+static void assert_holds(const struct entry *e, struct slice key, int64_t expiry_ms, struct value v) {
+    struct value here = entry_value(e);
+    assert_true(slice_equal(entry_key(e), key));
+    assert_int_equal(entry_expiry_ms(e), expiry_ms);
+    assert_int_equal(e->type, TYPE_LIST);
+    assert_int_equal(entry_encoding(e), v.encoding);
+    assert_true(slice_equal(value_packed(here), value_packed(v)));
+    assert_int_equal(list_count(here), list_count(v));
+    assert_int_equal(entry_memory(e), slab_size(e) + (entry_is_inside(e) ? 0 : mem_size(here.ptr)));
+    assert_true(entry_rough_size(e) <= entry_memory(e));
+    assert_int_equal(entry_free_effort(e), 1);
+}
+
+static void small_values_lie_inside_whatever_becomes_of_the_entry(void **state) {
+    (void)state;
+    for (size_t k = 0; k < COUNT_OF(key_lengths); k++)
+        for (size_t n = 0; n < COUNT_OF(listpack_lengths); n++) {
+            struct value v = listpack_of_bytes(listpack_lengths[n]);
+            struct model m = model_new(key_lengths[k], 0, NO_EXPIRY, (unsigned)k);
+            struct entry *e = entry_of_copy(model_key(&m), v, NO_EXPIRY);
+            assert_int_equal(entry_is_inside(e), value_packed(v).len <= ENTRY_INSIDE_MAX);
+            assert_holds(e, model_key(&m), NO_EXPIRY, v);
+            struct entry *twin = entry_copy(e, LIT("twin"), 77);
+            e = entry_with_expiry(e, 5);
+            assert_holds(e, model_key(&m), 5, v);
+            e = entry_renamed(e, LIT("another key"));
+            assert_holds(e, LIT("another key"), 5, v);
+            e = entry_with_expiry(e, NO_EXPIRY);
+            assert_holds(e, LIT("another key"), NO_EXPIRY, v);
+            entry_free(e);
+            assert_holds(twin, LIT("twin"), 77, v);
+            entry_free_lazily(twin);
+            list_value_ops.free(v);
+            model_free(&m);
+        }
+}
+
+/* Stores `v` in the place of what lies inside, as closing a change does. */
+static struct entry *store(struct entry *e, struct value v) {
+    if (value_packed(v).len > ENTRY_INSIDE_MAX) return entry_with_pointer(e, list_value_ops.copy(v));
+    return entry_overwrite_inside(e, v) ? e : entry_with_inside(e, v);
+}
+
+static void a_value_inside_may_become_any_other(void **state) {
+    (void)state;
+    struct slice key = LIT("some key");
+    for (size_t from = 0; listpack_lengths[from] <= ENTRY_INSIDE_MAX; from++)
+        for (size_t to = 0; to < COUNT_OF(listpack_lengths); to++) {
+            struct value before = listpack_of_bytes(listpack_lengths[from]);
+            struct value after = listpack_of_bytes(listpack_lengths[to]);
+            struct entry *e = store(entry_of_copy(key, before, 5), after);
+            assert_holds(e, key, 5, after);
+            size_t need = ENTRY_HEADER + sizeof(int64_t) + key.len + value_packed(after).len;
+            if (entry_is_inside(e)) assert_true(slab_size(e) <= slab_good_size(need) + slab_size(e) / 4);
+            if (!entry_is_inside(e)) {
+                struct value block = entry_value(e);
+                e = entry_with_inside(e, before);
+                list_value_ops.free(block);
+                assert_holds(e, key, 5, before);
+            }
+            entry_free(e);
+            list_value_ops.free(before);
+            list_value_ops.free(after);
+        }
+}
+
+static void integers_are_read_inside_at_any_address(void **state) {
+    (void)state;
+    static const char key[] = "a key of up to sixteen bytes";
+    for (size_t len = 0; len < 16; len++) {
+        bool added;
+        unsigned char *is = intset_new();
+        for (int64_t n = 0; n < 20; n++) is = intset_add(is, n * INT64_C(3000000000) - 7, &added);
+        struct value v = { is, ENCODING_INTSET };
+        struct entry *e = entry_new_value(slice_make(key, len), TYPE_SET, v, NO_EXPIRY);
+        assert_true(entry_is_inside(e));
+        assert_string_equal(entry_encoding_name(e), "intset");
+        set_check(entry_value(e));
+        assert_true(set_contains(entry_value(e), LIT("56999999993")));
+        assert_false(set_contains(entry_value(e), LIT("56999999994")));
+        entry_free(e);
+    }
+}
+
 static void a_moved_entry_keeps_its_epoch_and_access(void **state) {
     (void)state;
     struct entry *e = entry_new_string(LIT("k"), LIT("v"), NO_EXPIRY);
@@ -313,6 +422,9 @@ int main(void) {
         ENTRY_TEST(writing_to_a_shared_blob_leaves_the_other_holder_alone),
         ENTRY_TEST(any_row_of_changes_matches_the_model),
         ENTRY_TEST(a_moved_entry_keeps_its_epoch_and_access),
+        ENTRY_TEST(small_values_lie_inside_whatever_becomes_of_the_entry),
+        ENTRY_TEST(a_value_inside_may_become_any_other),
+        ENTRY_TEST(integers_are_read_inside_at_any_address),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

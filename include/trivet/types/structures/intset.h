@@ -12,18 +12,32 @@
 #define TRIVET_TYPES_STRUCTURES_INTSET_H
 
 #include "trivet/base/compiler.h"
+#include <endian.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define INTSET_HEADER 8
+#define INTSET_KEEPS ((size_t)1024)        /* removing integers shrinks no block of up to this size */
 #define INTSET_COUNT_MAX ((size_t)1 << 30) /* callers keep to it */
 
 unsigned char *intset_new(void);
 void intset_free(unsigned char *is);
 unsigned char *intset_copy(const unsigned char *is);
-size_t intset_bytes(const unsigned char *is); /* of the format, not of the allocation */
-size_t intset_count(const unsigned char *is);
+static inline size_t intset_width(const unsigned char *is) {
+    uint32_t width;
+    memcpy(&width, is, sizeof width);
+    return le32toh(width);
+}
+static inline size_t intset_count(const unsigned char *is) {
+    uint32_t count;
+    memcpy(&count, is + sizeof count, sizeof count);
+    return le32toh(count);
+}
+static inline size_t intset_bytes(const unsigned char *is) { /* of the format, not of the allocation */
+    return INTSET_HEADER + intset_count(is) * intset_width(is);
+}
 
 bool intset_contains(const unsigned char *is, int64_t n);
 /* The integer at this place, which must be there. */

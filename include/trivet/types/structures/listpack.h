@@ -17,12 +17,15 @@
 #include "trivet/base/compiler.h"
 #include "trivet/base/number.h"
 #include "trivet/base/slice.h"
+#include <endian.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #define LISTPACK_HEADER 6
 #define LISTPACK_EMPTY_BYTES 7
 #define LISTPACK_BYTES_MAX ((size_t)1 << 30)
+#define LISTPACK_KEEPS ((size_t)1024) /* removing elements shrinks no block of up to this size */
 
 /* What an element is: text that lies inside the listpack, or a number. */
 struct listpack_item {
@@ -31,9 +34,15 @@ struct listpack_item {
 };
 
 unsigned char *listpack_new(void);
+/* In a block of LISTPACK_KEEPS bytes, for one that is filled and then copied or shrunk. */
+unsigned char *listpack_new_roomy(void);
 void listpack_free(unsigned char *lp);
 unsigned char *listpack_copy(const unsigned char *lp);
-size_t listpack_bytes(const unsigned char *lp); /* of the format, not of the allocation */
+static inline size_t listpack_bytes(const unsigned char *lp) { /* of the format, not of the allocation */
+    uint32_t bytes;
+    memcpy(&bytes, lp, sizeof bytes);
+    return le32toh(bytes);
+}
 size_t listpack_count(const unsigned char *lp); /* linear only above 65534 elements */
 
 /* Walking. `listpack_at` takes a negative index from the end, as LINDEX does. */

@@ -13,8 +13,8 @@ static void old_forms_hold_what_they_held(void **state) {
         describe(e, &text);
         if (!slice_equal(buf_slice(&text), slice_of(f->text)))
             fail_msg("%s holds\n%.*s", f->what, SLICE_ARG(buf_slice(&text)));
-        if (e->type != f->value_type || e->encoding != f->encoding)
-            fail_msg("%s has type %d and encoding %d", f->what, e->type, e->encoding);
+        if (e->type != f->value_type || entry_encoding(e) != f->encoding)
+            fail_msg("%s has type %d and encoding %d", f->what, e->type, entry_encoding(e));
         entry_free(e);
         buf_release(&payload);
         buf_release(&text);
@@ -141,7 +141,7 @@ static void big_ziplists_become_big_values(void **state) {
         struct entry *e = entry_of(buf_slice(&payload), &empty);
         assert_non_null(e);
         check_entry(e);
-        assert_int_equal(e->encoding, rows[i].encoding);
+        assert_int_equal(entry_encoding(e), rows[i].encoding);
         if (e->type == TYPE_LIST)
             assert_int_equal(list_count(entry_value(e)), rows[i].entries);
         else
