@@ -321,8 +321,7 @@ static void swap_in(struct keyspace_view *view, struct keyspace_before before, s
 void keyspace_relocate(struct keyspace_view *view, const void *address, struct entry *fresh) {
     if (address == fresh) return;
     uint64_t hash = hash_of(view, fresh);
-    void **slot = table_slot_of(&db_of(view, hash)->table, address, hash);
-    *slot = fresh;
+    table_swap(&db_of(view, hash)->table, address, fresh, hash);
 }
 
 void keyspace_moved(struct keyspace_view *view, struct keyspace_before before, struct entry *fresh) {
