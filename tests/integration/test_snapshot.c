@@ -3,9 +3,9 @@
  * Threads change everything all the time. For a moment writers are paused: the fingerprint of then is that of
  * the dump, which another server loads at the end. rdb-key-save-delay makes writing slow, so that the changes
  * hit what is not written yet; that they did is seen from the memory the images took. */
+#include "../harness/await.h"
 #include "../harness/churn.h"
 #include "../harness/fixture.h"
-#include "../harness/await.h"
 #include "../harness/saves.h"
 #include "files.h"
 #include <stdio.h>

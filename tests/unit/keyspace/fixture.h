@@ -28,7 +28,7 @@
 
 /* What the hooks were told; the counts may be added to by several threads. */
 struct notes {
-    atomic_size_t saved, expired, evicted, overwritten, missed, flushed;
+    atomic_size_t saved, expired, evicted, moved, overwritten, missed, flushed;
     uint32_t db;
     int64_t now_ms;
     char key[KEY_ROOM];
@@ -63,6 +63,7 @@ static void note_vanished(struct keyspace_view *view, struct slice key, enum van
     switch (reason) {
     case VANISHED_EXPIRED: notes.expired++; break;
     case VANISHED_EVICTED: notes.evicted++; break;
+    case VANISHED_MOVED: notes.moved++; break;
     case VANISHED_OVERWRITTEN: notes.overwritten++; break;
     }
     if (thread_is_parallel()) return;
