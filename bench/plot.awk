@@ -7,7 +7,7 @@
 
 BEGIN {
     count = split(sides, names, ",")
-    left = 310; width = 470; bar = 14; gap = 12; top = 64
+    left = 345; width = 460; bar = 14; gap = 12; top = 64
     if (digits == "") digits = 2
 }
 
@@ -37,7 +37,7 @@ function length_of(v) {
 END {
     height = top
     for (row = 1; row <= NR; row++) height += bars[row] * bar + gap
-    printf "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 880 %d\" width=\"880\" height=\"%d\" role=\"img\">\n", height, height
+    printf "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 900 %d\" width=\"900\" height=\"%d\" role=\"img\">\n", height, height
     printf "<title>%s</title>\n<style>\n", escaped(title)
     print "text { font: 13px system-ui, sans-serif; fill: #24292f } .title { font-weight: 600; font-size: 15px }"
     print ".s1 { fill: #0969da } .s2 { fill: #bf5b17 } .s3 { fill: #8c959f } .s4 { fill: #6f8f3a }"
