@@ -68,7 +68,8 @@ static void what_is_left_takes_little_more_than_loaded_fresh(void **state) {
     assert_true(needed > 0);
     saves_digest(c, digest);
     assert_string_equal(digest, fresh_digest);
-    assert_true(info_number(c, "memory", "used_memory") < used + used / 10);
+    /* Moving adds nothing; what INFO and the digest needed meanwhile is little. */
+    assert_true(info_number(c, "memory", "used_memory") < used + used / 10 + (1 << 20));
     assert_true(info_number(c, "stats", "total_active_defrag_time") > 0);
     assert_true(info_number(c, "stats", "active_defrag_key_hits") == moved(c));
     client_close(c);
