@@ -277,11 +277,25 @@ static void what_loses_its_last_element_in_another_form_goes_too(void **state) {
     check_bytes();
 }
 
+/* As in a server: entries of sizes that lie close together. */
+static int start_with_slabs(void **state) {
+    if (!slab_init((size_t)1 << 28)) return -1;
+    return keyspace_start(state);
+}
+
+/* All blocks came back: slab_release() asserts it. */
+static int end_with_slabs(void **state) {
+    int result = keyspace_end(state);
+    slab_release();
+    return result;
+}
+
 #define CHANGE_TEST(f) cmocka_unit_test_setup_teardown(f, keyspace_start, keyspace_end)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         CHANGE_TEST(closed_changes_are_those_of_a_twin),
+        cmocka_unit_test_setup_teardown(closed_changes_are_those_of_a_twin, start_with_slabs, end_with_slabs),
         CHANGE_TEST(a_change_that_is_left_open_never_was),
         CHANGE_TEST(several_changes_are_open_at_once),
         CHANGE_TEST(a_value_comes_out_when_it_is_big_and_back_at_half_of_that),
