@@ -10,8 +10,8 @@
  * subscription ends.
  *
  * On the wire a message is a head ("*3 message" or "*4 pmessage <pattern>", '>' instead of '*' in RESP3) and
- * the tail. What comes one after the other for one name alone is a *run*: its bytes are put together once,
- * and each subscriber gets them in one piece, by reference if they are many. */
+ * the tail. What comes one after the other for the same names is a *run*: its bytes are put together once
+ * for each name, and each subscriber gets them in one piece, by reference if they are many. */
 #include "trivet/engine/client/pubsub.h"
 #include "trivet/base/chain.h"
 #include "trivet/base/counter.h"
@@ -26,7 +26,7 @@
 #include "trivet/types/structures/table.h"
 
 #define BIG_MESSAGE 4096    /* from here on the tail is built before the lock is taken */
-#define RUN_MAX (64 * 1024) /* bytes of a run of several messages */
+#define RUN_MAX (64 * 1024) /* bytes of a run of several messages, or a little more */
 #define NAMES_INSIDE 16
 #define GATHERED_FIRST 64 /* subscriptions; more if a bucket has them */
 
@@ -477,21 +477,37 @@ struct run {
     struct blob *forms[2]; /* all of them for RESP2, for RESP3; NULL until somebody needs it */
 };
 
-static bool continues(const struct run *r, const struct delivery *d) {
-    return d && d->count == 1 && d->names[0] == r->name && r->bytes + head.len + d->tail->len <= RUN_MAX;
-}
-
-/* From one of the names of `d` on. Where a message has several, the next one has to wait: a client may have
- * subscribed to more than one of them. */
-static struct run run_from(const struct delivery *d, const struct name *n) {
+static struct run run_of(const struct name *n, const struct delivery *first, const struct delivery *end) {
     write_head(n);
-    struct run r = { .name = n, .first = d, .end = d->next, .count = 1, .bytes = head.len + d->tail->len };
-    if (d->count > 1) return r;
-    for (; continues(&r, r.end); r.end = r.end->next) {
+    struct run r = { .name = n, .first = first, .end = end };
+    for (const struct delivery *d = first; d != end; d = d->next) {
         r.count++;
-        r.bytes += head.len + r.end->tail->len;
+        r.bytes += head.len + d->tail->len;
     }
     return r;
+}
+
+/* With any of its names as head, about. */
+static size_t longest_form(const struct delivery *d) {
+    size_t longest = 0;
+    for (size_t i = 0; i < d->count; i++)
+        if (d->names[i]->len > longest) longest = d->names[i]->len;
+    return d->tail->len + longest;
+}
+
+static bool is_for_the_same(const struct delivery *a, const struct delivery *b) {
+    return a->count == b->count && memcmp(a->names, b->names, a->count * sizeof a->names[0]) == 0;
+}
+
+/* The end of the messages from `first` on that go to the same names, and are not too long to be joined. */
+static const struct delivery *end_of_run(const struct delivery *first) {
+    size_t bytes = longest_form(first);
+    const struct delivery *d = first->next;
+    for (; d && is_for_the_same(first, d); d = d->next) {
+        bytes += longest_form(d);
+        if (bytes > RUN_MAX) break;
+    }
+    return d;
 }
 
 static char mark_of(uint8_t protocol) { return protocol == 2 ? '*' : '>'; }
@@ -542,15 +558,29 @@ static void write_run(const struct subscription *s, struct run *r, size_t count,
     client_hooks.output(c);
 }
 
-static void deliver_run(struct station *st, struct run *r) {
+enum who { EVERYBODY, WITH_ONE_SUBSCRIPTION, WITH_SEVERAL };
+
+static bool is_meant(enum who who, const struct client *c) {
+    if (LIKELY(who == EVERYBODY)) return true;
+    struct pubsub_counts counts = pubsub_counts(c);
+    bool several = counts.channels + counts.patterns + counts.shard_channels > 1;
+    return several == (who == WITH_SEVERAL);
+}
+
+/* True if it left somebody out. */
+static bool deliver_run(struct station *st, struct run *r, enum who who) {
     const struct chain *audience = &r->name->audiences[worker_self()];
     /* A single subscriber gets its copy at once. Big tails are never copied. */
-    bool joined = audience->first != audience->last && r->first->tail->len < REPLY_SHARE;
+    bool joined = audience->first != audience->last && r->first->tail->len < REPLY_SHARE, left_out = false;
     uint64_t delivered = 0, dropped = 0;
     CHAIN_EACH(audience, struct subscription, in_audience, s) {
         if (s_next) __builtin_prefetch(s_next->client);
         size_t count = count_after(r, s->since);
         if (UNLIKELY(count == 0)) continue;
+        if (UNLIKELY(!is_meant(who, s->client))) {
+            left_out = true;
+            continue;
+        }
         if (UNLIKELY(s->client->flags & (CLIENT_CLOSING | CLIENT_CLOSE_AFTER))) {
             dropped += count; /* it gets nothing any more */
             continue;
@@ -561,6 +591,25 @@ static void deliver_run(struct station *st, struct run *r) {
     for (size_t i = 0; i < COUNT_OF(r->forms); i++) blob_unref(r->forms[i]);
     COUNTER_ADD(st->delivered, delivered);
     if (UNLIKELY(dropped > 0)) COUNTER_ADD(st->dropped, dropped);
+    return left_out;
+}
+
+/* Where the messages have several names, a client may have subscribed to more than one of them: it gets
+ * message by message what others get as a whole. */
+static void deliver_between(struct station *st, const struct delivery *first, const struct delivery *end) {
+    enum who who = first->count > 1 && first->next != end ? WITH_ONE_SUBSCRIPTION : EVERYBODY;
+    bool left_out = false;
+    for (size_t i = 0; i < first->count; i++) {
+        struct run r = run_of(first->names[i], first, end);
+        left_out |= deliver_run(st, &r, who);
+    }
+    if (LIKELY(!left_out)) return;
+    for (const struct delivery *d = first; d != end; d = d->next) {
+        for (size_t i = 0; i < d->count; i++) {
+            struct run r = run_of(d->names[i], d, d->next);
+            deliver_run(st, &r, WITH_SEVERAL);
+        }
+    }
 }
 
 static void delivery_free(struct delivery *d) {
@@ -571,12 +620,8 @@ static void delivery_free(struct delivery *d) {
 
 static void deliver_all(struct station *st, struct delivery *d) {
     while (d) {
-        const struct delivery *end = d->next;
-        for (size_t i = 0; i < d->count; i++) {
-            struct run r = run_from(d, d->names[i]);
-            deliver_run(st, &r);
-            end = r.end;
-        }
+        const struct delivery *end = end_of_run(d);
+        deliver_between(st, d, end);
         while (d != end) {
             struct delivery *next = d->next;
             delivery_free(d);

@@ -131,11 +131,14 @@ static void append_message(struct text *out, const char *format, const char *cha
 static void check_order(const char *pattern) {
     enum { MESSAGES = 300, LATE = 50 };
     struct loopback *both = subscriber("SUBSCRIBE a b"), *new = loopback_open(), *late = loopback_open();
-    struct loopback *one = subscriber("SUBSCRIBE a"), *hears_all = loopback_open();
+    struct loopback *one = subscriber("SUBSCRIBE a"), *hears_all = loopback_open(), *twice = loopback_open();
     struct text all = { 0 }, only_a = { 0 }, only_new = { 0 }, after = { 0 }, patterned = { 0 },
                 heard = { 0 };
+    struct text doubled = { 0 };
     loopback_ask(new, "HELLO 3");
     loopback_ask(new, "SUBSCRIBE a");
+    loopback_ask(twice, "SUBSCRIBE a");
+    if (pattern) loopback_ask(twice, "PSUBSCRIBE %s", pattern);
     if (pattern) loopback_ask(hears_all, "PSUBSCRIBE %s", pattern);
     for (size_t i = 0; i < MESSAGES; i++) {
         const char *channel = i % 100 < 90 ? "a" : "b";
@@ -145,6 +148,8 @@ static void check_order(const char *pattern) {
         publish(channel, number);
         append_message(&all, "*[$\"message\", $\"%s\", $\"%zu\"]", channel, i);
         if (pattern) append_message(&patterned, "*[$\"pmessage\", $\"*\", $\"%s\", $\"%zu\"]", channel, i);
+        if (channel[0] == 'a') append_message(&doubled, "*[$\"message\", $\"%s\", $\"%zu\"]", channel, i);
+        if (pattern) append_message(&doubled, "*[$\"pmessage\", $\"*\", $\"%s\", $\"%zu\"]", channel, i);
         if (channel[0] == 'b') continue;
         append_message(&only_a, "*[$\"message\", $\"%s\", $\"%zu\"]", channel, i);
         append_message(&only_new, ">[$\"message\", $\"%s\", $\"%zu\"]", channel, i);
@@ -155,9 +160,8 @@ static void check_order(const char *pattern) {
     const struct {
         struct loopback *who;
         const struct text *expected;
-    } rows[] = {
-        { both, &all }, { one, &only_a }, { new, &only_new }, { late, &after }, { hears_all, &patterned }
-    };
+    } rows[] = { { both, &all },   { one, &only_a },          { new, &only_new },
+                 { late, &after }, { hears_all, &patterned }, { twice, &doubled } };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         text_clear(&heard);
         text_printf(&heard, "%s", loopback_next(rows[i].who));
@@ -165,7 +169,7 @@ static void check_order(const char *pattern) {
         assert_string_equal(text_str(&heard), text_str(rows[i].expected));
         loopback_close(rows[i].who);
     }
-    struct text *texts[] = { &all, &only_a, &only_new, &after, &patterned, &heard };
+    struct text *texts[] = { &all, &only_a, &only_new, &after, &patterned, &doubled, &heard };
     for (size_t i = 0; i < COUNT_OF(texts); i++) text_release(texts[i]);
 }
 
