@@ -151,25 +151,38 @@ void journal_moved(void) {
     if (journal_on) add_to_offset(1);
 }
 
-static void append_common(const struct effects *e) {
+/* There is room for them. */
+static void put(struct slice more) {
+    assert(bytes.room - bytes.len >= more.len);
+    memcpy(bytes.ptr + bytes.len, more.ptr, more.len);
+    bytes.len += more.len;
+}
+
+/* Those for both, of several. */
+static void put_common(const struct effects *e) {
     struct slice wire = effects_bytes(e);
     const struct effects_range *apart = (const void *)e->apart.ptr;
     size_t at = 0;
     for (size_t i = 0; i < e->apart_count; i++) {
-        buf_append(&bytes, slice_make(wire.ptr + at, apart[i].begin - at));
+        put(slice_make(wire.ptr + at, apart[i].begin - at));
         at = apart[i].end;
     }
-    buf_append(&bytes, slice_from(wire, at));
+    put(slice_from(wire, at));
 }
 
 static void append_to_file(const struct effects *e) {
-    bool several = common_count(e) > 1;
+    struct slice wire = effects_bytes(e);
     size_t before = bytes.len;
-    buf_reserve(&bytes, effects_bytes(e).len + WRAPPING_MAX);
-    if (e->first_db != current_db) wire_select(&bytes, e->first_db);
-    if (several) buf_append(&bytes, LIT(WIRE_MULTI));
-    append_common(e);
-    if (several) buf_append(&bytes, LIT(WIRE_EXEC));
+    buf_reserve(&bytes, wire.len + WRAPPING_MAX);
+    if (UNLIKELY(e->first_db != current_db)) wire_select(&bytes, e->first_db);
+    if (LIKELY(e->count == 1)) {
+        put(wire);
+    } else {
+        bool several = common_count(e) > 1;
+        if (several) put(LIT(WIRE_MULTI));
+        put_common(e);
+        if (several) put(LIT(WIRE_EXEC));
+    }
     current_db = e->last_db;
     add_to_offset(bytes.len - before);
 }
