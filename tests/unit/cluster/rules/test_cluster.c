@@ -1,0 +1,343 @@
+/* One node that gets packets made by hand: whom it believes, when it votes, and in which order it wants
+ * things done. What comes of many nodes together is tested in tests/sim. */
+#include "trivet/cluster/rules/cluster.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#define START_MS INT64_C(1700000000000)
+#define TIMEOUT_MS 1000
+
+/* 'a' is the node itself, with slots 0-99; 'b' has 100-199 and the replica 'r'; 'c' has 200-299. */
+struct bench {
+    struct cluster c;
+    struct node_ip ip;
+    int64_t now_ms;
+    size_t published;
+    struct cluster_action actions[64];
+    size_t action_count;
+};
+
+static uint64_t hook_random(void *arg) { return (void)arg, 0; }
+static uint64_t hook_offset(void *arg) { return (void)arg, 7; }
+static int64_t hook_data_age(void *arg) { return (void)arg, 0; }
+static bool hook_has_keys(void *arg, unsigned slot) { return (void)arg, slot == 5; }
+static void hook_published(void *arg, bool sharded, struct slice channel, struct slice payload) {
+    (void)sharded, (void)channel, (void)payload;
+    ((struct bench *)arg)->published++;
+}
+static void hook_module(void *arg, const struct node_id *sender, const struct message *m) {
+    (void)arg, (void)sender, (void)m;
+}
+
+static struct node_id named(char letter) {
+    struct node_id id;
+    memset(id.text, letter, sizeof id.text);
+    return id;
+}
+
+static struct cluster_node *node(struct bench *b, char letter) {
+    struct node_id id = named(letter);
+    return cluster_node_find(&b->c.state, &id);
+}
+
+/* Takes the actions, and opens links at once. */
+static void settle(struct bench *b) {
+    struct cluster_action a;
+    uint64_t opens[16];
+    size_t count = 0;
+    b->action_count = 0;
+    while (cluster_next_action(&b->c, &a)) {
+        if (a.kind == ACTION_OPEN) opens[count++] = a.link;
+        if (b->action_count < COUNT_OF(b->actions)) b->actions[b->action_count++] = a;
+    }
+    for (size_t i = 0; i < count; i++) {
+        cluster_link_opened(&b->c, opens[i], b->now_ms);
+        while (cluster_next_action(&b->c, &a)) {
+        }
+    }
+}
+
+static int bench_open(void **state) {
+    static struct bench bench;
+    struct bench *b = &bench;
+    memset(b, 0, sizeof *b);
+    b->now_ms = START_MS;
+    b->ip = node_ip_make(LIT("10.0.0.1"));
+    struct cluster_settings settings = cluster_settings_default;
+    struct cluster_hooks hooks = {
+        hook_random, hook_offset, hook_data_age, hook_has_keys, hook_published, hook_module, b
+    };
+    struct cluster_state s;
+    struct node_id self = named('a');
+    cluster_state_init(&s, &self, &self, b->now_ms);
+    for (const char *l = "bcr"; *l; l++) {
+        struct node_id id = named(*l);
+        struct cluster_node *n = cluster_node_add(&s, &id, NODE_PRIMARY, b->now_ms);
+        n->ip = b->ip;
+        n->port = n->cport = (uint16_t)*l;
+        n->config_epoch = *l == 'r' ? 0 : (uint64_t)(*l - 'a');
+    }
+    for (unsigned slot = 0; slot < 300; slot++) cluster_slot_give(&s, slot, s.nodes[slot / 100]);
+    cluster_node_make_replica(&s, s.nodes[3], s.nodes[1]);
+    s.self->config_epoch = 9;
+    s.current_epoch = 9;
+    settings.node_timeout_ms = TIMEOUT_MS;
+    settings.port = settings.cport = 'a';
+    settings.require_full_coverage = false;
+    cluster_init(&b->c, &s, &settings, &hooks, b->now_ms);
+    settle(b);
+    cluster_tick(&b->c, b->now_ms);
+    settle(b);
+    *state = b;
+    return 0;
+}
+
+static int bench_close(void **state) {
+    struct bench *b = *state;
+    cluster_state_check(&b->c.state);
+    cluster_release(&b->c);
+    return 0;
+}
+
+/* The header that such a node would send now. */
+static struct message_header header(struct bench *b, char letter, enum message_type type) {
+    struct cluster_node *n = node(b, letter);
+    struct message_header h = { .type = type,
+                                .port = (uint16_t)letter,
+                                .cport = (uint16_t)letter,
+                                .flags = NODE_SELF | NODE_PRIMARY,
+                                .current_epoch = b->c.state.current_epoch,
+                                .sender = named(letter),
+                                .ip = b->ip };
+    if (!n) return h;
+    const struct cluster_node *owner = n->primary ? n->primary : n;
+    if (n->primary) {
+        h.primary = n->primary->id;
+        h.flags = NODE_SELF | NODE_REPLICA;
+    }
+    h.config_epoch = owner->config_epoch;
+    h.slots = &owner->slots;
+    return h;
+}
+
+/* On a link that comes in. */
+static void give(struct bench *b, const struct message_header *h, struct slice body) {
+    struct buf out = { 0 };
+    size_t at = message_begin(&out, h);
+    buf_append(&out, body);
+    message_end(&out, at);
+    uint64_t link = cluster_link_accepted(&b->c, b->ip, b->ip, b->now_ms);
+    cluster_receive(&b->c, link, buf_slice(&out), b->now_ms);
+    settle(b);
+    buf_release(&out);
+}
+
+static size_t count_of(const struct bench *b, enum cluster_action_kind kind) {
+    size_t count = 0;
+    for (size_t i = 0; i < b->action_count; i++) count += b->actions[i].kind == kind;
+    return count;
+}
+
+static void b_fails(struct bench *b) {
+    struct message_header h = header(b, 'c', MESSAGE_FAIL);
+    struct node_id failed = named('b');
+    give(b, &h, node_id_slice(&failed));
+    assert_true(node_is_failed(node(b, 'b')));
+}
+
+static struct message_header auth_request(struct bench *b) {
+    struct message_header h = header(b, 'r', MESSAGE_AUTH_REQUEST);
+    h.current_epoch = b->c.state.current_epoch + 1;
+    return h;
+}
+
+static uint64_t votes(const struct bench *b) { return b->c.sent[MESSAGE_AUTH_ACK]; }
+
+static void strangers_are_not_believed(void **state) {
+    struct bench *b = *state;
+    static const struct {
+        enum message_type type;
+        struct slice body;
+    } rows[] = {
+        { MESSAGE_PUBLISH, LIT_INIT("\0\0\0\1\0\0\0\1cm") },
+        { MESSAGE_FAIL, LIT_INIT("bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb") },
+        { MESSAGE_AUTH_REQUEST, LIT_INIT("") },
+        { MESSAGE_MFSTART, LIT_INIT("") },
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct message_header h = header(b, 'x', rows[i].type);
+        h.current_epoch = 1000;
+        give(b, &h, rows[i].body);
+    }
+    struct message_header ping = header(b, 'x', MESSAGE_PING);
+    ping.current_epoch = 1000;
+    give(b, &ping, LIT(""));
+    assert_int_equal(b->c.received[MESSAGE_PING], 1);
+    assert_int_equal(count_of(b, ACTION_SEND), 1); /* the PONG */
+    assert_true(b->c.state.current_epoch == 9 && b->published == 0 && b->c.state.node_count == 4);
+    assert_false(node_is_failed(node(b, 'b')));
+}
+
+static void known_nodes_are_believed(void **state) {
+    struct bench *b = *state;
+    struct message_header h = header(b, 'c', MESSAGE_PUBLISH);
+    h.current_epoch = 1000;
+    give(b, &h, LIT("\0\0\0\1\0\0\0\1cm"));
+    assert_true(b->published == 1 && b->c.state.current_epoch == 1000);
+    assert_int_equal(count_of(b, ACTION_SAVE), 1);
+}
+
+static void a_vote_is_saved_before_it_is_sent(void **state) {
+    struct bench *b = *state;
+    b_fails(b);
+    struct message_header h = auth_request(b);
+    give(b, &h, LIT(""));
+    assert_int_equal(votes(b), 1);
+    size_t saved = SIZE_MAX, sent = SIZE_MAX;
+    for (size_t i = 0; i < b->action_count; i++) {
+        if (b->actions[i].kind == ACTION_SAVE && saved == SIZE_MAX) saved = i;
+        if (b->actions[i].kind == ACTION_SEND && sent == SIZE_MAX) sent = i;
+    }
+    assert_true(saved < sent && sent != SIZE_MAX && b->actions[saved].sync);
+    assert_true(b->c.state.last_vote_epoch == 10);
+}
+
+static void votes_are_refused_when_they_should_be(void **state) {
+    struct bench *b = *state;
+    struct message_header h = auth_request(b);
+    give(b, &h, LIT(""));
+    assert_int_equal(votes(b), 0); /* its primary has not failed */
+    b_fails(b);
+    h = auth_request(b);
+    h.current_epoch = b->c.state.current_epoch - 1;
+    give(b, &h, LIT(""));
+    assert_int_equal(votes(b), 0); /* an epoch that is over */
+    struct slot_set too_many = node(b, 'b')->slots;
+    slot_set_add(&too_many, 1);
+    h = auth_request(b);
+    h.slots = &too_many;
+    give(b, &h, LIT(""));
+    assert_int_equal(votes(b), 0); /* slot 1 is ours, in a later epoch: it is told */
+    assert_int_equal(b->c.sent[MESSAGE_UPDATE], 1);
+    h = auth_request(b);
+    give(b, &h, LIT(""));
+    give(b, &h, LIT(""));
+    assert_int_equal(votes(b), 1); /* once in an epoch */
+    h = auth_request(b);
+    give(b, &h, LIT(""));
+    assert_int_equal(votes(b), 1); /* and once in two node timeouts */
+    b->now_ms += 2 * TIMEOUT_MS;
+    h = auth_request(b);
+    give(b, &h, LIT(""));
+    assert_int_equal(votes(b), 2);
+}
+
+static void a_forced_vote_needs_no_failure(void **state) {
+    struct bench *b = *state;
+    struct message_header h = auth_request(b);
+    h.message_flags[0] = MESSAGE_FORCE_ACK;
+    give(b, &h, LIT(""));
+    assert_int_equal(votes(b), 1);
+}
+
+static void the_later_epoch_gets_the_slots(void **state) {
+    struct bench *b = *state;
+    struct slot_set claims = node(b, 'c')->slots;
+    slot_set_add(&claims, 5);
+    slot_set_add(&claims, 150);
+    struct message_header h = header(b, 'c', MESSAGE_PING);
+    h.slots = &claims;
+    h.config_epoch = 2;
+    give(b, &h, LIT(""));
+    assert_true(b->c.state.owners[150] == node(b, 'c'));  /* b has epoch 1 */
+    assert_true(b->c.state.owners[5] == b->c.state.self); /* we have 9 */
+    assert_int_equal(b->c.sent[MESSAGE_UPDATE], 1);
+    h = header(b, 'c', MESSAGE_PING);
+    h.slots = &claims;
+    h.config_epoch = h.current_epoch = 12;
+    give(b, &h, LIT(""));
+    assert_true(b->c.state.owners[5] == node(b, 'c'));
+    assert_int_equal(count_of(b, ACTION_DROP_KEYS), 1); /* slot 5 had keys */
+}
+
+static void who_loses_the_last_slot_follows_the_winner(void **state) {
+    struct bench *b = *state;
+    struct slot_set all = { { 0 } };
+    for (unsigned slot = 0; slot < 300; slot++) slot_set_add(&all, slot);
+    struct message_header h = header(b, 'c', MESSAGE_PING);
+    h.slots = &all;
+    h.config_epoch = h.current_epoch = 12;
+    give(b, &h, LIT(""));
+    assert_true(b->c.state.self->primary == node(b, 'c'));
+    assert_int_equal(count_of(b, ACTION_FOLLOW), 1);
+}
+
+static void of_two_primaries_with_one_epoch_the_smaller_name_moves_on(void **state) {
+    struct bench *b = *state;
+    struct message_header h = header(b, 'c', MESSAGE_PING);
+    h.config_epoch = 9;
+    give(b, &h, LIT(""));
+    assert_true(b->c.state.self->config_epoch == 10 && node(b, 'c')->config_epoch == 9);
+}
+
+static void old_headers_change_nothing(void **state) {
+    struct bench *b = *state;
+    struct message_header h = header(b, 'c', MESSAGE_PING);
+    struct slot_set none = { { 0 } };
+    h.config_epoch = 1; /* it has 2 */
+    h.slots = &none;
+    give(b, &h, LIT(""));
+    assert_int_equal(node(b, 'c')->slot_count, 100);
+    assert_true(slot_set_count(&b->c.state.unclaimed) == 0 && node(b, 'c')->config_epoch == 2);
+}
+
+static void a_light_header_needs_a_link_that_is_known(void **state) {
+    struct bench *b = *state;
+    struct buf out = { 0 };
+    size_t at = message_begin_light(&out, MESSAGE_PUBLISH);
+    message_put_publish(&out, LIT("c"), LIT("m"));
+    message_end(&out, at);
+    uint64_t link = cluster_link_accepted(&b->c, b->ip, b->ip, b->now_ms);
+    cluster_receive(&b->c, link, buf_slice(&out), b->now_ms);
+    settle(b);
+    assert_true(count_of(b, ACTION_CLOSE) == 1 && b->published == 0);
+    struct message_header h = header(b, 'c', MESSAGE_PING);
+    give(b, &h, LIT(""));
+    cluster_receive(&b->c, node(b, 'c')->inbound, buf_slice(&out), b->now_ms);
+    assert_int_equal(b->published, 1);
+    buf_release(&out);
+}
+
+static void a_node_that_moves_is_dialled_at_its_new_place(void **state) {
+    struct bench *b = *state;
+    struct message_header h = header(b, 'c', MESSAGE_PING);
+    h.ip = node_ip_make(LIT("10.0.0.9"));
+    give(b, &h, LIT(""));
+    assert_true(slice_equal(node_ip_slice(&node(b, 'c')->ip), LIT("10.0.0.9")));
+    assert_true(node(b, 'c')->link == 0 && count_of(b, ACTION_CLOSE) == 1);
+    cluster_tick(&b->c, b->now_ms + CLUSTER_TICK_MS);
+    settle(b);
+    assert_true(node(b, 'c')->link_is_open);
+}
+
+int main(void) {
+#define BENCH_TEST(name) cmocka_unit_test_setup_teardown(name, bench_open, bench_close)
+    const struct CMUnitTest tests[] = {
+        BENCH_TEST(strangers_are_not_believed),
+        BENCH_TEST(known_nodes_are_believed),
+        BENCH_TEST(a_vote_is_saved_before_it_is_sent),
+        BENCH_TEST(votes_are_refused_when_they_should_be),
+        BENCH_TEST(a_forced_vote_needs_no_failure),
+        BENCH_TEST(the_later_epoch_gets_the_slots),
+        BENCH_TEST(who_loses_the_last_slot_follows_the_winner),
+        BENCH_TEST(of_two_primaries_with_one_epoch_the_smaller_name_moves_on),
+        BENCH_TEST(old_headers_change_nothing),
+        BENCH_TEST(a_light_header_needs_a_link_that_is_known),
+        BENCH_TEST(a_node_that_moves_is_dialled_at_its_new_place),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
