@@ -1,4 +1,4 @@
-/* eviction.c: the clock and counter in the access field, and the choice of the entry to evict.
+/* eviction.c: the choice of the entry to evict.
  *
  * Every policy computes one number for an entry, the *turn*: the entry with the smallest turn is evicted
  * first: the time when the counter will have decayed to zero (LFU), the expiry (TTL), a random number, or the
@@ -9,6 +9,7 @@
  * Each eviction draws some samples, keeps the best it ever saw in the pool, and evicts the first of the pool
  * if that entry still exists and was not used since. The pool holds copies, never pointers into a table. */
 #include "trivet/keyspace/eviction.h"
+#include "access_private.h"
 #include "keyspace_private.h"
 #include "trivet/base/background.h"
 #include "trivet/base/buf.h"
@@ -45,120 +46,143 @@ struct eviction_settings eviction_settings = {
 };
 size_t (*eviction_not_counted)(void);
 
-/* ---- the access field ---- */
-
-#define TICK_SHIFT 7 /* a tick is 128 ms; the clock goes round in 198 days */
-#define TICK_BITS 27
-#define TICK_MASK ((1u << TICK_BITS) - 1)
-#define USES_BITS 2
-static_assert(TICK_BITS + USES_BITS == ENTRY_ACCESS_BITS, "they fill the access field");
-static_assert(GHOST_USES_MAX == (1u << USES_BITS) - 1, "entries and ghosts count alike");
-/* A time up to an hour in the future comes from a clock that was set back, or from another worker's newer
- * time. */
-#define FUTURE_TICKS (3600000u >> TICK_SHIFT)
-#define MINUTE_MASK 0xffff
-#define LFU_START 5 /* a new entry must have a chance to be used again */
-#define LFU_MAX 255
-
-static uint32_t tick_of(int64_t now_ms) { return (uint32_t)(now_ms >> TICK_SHIFT) & TICK_MASK; }
-static uint32_t uses_of(uint32_t access) { return access & GHOST_USES_MAX; }
-static uint32_t minute_of(int64_t now_ms) { return (uint32_t)(now_ms / 60000) & MINUTE_MASK; }
-static bool is_lfu(void) { return eviction_settings.policy & EVICT_LFU; }
-
-static uint32_t idle_ticks(uint32_t access, int64_t now_ms) {
-    uint32_t ticks = (tick_of(now_ms) - (access >> USES_BITS)) & TICK_MASK;
-    return ticks > TICK_MASK - FUTURE_TICKS ? 0 : ticks;
-}
-
-static uint32_t lru_join(uint32_t tick, uint32_t uses) { return tick << USES_BITS | uses; }
-static uint32_t lfu_join(uint32_t minute, uint32_t counter) { return (minute & MINUTE_MASK) << 8 | counter; }
-
-/* The counter after the decay periods that have passed. *since is the minute at which the last of them ended,
- * so that the current period goes on. */
-static uint32_t lfu_decayed(uint32_t access, int64_t now_ms, uint32_t *since) {
-    uint32_t counter = access & 0xff, last = access >> 8 & MINUTE_MASK, now = minute_of(now_ms);
-    uint32_t period = (uint32_t)eviction_settings.lfu_decay_minutes;
-    *since = now;
-    if (period == 0) return counter;
-    uint32_t elapsed = (now - last) & MINUTE_MASK;
-    *since = now - elapsed % period;
-    uint32_t periods = elapsed / period;
-    return periods > counter ? 0 : counter - periods;
-}
-
-/* The higher the counter, the less likely it rises: it grows with the logarithm of the uses. */
-static uint32_t lfu_incremented(uint32_t counter) {
-    if (counter == LFU_MAX) return counter;
-    double above = counter > LFU_START ? (double)(counter - LFU_START) : 0;
-    double chance = 1.0 / (above * eviction_settings.lfu_log_factor + 1);
-    double thrown = (double)(random_u64() >> 11) * 0x1p-53;
-    return thrown < chance ? counter + 1 : counter;
-}
-
-uint32_t eviction_access_new(int64_t now_ms) {
-    return is_lfu() ? lfu_join(minute_of(now_ms), LFU_START) : lru_join(tick_of(now_ms), 0);
-}
-
-uint32_t eviction_access_used(uint32_t access, int64_t now_ms) {
-    if (LIKELY(!is_lfu())) {
-        uint32_t uses = uses_of(access);
-        return lru_join(tick_of(now_ms), uses < GHOST_USES_MAX ? uses + 1 : uses);
-    }
-    uint32_t since, counter = lfu_decayed(access, now_ms, &since);
-    return lfu_join(since, lfu_incremented(counter));
-}
-
-int64_t eviction_idle_ms(uint32_t access, int64_t now_ms) {
-    return (int64_t)idle_ticks(access, now_ms) << TICK_SHIFT;
-}
-
-uint8_t eviction_frequency(uint32_t access, int64_t now_ms) {
-    uint32_t since;
-    return (uint8_t)lfu_decayed(access, now_ms, &since);
-}
-
-uint32_t eviction_access_idle(int64_t idle_ms, int64_t now_ms) {
-    int64_t most = TICK_MASK - FUTURE_TICKS, ticks = idle_ms >> TICK_SHIFT;
-    if (ticks << TICK_SHIFT < idle_ms) ticks++; /* who asks for seconds must hear as many */
-    if (ticks > most) ticks = most;
-    return lru_join((tick_of(now_ms) - (uint32_t)ticks) & TICK_MASK, 0);
-}
-
-uint32_t eviction_access_frequency(uint8_t frequency, int64_t now_ms) {
-    return lfu_join(minute_of(now_ms), frequency);
-}
-
 /* ---- what evictions teach ---- */
 
 #define GHOST_SHARE 128 /* of the limit */
 #define SUIT_EVERY 1024 /* evictions of a worker, until the ghosts suit themselves to the keys again */
 
-static struct ghosts ghosts;
+static struct ghosts ghosts;      /* of all databases without a limit of their own */
+static struct ghosts *own_ghosts; /* by database; NULL: none has any */
+
+/* No more than there are of its kind: a database with a limit has its own, if its policy is LRU. */
+static struct ghosts *ghosts_of(uint32_t db) {
+    if (LIKELY(!own_ghosts) || db >= keyspace_databases() || database_at(db)->maxmemory == 0) return &ghosts;
+    return &own_ghosts[db];
+}
+
+static bool any_shares_ghosts(void) {
+    if (database_differences == 0) return eviction_settings.policy & EVICT_LRU;
+    for (uint32_t db = 0; db < keyspace_databases(); db++)
+        if (database_at(db)->maxmemory == 0 && (database_at(db)->policy & EVICT_LRU)) return true;
+    return false;
+}
+
+static void suit_ghosts(struct ghosts *g, bool wanted, uint64_t limit) {
+    size_t bytes = wanted ? (size_t)limit / GHOST_SHARE : 0;
+    if (ghosts_bytes_for(bytes) == ghosts_bytes(g)) return;
+    ghosts_release(g);
+    ghosts_init(g, bytes);
+}
+
+static void release_own_ghosts(void) {
+    for (uint32_t db = 0; own_ghosts && db < keyspace_databases(); db++) ghosts_release(&own_ghosts[db]);
+    mem_free(own_ghosts);
+    own_ghosts = NULL;
+}
 
 void eviction_settings_changed(void) {
-    bool wanted = eviction_settings.policy & EVICT_LRU;
-    size_t bytes = wanted ? (size_t)eviction_settings.maxmemory / GHOST_SHARE : 0;
-    if (ghosts_bytes_for(bytes) == eviction_ghost_bytes()) return;
-    ghosts_release(&ghosts);
-    ghosts_init(&ghosts, bytes);
-}
-
-size_t eviction_ghost_bytes(void) { return ghosts_bytes(&ghosts); }
-
-uint32_t eviction_access_back(uint64_t hash, int64_t now_ms) {
-    uint32_t access = eviction_access_new(now_ms);
-    return ghosts.lines ? access | ghosts_take(&ghosts, hash) : access;
-}
-
-static void remember_evicted(uint64_t hash, uint32_t access) {
-    static _Thread_local unsigned since_suited;
-    if (!ghosts.lines) return;
-    if (since_suited++ % SUIT_EVERY == 0) {
-        size_t entries = 0;
-        for (uint32_t db = 0; db < keyspace_numbers(); db++) entries += keyspace_count(db);
-        ghosts_suit(&ghosts, entries);
+    suit_ghosts(&ghosts, any_shares_ghosts(), eviction_settings.maxmemory);
+    if (!(database_differences & DATABASES_HAVE_LIMITS)) {
+        release_own_ghosts();
+        return;
     }
-    ghosts_add(&ghosts, hash, uses_of(access));
+    if (!own_ghosts) own_ghosts = mem_alloc_zero(keyspace_databases() * sizeof *own_ghosts);
+    for (uint32_t db = 0; db < keyspace_databases(); db++) {
+        const struct database *d = database_at(db);
+        suit_ghosts(&own_ghosts[db], d->policy & EVICT_LRU, d->maxmemory);
+    }
+}
+
+void eviction_configure(const struct eviction_settings *settings, const struct database *rows,
+                        int64_t now_ms) {
+    uint32_t numbers = keyspace_numbers();
+    bool *counted = mem_alloc(numbers * sizeof *counted);
+    for (uint32_t db = 0; db < numbers; db++) counted[db] = eviction_counts_uses(db);
+    eviction_settings = *settings;
+    databases_set(rows);
+    if (database_differences & DATABASES_HAVE_POLICIES) eviction_settings.policy |= EVICT_VARIES;
+    for (uint32_t db = 0; db < numbers; db++)
+        if (counted[db] != eviction_counts_uses(db)) access_translate(db, now_ms);
+    mem_free(counted);
+    eviction_settings_changed();
+}
+
+void eviction_release(void) {
+    release_own_ghosts();
+    ghosts_release(&ghosts);
+    eviction_settings.policy &= ~(unsigned)EVICT_VARIES;
+}
+
+size_t eviction_ghost_bytes(void) {
+    size_t bytes = ghosts_bytes(&ghosts);
+    for (uint32_t db = 0; own_ghosts && db < keyspace_databases(); db++)
+        bytes += ghosts_bytes(&own_ghosts[db]);
+    return bytes;
+}
+
+uint32_t eviction_access_back(uint32_t db, uint64_t hash, int64_t now_ms) {
+    unsigned policy = eviction_policy(db);
+    uint32_t access = eviction_access_new(db, now_ms);
+    struct ghosts *g = ghosts_of(db);
+    return g->lines && (policy & EVICT_LRU) ? access | ghosts_take(g, hash) : access;
+}
+
+/* ---- pools ---- */
+
+struct candidate {
+    int64_t stamp;
+    float by_size; /* under LRU */
+    uint32_t db;
+    struct buf key;
+};
+
+#define ALL_DATABASES UINT32_MAX
+
+/* The candidates of one database that is at its limit, or of all that share a policy, for the limit of the
+ * whole. The first `count` are in use. Each worker has its own pools. */
+struct pool {
+    uint32_t db;     /* or ALL_DATABASES */
+    unsigned policy; /* the turns are of this policy */
+    size_t count;
+    size_t last;       /* whose turn comes last, if the pool is full */
+    int64_t last_turn; /* a candidate must come before it to get in */
+    uint32_t tick;     /* when turns under LRU were computed */
+    unsigned refreshed;
+    unsigned evictions;
+    int64_t turns[POOL_SIZE];
+    uint64_t hashes[POOL_SIZE];
+    struct candidate candidates[POOL_SIZE];
+    struct pool *next;
+};
+static _Thread_local struct pool first_pool = { .db = ALL_DATABASES, .last_turn = INT64_MAX };
+static _Thread_local struct pool *pool; /* the one in use */
+
+static void pool_empty(void) {
+    pool->count = 0;
+    pool->last_turn = INT64_MAX;
+}
+
+/* A database's pool is kept for it; where its policy is another now, what it holds is worth nothing. Of the
+ * whole there is one for each policy, but mostly there is one policy, and it has the first pool. */
+static void pool_choose(uint32_t db, unsigned policy) {
+    struct pool **at = &first_pool.next;
+    pool = &first_pool;
+    bool is_main = db == ALL_DATABASES && !(eviction_settings.policy & EVICT_VARIES);
+    while (!is_main && *at && ((*at)->db != db || (db == ALL_DATABASES && (*at)->policy != policy)))
+        at = &(*at)->next;
+    if (!is_main && !*at) {
+        *at = mem_alloc_zero(sizeof **at);
+        (*at)->db = db;
+        (*at)->last_turn = INT64_MAX;
+    }
+    if (!is_main) pool = *at;
+    if (pool->policy != policy) pool_empty();
+    pool->policy = policy;
+}
+
+/* May entries of this database be candidates of the pool in use? */
+static bool pool_takes(uint32_t db) {
+    return pool->db == ALL_DATABASES ? eviction_policy(db) == pool->policy : pool->db == db;
 }
 
 /* ---- whose turn ---- */
@@ -179,18 +203,19 @@ static float size_weight(const struct entry *e) {
     return roots[63 - (unsigned)__builtin_clzll(bytes | 1)];
 }
 
-static int64_t lru_turn(uint32_t access, float by_size, int64_t now_ms) {
-    float by_uses = ghosts.lines ? ghosts_weight(&ghosts, uses_of(access)) : 1.0f;
+static int64_t lru_turn(uint32_t db, uint32_t access, float by_size, int64_t now_ms) {
+    const struct ghosts *g = ghosts_of(db);
+    float by_uses = g->lines ? ghosts_weight(g, uses_of(access)) : 1.0f;
     float halves = 2 * (float)idle_ticks(access, now_ms) + 1;
     return -(int64_t)(halves * by_uses * by_size * TURN_SCALE);
 }
 
-static int64_t turn_of(const struct entry *e, float by_size, int64_t now_ms) {
-    unsigned policy = eviction_settings.policy;
+static int64_t turn_of(uint32_t db, const struct entry *e, float by_size, int64_t now_ms) {
+    unsigned policy = pool->policy;
     if (entry_is_expired(e, now_ms)) return TURN_NOW;
     if (policy & EVICT_TTL) return entry_expiry_ms(e);
     if (policy & EVICT_RANDOM) return (int64_t)(random_u64() >> 1);
-    if (policy & EVICT_LRU) return lru_turn(e->access, by_size, now_ms);
+    if (policy & EVICT_LRU) return lru_turn(db, e->access, by_size, now_ms);
     int64_t counter = e->access & 0xff;
     int64_t last = now_ms / 60000 - (int64_t)((minute_of(now_ms) - (e->access >> 8)) & MINUTE_MASK);
     int64_t period = eviction_settings.lfu_decay_minutes;
@@ -199,82 +224,58 @@ static int64_t turn_of(const struct entry *e, float by_size, int64_t now_ms) {
 
 /* Differs once a candidate was used, or got another expiry, after it was sampled. */
 static int64_t stamp_of(const struct entry *e) {
-    unsigned policy = eviction_settings.policy;
+    unsigned policy = pool->policy;
     if (policy & EVICT_TTL) return entry_expiry_ms(e);
     return policy & EVICT_RANDOM ? 0 : (int64_t)e->access;
 }
 
-static bool may_go(const struct entry *e) {
-    return eviction_settings.policy & EVICT_ALLKEYS || e->has_expiry;
-}
+static bool may_go(const struct entry *e) { return pool->policy & EVICT_ALLKEYS || e->has_expiry; }
 
-/* ---- the pool ---- */
-
-struct candidate {
-    int64_t stamp;
-    float by_size; /* under LRU */
-    uint32_t db;
-    struct buf key;
-};
-
-/* The first `count` are in use. Each worker has its own. */
-struct pool {
-    unsigned policy; /* the turns are of this policy */
-    size_t count;
-    size_t last;       /* whose turn comes last, if the pool is full */
-    int64_t last_turn; /* a candidate must come before it to get in */
-    uint32_t tick;     /* when turns under LRU were computed */
-    unsigned refreshed;
-    int64_t turns[POOL_SIZE];
-    uint64_t hashes[POOL_SIZE];
-    struct candidate candidates[POOL_SIZE];
-};
-static _Thread_local struct pool pool = { .last_turn = INT64_MAX };
+/* ---- the pool in use ---- */
 
 static void pool_note_last(void) {
-    pool.last_turn = INT64_MAX;
-    if (pool.count < POOL_SIZE) return;
-    pool.last = 0;
+    pool->last_turn = INT64_MAX;
+    if (pool->count < POOL_SIZE) return;
+    pool->last = 0;
     for (size_t i = 1; i < POOL_SIZE; i++)
-        if (pool.turns[i] > pool.turns[pool.last]) pool.last = i;
-    pool.last_turn = pool.turns[pool.last];
+        if (pool->turns[i] > pool->turns[pool->last]) pool->last = i;
+    pool->last_turn = pool->turns[pool->last];
 }
 
 static void pool_drop(size_t place) {
-    size_t end = --pool.count;
-    struct candidate gone = pool.candidates[place];
-    pool.candidates[place] = pool.candidates[end];
-    pool.candidates[end] = gone; /* keeps its buffer for the next */
-    pool.turns[place] = pool.turns[end];
-    pool.hashes[place] = pool.hashes[end];
-    pool.last_turn = INT64_MAX;
+    size_t end = --pool->count;
+    struct candidate gone = pool->candidates[place];
+    pool->candidates[place] = pool->candidates[end];
+    pool->candidates[end] = gone; /* keeps its buffer for the next */
+    pool->turns[place] = pool->turns[end];
+    pool->hashes[place] = pool->hashes[end];
+    pool->last_turn = INT64_MAX;
 }
 
 /* There is at least one. */
 static size_t pool_first(void) {
     size_t first = 0;
-    for (size_t i = 1; i < pool.count; i++)
-        if (pool.turns[i] < pool.turns[first]) first = i;
+    for (size_t i = 1; i < pool->count; i++)
+        if (pool->turns[i] < pool->turns[first]) first = i;
     return first;
 }
 
 /* The place for a candidate that may get in: the one it has already, a free one, or the last one's. */
 static size_t pool_place(uint64_t hash, uint32_t db) {
-    for (size_t i = 0; i < pool.count; i++)
-        if (UNLIKELY(pool.hashes[i] == hash) && pool.candidates[i].db == db) return i;
-    return pool.count < POOL_SIZE ? pool.count++ : pool.last;
+    for (size_t i = 0; i < pool->count; i++)
+        if (UNLIKELY(pool->hashes[i] == hash) && pool->candidates[i].db == db) return i;
+    return pool->count < POOL_SIZE ? pool->count++ : pool->last;
 }
 
 static void pool_consider(uint32_t db, const struct entry *e, int64_t now_ms) {
-    bool lru = eviction_settings.policy & EVICT_LRU;
-    float by_size = lru ? size_weight(e) : 0;
-    int64_t turn = turn_of(e, by_size, now_ms);
-    if (LIKELY(turn >= pool.last_turn)) return;
+    float by_size = pool->policy & EVICT_LRU ? size_weight(e) : 0;
+    int64_t turn = turn_of(db, e, by_size, now_ms);
+    if (LIKELY(turn >= pool->last_turn)) return;
     uint64_t hash = key_hash(entry_key(e));
     size_t place = pool_place(hash, db);
-    struct candidate *c = &pool.candidates[place];
-    pool.turns[place] = turn;
-    pool.hashes[place] = hash;
+    struct candidate *c = &pool->candidates[place];
+    pool->turns[place] = turn;
+    pool->hashes[place] = hash;
     c->stamp = stamp_of(e);
     c->by_size = by_size;
     c->db = db;
@@ -285,31 +286,42 @@ static void pool_consider(uint32_t db, const struct entry *e, int64_t now_ms) {
 
 /* Time has passed, and weights have changed a little, since they were sampled. */
 static void pool_refresh(int64_t now_ms) {
-    if (!(eviction_settings.policy & EVICT_LRU)) return;
-    if (pool.tick == tick_of(now_ms) && ++pool.refreshed % REFRESH_EVERY != 0) return;
-    pool.tick = tick_of(now_ms);
-    for (size_t i = 0; i < pool.count; i++) {
-        const struct candidate *c = &pool.candidates[i];
-        if (pool.turns[i] != TURN_NOW) pool.turns[i] = lru_turn((uint32_t)c->stamp, c->by_size, now_ms);
+    if (!(pool->policy & EVICT_LRU)) return;
+    if (pool->tick == tick_of(now_ms) && ++pool->refreshed % REFRESH_EVERY != 0) return;
+    pool->tick = tick_of(now_ms);
+    for (size_t i = 0; i < pool->count; i++) {
+        const struct candidate *c = &pool->candidates[i];
+        if (pool->turns[i] != TURN_NOW)
+            pool->turns[i] = lru_turn(c->db, (uint32_t)c->stamp, c->by_size, now_ms);
     }
     pool_note_last();
 }
 
-static void pool_empty(void) {
-    pool.count = 0;
-    pool.last_turn = INT64_MAX;
+static void release_candidates(struct pool *p) {
+    for (size_t i = 0; i < POOL_SIZE; i++) buf_release(&p->candidates[i].key);
 }
 
 void eviction_thread_release(void) {
-    for (size_t i = 0; i < POOL_SIZE; i++) buf_release(&pool.candidates[i].key);
+    release_candidates(&first_pool);
+    while (first_pool.next) {
+        struct pool *gone = first_pool.next;
+        first_pool.next = gone->next;
+        release_candidates(gone);
+        mem_free(gone);
+    }
+    pool = &first_pool;
     pool_empty();
 }
 
 /* ---- drawing samples ---- */
 
-static size_t eligible(const struct keydb *kdb) {
-    if (!kdb) return 0;
-    return eviction_settings.policy & EVICT_ALLKEYS ? table_count(&kdb->table) : kdb->expires;
+static size_t eligible_under(unsigned policy, const struct keydb *kdb) {
+    if (!kdb || (policy & (unsigned)~EVICT_VARIES) == POLICY_NOEVICTION) return 0;
+    return policy & EVICT_ALLKEYS ? table_count(&kdb->table) : kdb->expires;
+}
+
+static size_t eligible(const struct keydb *kdb, uint32_t db) {
+    return pool_takes(db) ? eligible_under(pool->policy, kdb) : 0;
 }
 
 /* Picks one of the shard's databases, with a chance in proportion to its evictable entries; NULL if none has
@@ -317,10 +329,10 @@ static size_t eligible(const struct keydb *kdb) {
 static struct keydb *pick_db(struct shard *s, uint32_t *db) NEEDS(s->lock) {
     size_t total = 0;
     uint32_t last = keyspace_last_db(s);
-    for (uint32_t i = 0; i <= last; i++) total += eligible(shard_db(s, i));
+    for (uint32_t i = 0; i <= last; i++) total += eligible(shard_db(s, i), i);
     if (total == 0) return NULL;
     uint64_t nth = last ? random_below(total) : 0;
-    for (*db = 0; nth >= eligible(shard_db(s, *db)); ++*db) nth -= eligible(shard_db(s, *db));
+    for (*db = 0; nth >= eligible(shard_db(s, *db), *db); ++*db) nth -= eligible(shard_db(s, *db), *db);
     return shard_db(s, *db);
 }
 
@@ -368,7 +380,7 @@ static size_t draw_from(uint32_t index, size_t samples, int64_t now_ms) UNCHECKE
     if (!shard_try_lock(s)) return 0;
     struct keydb *kdb = pick_db(s, &db);
     if (kdb) {
-        size_t looks = samples * table_count(&kdb->table) / eligible(kdb);
+        size_t looks = samples * table_count(&kdb->table) / eligible(kdb, db);
         if (looks <= SAMPLES_MAX)
             got = sample_neighbours(kdb, db, looks, now_ms);
         else
@@ -392,7 +404,7 @@ static size_t draw(size_t samples, int64_t now_ms) {
 /* Draws the samples for one eviction. False if nothing may be evicted. */
 static bool fill_pool(int64_t now_ms) {
     size_t samples = (size_t)eviction_settings.samples;
-    if (!(eviction_settings.policy & EVICT_RANDOM)) samples *= SAMPLE_TIMES;
+    if (!(pool->policy & EVICT_RANDOM)) samples *= SAMPLE_TIMES;
     if (samples > SAMPLES_MAX) samples = SAMPLES_MAX;
     size_t got = 0, drawn = 1;
     for (int i = 0; i < DRAWS_MAX && drawn > 0 && got < samples; i++) {
@@ -409,11 +421,23 @@ static bool frees_lazily(void) {
     return eviction_settings.lazily && entry_leaving_bytes() < (most > LEAVING_MIN ? most : LEAVING_MIN);
 }
 
+static void remember_evicted(uint32_t db, uint64_t hash, uint32_t access) {
+    struct ghosts *g = ghosts_of(db);
+    if (!g->lines || !(eviction_policy(db) & EVICT_LRU)) return;
+    if (pool->evictions++ % SUIT_EVERY == 0) {
+        size_t entries = keyspace_count(db);
+        for (uint32_t other = 0; g == &ghosts && other < keyspace_databases(); other++)
+            if (other != db && ghosts_of(other) == g) entries += keyspace_count(other);
+        ghosts_suit(g, entries);
+    }
+    ghosts_add(g, hash, uses_of(access));
+}
+
 /* Evicts the pool's candidate at this place if it is unchanged since it was sampled and its shard is not
  * busy; returns the freed bytes, or 0. */
 static size_t evict(size_t place, int64_t now_ms, void (*flush)(void)) UNCHECKED {
-    const struct candidate *c = &pool.candidates[place];
-    uint64_t hash = pool.hashes[place];
+    const struct candidate *c = &pool->candidates[place];
+    uint64_t hash = pool->hashes[place];
     struct shard *s = &shards[SHARD_OF(hash)];
     struct keyspace_view view = { .db = c->db, .now_ms = now_ms };
     size_t bytes = 0;
@@ -424,7 +448,7 @@ static size_t evict(size_t place, int64_t now_ms, void (*flush)(void)) UNCHECKED
     if (e && (expired || (may_go(e) && stamp_of(e) == c->stamp))) {
         bytes = entry_memory(e);
         table_remove_item(&kdb->table, e, hash);
-        if (!expired) remember_evicted(hash, e->access);
+        if (!expired) remember_evicted(c->db, hash, e->access);
         keyspace_vanish(&view, kdb, e, expired ? VANISHED_EXPIRED : VANISHED_EVICTED, frees_lazily());
         if (flush) flush();
     }
@@ -437,7 +461,7 @@ static size_t evict_one(int64_t now_ms, void (*flush)(void)) {
     for (;;) {
         pool_refresh(now_ms);
         bool any = fill_pool(now_ms);
-        while (pool.count > 0) {
+        while (pool->count > 0) {
             size_t first = pool_first(), bytes = evict(first, now_ms, flush);
             pool_drop(first);
             if (bytes > 0) return bytes;
@@ -494,13 +518,42 @@ struct aim {
     int64_t until_us; /* or this time */
 };
 
+/* The policy of a database that has something to give, by chance: the more it has, the likelier. All
+ * databases of one policy compete then. NOEVICTION if there is none in the shard, or if it is busy. */
+static unsigned policy_in(uint32_t index) UNCHECKED;
+static unsigned policy_in(uint32_t index) {
+    struct shard *s = &shards[index];
+    unsigned policy = POLICY_NOEVICTION;
+    size_t total = 0;
+    if (!shard_try_lock(s)) return policy;
+    for (uint32_t db = 0; db <= keyspace_last_db(s); db++) {
+        size_t more = eligible_under(eviction_policy(db), shard_db(s, db));
+        total += more;
+        if (more > 0 && random_below(total) < more) policy = eviction_policy(db);
+    }
+    shard_unlock(s);
+    return policy;
+}
+
+/* False if no policy lets anything go. */
+static bool choose_policy(void) {
+    unsigned policy = eviction_settings.policy;
+    if (UNLIKELY(policy & EVICT_VARIES)) {
+        uint32_t start = (uint32_t)random_below(shard_count);
+        policy = POLICY_NOEVICTION;
+        for (uint32_t i = 0; i < shard_count && policy == POLICY_NOEVICTION; i++)
+            policy = policy_in((start + i) % shard_count);
+    }
+    if (policy == POLICY_NOEVICTION) return false;
+    pool_choose(ALL_DATABASES, policy);
+    return true;
+}
+
 /* `over`: by how much memory is over the limit less aim.spare now. */
 static enum room evict_down(size_t over, struct aim aim, int64_t now_ms, void (*flush)(void)) {
-    if (pool.policy != eviction_settings.policy) pool_empty();
-    pool.policy = eviction_settings.policy;
     size_t freed = 0;
     for (unsigned evicted = 1;; evicted++) {
-        size_t bytes = evict_one(now_ms, flush);
+        size_t bytes = choose_policy() ? evict_one(now_ms, flush) : 0;
         if (bytes == 0) return ROOM_NONE;
         freed += bytes;
         bool recount = evicted % RECOUNT_EVERY == 0;
@@ -516,33 +569,28 @@ static enum room evict_down(size_t over, struct aim aim, int64_t now_ms, void (*
  * little about it, and makes room only for what came since. Else each of them would use up its time while
  * there is much to do, and they would queue. */
 static _Thread_local size_t debt;
-static _Thread_local bool headroom_is_wanted;
+/* What the worker's chores are to do, see eviction_go_on. */
+static _Thread_local bool headroom_is_wanted, databases_are_wanted;
+
+/* When one call must end that begins now. */
+static int64_t end_of_call_us(int64_t started_us) {
+    int64_t limit_us = time_limit_us();
+    return limit_us < INT64_MAX - started_us ? started_us + limit_us : INT64_MAX;
+}
 
 static enum room make_room(size_t over, int64_t now_ms, void (*flush)(void)) {
     if (eviction_settings.policy == POLICY_NOEVICTION) return ROOM_NONE;
-    int64_t started_us = clock_steady_us(), limit_us = time_limit_us();
+    int64_t started_us = clock_steady_us();
     struct aim aim = { .until_us = started_us };
     if (over > debt) {
         aim.leave = debt;
-        aim.until_us = limit_us < INT64_MAX - started_us ? started_us + limit_us : INT64_MAX;
+        aim.until_us = end_of_call_us(started_us);
     }
     headroom_is_wanted = true;
     enum room room = evict_down(over, aim, now_ms, flush);
     if (room == ROOM_NONE) return wait_for_background(started_us);
     debt = bytes_over(0);
     return debt == 0 ? ROOM_ENOUGH : ROOM_WORKING;
-}
-
-void eviction_begin(void) { headroom_is_wanted = true; }
-bool eviction_is_due(void) { return headroom_is_wanted; }
-void eviction_give_up(void) { headroom_is_wanted = false; }
-
-void eviction_go_on(int64_t now_ms, int64_t slice_us, void (*flush)(void)) {
-    bool may_evict = headroom_is_wanted && eviction_settings.policy != POLICY_NOEVICTION;
-    size_t spare = may_evict ? headroom() : 0, over = may_evict ? bytes_over(spare) : 0;
-    struct aim aim = { .spare = spare, .until_us = clock_steady_us() + slice_us };
-    headroom_is_wanted = over > 0 && evict_down(over, aim, now_ms, flush) == ROOM_WORKING;
-    debt = may_evict ? bytes_over(0) : 0;
 }
 
 /* When memory went over the limit, in steady microseconds; 0 if it is not over. All workers share it. */
@@ -575,6 +623,80 @@ enum room eviction_look(void) {
     enum room room = bytes_over(0) == 0 ? ROOM_ENOUGH : ROOM_NONE;
     note(room);
     return room;
+}
+
+/* ---- the limit of one database ---- */
+
+/* What it holds is known exactly at any time, so nothing is spared here. */
+static bool is_over(uint32_t db) {
+    if (!(database_differences & DATABASES_HAVE_LIMITS)) return false;
+    uint64_t limit = database_at(db)->maxmemory;
+    return limit > 0 && keyspace_bytes(db) > limit;
+}
+
+bool eviction_is_stuck(uint32_t db) {
+    if (!is_over(db)) return false;
+    unsigned policy = eviction_policy(db);
+    if (policy & EVICT_ALLKEYS) return false;
+    return policy == POLICY_NOEVICTION || keyspace_expires(db) == 0;
+}
+
+enum room eviction_look_in(uint32_t db) { return is_over(db) ? ROOM_NONE : ROOM_ENOUGH; }
+
+/* The same for a database that is over its limit. */
+static enum room evict_down_in(uint32_t db, int64_t until_us, int64_t now_ms, void (*flush)(void)) {
+    unsigned policy = eviction_policy(db);
+    if (policy == POLICY_NOEVICTION) return ROOM_NONE;
+    pool_choose(db, policy);
+    for (unsigned evicted = 1;; evicted++) {
+        if (evict_one(now_ms, flush) == 0) return is_over(db) ? ROOM_NONE : ROOM_ENOUGH;
+        if (!is_over(db)) return ROOM_ENOUGH;
+        if (evicted % RECOUNT_EVERY == 0 && clock_steady_us() >= until_us) return ROOM_WORKING;
+    }
+}
+
+enum room eviction_make_room_in(uint32_t db, int64_t now_ms, void (*flush)(void)) {
+    if (LIKELY(!is_over(db))) return ROOM_ENOUGH;
+    return evict_down_in(db, end_of_call_us(clock_steady_us()), now_ms, flush);
+}
+
+void eviction_make_room_everywhere(int64_t now_ms, void (*flush)(void)) {
+    (void)eviction_make_room(now_ms, flush);
+    if (!(database_differences & DATABASES_HAVE_LIMITS)) return;
+    for (uint32_t db = 0; db < keyspace_databases(); db++) (void)eviction_make_room_in(db, now_ms, flush);
+}
+
+/* ---- beside the commands ---- */
+
+bool eviction_is_needed(void) {
+    if (eviction_look() != ROOM_ENOUGH) return true;
+    if (!(database_differences & DATABASES_HAVE_LIMITS)) return false;
+    for (uint32_t db = 0; db < keyspace_databases(); db++)
+        if (is_over(db) && !eviction_is_stuck(db)) return true;
+    return false;
+}
+
+void eviction_begin(void) { headroom_is_wanted = databases_are_wanted = true; }
+bool eviction_is_due(void) { return headroom_is_wanted || databases_are_wanted; }
+void eviction_give_up(void) { headroom_is_wanted = databases_are_wanted = false; }
+
+/* False when all is done that can be. */
+static bool go_on_in_databases(int64_t until_us, int64_t now_ms, void (*flush)(void)) {
+    if (!(database_differences & DATABASES_HAVE_LIMITS)) return false;
+    for (uint32_t db = 0; db < keyspace_databases(); db++)
+        if (is_over(db) && evict_down_in(db, until_us, now_ms, flush) == ROOM_WORKING) return true;
+    return false;
+}
+
+void eviction_go_on(int64_t now_ms, int64_t slice_us, void (*flush)(void)) {
+    int64_t until_us = clock_steady_us() + slice_us;
+    bool may_evict = headroom_is_wanted && eviction_settings.policy != POLICY_NOEVICTION;
+    size_t spare = may_evict ? headroom() : 0, over = may_evict ? bytes_over(spare) : 0;
+    struct aim aim = { .spare = spare, .until_us = until_us };
+    headroom_is_wanted = over > 0 && evict_down(over, aim, now_ms, flush) == ROOM_WORKING;
+    debt = may_evict ? bytes_over(0) : 0;
+    if (databases_are_wanted && !headroom_is_wanted)
+        databases_are_wanted = go_on_in_databases(until_us, now_ms, flush);
 }
 
 int64_t eviction_exceeded_us(void) {

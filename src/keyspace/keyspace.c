@@ -29,6 +29,8 @@ void keyspace_init(uint32_t databases, bool by_slot) {
 
 void keyspace_release(void) {
     shards_release();
+    eviction_release();
+    databases_release();
     for (int i = 0; i < WORKERS_MAX; i++) counters_release(&keyspace_counters[i]);
 }
 
@@ -186,11 +188,10 @@ static struct keydb *db_of(struct keyspace_view *view, uint64_t hash) {
 
 void keyspace_vanish(struct keyspace_view *view, struct keydb *kdb, struct entry *e,
                      enum vanish_reason reason, bool lazily) {
-    struct keyspace_counters *mine = counters_mine();
     save_image(view->db, e);
     uncount(view->db, kdb, e);
-    if (reason == VANISHED_EXPIRED) COUNTER_ADD(mine->expired, 1);
-    if (reason == VANISHED_EVICTED) COUNTER_ADD(mine->evicted, 1);
+    if (reason == VANISHED_EXPIRED) COUNTER_ADD(counters_mine()->expired, 1);
+    if (reason == VANISHED_EVICTED) COUNTER_ADD(uses_mine(view->db)->evicted, 1);
     if (keyspace_hooks.vanished) keyspace_hooks.vanished(view, entry_key(e), reason);
     discard(e, lazily);
 }
@@ -243,7 +244,7 @@ bool keyspace_holds(const struct keyspace_view *view, const struct keyref *ref) 
 
 static inline void touch(struct keyspace_view *view, struct entry *e) {
     if (UNLIKELY(view->no_touch)) return;
-    uint32_t access = eviction_access_used(e->access, view->now_ms);
+    uint32_t access = eviction_access_used(view->db, e->access, view->now_ms);
     if (access == e->access) return; /* a line that many read should not be written for nothing */
     e->access = access & ENTRY_ACCESS_MASK;
 }
@@ -251,10 +252,10 @@ static inline void touch(struct keyspace_view *view, struct entry *e) {
 ALWAYS_INLINE struct entry *peek(struct keyspace_view *view, struct slice key) {
     struct entry *e = find(view, key);
     if (LIKELY(e)) {
-        COUNTER_ADD(counters_mine()->hits, 1);
+        COUNTER_ADD(uses_mine(view->db)->hits, 1);
         return e;
     }
-    COUNTER_ADD(counters_mine()->misses, 1);
+    COUNTER_ADD(uses_mine(view->db)->misses, 1);
     if (keyspace_hooks.missed) keyspace_hooks.missed(view, key);
     return NULL;
 }
@@ -291,7 +292,7 @@ static void make_place(struct keyspace_view *view, struct keydb *kdb, const stru
 
 static inline void stamp(const struct keyspace_view *view, struct entry *e, uint64_t hash) {
     if (LIKELY(e->access == ENTRY_NOT_STAMPED))
-        e->access = eviction_access_back(hash, view->now_ms) & ENTRY_ACCESS_MASK;
+        e->access = eviction_access_back(view->db, hash, view->now_ms) & ENTRY_ACCESS_MASK;
 }
 
 void keyspace_insert(struct keyspace_view *view, struct entry *e) {

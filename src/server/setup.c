@@ -61,9 +61,28 @@
 
 /* ---- settings that modules keep copies of ---- */
 
+static uint64_t value_of(const struct database_list *list, uint32_t db, uint64_t otherwise) {
+    const struct database_value *v = database_value_of(list, db);
+    return v ? v->number : otherwise;
+}
+
+/* NULL if no database has anything of its own. The caller's to free. */
+static struct database *own_settings(void) {
+    if (options.db_maxmemory.count + options.db_maxmemory_policy.count == 0) return NULL;
+    struct database *rows = mem_alloc_zero(keyspace_databases() * sizeof *rows);
+    for (uint32_t db = 0; db < keyspace_databases(); db++)
+        rows[db] = (struct database){
+            .maxmemory = value_of(&options.db_maxmemory, db, 0),
+            .policy =
+                (unsigned)value_of(&options.db_maxmemory_policy, db, (uint64_t)options.maxmemory_policy),
+        };
+    return rows;
+}
+
 static void apply_maxmemory(void) {
     if (options.maxmemory != eviction_settings.maxmemory) process_warn_about_memory();
-    eviction_settings = (struct eviction_settings){
+    struct database *own = own_settings();
+    struct eviction_settings settings = {
         .maxmemory = options.maxmemory,
         .policy = (unsigned)options.maxmemory_policy,
         .samples = (int)options.maxmemory_samples,
@@ -72,8 +91,9 @@ static void apply_maxmemory(void) {
         .lfu_decay_minutes = (int)options.lfu_decay_time_min,
         .lazily = options.lazyfree_lazy_eviction,
     };
-    eviction_settings_changed();
-    obstacle_set(OBSTACLE_MEMORY_LIMIT, options.maxmemory > 0);
+    eviction_configure(&settings, own, turn_now_ms);
+    mem_free(own);
+    obstacle_set(OBSTACLE_MEMORY_LIMIT, options.maxmemory > 0 || options.db_maxmemory.count > 0);
 }
 
 static void apply_compaction(void) {
@@ -210,9 +230,9 @@ static void cron(int64_t now_ms) {
     if (!loading && !data_stands_still(now_ms)) {
         expiry_begin(now_ms, expiry_budget_us());
         /* Evicts down to a lowered limit even if no command runs that would do it. */
-        if (obstacle_is_set(OBSTACLE_MEMORY_LIMIT) && eviction_look() != ROOM_ENOUGH) eviction_begin();
+        if (obstacle_is_set(OBSTACLE_MEMORY_LIMIT) && eviction_is_needed()) eviction_begin();
     } else if (!loading && replica_evicts(now_ms)) {
-        (void)eviction_make_room(now_ms, change_flush_quietly);
+        eviction_make_room_everywhere(now_ms, change_flush_quietly);
     }
     tracking_trim();
     waiters_cron();

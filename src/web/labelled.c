@@ -7,9 +7,12 @@
 #include "trivet/engine/client/client.h"
 #include "trivet/engine/command/registry.h"
 #include "trivet/engine/replication/replicas.h"
+#include "trivet/engine/settings/options.h"
 #include "trivet/engine/watch/answers.h"
 #include "trivet/engine/watch/errors.h"
 #include "trivet/engine/watch/stats.h"
+#include "trivet/keyspace/counters.h"
+#include "trivet/keyspace/eviction.h"
 #include "trivet/keyspace/keyspace.h"
 #include "trivet/persist/backlog.h"
 #include <stdio.h>
@@ -86,9 +89,66 @@ static void write_databases(struct buf *out, const char *name, const char *help,
     }
 }
 
+/* What an operator asked for by a setting, what holds keys, and what is read. */
+static bool is_told(uint32_t db) {
+    bool is_named = database_value_of(&options.db_maxmemory, db) ||
+                    database_value_of(&options.db_maxmemory_policy, db) ||
+                    database_value_of(&options.db_name, db);
+    return db == 0 || is_named || keyspace_count(db) > 0 || COUNTER_SUM_USES(hits, db) > 0 ||
+           COUNTER_SUM_USES(misses, db) > 0;
+}
+
+static void write_uses(struct buf *out, const char *name, const char *help, size_t offset) {
+    exposition_family(out, name, "counter", help);
+    for (uint32_t db = 0; db < keyspace_databases(); db++) {
+        if (!is_told(db)) continue;
+        exposition_begin(out, name);
+        label_number(out, "db", db);
+        exposition_number(out, counters_sum_uses(offset, db));
+    }
+}
+
+static void write_limits(struct buf *out) {
+    static const char name[] = "trivet_db_maxmemory_bytes";
+    if (options.db_maxmemory.count == 0) return;
+    exposition_family(out, name, "gauge", "What a database with a limit of its own may hold.");
+    for (size_t i = 0; i < options.db_maxmemory.count; i++) {
+        exposition_begin(out, name);
+        label_number(out, "db", (uint64_t)options.db_maxmemory.value[i].db);
+        exposition_number(out, options.db_maxmemory.value[i].number);
+    }
+}
+
+static void write_database_facts(struct buf *out) {
+    static const char family[] = "trivet_db_info";
+    exposition_family(out, family, "gauge", "The name of a database, and its policy of eviction; always 1.");
+    for (uint32_t db = 0; db < keyspace_databases(); db++) {
+        if (!is_told(db)) continue;
+        const struct database_value *name = database_value_of(&options.db_name, db);
+        exposition_begin(out, family);
+        label_number(out, "db", db);
+        exposition_label(out, "name", slice_of(name ? name->text : ""));
+        exposition_label(out, "policy", slice_of(option_policy_name(eviction_policy(db))));
+        exposition_number(out, 1);
+    }
+}
+
+static void write_own_databases(struct buf *out) {
+    write_uses(out, "trivet_db_hits_total", "Reads of a database that found a key.",
+               offsetof(struct database_uses, hits));
+    write_uses(out, "trivet_db_misses_total", "Reads of a database that found none.",
+               offsetof(struct database_uses, misses));
+    write_uses(out, "trivet_db_evicted_total", "Keys of a database that made room.",
+               offsetof(struct database_uses, evicted));
+    write_uses(out, "trivet_db_refused_total", "Commands that a database refused for want of memory.",
+               offsetof(struct database_uses, refused));
+    write_limits(out);
+    write_database_facts(out);
+}
+
 /* Before the first read there is none. */
 static void write_hit_ratio(struct buf *out) {
-    uint64_t hits = COUNTER_SUM(hits), reads = hits + COUNTER_SUM(misses);
+    uint64_t hits = COUNTER_SUM_ALL_USES(hits), reads = hits + COUNTER_SUM_ALL_USES(misses);
     if (reads == 0) return;
     exposition_family(out, "trivet_keyspace_hit_ratio", "gauge",
                       "Of the reads since the start, or since CONFIG RESETSTAT, those that found a key.");
@@ -101,6 +161,9 @@ void labelled_keyspace(struct buf *out) {
     write_databases(out, "trivet_db_keys", "Keys of a database; of empty ones only database 0 is told.",
                     keyspace_count);
     write_databases(out, "trivet_db_expires", "Keys of a database that expire.", keyspace_expires);
+    write_databases(out, "trivet_db_bytes", "What the entries of a database take, keys and values.",
+                    keyspace_bytes);
+    write_own_databases(out);
 }
 
 /* ---- workers ---- */

@@ -30,7 +30,7 @@ static void assert_sections(struct client *c, const char *asked, const char *exp
 #define ALL                                                                                                 \
     "Server Clients Memory Persistence Stats Replication CPU Modules Commandstats Errorstats Latencystats " \
     "TLS "                                                                                                  \
-    "Cluster Keyspace "
+    "Cluster Databases Keyspace "
 
 static void sections_come_as_asked_in_a_fixed_order(void **state) {
     static const struct { const char *asked, *expected; } cases[] = {
@@ -38,7 +38,7 @@ static void sections_come_as_asked_in_a_fixed_order(void **state) {
         { "default", DEFAULTS },
         { "all", ALL },
         { "everything", ALL },
-        { "default commandstats latencystats tls", ALL },
+        { "default commandstats latencystats tls databases", ALL },
         { "CPU server", "Server CPU " },
         { "keyspace nosuch KeySpace", "Keyspace " },
         { "nosuch", "" },

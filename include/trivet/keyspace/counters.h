@@ -11,8 +11,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* How one database is used. It belongs to the number: SWAPDB leaves it. */
+struct database_uses {
+    atomic_uint_fast64_t hits, misses, evicted;
+    atomic_uint_fast64_t refused; /* commands, for want of memory */
+};
+
 struct keyspace_counters {
-    atomic_uint_fast64_t hits, misses, expired, evicted;
+    atomic_uint_fast64_t expired;
+    struct database_uses *uses;              /* by database */
     atomic_uint_fast64_t expired_fields;     /* of hashes */
     atomic_uint_fast64_t expiry_cap_reached; /* expiry cycles that ran out of time */
     atomic_uint_fast64_t expiry_us;          /* spent in expiry cycles */
@@ -35,18 +42,27 @@ static inline struct keyspace_counters *counters_mine(void) {
     int worker = thread_worker_index;
     return &keyspace_counters[worker < 0 ? 0 : worker];
 }
-/* The sum of a field over all workers, by its offset (COUNTER_SUM(hits)). */
+/* The sum of a field over all workers, by its offset (COUNTER_SUM(expired)). */
 uint64_t counters_sum(size_t offset);
 #define COUNTER_SUM(field) counters_sum(offsetof(struct keyspace_counters, field))
 /* The same of one that is kept by database, never below zero. */
 size_t counters_sum_database(size_t offset, uint32_t db);
 #define COUNTER_SUM_DATABASE(field, db) counters_sum_database(offsetof(struct keyspace_counters, field), db)
 
+/* The sum of a field of struct database_uses, of one database or of all. */
+uint64_t counters_sum_uses(size_t offset, uint32_t db);
+uint64_t counters_sum_all_uses(size_t offset);
+#define COUNTER_SUM_USES(field, db) counters_sum_uses(offsetof(struct database_uses, field), db)
+#define COUNTER_SUM_ALL_USES(field) counters_sum_all_uses(offsetof(struct database_uses, field))
+/* The worker's own, to add to. */
+static inline struct database_uses *uses_mine(uint32_t db) { return &counters_mine()->uses[db]; }
+
 /* A block's parts by database. Gate closed, or before and after all threads. */
 void counters_init(struct keyspace_counters *c, uint32_t databases);
 void counters_release(struct keyspace_counters *c);
 void counters_swap_databases(struct keyspace_counters *c, uint32_t a, uint32_t b);
 
-void counters_reset(void); /* CONFIG RESETSTAT: all but dirty and what is counted by database */
+/* CONFIG RESETSTAT: all but dirty and what databases hold. */
+void counters_reset(void);
 
 #endif

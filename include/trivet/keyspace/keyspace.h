@@ -169,6 +169,7 @@ size_t keyspace_slot_drop(uint16_t slot, int64_t now_ms);
 /* Whole databases; the gate is closed. Flushing frees in the background if `lazily`. Returns the entries
  * that went. */
 size_t keyspace_flush(uint32_t db, bool lazily);
+/* What each counts as its use for eviction may differ: eviction_swapped() sees to that. */
 void keyspace_swap(uint32_t a, uint32_t b);
 
 /* Counts over all shards, any thread, no lock: sums of the workers' counters. */

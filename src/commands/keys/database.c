@@ -6,6 +6,7 @@
 #include "trivet/engine/run/change.h"
 #include "trivet/engine/saving/saving.h"
 #include "trivet/engine/settings/options.h"
+#include "trivet/keyspace/eviction.h"
 
 /* DBSIZE */
 static void cmd_dbsize(struct call *c) { reply_int(c->out, (int64_t)keyspace_count(c->view.db)); }
@@ -63,6 +64,7 @@ static void cmd_swapdb(struct call *c) {
     if (a != b) {
         changing_databases(c, a, b);
         keyspace_swap(a, b);
+        eviction_swapped(a, b, c->view.now_ms);
         changed_database(c, a, 1, EFFECT_SAME(c));
         changed_database(c, b, 0, EFFECT_NONE);
     }
@@ -93,7 +95,8 @@ const struct command database_commands[] = {
     { .name = "SWAPDB", .run = cmd_swapdb, .arity = 3, .kind = EXCLUSIVE,
       .flags = WRITES | FAST | NAMES_ITS_DATABASES, .database_arguments = both_databases,
       .categories = CAT_KEYSPACE | CAT_DANGEROUS, .since = "4.0.0",
-      .summary = "Swaps two databases, for all connections at once.", .complexity = "O(1)",
+      .summary = "Swaps two databases, for all connections at once.",
+      .complexity = "O(1); O(N) where N is the number of keys of both if one has an LFU policy and one not.",
       .syntax = "index1 index2" },
     { .name = NULL },
 };

@@ -83,13 +83,13 @@ static bool open_payload(const struct call *c, struct slice payload, struct slic
 }
 
 static uint32_t access_of(const struct call *c, const struct restore_plan *plan) {
-    if (plan->frequency >= 0 && (eviction_settings.policy & EVICT_LFU))
+    if (plan->frequency >= 0 && eviction_counts_uses(c->view.db))
         return eviction_access_frequency((uint8_t)plan->frequency, c->view.now_ms);
-    if (plan->idle_s >= 0 && !(eviction_settings.policy & EVICT_LFU)) {
+    if (plan->idle_s >= 0 && !eviction_counts_uses(c->view.db)) {
         int64_t most = INT64_MAX / 1000;
         return eviction_access_idle((plan->idle_s < most ? plan->idle_s : most) * 1000, c->view.now_ms);
     }
-    return eviction_access_new(c->view.now_ms);
+    return eviction_access_new(c->view.db, c->view.now_ms);
 }
 
 /* The whole body must be one value. */

@@ -101,6 +101,7 @@ static void cmd_move(struct call *c) {
         return;
     }
     keyspace_detach(&c->view, e);
+    e->access = eviction_access_moved(c->view.db, there.db, e->access, c->view.now_ms) & ENTRY_ACCESS_MASK;
     keyspace_insert(&there, e);
     changed(c, key, NOTIFY_GENERIC, "move_from", EFFECT_SAME(c));
     changed_in(c, there.db, key, 0, NOTIFY_GENERIC, "move_to");
@@ -159,7 +160,9 @@ static void cmd_copy(struct call *c) {
         return;
     }
     if (in_the_way) keyspace_delete(&there, in_the_way, options.lazyfree_lazy_server_del);
-    keyspace_insert(&there, entry_copy(e, to, entry_expiry_ms(e)));
+    struct entry *twin = entry_copy(e, to, entry_expiry_ms(e));
+    twin->access = eviction_access_moved(c->view.db, there.db, e->access, c->view.now_ms) & ENTRY_ACCESS_MASK;
+    keyspace_insert(&there, twin);
     changed_in(c, there.db, to, 1, NOTIFY_GENERIC, "copy_to");
     journal_effect(c, EFFECT_SAME(c));
     reply_int(c->out, 1);
@@ -230,7 +233,7 @@ static void cmd_object_refcount(struct call *c) {
 static void cmd_object_idletime(struct call *c) {
     struct entry *e = object_entry(c);
     if (!e) return;
-    if (eviction_settings.policy & EVICT_LFU)
+    if (eviction_counts_uses(c->view.db))
         reply_error_text(c->out,
                          LIT("ERR An LFU maxmemory policy is selected, idle time not tracked." POLICY_HINT));
     else
@@ -241,7 +244,7 @@ static void cmd_object_idletime(struct call *c) {
 static void cmd_object_freq(struct call *c) {
     struct entry *e = object_entry(c);
     if (!e) return;
-    if (eviction_settings.policy & EVICT_LFU)
+    if (eviction_counts_uses(c->view.db))
         reply_int(c->out, eviction_frequency(e->access, c->view.now_ms));
     else
         reply_error_text(c->out, LIT("ERR An LFU maxmemory policy is not selected, access frequency not "

@@ -36,6 +36,7 @@ static const struct section {
     { "Latencystats", info_latencystats, false },
     { "TLS", NULL, false },
     { "Cluster", NULL, true },
+    { "Databases", info_databases, false },
     { "Keyspace", info_keyspace, true },
 };
 

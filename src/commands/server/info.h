@@ -14,6 +14,7 @@ extern const struct metric_table info_server, info_shutdown, info_clients, info_
 extern const struct metric_table info_role, info_primary, info_sync, info_link_down, info_replica,
     info_replicas, info_good_replicas, info_each_replica, info_history;
 
+void info_databases(struct buf *out);
 void info_commandstats(struct buf *out);
 void info_errorstats(struct buf *out);
 void info_latencystats(struct buf *out);

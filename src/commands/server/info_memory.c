@@ -21,13 +21,6 @@ struct memory_sample {
     char lua_text[32];
 };
 
-static const char *policy_name(void) {
-    const struct option *o = options_find(LIT("maxmemory-policy"));
-    for (const struct option_name *n = o->names; n->name; n++)
-        if (n->value == options.maxmemory_policy) return n->name;
-    return "";
-}
-
 static size_t system_memory(void) {
     long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
     return pages > 0 && size > 0 ? (size_t)pages * (size_t)size : 0;
@@ -65,7 +58,7 @@ static bool sample_memory(int64_t now_ms, void *into) {
     sample_ratios(s);
     s->system = system_memory();
     s->maxmemory = options.maxmemory;
-    s->policy = policy_name();
+    s->policy = option_policy_name((unsigned)options.maxmemory_policy);
     s->not_counted = eviction_not_counted ? eviction_not_counted() : 0;
     s->allocator = mem_allocator_name();
     sample_scripts(s);

@@ -16,7 +16,7 @@ struct stats_sample {
     uint64_t ops, cycles_per_s, cycle_us, expiry_ms, eviction_ms, eviction_now_ms, compaction_ms,
         compaction_now_ms, channels, patterns, shard_channels, tracked_keys, tracked_items, tracked_prefixes,
         local_keys, reads_aside, writes_aside, freed, accepted_aside, polled_aside, buffers_shrunk,
-        buffers_grown, commands_us, denied[ACCESS_REASONS];
+        buffers_grown, commands_us, hits, misses, evicted, denied[ACCESS_REASONS];
     double in_kb, out_kb, repl_in_kb, repl_out_kb, stale_percent, fields_stale_percent;
     struct scripts_info scripts;
     struct pubsub_messages messages;
@@ -51,6 +51,9 @@ static bool sample_stats(int64_t now_ms, void *into) {
     s->cycle_us = stats_rate(RATE_TURN_US);
     s->stale_percent = expiry_stale_percent();
     s->fields_stale_percent = expiry_fields_stale_percent();
+    s->hits = COUNTER_SUM_ALL_USES(hits);
+    s->misses = COUNTER_SUM_ALL_USES(misses);
+    s->evicted = COUNTER_SUM_ALL_USES(evicted);
     s->expiry_ms = COUNTER_SUM(expiry_us) / 1000;
     s->eviction_ms = COUNTER_SUM(eviction_us) / 1000;
     s->eviction_now_ms = (uint64_t)eviction_exceeded_us() / 1000;
@@ -102,14 +105,14 @@ static const struct metric stats_rows[] = {
       COUNTED_KEYS(expiry_cap_reached) },
     { "expire_cycle_cpu_milliseconds", "Time of searches for expired keys.",
       "milliseconds", COUNTER(expiry_ms) },
-    { "evicted_keys", "Keys that made room.", COUNTED_KEYS(evicted) },
+    { "evicted_keys", "Keys that made room.", NULL, COUNTER(evicted) },
     { "evicted_clients", "Clients closed for maxmemory-clients.", COUNTED(evicted_clients) },
     { "evicted_scripts", "Scripts that made room.", NULL, COUNTER(scripts.evicted) },
     { "total_eviction_exceeded_time", "Time over maxmemory.", "milliseconds", COUNTER(eviction_ms) },
     { "current_eviction_exceeded_time", "Time over maxmemory, while it lasts.",
       "milliseconds", GAUGE(eviction_now_ms) },
-    { "keyspace_hits", "Reads that found a key.", COUNTED_KEYS(hits) },
-    { "keyspace_misses", "Reads that found none.", COUNTED_KEYS(misses) },
+    { "keyspace_hits", "Reads that found a key.", NULL, COUNTER(hits) },
+    { "keyspace_misses", "Reads that found none.", NULL, COUNTER(misses) },
     { "pubsub_channels", "Channels with subscribers.", GAUGE(channels) },
     { "pubsub_patterns", "Patterns with subscribers.", GAUGE(patterns) },
     { "pubsubshard_channels", "Shard channels with subscribers.", GAUGE(shard_channels) },

@@ -88,7 +88,7 @@ static void make_way(const struct command *command) {
     if (now & (OBSTACLE_DISK | OBSTACLE_SAVE)) heed_disk(turn_now_ms);
     if (now & OBSTACLE_SNAPSHOT) snapshot_wait_for_room();
     if ((now & OBSTACLE_MEMORY_LIMIT) && !options.replica_ignore_maxmemory)
-        (void)eviction_make_room(turn_now_ms, change_flush_quietly);
+        eviction_make_room_everywhere(turn_now_ms, change_flush_quietly);
 }
 
 static enum dispatched break_off(struct client *c, const char *why) {

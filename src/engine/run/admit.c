@@ -6,22 +6,20 @@
  * sends. The second concerns the command and is made for every command, also for one that runs inside
  * another. */
 #include "admit.h"
+#include "room.h"
 #include "trivet/base/buf.h"
 #include "trivet/base/log.h"
 #include "trivet/engine/client/client.h"
 #include "trivet/engine/client/login.h"
 #include "trivet/engine/client/pause.h"
-#include "trivet/engine/client/tracking.h"
 #include "trivet/engine/client/transaction.h"
 #include "trivet/engine/command/registry.h"
-#include "trivet/engine/run/change.h"
 #include "trivet/engine/run/run.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/engine/slots/redirect.h"
 #include "trivet/engine/turn/turn.h"
 #include "trivet/engine/watch/errors.h"
 #include "trivet/engine/watch/stats.h"
-#include "trivet/keyspace/eviction.h"
 #include "trivet/persist/aof/aof.h"
 #include "trivet/persist/journal.h"
 #include "trivet/persist/snapshot/snapshot.h"
@@ -102,31 +100,8 @@ static bool refuse_subscriber(struct call *call) {
     return refuse(call, slice_make(text, (size_t)len));
 }
 
-/* The flags that count: those of the queue for EXEC. */
-static uint32_t effective_flags(const struct call *call) {
-    uint32_t flags = command_flags(call->command, call->argv, call->argc);
-    return flags & RUNS_QUEUE ? flags | transaction_flags(call->client) : flags;
-}
-
-/* While a pause is on, nothing is evicted and no write runs; nor in the middle of a script. An import must
- * not lose what it brought. */
-static enum room look_for_room(int64_t now_ms) {
-    if (pause_mode_now(now_ms) != PAUSE_OFF || obstacle_is_set(OBSTACLE_BUSY)) return ROOM_ENOUGH;
-    if (obstacle_is_set(OBSTACLE_REPLICA) && options.replica_ignore_maxmemory) return ROOM_ENOUGH;
-    return options.import_mode ? eviction_look() : eviction_make_room(now_ms, change_flush_quietly);
-}
-
-static _Thread_local bool memory_was_full; /* at the last admission */
-
-bool command_memory_is_full(void) { return obstacle_is_set(OBSTACLE_MEMORY_LIMIT) && memory_was_full; }
-
 static bool admit_memory(struct call *call) {
-    enum room room = look_for_room(call->view.now_ms);
-    memory_was_full = room == ROOM_NONE;
-    tracking_deliver(); /* what the client reads next must not be older than what it is told */
-    if (room != ROOM_NONE) return true;
-    if (!(effective_flags(call) & GROWS)) return true;
-    return refuse(call, error_text(ERR_OOM));
+    return room_for_call(call) || refuse(call, error_text(ERR_OOM));
 }
 
 #define SNAPSHOT_FAILED_TEXT                                                                                 \
@@ -159,7 +134,7 @@ bool command_disk_refuses(struct buf *text) {
 }
 
 static bool admit_disk(struct call *call) {
-    if (!(effective_flags(call) & (WRITES | HEEDS_DISK))) return true;
+    if (!(flags_of_call(call) & (WRITES | HEEDS_DISK))) return true;
     struct buf text = { 0 };
     bool refused = command_disk_refuses(&text);
     if (refused) refuse(call, buf_slice(&text));
@@ -180,7 +155,7 @@ const char *command_role_refuses(void) {
 static bool is_failing_over(void) { return pause_is_for(PAUSE_FOR_FAILOVER, turn_now_ms); }
 
 static bool admit_role(struct call *call) {
-    if (!(effective_flags(call) & WRITES)) return true;
+    if (!(flags_of_call(call) & WRITES)) return true;
     const char *text = command_role_refuses();
     return !text || (is_failing_over() && pause_holds(call, turn_now_ms)) || refuse(call, slice_of(text));
 }
@@ -200,7 +175,7 @@ static bool send_elsewhere(struct call *call, struct slice text) {
 /* The primary has what this client asks a replica for, and the client has said that it would go there. */
 RARE static bool admit_redirect(struct call *call) {
     struct client *c = call->client;
-    uint32_t flags = effective_flags(call), reads = c->flags & CLIENT_READONLY_SLOT ? 0 : READS;
+    uint32_t flags = flags_of_call(call), reads = c->flags & CLIENT_READONLY_SLOT ? 0 : READS;
     if (!client_redirect_text || !(flags & (WRITES | reads)) || is_failing_over()) return true;
     return send_elsewhere(call, slice_of(client_redirect_text));
 }
@@ -282,7 +257,7 @@ RARE static bool admit_user(struct call *call) {
 RARE static bool admit_without_data(struct call *call, unsigned now) {
     if ((now & OBSTACLE_STALE) && !admit_stale(call)) return false;
     if ((now & OBSTACLE_LOADING) && lacks(call, LOADING)) return refuse(call, error_text(ERR_LOADING));
-    if ((now & OBSTACLE_LOADING_BESIDE) && (effective_flags(call) & NO_ASYNC_LOADING))
+    if ((now & OBSTACLE_LOADING_BESIDE) && (flags_of_call(call) & NO_ASYNC_LOADING))
         return refuse(call, error_text(ERR_LOADING));
     return true;
 }
@@ -313,7 +288,7 @@ static bool admit_resources(struct call *call, unsigned now) {
     if ((now & OBSTACLE_MEMORY_LIMIT) && !(now & OBSTACLE_LOADING) && !admit_memory(call)) return false;
     if ((now & (OBSTACLE_DISK | OBSTACLE_SAVE)) && !admit_disk(call)) return false;
     if ((now & (OBSTACLE_REPLICA | OBSTACLE_REPLICAS)) && !admit_role(call)) return false;
-    if ((now & OBSTACLE_SNAPSHOT) && (effective_flags(call) & WRITES)) snapshot_wait_for_room();
+    if ((now & OBSTACLE_SNAPSHOT) && (flags_of_call(call) & WRITES)) snapshot_wait_for_room();
     return true;
 }
 

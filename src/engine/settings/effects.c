@@ -209,7 +209,8 @@ bool options_settle(struct buf *warnings, struct buf *why) {
     options_warn_readable("ACL file", options.aclfile, "passwords", warnings);
     if (options.tls_port > 0)
         options_warn_readable("TLS key file", options.tls_key_file, "a private key", warnings);
-    return apply_shutdown_on_signal(why) && settle_password(why) && settle_metrics_password(why);
+    return apply_shutdown_on_signal(why) && options_settle_databases(why) && settle_password(why) &&
+           settle_metrics_password(why);
 }
 
 /* ---- Effects ---- */
@@ -253,6 +254,10 @@ bool apply_timers(struct buf *why) {
     (void)why;
     settle_hz();
     return call(options_hooks.timers_changed);
+}
+
+bool apply_databases(struct buf *why) {
+    return options_settle_databases(why) && call(options_hooks.maxmemory_changed);
 }
 
 bool apply_log_form(struct buf *why) {

@@ -82,10 +82,16 @@ void options_warn_readable(const char *what, const char *path, const char *held,
 /* What depends on several settings: effective workers, clamped hz, the password. False: `why` names the
  * contradiction. */
 MUST_CHECK bool options_settle(struct buf *warnings, struct buf *why);
+/* Do all databases exist that settings name? */
+MUST_CHECK bool options_settle_databases(struct buf *why);
 
 /* The forms of special rows (forms.c). */
 extern const struct option_special form_bind, form_metrics_bind, form_save, form_output_limit, form_notify,
     form_percentiles, form_replicaof, form_dir, form_oom_values, form_rdma_bind;
+/* The same for single databases (database_forms.c): "0 1gb 2 512mb". */
+extern const struct option_special form_db_maxmemory, form_db_maxmemory_policy, form_db_name;
+/* The names of maxmemory-policy. */
+extern const struct option_name option_policies[];
 
 /* Refusals (effects.c). */
 bool check_appendfilename(struct slice value, struct buf *why);
@@ -109,6 +115,7 @@ bool apply_appendonly(struct buf *why);
 bool apply_password(struct buf *why);
 bool apply_maxmemory(struct buf *why);
 bool apply_compaction(struct buf *why);
+bool apply_databases(struct buf *why);
 bool apply_keepalive(struct buf *why);
 bool apply_timers(struct buf *why);
 bool apply_allocator(struct buf *why);

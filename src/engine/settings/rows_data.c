@@ -3,7 +3,7 @@
 
 #include "trivet/keyspace/eviction.h"
 
-static const struct option_name policies[] = {
+const struct option_name option_policies[] = {
     { "volatile-lru", POLICY_VOLATILE_LRU },
     { "volatile-lfu", POLICY_VOLATILE_LFU },
     { "volatile-random", POLICY_VOLATILE_RANDOM },
@@ -44,10 +44,17 @@ static const struct option_name diskless_loads[] = {
 const struct option options_table_data[] = {
     /* Memory. */
     { MEMORY("maxmemory", maxmemory, "0", 0, UINT64_MAX), .apply = apply_maxmemory },
-    { ENUM("maxmemory-policy", maxmemory_policy, "noeviction", policies), .apply = apply_maxmemory },
+    { ENUM("maxmemory-policy", maxmemory_policy, "noeviction", option_policies), .apply = apply_maxmemory },
     { INT("maxmemory-samples", maxmemory_samples, "5", 1, 64), .apply = apply_maxmemory },
     { INT("maxmemory-eviction-tenacity", maxmemory_eviction_tenacity, "10", 0, 100),
       .apply = apply_maxmemory },
+    /* Trivet's own: of single databases. */
+    { SPECIAL("db-maxmemory", form_db_maxmemory, ""), .flags = OPTION_MULTI_ARG | OPTION_REPEATS,
+      .apply = apply_databases },
+    { SPECIAL("db-maxmemory-policy", form_db_maxmemory_policy, ""),
+      .flags = OPTION_MULTI_ARG | OPTION_REPEATS, .apply = apply_databases },
+    { SPECIAL("db-name", form_db_name, ""), .flags = OPTION_MULTI_ARG | OPTION_REPEATS,
+      .apply = apply_databases },
     { ROW("maxmemory-clients", OPTION_PERCENT, "0"), .number = &options.maxmemory_clients, .min = -100,
       .max = MAX_ANY },
     { INT("lfu-log-factor", lfu_log_factor, "10", 0, MAX_INT), .apply = apply_maxmemory },

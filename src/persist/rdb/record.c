@@ -3,6 +3,7 @@
 #include "trivet/base/clock.h"
 #include "trivet/base/mem.h"
 #include "trivet/keyspace/eviction.h"
+#include "trivet/keyspace/keyspace.h"
 
 #define KEY_SHOWN_MAX 128
 
@@ -20,12 +21,14 @@ void rdb_record_describe_key(const struct rdb_record *record, struct buf *out) {
     buf_release(&scratch);
 }
 
-/* The access field from the record's hint, if it fits the present policy; else that of a new entry. */
+/* The access field from the record's hint, if it fits the present policy of its database; else that of a new
+ * entry. */
 static uint32_t access_of(const struct rdb_record *record, int64_t now_ms) {
-    bool frequencies = eviction_settings.policy & EVICT_LFU;
+    uint32_t db = record->db < keyspace_databases() ? record->db : 0; /* others are refused later */
+    bool frequencies = eviction_counts_uses(db);
     if (frequencies && record->frequency >= 0)
         return eviction_access_frequency((uint8_t)record->frequency, now_ms);
-    if (frequencies || record->idle_s < 0) return eviction_access_new(now_ms);
+    if (frequencies || record->idle_s < 0) return eviction_access_new(db, now_ms);
     int64_t most = INT64_MAX / 1000;
     return eviction_access_idle((record->idle_s < most ? record->idle_s : most) * 1000, now_ms);
 }

@@ -32,6 +32,7 @@
 /* Tables and entries that commands handed over. They wait in a list for the thread, or for the end. */
 struct waiting_tables {
     struct waiting_tables *next;
+    const struct image_form *form;
     uint32_t db; /* at the instant */
     struct keyspace_flushed *tables;
 };
@@ -45,7 +46,8 @@ enum state { CLOSED, SAVING, BROKEN, CANCELLED, ABANDONED };
 /* Changed with the gate closed, or by the thread as said. */
 static struct {
     struct snapshot_plan plan;
-    struct image_form form;
+    struct image_form
+        forms[HINT_COUNT];         /* they differ in what eviction knows of entries: by enum image_hint */
     struct snapshot_writer writer; /* the thread's */
     pthread_t thread;
     uint32_t databases;
@@ -109,20 +111,23 @@ static void add_part(struct part *p) {
     lock_drop(&side.lock);
 }
 
+static const struct image_form *form_for(uint32_t db) { return &run.forms[snapshot_hint(db)]; }
+
 static void before_change(uint32_t db, struct entry *e) {
     if (!is_saving()) return;
     uint32_t origin = run.origin[db];
+    const struct image_form *form = form_for(db);
     atomic_fetch_add_explicit(&seen.keys_done, 1, memory_order_relaxed);
-    if (part_suits(&run.form, e)) {
-        struct part *p = part_new(&run.form, e, origin, SHARD_OF(key_hash(entry_key(e))));
+    if (part_suits(form, e)) {
+        struct part *p = part_new(form, e, origin, SHARD_OF(key_hash(entry_key(e))));
         part_keeps_blob(p);
         add_part(p);
         return;
     }
     lock_take(&side.lock);
-    if (side.db != origin) image_put_database(&run.form, &side.images, origin);
+    if (side.db != origin) image_put_database(form, &side.images, origin);
     side.db = origin;
-    image_put_entry(&run.form, &side.images, e);
+    image_put_entry(form, &side.images, e);
     note_images(side.images.bytes.len);
     lock_drop(&side.lock);
 }
@@ -149,7 +154,7 @@ static bool adopted(struct entry *e) {
 static void flushed(uint32_t db, struct keyspace_flushed *f) {
     struct waiting_tables *w = mem_alloc(sizeof *w);
     lock_take(&side.lock);
-    *w = (struct waiting_tables){ side.flushed, run.origin[db], f };
+    *w = (struct waiting_tables){ side.flushed, form_for(db), run.origin[db], f };
     side.flushed = w;
     lock_drop(&side.lock);
 }
@@ -212,17 +217,23 @@ static void free_adopted(void) {
     }
 }
 
+struct slice_walk {
+    const struct image_form *form;
+    uint32_t origin, shard;
+    size_t looks, saved;
+};
+
 /* Writes an unsaved entry that the walk found: under its shard's lock, or in tables of the snapshot. */
-static void save(struct entry *e, uint32_t origin, uint32_t shard) {
+static void save(struct entry *e, const struct slice_walk *w) {
     e->epoch = keyspace_epoch;
     if (!is_saving()) return;
     atomic_fetch_add_explicit(&seen.keys_done, 1, memory_order_relaxed);
-    if (part_suits(&run.form, e)) {
-        add_part(part_new(&run.form, e, origin, shard));
+    if (part_suits(w->form, e)) {
+        add_part(part_new(w->form, e, w->origin, w->shard));
         return;
     }
-    snapshot_writer_select(&run.writer, &run.form, origin);
-    image_put_entry(&run.form, &run.writer.out, e);
+    snapshot_writer_select(&run.writer, w->form, w->origin);
+    image_put_entry(w->form, &run.writer.out, e);
 }
 
 static void give_up_if_failed(void) {
@@ -232,23 +243,18 @@ static void give_up_if_failed(void) {
 
 /* ---- the walk ---- */
 
-struct slice_walk {
-    uint32_t origin, shard;
-    size_t looks, saved;
-};
-
 static void visit(void *arg, void *item) {
     struct slice_walk *w = arg;
     struct entry *e = item;
     w->looks++;
     if (e->epoch == keyspace_epoch) return;
     w->saved++;
-    save(e, w->origin, w->shard);
+    save(e, w);
 }
 
 static void take_flushed(struct waiting_tables *w) {
     for (uint32_t i = 0; i < w->tables->count && !is_abandoned(); i++) {
-        struct slice_walk walk = { .origin = w->db, .shard = i };
+        struct slice_walk walk = { .form = w->form, .origin = w->db, .shard = i };
         uint64_t cursor = 0;
         do {
             if (table_count(&w->tables->tables[i]) == 0) break;
@@ -298,7 +304,9 @@ static size_t walk_slice(uint32_t origin, uint32_t shard, uint64_t *cursor) {
     size_t before = run.writer.out.bytes.len;
     walk_enter();
     latch_take(&shards[shard].lock);
-    struct keydb *kdb = shard_db(&shards[shard], present_number(origin));
+    uint32_t present = present_number(origin);
+    struct keydb *kdb = shard_db(&shards[shard], present);
+    w.form = form_for(present);
     do {
         if (!kdb || table_count(&kdb->table) == 0) {
             *cursor = 0;
@@ -384,7 +392,10 @@ bool snapshot_begin(const struct snapshot_plan *plan, struct buf *error) {
         return false;
     }
     run.plan = *plan;
-    run.form = snapshot_form(plan);
+    for (enum image_hint hint = HINT_NONE; hint < HINT_COUNT; hint++) {
+        run.forms[hint] = snapshot_form(plan);
+        run.forms[hint].hint = hint;
+    }
     run.databases = keyspace_numbers(); /* the second set is empty, but may change places with the first */
     run.origin = mem_alloc(run.databases * sizeof *run.origin);
     run.had_keys = mem_alloc(run.databases * sizeof *run.had_keys);

@@ -27,6 +27,8 @@ struct snapshot_writer {
 
 /* How entries are put, by the plan. */
 struct image_form snapshot_form(const struct snapshot_plan *plan);
+/* What eviction knows of the entries of a database, by its present number. */
+enum image_hint snapshot_hint(uint32_t db);
 
 /* Gathers the head; the sink sees nothing yet. Gate closed. */
 void snapshot_writer_begin(struct snapshot_writer *w, const struct snapshot_plan *plan);

@@ -21,9 +21,13 @@ struct image_form snapshot_form(const struct snapshot_plan *plan) {
                                .now_ms = plan->now_ms };
     bool has_dated = plan->contents == SNAPSHOT_EVERYTHING && keyspace_has_dated();
     if (form.version == 0) form.version = has_dated ? RDB_VERSION_VALKEY : RDB_VERSION_MAX;
-    if (eviction_settings.policy & EVICT_LRU) form.hint = HINT_IDLE;
-    if (eviction_settings.policy & EVICT_LFU) form.hint = HINT_FREQUENCY;
     return form;
+}
+
+enum image_hint snapshot_hint(uint32_t db) {
+    unsigned policy = eviction_policy(db);
+    if (policy & EVICT_LFU) return HINT_FREQUENCY;
+    return policy & EVICT_LRU ? HINT_IDLE : HINT_NONE;
 }
 
 /* ---- bytes ---- */
@@ -177,6 +181,7 @@ static void drain(void *arg, struct buf *bytes) {
 
 static bool save_entry(void *arg, struct entry *e) {
     struct saving *s = arg;
+    s->form.hint = snapshot_hint(s->db);
     snapshot_writer_select(&s->writer, &s->form, s->db);
     image_put_entry(&s->form, &s->writer.out, e);
     flush_now(&s->writer);

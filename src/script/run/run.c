@@ -46,7 +46,8 @@ static bool admit_flags(struct call *caller, unsigned flags, bool reads_only) {
                         "to disk. Writable scripts are blocked. Use 'no-writes' flag for read only "
                         "scripts."));
     if (role) return refuse(caller, slice_of(role));
-    if (!(flags & SCRIPT_ALLOW_OOM) && binds && command_memory_is_full())
+    bool is_full = command_memory_is_full() || command_database_is_full(caller->client->db);
+    if (!(flags & SCRIPT_ALLOW_OOM) && binds && is_full)
         return refuse(caller,
                       LIT("OOM allow-oom flag is not set on the script, can not run it when used memory > "
                           "'maxmemory'"));
@@ -73,6 +74,7 @@ void script_run_begin(struct script_run *run, const struct call *caller, struct 
         .protocol = 2,
         .effects = EFFECTS_TO_ALL,
         .is_read_only = reads_only || (subject->flags & SCRIPT_NO_WRITES),
+        .heeds_memory = !is_replay && !(subject->flags & SCRIPT_ALLOW_OOM),
         .is_full = !is_replay && !(subject->flags & SCRIPT_ALLOW_OOM) && command_memory_is_full(),
         .slot = caller->keys->count > 0 ? (int32_t)caller->keys->at[0].shard : -1,
         .db_before = caller->client->db,
@@ -126,7 +128,9 @@ static bool may_run(const struct script_run *run, const struct slice *argv, size
         return say(why, "ERR Can not execute the command on a stale replica");
     if (!is_permitted(run, argv, argc, why)) return false;
     if (!may_write(run, command, why)) return false;
-    if (run->is_full && !run->wrote && (command->flags & GROWS)) {
+    if (run->wrote) return true;
+    bool is_full = run->is_full && (command->flags & GROWS);
+    if (is_full || (run->heeds_memory && command_meets_limit(command, argv, argc, run->caller->client->db))) {
         buf_append(why, error_text(ERR_OOM));
         return false;
     }

@@ -34,7 +34,7 @@ static void idle_time_is_right_to_an_eighth_of_a_second(void **state) {
     for (size_t s = 0; s < COUNT_OF(starts); s++)
         for (size_t i = 0; i < COUNT_OF(idles); i++) {
             int64_t now_ms = starts[s] + idles[i];
-            uint32_t access = eviction_access_used(0, starts[s]);
+            uint32_t access = eviction_access_used(0, 0, starts[s]);
             assert_true(access <= ENTRY_ACCESS_MASK);
             assert_in_range(eviction_idle_ms(access, now_ms) - idles[i] + TICK_MS, 1, 2 * TICK_MS - 1);
             /* What was asked for in seconds is never less. */
@@ -46,20 +46,20 @@ static void idle_time_is_right_to_an_eighth_of_a_second(void **state) {
 static void uses_are_counted_up_to_three_beside_the_idle_time(void **state) {
     (void)state;
     eviction_settings.policy = POLICY_ALLKEYS_LRU;
-    uint32_t access = eviction_access_new(NOW_MS);
+    uint32_t access = eviction_access_new(0, NOW_MS);
     for (uint32_t uses = 0; uses <= 5; uses++) {
         int64_t now_ms = NOW_MS + (int64_t)uses * 10 * TICK_MS;
         assert_int_equal(access & 3, uses < 3 ? uses : 3);
         assert_int_equal(eviction_idle_ms(access, now_ms + 5 * TICK_MS),
                          uses > 0 ? 15 * TICK_MS : 5 * TICK_MS);
-        access = eviction_access_used(access, now_ms);
+        access = eviction_access_used(0, access, now_ms);
     }
 }
 
 static void a_clock_that_was_set_back_makes_nobody_old(void **state) {
     (void)state;
     eviction_settings.policy = POLICY_ALLKEYS_LRU;
-    uint32_t access = eviction_access_new(NOW_MS);
+    uint32_t access = eviction_access_new(0, NOW_MS);
     assert_int_equal(eviction_idle_ms(access, NOW_MS - 100), 0);
     assert_int_equal(eviction_idle_ms(access, NOW_MS - 3000000), 0);
     int64_t most = eviction_idle_ms(eviction_access_idle(INT64_MAX, NOW_MS), NOW_MS);
@@ -69,7 +69,7 @@ static void a_clock_that_was_set_back_makes_nobody_old(void **state) {
 static void the_counter_starts_at_five_and_decays_each_period(void **state) {
     (void)state;
     eviction_settings.policy = POLICY_ALLKEYS_LFU;
-    assert_int_equal(eviction_frequency(eviction_access_new(NOW_MS), NOW_MS), 5);
+    assert_int_equal(eviction_frequency(eviction_access_new(0, NOW_MS), NOW_MS), 5);
     static const struct { int period; uint8_t from; int minutes; uint8_t to; } cases[] = {
         { 1, 100, 0, 100 }, { 1, 100, 30, 70 }, { 1, 100, 200, 0 }, { 10, 100, 9, 100 }, { 10, 100, 10, 99 },
         { 10, 100, 65, 94 }, { 0, 100, 10000, 100 }, { 1, 255, 1, 254 }, { 1, 0, 5, 0 }, { 1, 3, 65535, 0 },
@@ -92,7 +92,7 @@ static void uses_do_not_put_off_the_decay(void **state) {
     eviction_settings.lfu_log_factor = 1000000000;
     uint32_t access = eviction_access_frequency(100, NOW_MS);
     for (int minute = 1; minute <= 100; minute++)
-        access = eviction_access_used(access, NOW_MS + minute * MINUTE_MS);
+        access = eviction_access_used(0, access, NOW_MS + minute * MINUTE_MS);
     assert_int_equal(eviction_frequency(access, NOW_MS + 100 * MINUTE_MS), 90);
 }
 
@@ -105,8 +105,8 @@ static void the_counter_grows_with_the_logarithm_of_the_uses(void **state) {
     eviction_settings.policy = POLICY_ALLKEYS_LFU;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         eviction_settings.lfu_log_factor = cases[i].factor;
-        uint32_t access = eviction_access_new(NOW_MS);
-        for (int n = 0; n < cases[i].uses; n++) access = eviction_access_used(access, NOW_MS);
+        uint32_t access = eviction_access_new(0, NOW_MS);
+        for (int n = 0; n < cases[i].uses; n++) access = eviction_access_used(0, access, NOW_MS);
         assert_in_range(eviction_frequency(access, NOW_MS), cases[i].least, cases[i].most);
     }
 }
@@ -131,7 +131,7 @@ static void every_policy_gets_under_the_limit(void **state) {
         size_t gone = notes.evicted - before;
         assert_in_range(gone, 300, 520); /* not many more than it takes */
         assert_int_equal(notes.flushed, notes.evicted);
-        assert_int_equal(notes.evicted, COUNTER_SUM(evicted));
+        assert_int_equal(notes.evicted, COUNTER_SUM_ALL_USES(evicted));
         assert_int_equal(keyspace_count(0) + keyspace_count(2), 4000 - gone);
         /* Both databases give, as both are of one size. */
         assert_in_range(keyspace_count(0), 2000 - gone, 1999);
@@ -464,7 +464,7 @@ static void four_workers_evict_side_by_side(void **state) {
     assert_int_equal(eviction_make_room(NOW_MS, NULL), ROOM_ENOUGH);
     assert_true(used() <= eviction_settings.maxmemory);
     assert_true(used() > eviction_settings.maxmemory - 300000);
-    assert_int_equal(notes.evicted, COUNTER_SUM(evicted));
+    assert_int_equal(notes.evicted, COUNTER_SUM_ALL_USES(evicted));
     assert_true(notes.evicted > 0);
     check_counts();
 }

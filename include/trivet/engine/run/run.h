@@ -49,6 +49,10 @@ bool command_admit(struct call *call);
 
 /* Was the memory full, with nothing left to evict, when this worker last admitted a command? */
 bool command_memory_is_full(void);
+/* Is this database at a limit of its own, with nothing left to evict? */
+bool command_database_is_full(uint32_t db);
+/* Would this command make one bigger that is? Scripts ask, in whose middle nothing is evicted. */
+bool command_meets_limit(const struct command *command, const struct slice *argv, size_t argc, uint32_t db);
 /* Must writes be refused because the disk fails? Appends the error's text then. */
 bool command_disk_refuses(struct buf *text);
 

@@ -68,6 +68,18 @@ struct percentile_list {
     size_t count;
 };
 
+/* A setting that single databases have, by number: sorted, each number once. Databases that are not in it
+ * have the default. */
+struct database_value {
+    int64_t db;
+    uint64_t number; /* what the setting is about: bytes, a policy, yes (1) or no (0) */
+    char *text;      /* or a text, owned; else NULL */
+};
+struct database_list {
+    struct database_value *value; /* owned */
+    size_t count;
+};
+
 /* More than 30 fields because it is the one list of all settings. Plain integers are int64_t, sizes in bytes
  * uint64_t; an int holds a value of the enum named beside it. */
 /* What clients are told as the host of a node. */
@@ -165,6 +177,9 @@ struct options {
     int maxmemory_policy; /* enum eviction_policy */
     int64_t maxmemory_samples;
     int64_t maxmemory_eviction_tenacity;
+    struct database_list db_maxmemory;        /* bytes, never 0 */
+    struct database_list db_maxmemory_policy; /* enum eviction_policy */
+    struct database_list db_name;
     int64_t maxmemory_clients; /* bytes; negative: percent of maxmemory; 0: no limit */
     int64_t lfu_log_factor;
     int64_t lfu_decay_time_min;
@@ -285,6 +300,12 @@ struct options {
 };
 extern struct options options;
 
+/* Of this database; NULL if it has the default. */
+const struct database_value *database_value_of(const struct database_list *list, int64_t db);
+
+/* As maxmemory-policy says it; `policy` is an enum eviction_policy. */
+const char *option_policy_name(unsigned policy);
+
 /* What a changed setting causes outside this module. setup.c fills them once at start-up; NULL does nothing.
  * A hook that returns bool may refuse with false and say why; then the old values are restored and the hook
  * is called again. */
@@ -301,7 +322,7 @@ struct options_hooks {
     bool (*metrics_changed)(struct buf *why); /* metrics-port or metrics-bind */
     bool (*maxclients_changed)(struct buf *why);
     bool (*appendonly_changed)(bool on, struct buf *why);
-    void (*maxmemory_changed)(void); /* limit, policy, samples, tenacity, lfu-*, lazy eviction */
+    void (*maxmemory_changed)(void); /* limits, policies, samples, tenacity, lfu-*, lazy eviction */
     void (*keepalive_changed)(void);
     void (*timers_changed)(void);      /* hz, active-expire-effort, shutdown-timeout, save points */
     void (*allocator_changed)(void);   /* jemalloc-bg-thread */

@@ -10,7 +10,7 @@
 #include "trivet/persist/rdb/codec.h"
 #include "trivet/types/freeze.h"
 
-enum image_hint { HINT_NONE, HINT_IDLE, HINT_FREQUENCY };
+enum image_hint { HINT_NONE, HINT_IDLE, HINT_FREQUENCY, HINT_COUNT };
 
 struct image_form {
     bool as_commands;

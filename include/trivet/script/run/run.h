@@ -44,6 +44,7 @@ struct script_run {
     uint8_t protocol;         /* of the replies that it sees: 2, or 3 after setresp(3) */
     unsigned effects;         /* enum script_effects */
     bool is_read_only;        /* it may not write: flag no-writes, EVAL_RO */
+    bool heeds_memory;        /* its writes are refused where there is none left */
     bool is_full;             /* there was no memory left when it began: it may not write the first time */
     bool wrote;               /* it called a command that writes */
     int32_t slot;             /* in a cluster: of the keys that it uses; -1: none yet */

@@ -372,8 +372,49 @@ static void the_three_roles_have_sound_files(void **state) {
     }
 }
 
+/* ---- single databases ---- */
+
+static void lines_for_databases_add_up_and_are_written_back(void **state) {
+    (void)state;
+    write_file("one.conf",
+               "db-maxmemory 0 1gb\nport 1\ndb-maxmemory 2 512mb\ndb-maxmemory-policy 0 allkeys-lru\n"
+               "db-name 0 cache\ndb-maxmemory 0 2gb\n");
+    LOADS("one.conf", "--db-name", "2", "session");
+    assert_shown("db-maxmemory", "0 2147483648 2 536870912");
+    assert_shown("db-maxmemory-policy", "0 allkeys-lru");
+    assert_shown("db-name", "0 cache 2 session");
+    struct buf error = { 0 };
+    assert_true(options_rewrite(&error));
+    assert_file("one.conf",
+                "db-maxmemory 0 1gb\nport 1\ndb-maxmemory 2 512mb\ndb-maxmemory-policy 0 allkeys-lru\n"
+                "db-name 0 cache\ndb-name 2 session\ndb-maxmemory 0 2gb\n");
+    assert_set("db-maxmemory", "1 4kb 0 1gb");
+    assert_set("db-maxmemory-policy", "");
+    assert_true(options_rewrite(&error));
+    assert_file("one.conf", "db-maxmemory 0 1073741824\ndb-maxmemory 1 4096\nport 1\n"
+                            "db-name 0 cache\ndb-name 2 session\n");
+    buf_release(&error);
+}
+
+/* How many there are may stand behind. */
+static void a_database_that_a_file_names_must_be_there(void **state) {
+    (void)state;
+    write_file("more.conf", "db-maxmemory 20 1mb\ndatabases 21\n");
+    LOADS("more.conf");
+    assert_shown("db-maxmemory", "20 1048576");
+    options_release();
+    options_init();
+    struct buf error = { 0 };
+    char *argv[] = { (char *)"server", (char *)"more.conf", (char *)"--databases", (char *)"20", NULL };
+    assert_false(options_load(4, argv, NULL, &error));
+    assert_string_equal(text_of(&error), FATAL "db-maxmemory: there is no database 20, the last one is 19");
+    buf_release(&error);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        TEST(lines_for_databases_add_up_and_are_written_back),
+        TEST(a_database_that_a_file_names_must_be_there),
         TEST(a_file_sets_what_it_names),
         TEST(a_wrong_line_is_named),
         TEST(included_files_are_read_in_place),

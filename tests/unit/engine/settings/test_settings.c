@@ -367,8 +367,68 @@ static void metrics_may_have_a_password_and_addresses_of_their_own(void **state)
     assert_refused("metrics-port", "65536", "argument must be between 0 and 65535 inclusive");
 }
 
+/* ---- single databases ---- */
+
+static void databases_have_settings_of_their_own(void **state) {
+    (void)state;
+    static const struct {
+        const char *name, *value, *shown;
+    } cases[] = {
+        { "db-maxmemory", "2 512mb 0 1gb", "0 1073741824 2 536870912" },
+        { "db-maxmemory", "15 1kb", "15 1024" }, /* all of it, as `save` */
+        { "db-maxmemory", "3 1 3 2 3 4", "3 4" },
+        { "db-maxmemory", "3 1 4 1 3 0", "4 1" },
+        { "db-maxmemory", "", "" },
+        { "db-maxmemory-policy", "1 NoEviction 0 allkeys-LRU", "0 allkeys-lru 1 noeviction" },
+        { "db-maxmemory-policy", "", "" },
+        { "db-name", "2 session 0 cache-1.x_y 2 sessions", "0 cache-1.x_y 2 sessions" },
+        { "db-name", "", "" },
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        assert_set(cases[i].name, cases[i].value);
+        assert_shown(cases[i].name, cases[i].shown);
+        assert_set(cases[i].name, cases[i].shown);
+        assert_shown(cases[i].name, cases[i].shown);
+    }
+    assert_set("db-maxmemory", "7 5 1 3");
+    assert_null(database_value_of(&options.db_maxmemory, 0));
+    assert_int_equal(database_value_of(&options.db_maxmemory, 7)->number, 5);
+    assert_null(database_value_of(&options.db_maxmemory, 8));
+}
+
+static void what_is_wrong_with_a_databases_setting_is_said(void **state) {
+    (void)state;
+    static const struct {
+        const char *name, *value, *why;
+    } cases[] = {
+        { "db-maxmemory", "0", "each database's number must have a value behind it" },
+        { "db-maxmemory", "0 1gb 1", "each database's number must have a value behind it" },
+        { "db-maxmemory", "-1 1gb", "'-1' is not the number of a database" },
+        { "db-maxmemory", "1gb 0", "'1gb' is not the number of a database" },
+        { "db-maxmemory", "0 -1", "argument must be a memory value" },
+        { "db-maxmemory", "0 much", "argument must be a memory value" },
+        { "db-maxmemory", "3 1 16 1", "db-maxmemory: there is no database 16, the last one is 15" },
+        { "db-maxmemory-policy", "0 lru",
+          "the policy must be one of the following: volatile-lru, volatile-lfu, volatile-random, "
+          "volatile-ttl, "
+          "allkeys-lru, allkeys-lfu, allkeys-random, noeviction" },
+        { "db-maxmemory-policy", "99 allkeys-lru",
+          "db-maxmemory-policy: there is no database 99, the last one is 15" },
+        { "db-name", "0 a/b", "a name is made of 1 to 64 letters, digits, '-', '_' and '.'" },
+        { "db-name", "0 a,b", "a name is made of 1 to 64 letters, digits, '-', '_' and '.'" },
+        { "db-name", "16 a", "db-name: there is no database 16, the last one is 15" },
+    };
+    assert_set("db-maxmemory", "5 77");
+    assert_set("db-name", "5 five");
+    for (size_t i = 0; i < COUNT_OF(cases); i++) assert_refused(cases[i].name, cases[i].value, cases[i].why);
+    assert_shown("db-maxmemory", "5 77");
+    assert_shown("db-name", "5 five");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        TEST(databases_have_settings_of_their_own),
+        TEST(what_is_wrong_with_a_databases_setting_is_said),
         TEST(every_row_reads_back_what_it_stores),
         TEST(every_row_is_found_by_its_name_in_any_case),
         TEST(every_plain_row_refuses_nonsense_in_its_kinds_words),

@@ -32,7 +32,7 @@ static const struct metric sampled[] = {
 };
 static const struct metric counted[] = {
     { "commands", "", COUNTED(commands) },
-    { "hits", "", COUNTED_KEYS(hits) },
+    { "expired", "", COUNTED_KEYS(expired) },
     { "never", "", .source = FROM_NOTHING },
     { "never_real", "", .form = FORM_REAL, .source = FROM_NOTHING },
     { NULL },
@@ -68,13 +68,13 @@ static void assert_printed(const char *section, const char *expected) {
     buf_release(&out);
 }
 
-#define COUNTS "commands:5\r\nhits:2\r\nnever:0\r\nnever_real:0.00\r\n"
+#define COUNTS "commands:5\r\nexpired:2\r\nnever:0\r\nnever_real:0.00\r\n"
 
 static void rows_are_written_in_the_order_of_tables(void **state) {
     (void)state;
     COUNTER_ADD(worker_stats[0].commands, 2);
     COUNTER_ADD(worker_stats[1].commands, 3);
-    COUNTER_ADD(counters_mine()->hits, 2);
+    COUNTER_ADD(counters_mine()->expired, 2);
     assert_printed("One", "number:7\r\nbelow:-3\r\nreal:1.00\r\npercent:1.00%\r\nseconds:1.234567\r\n"
                           "memory:2048\r\nmemory_human:2.00K\r\ntext:word\r\n" COUNTS);
     assert_printed("Two", COUNTS);
@@ -84,7 +84,7 @@ static void rows_are_written_in_the_order_of_tables(void **state) {
 static void a_sample_may_say_that_its_rows_are_not_shown(void **state) {
     (void)state;
     shown = false;
-    assert_printed("One", "commands:0\r\nhits:0\r\nnever:0\r\nnever_real:0.00\r\n");
+    assert_printed("One", "commands:0\r\nexpired:0\r\nnever:0\r\nnever_real:0.00\r\n");
 }
 
 static void count(void *arg, const struct metric_table *t, const struct metric *m, union metric_value v) {
