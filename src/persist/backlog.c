@@ -147,15 +147,15 @@ static void append(struct slice bytes) {
 
 static void append_effects(const struct effects *e) {
     bool several = e->count > 1;
-    if (e->count > e->apart_count && e->first_db != stream.db) {
+    if (e->placed > 0 && e->stream_first_db != stream.db) {
         buf_clear(&stream.select);
-        wire_select(&stream.select, e->first_db);
+        wire_select(&stream.select, e->stream_first_db);
         tape_append(&stream.tape, buf_slice(&stream.select));
     }
     if (several) tape_append(&stream.tape, LIT(WIRE_MULTI));
     append(effects_bytes(e));
     if (several) tape_append(&stream.tape, LIT(WIRE_EXEC));
-    if (e->count > e->apart_count) stream.db = e->last_db;
+    if (e->placed > 0) stream.db = e->stream_last_db;
 }
 
 static void append_copied(struct copied copied) {

@@ -75,52 +75,83 @@ void wire_select(struct buf *out, uint32_t db) {
 /* How many effects the file gets. */
 static size_t common_count(const struct effects *e) { return e->count - e->apart_count; }
 
-/* Says the database, if it is another than that of the effect before. */
-static void begin_effect(struct effects *e, uint32_t db) {
-    if (common_count(e) == 0)
-        e->first_db = db;
-    else if (e->last_db != db)
-        wire_select(&e->wire, db);
+/* What was written to `wire` since `begin` is not for the file. */
+static void set_apart(struct effects *e, size_t begin) {
+    struct effects_range range = { begin, e->wire.len };
+    buf_append(&e->apart, slice_make((const char *)&range, sizeof range));
+}
+
+/* Says the database to those readers for whom the effect before was in another one. */
+static void begin_effect(struct effects *e, uint32_t db, bool apart) {
+    bool stream_needs = e->placed > 0 && e->stream_last_db != db;
+    bool file_needs = !apart && common_count(e) > 0 && e->last_db != db;
+    size_t begin = e->wire.len;
+    if (UNLIKELY(stream_needs || file_needs)) wire_select(&e->wire, db);
+    if (UNLIKELY(stream_needs && !file_needs)) set_apart(e, begin);
+    if (e->placed++ == 0) e->stream_first_db = db;
+    e->stream_last_db = db;
+    if (apart) return;
+    if (common_count(e) == 0) e->first_db = db;
     e->last_db = db;
 }
 
 /* A second effect comes: both are to stand together. */
 static void keep_borrowed(struct effects *e) {
+    size_t begin = e->wire.len;
     buf_append(&e->wire, e->borrowed);
     e->borrowed = (struct slice){ 0 };
+    if (UNLIKELY(e->apart_count > 0)) set_apart(e, begin); /* it is the only one */
 }
 
 struct slice effects_bytes(const struct effects *e) {
     return e->borrowed.len > 0 ? e->borrowed : buf_slice(&e->wire);
 }
 
-void effects_add_wire(struct effects *e, uint32_t db, struct slice wire) {
+static inline void add_wire(struct effects *e, uint32_t db, struct slice wire, bool apart) {
     assert(wire.len > 0 && wire.ptr[0] == '*');
+    if (UNLIKELY(e->count > 0 && e->borrowed.len > 0)) keep_borrowed(e);
+    begin_effect(e, db, apart);
     if (UNLIKELY(e->count > 0)) {
-        keep_borrowed(e);
-        begin_effect(e, db);
+        size_t begin = e->wire.len;
         buf_append(&e->wire, wire);
+        if (apart) set_apart(e, begin);
     } else {
-        e->first_db = e->last_db = db;
         e->borrowed = wire;
     }
     e->count++;
+    e->apart_count += apart;
+}
+
+void effects_add_wire(struct effects *e, uint32_t db, struct slice wire) { add_wire(e, db, wire, false); }
+
+void effects_add_unsaved_wire(struct effects *e, uint32_t db, struct slice wire) {
+    add_wire(e, db, wire, true);
+}
+
+static inline void add(struct effects *e, uint32_t db, const struct slice *argv, size_t argc, bool apart) {
+    assert(argc > 0 && db != NO_DB);
+    if (UNLIKELY(e->borrowed.len > 0)) keep_borrowed(e);
+    begin_effect(e, db, apart);
+    size_t begin = e->wire.len;
+    wire_command(&e->wire, argv, argc);
+    if (apart) set_apart(e, begin);
+    e->count++;
+    e->apart_count += apart;
 }
 
 void effects_add(struct effects *e, uint32_t db, const struct slice *argv, size_t argc) {
-    assert(argc > 0 && db != NO_DB);
-    if (UNLIKELY(e->borrowed.len > 0)) keep_borrowed(e);
-    begin_effect(e, db);
-    e->count++;
-    wire_command(&e->wire, argv, argc);
+    add(e, db, argv, argc, false);
+}
+
+void effects_add_unsaved(struct effects *e, uint32_t db, const struct slice *argv, size_t argc) {
+    add(e, db, argv, argc, true);
 }
 
 void effects_add_apart(struct effects *e, const struct slice *argv, size_t argc) {
     if (UNLIKELY(e->borrowed.len > 0)) keep_borrowed(e);
-    struct effects_range range = { .begin = e->wire.len };
+    size_t begin = e->wire.len;
     wire_command(&e->wire, argv, argc);
-    range.end = e->wire.len;
-    buf_append(&e->apart, slice_make((const char *)&range, sizeof range));
+    set_apart(e, begin);
     e->count++;
     e->apart_count++;
 }
@@ -136,7 +167,7 @@ void effects_clear(struct effects *e) {
     if (UNLIKELY(e->apart.ptr != NULL)) buf_release(&e->apart);
     e->wire.len = 0;
     e->borrowed = (struct slice){ 0 };
-    e->count = e->apart_count = 0;
+    e->count = e->apart_count = e->placed = 0;
 }
 
 /* ---- for the file ---- */
@@ -162,8 +193,8 @@ static void put(struct slice more) {
 static void put_common(const struct effects *e) {
     struct slice wire = effects_bytes(e);
     const struct effects_range *apart = (const void *)e->apart.ptr;
-    size_t at = 0;
-    for (size_t i = 0; i < e->apart_count; i++) {
+    size_t at = 0, ranges = e->apart.len / sizeof *apart;
+    for (size_t i = 0; i < ranges; i++) {
         put(slice_make(wire.ptr + at, apart[i].begin - at));
         at = apart[i].end;
     }

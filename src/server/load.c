@@ -19,6 +19,7 @@
 #include "trivet/engine/settings/options.h"
 #include "trivet/engine/turn/locks.h"
 #include "trivet/engine/turn/turn.h"
+#include "trivet/keyspace/database.h"
 #include "trivet/keyspace/keyspace.h"
 #include "trivet/net/worker.h"
 #include "trivet/persist/aof/aof.h"
@@ -164,6 +165,11 @@ void empty_everything(bool later) {
     for (uint32_t db = 0; db < keyspace_databases(); db++) keyspace_flush(db, later);
 }
 
+void forget_volatile_databases(void) {
+    for (uint32_t db = 0; db < keyspace_databases(); db++)
+        if (database_is_volatile(db) && keyspace_count(db) > 0) keyspace_flush(db, true);
+}
+
 /* The data is not what the stream has led to, nor what the append-only file has. */
 static void note_other_data(void) {
     struct buf why = { 0 };
@@ -202,7 +208,8 @@ bool load_rdb_anew(unsigned flags, struct buf *error) {
         end_here(l);
         if (!loaded && !(flags & RELOAD_NOFLUSH))
             empty_everything(false); /* no data is better than a part of it */
-        if (!loaded || flags) note_other_data();
+        forget_volatile_databases();
+        if (!loaded || flags || (database_differences & SOME_ARE_VOLATILE)) note_other_data();
     } else {
         LOG_WARNING("RDB file %s: %.*s. Nothing was changed", path.ptr, SLICE_ARG(buf_slice(&why)));
     }
@@ -310,7 +317,9 @@ bool load_aof_anew(struct buf *error) {
     }
     empty_everything(false);
     bool loaded = load_aof(true, NULL) != AOF_REFUSED;
-    if (!loaded || !was_on) history_end("DEBUG has loaded other data");
+    forget_volatile_databases();
+    if (!loaded || !was_on || (database_differences & SOME_ARE_VOLATILE))
+        history_end("DEBUG has loaded other data");
     if (!loaded) buf_append(error, LIT("ERR Error trying to load the AOF files, check server logs"));
     if (!was_on) return loaded;
     struct buf why = { 0 };

@@ -21,6 +21,7 @@
 #include "trivet/engine/settings/options.h"
 #include "trivet/engine/turn/locks.h"
 #include "trivet/engine/turn/turn.h"
+#include "trivet/keyspace/database.h"
 #include "trivet/keyspace/keyspace.h"
 #include "trivet/server/load.h"
 #include "trivet/server/setup.h"
@@ -34,10 +35,11 @@
 
 static bool keeps_nothing(void) { return !options.appendonly && options.save.count == 0; }
 
-/* The file gets the name of the RDB file, which holds the new data from now on. It had to be loadable first:
- * a damaged one would keep the server from starting. False: it stays nameless, and is removed. */
+/* The file gets the name of the RDB file, unless that must not hold all of it; it holds the new data from now
+ * on. It had to be loadable first: a damaged one would keep the server from starting. False: it stays
+ * nameless, and is removed. */
 static bool give_name(struct primary_load *from) {
-    if (!from->path) return false;
+    if (!from->path || (database_differences & SOME_ARE_VOLATILE)) return false;
     if (options.rdb_del_sync_files && keeps_nothing()) {
         LOG_NOTICE("Removing the RDB file obtained from the master. This replica has persistence disabled");
         return false;

@@ -38,6 +38,7 @@
 #include "trivet/engine/watch/rates.h"
 #include "trivet/engine/watch/stats.h"
 #include "trivet/keyspace/compaction.h"
+#include "trivet/keyspace/counters.h"
 #include "trivet/keyspace/eviction.h"
 #include "trivet/keyspace/expiry.h"
 #include "trivet/net/conn.h"
@@ -66,22 +67,24 @@ static uint64_t value_of(const struct database_list *list, uint32_t db, uint64_t
     return v ? v->number : otherwise;
 }
 
-/* NULL if no database has anything of its own. The caller's to free. */
-static struct database *own_settings(void) {
-    if (options.db_maxmemory.count + options.db_maxmemory_policy.count == 0) return NULL;
+/* The caller's to free. Whether files hold a database is said by the setting if that is to be in force now,
+ * and else it stays as it is. */
+static struct database *own_settings(bool persistence_too) {
     struct database *rows = mem_alloc_zero(keyspace_databases() * sizeof *rows);
     for (uint32_t db = 0; db < keyspace_databases(); db++)
         rows[db] = (struct database){
             .maxmemory = value_of(&options.db_maxmemory, db, 0),
             .policy =
                 (unsigned)value_of(&options.db_maxmemory_policy, db, (uint64_t)options.maxmemory_policy),
+            .is_volatile = persistence_too ? database_value_of(&options.db_persistence, db) != NULL
+                                           : database_is_volatile(db),
         };
     return rows;
 }
 
-static void apply_maxmemory(void) {
+static void apply_memory(bool persistence_too) {
     if (options.maxmemory != eviction_settings.maxmemory) process_warn_about_memory();
-    struct database *own = own_settings();
+    struct database *own = own_settings(persistence_too);
     struct eviction_settings settings = {
         .maxmemory = options.maxmemory,
         .policy = (unsigned)options.maxmemory_policy,
@@ -94,6 +97,25 @@ static void apply_maxmemory(void) {
     eviction_configure(&settings, own, turn_now_ms);
     mem_free(own);
     obstacle_set(OBSTACLE_MEMORY_LIMIT, options.maxmemory > 0 || options.db_maxmemory.count > 0);
+}
+
+static void apply_maxmemory(void) { apply_memory(false); }
+
+/* What is in a database when it begins to be saved is a change: no file has it. */
+static bool apply_databases(struct buf *why) {
+    bool changes = false;
+    for (uint32_t db = 0; db < keyspace_databases(); db++) {
+        bool was = database_is_volatile(db), is = database_value_of(&options.db_persistence, db);
+        changes |= was != is;
+        if (was && !is && !journal_on) COUNTER_ADD(counters_mine()->dirty, keyspace_count(db));
+    }
+    if (changes && journal_on) {
+        buf_append(why, LIT("db-persistence can only change while appendonly is no"));
+        return false;
+    }
+    apply_memory(true);
+    aof_set_positions(!(database_differences & SOME_ARE_VOLATILE));
+    return true;
 }
 
 static void apply_compaction(void) {
@@ -280,7 +302,8 @@ bool setup_data(void) {
     bool loaded = load_data(&data), opened = !options.appendonly;
     gate_enter();
     exclusive_begin();
-    if (loaded && data.position.known)
+    if (loaded) forget_volatile_databases();
+    if (loaded && data.position.known && !(database_differences & SOME_ARE_VOLATILE))
         history_resume(&data.position, buf_slice(&data.stream), buf_slice(&data.unnoted));
     if (loaded && options.appendonly)
         opened = data.from_rdb ? aof_start_anew(saving_write_base, NULL, options.aof_use_rdb_preamble, &error)
@@ -360,6 +383,7 @@ static void fill_hooks(void) {
         .metrics_changed = apply_metrics,
         .maxclients_changed = apply_maxclients,
         .appendonly_changed = apply_appendonly,
+        .databases_changed = apply_databases,
         .maxmemory_changed = apply_maxmemory,
         .compaction_changed = apply_compaction,
         .keepalive_changed = apply_keepalive,
@@ -460,7 +484,9 @@ bool setup_modules(void) {
     info_register();
     server_facts.clients_hz = CONNS_HZ;
     stats_init(registry_ids());
-    apply_maxmemory();
+    struct buf why = { 0 };
+    bool applied = apply_databases(&why);
+    assert(applied); /* no append-only file is open yet */
     apply_allocator();
     apply_compaction();
     apply_encodings();

@@ -377,10 +377,11 @@ static void numbers_are_reset_and_read_in_info(void **state) {
         START("--db-name", "0 cache", "--db-maxmemory", "0 1gb", "--db-maxmemory-policy", "7 allkeys-lfu");
     struct client *c = server_connect(s);
     assert_info(c, "databases", "database0",
-                "name=cache,keys=0,bytes=0,maxmemory=1073741824,policy=noeviction,hits=0,misses=0,evicted=0,"
-                "refused=0");
+                "name=cache,keys=0,bytes=0,maxmemory=1073741824,policy=noeviction,persistence=yes,hits=0,"
+                "misses=0,evicted=0,refused=0");
     assert_info(c, "databases", "database7",
-                "name=,keys=0,bytes=0,maxmemory=0,policy=allkeys-lfu,hits=0,misses=0,evicted=0,refused=0");
+                "name=,keys=0,bytes=0,maxmemory=0,policy=allkeys-lfu,persistence=yes,hits=0,misses=0,"
+                "evicted=0,refused=0");
     assert_info(c, "databases", "database1", "");
     static const struct exchange rows[] = {
         { "SET k v", "+OK" },   { "GET k", "$\"v\"" },   { "GET none", "$-1" }, { "SELECT 9", "+OK" },
@@ -422,7 +423,7 @@ static void a_file_and_rewrite_keep_them(void **state) {
     c = server_connect(s);
     assert_reply(c, "CONFIG GET db-*",
                  "*[$\"db-maxmemory\", $\"0 2147483648 3 1048576\", $\"db-maxmemory-policy\", "
-                 "$\"0 allkeys-lru\", $\"db-name\", $\"2 session\"]");
+                 "$\"0 allkeys-lru\", $\"db-persistence\", $\"\", $\"db-name\", $\"2 session\"]");
     end(s, c);
 }
 

@@ -28,7 +28,9 @@ struct effects {
     struct slice borrowed; /* the only one so far, which is not in `wire` */
     struct buf apart;      /* the places in `wire` of what is for replicas only: struct effects_range */
     size_t count, apart_count;
-    uint32_t first_db, last_db; /* of those that are for both */
+    size_t placed;                            /* those that concern a database */
+    uint32_t first_db, last_db;               /* of those that are for both */
+    uint32_t stream_first_db, stream_last_db; /* of all that concern a database */
 };
 /* Copies the bytes. Only while effects_are_wanted. */
 void effects_add(struct effects *e, uint32_t db, const struct slice *argv, size_t argc);
@@ -37,6 +39,9 @@ void effects_add(struct effects *e, uint32_t db, const struct slice *argv, size_
 void effects_add_wire(struct effects *e, uint32_t db, struct slice wire);
 /* An effect for replicas only, which concerns no database. */
 void effects_add_apart(struct effects *e, const struct slice *argv, size_t argc);
+/* The same in a database that files do not hold, and as effects_add_wire. */
+void effects_add_unsaved(struct effects *e, uint32_t db, const struct slice *argv, size_t argc);
+void effects_add_unsaved_wire(struct effects *e, uint32_t db, struct slice wire);
 void effects_clear(struct effects *e);
 void effects_release(struct effects *e);
 

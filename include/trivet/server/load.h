@@ -30,4 +30,7 @@ bool load_from_primary(struct primary_load *from, struct buf *why);
 bool load_aof_anew(struct buf *error);
 bool load_rdb_anew(unsigned flags, struct buf *error);
 
+/* What files hold of databases that they should not hold is from before: it goes. Gate closed. */
+void forget_volatile_databases(void);
+
 #endif

@@ -1,4 +1,6 @@
 /* database.c: commands on whole databases: counting, emptying, swapping. */
+#include "trivet/keyspace/database.h"
+#include "dump.h"
 #include "trivet/commands/arguments/database_argument.h"
 #include "trivet/commands/arguments/flush_mode.h"
 #include "trivet/commands/arguments/refuse.h"
@@ -7,6 +9,7 @@
 #include "trivet/engine/saving/saving.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/keyspace/eviction.h"
+#include "trivet/keyspace/scan.h"
 
 /* DBSIZE */
 static void cmd_dbsize(struct call *c) { reply_int(c->out, (int64_t)keyspace_count(c->view.db)); }
@@ -44,6 +47,38 @@ static void cmd_flushall(struct call *c) {
     reply_ok(c->out);
 }
 
+static bool journal_entry(void *arg, struct entry *e) {
+    struct call *c = arg;
+    journal_value(c, c->view.db, e);
+    return true;
+}
+
+/* The primary has swapped what the files of this replica hold with what they do not: they get it all, after a
+ * FLUSHDB. */
+static void journal_database(struct call *c, uint32_t db) {
+    struct call there = *c;
+    there.view.db = db;
+    journal_effect_in(c, db, EFFECT(LIT("FLUSHDB")));
+    (void)keyspace_each(db, journal_entry, &there);
+}
+
+/* Clients are refused it: such a swap would take time and memory for all the data. */
+static void swap_unlike(struct call *c, uint32_t a, uint32_t b) {
+    if (!c->origin->is_replay) {
+        reply_error_text(c->out, LIT("ERR SWAPDB of a database that files hold with one that they do not "
+                                     "(db-persistence) is not possible"));
+        return;
+    }
+    uint32_t saved = database_is_volatile(a) ? b : a;
+    changing_databases(c, a, b);
+    keyspace_swap(a, b);
+    eviction_swapped(a, b, c->view.now_ms);
+    changed_database(c, a, 1, EFFECT_NONE);
+    changed_database(c, b, 1, EFFECT_NONE);
+    journal_database(c, saved);
+    reply_ok(c->out);
+}
+
 /* SWAPDB index1 index2 */
 static void cmd_swapdb(struct call *c) {
     int64_t first, second;
@@ -61,6 +96,10 @@ static void cmd_swapdb(struct call *c) {
         return;
     }
     if (!database_check(c, first, &a) || !database_check(c, second, &b)) return;
+    if (UNLIKELY(database_is_volatile(a) != database_is_volatile(b))) {
+        swap_unlike(c, a, b);
+        return;
+    }
     if (a != b) {
         changing_databases(c, a, b);
         keyspace_swap(a, b);

@@ -11,18 +11,35 @@
 #include "trivet/engine/run/change.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/keyspace/eviction.h"
+#include "trivet/persist/journal.h"
 #include "trivet/persist/rdb/payload.h"
 #include "trivet/persist/rdb/values.h"
 
 /* ---- DUMP ---- */
 
-void make_dump_payload(struct buf *payload, const struct entry *e, int64_t now_ms) {
-    int version = options.rdb_write_version == RDB_WRITE_AUTO ? rdb_version_of(e) : options.rdb_write_version;
+static void put_payload(struct buf *payload, const struct entry *e, int version, int64_t now_ms) {
     struct rdb_out out = { .compress = options.rdbcompression };
     buf_append_byte(&out.bytes, (char)rdb_type_of(e, version));
     rdb_put_value(&out, e, version, now_ms);
     rdb_payload_end(&out, version);
     *payload = out.bytes;
+}
+
+void make_dump_payload(struct buf *payload, const struct entry *e, int64_t now_ms) {
+    int version = options.rdb_write_version == RDB_WRITE_AUTO ? rdb_version_of(e) : options.rdb_write_version;
+    put_payload(payload, e, version, now_ms);
+}
+
+void journal_value(struct call *c, uint32_t db, const struct entry *e) {
+    if (!effects_are_wanted) return;
+    struct buf payload;
+    char digits[INT64_TEXT_MAX];
+    int64_t expiry_ms = entry_expiry_ms(e);
+    put_payload(&payload, e, rdb_version_of(e), c->view.now_ms);
+    struct slice at = slice_make(digits, int64_format(digits, expiry_ms == NO_EXPIRY ? 0 : expiry_ms));
+    journal_effect_in(
+        c, db, EFFECT(LIT("RESTORE"), entry_key(e), at, buf_slice(&payload), LIT("REPLACE"), LIT("ABSTTL")));
+    buf_release(&payload);
 }
 
 /* DUMP key */

@@ -9,4 +9,9 @@
  * releases *out. */
 void make_dump_payload(struct buf *out, const struct entry *e, int64_t now_ms);
 
+struct call;
+/* Puts the whole value of a key into the journal, as an effect in this database that makes it again. For what
+ * comes from a database whose effects have other readers (keyspace/database.h). */
+void journal_value(struct call *c, uint32_t db, const struct entry *e);
+
 #endif

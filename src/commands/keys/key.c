@@ -2,6 +2,7 @@
  *
  * A key's shard does not depend on the database, so MOVE and COPY DB reach the other database under the lock
  * they have: through a second view with the same hashes. */
+#include "dump.h"
 #include "trivet/base/buf.h"
 #include "trivet/base/glob.h"
 #include "trivet/commands/arguments/database_argument.h"
@@ -10,6 +11,7 @@
 #include "trivet/commands/groups.h"
 #include "trivet/engine/run/change.h"
 #include "trivet/engine/settings/options.h"
+#include "trivet/keyspace/database.h"
 #include "trivet/keyspace/eviction.h"
 #include "trivet/keyspace/scan.h"
 
@@ -86,6 +88,12 @@ static void cmd_renamenx(struct call *c) {
     reply_int(c->out, is_free);
 }
 
+/* Do files hold either both databases or none? Else what goes from one to the other is the end of a key here,
+ * and a whole value there. */
+static bool files_hold_alike(const struct call *c, const struct keyspace_view *there) {
+    return database_is_volatile(c->view.db) == database_is_volatile(there->db);
+}
+
 /* MOVE key db */
 static void cmd_move(struct call *c) {
     struct slice key = c->argv[1];
@@ -103,8 +111,13 @@ static void cmd_move(struct call *c) {
     keyspace_detach(&c->view, e);
     e->access = eviction_access_moved(c->view.db, there.db, e->access, c->view.now_ms) & ENTRY_ACCESS_MASK;
     keyspace_insert(&there, e);
-    changed(c, key, NOTIFY_GENERIC, "move_from", EFFECT_SAME(c));
-    changed_in(c, there.db, key, 0, NOTIFY_GENERIC, "move_to");
+    if (LIKELY(files_hold_alike(c, &there))) {
+        changed(c, key, NOTIFY_GENERIC, "move_from", EFFECT_SAME(c));
+    } else {
+        changed(c, key, NOTIFY_GENERIC, "move_from", EFFECT(LIT("DEL"), key));
+        journal_value(c, there.db, e);
+    }
+    changed_in(c, there.db, key, files_hold_alike(c, &there) ? 0 : 1, NOTIFY_GENERIC, "move_to");
     reply_int(c->out, 1);
 }
 
@@ -164,7 +177,10 @@ static void cmd_copy(struct call *c) {
     twin->access = eviction_access_moved(c->view.db, there.db, e->access, c->view.now_ms) & ENTRY_ACCESS_MASK;
     keyspace_insert(&there, twin);
     changed_in(c, there.db, to, 1, NOTIFY_GENERIC, "copy_to");
-    journal_effect(c, EFFECT_SAME(c));
+    if (LIKELY(files_hold_alike(c, &there)))
+        journal_effect(c, EFFECT_SAME(c));
+    else
+        journal_value(c, there.db, twin);
     reply_int(c->out, 1);
 }
 

@@ -22,7 +22,7 @@ static struct database_facts facts_of(uint32_t db) {
         .evicted = COUNTER_SUM_USES(evicted, db),
         .refused = COUNTER_SUM_USES(refused, db),
         .is_named = limit || database_value_of(&options.db_maxmemory_policy, db) ||
-                    database_value_of(&options.db_name, db),
+                    database_value_of(&options.db_name, db) || database_is_volatile(db),
     };
 }
 
@@ -39,7 +39,8 @@ void info_databases(struct buf *out) {
         buf_printf(out, "database%u:name=%s,keys=%zu,bytes=%zu,maxmemory=%llu,policy=%s", db,
                    name ? name->text : "", f.keys, keyspace_bytes(db), (unsigned long long)f.maxmemory,
                    option_policy_name(eviction_policy(db)));
-        buf_printf(out, ",hits=%llu,misses=%llu,evicted=%llu,refused=%llu" CRLF, (unsigned long long)f.hits,
+        buf_printf(out, ",persistence=%s,hits=%llu,misses=%llu,evicted=%llu,refused=%llu" CRLF,
+                   database_is_volatile(db) ? "no" : "yes", (unsigned long long)f.hits,
                    (unsigned long long)f.misses, (unsigned long long)f.evicted,
                    (unsigned long long)f.refused);
     }

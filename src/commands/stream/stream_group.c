@@ -12,7 +12,7 @@
 
 void stream_group_changed(struct call *c, struct slice key, size_t times, const char *event,
                           struct effect effect) {
-    COUNTER_ADD(counters_mine()->dirty, times);
+    count_changes(c->view.db, times);
     if (event) notify(c->view.db, NOTIFY_STREAM, event, key);
     journal_effect(c, effect);
 }

@@ -19,6 +19,7 @@
 #include "trivet/engine/turn/locks.h"
 #include "trivet/engine/turn/turn.h"
 #include "trivet/engine/watch/stats.h"
+#include "trivet/keyspace/database.h"
 #include "trivet/persist/backlog.h"
 #include <stdio.h>
 #include <strings.h>
@@ -71,9 +72,11 @@ static bool is_waiting(const struct replica *r) {
     return atomic_load(&r->state) == REPLICA_WAITS && !r->waits_for_file;
 }
 
-/* Is the RDB file written to disk for it? */
+/* Is the RDB file written to disk for it? Not if it may hold less than a replica has to get, unless the
+ * replica can take nothing else: then the file holds more than it should, until the next one is written. */
 static bool needs_file(const struct replica *r) {
-    return !options.repl_diskless_sync || !(r->capabilities & REPLICA_CAN_EOF);
+    bool by_disk = !options.repl_diskless_sync && !(database_differences & SOME_ARE_VOLATILE);
+    return by_disk || !(r->capabilities & REPLICA_CAN_EOF);
 }
 
 struct waiting {
@@ -189,7 +192,7 @@ static bool begin_transfer(struct save_job *job, struct buf *why) {
         return false;
     }
     note_instant();
-    job->plan = saving_plan();
+    job->plan = saving_plan_for_replicas();
     job->plan.version = w.version;
     job->plan.no_pressure = true;
     open_sink(true);
@@ -223,7 +226,7 @@ static bool begin_file(struct save_job *job, struct buf *why) {
         return false;
     }
     note_instant();
-    job->plan = saving_plan();
+    job->plan = saving_plan_for_replicas();
     job->plan.version = w.version;
     LOG_NOTICE("Starting BGSAVE for SYNC with target: disk, for %zu replicas", w.count);
     if (!rdb_file_begin(job, true, why)) return false;
@@ -301,7 +304,7 @@ static const struct job_kind job_replica_file = {
 static void send_filtered(struct replica *r) {
     struct buf why = { 0 };
     note_instant();
-    struct snapshot_plan plan = saving_plan();
+    struct snapshot_plan plan = saving_plan_for_replicas();
     plan.version = version_for(r);
     plan.contents = r->filter == FILTER_FUNCTIONS_ONLY ? SNAPSHOT_FUNCTIONS : SNAPSHOT_NOTHING;
     struct transfer *running = now.transfer; /* another job may be under way */

@@ -6,6 +6,7 @@
 #include "trivet/engine/run/change.h"
 #include "trivet/base/buf.h"
 #include "trivet/base/mem.h"
+#include "trivet/base/number.h"
 #include "trivet/engine/client/blocking.h"
 #include "trivet/engine/client/pubsub.h"
 #include "trivet/engine/client/tracking.h"
@@ -14,6 +15,7 @@
 #include "trivet/engine/turn/locks.h"
 #include "trivet/engine/turn/turn.h"
 #include "trivet/keyspace/counters.h"
+#include "trivet/keyspace/database.h"
 #include "trivet/persist/journal.h"
 
 _Thread_local bool change_must_flush;
@@ -52,39 +54,79 @@ void notify(uint32_t db, enum notify_class class, const char *event, struct slic
     buf_release(&channel);
 }
 
-static void gather(uint32_t db, struct effect effect) {
+/* Of a database that files do not hold, only replicas get the effects. */
+RARE static void gather_unsaved(uint32_t db, struct effect effect) {
+    if (!effects_apart_are_wanted) return;
+    effects_add_unsaved(&gathered, db, effect.argv, effect.argc);
+    change_must_flush = true;
+}
+
+static void gather(uint32_t db, struct effect effect, bool unsaved) {
     if (!effects_are_wanted || effect.argc == 0) return;
+    if (UNLIKELY(unsaved)) {
+        gather_unsaved(db, effect);
+        return;
+    }
     effects_add(&gathered, db, effect.argv, effect.argc);
     change_must_flush = true;
 }
 
-static void gather_as_it_came(struct call *c) {
-    effects_add_wire(&gathered, c->view.db, c->wire);
+static void gather_as_it_came(struct call *c, bool unsaved) {
+    if (LIKELY(!unsaved))
+        effects_add_wire(&gathered, c->view.db, c->wire);
+    else if (effects_apart_are_wanted)
+        effects_add_unsaved_wire(&gathered, c->view.db, c->wire);
+    else
+        return;
     change_must_flush = true;
 }
 
+/* Does its effect concern only what files do not hold? FLUSHALL and FUNCTION LOAD concern more than the
+ * client's database, SWAPDB others. */
+static bool is_unsaved(const struct call *c) {
+    if (LIKELY(!(database_differences & SOME_ARE_VOLATILE))) return false;
+    const struct command *command = c->command;
+    int64_t named;
+    if (command->flags & NAMES_ITS_DATABASES)
+        return int64_parse(c->argv[1], &named) && database_is_volatile((uint32_t)named);
+    bool concerns_all =
+        (command->flags & ALL_DATABASES) || ((command->categories & CAT_SCRIPTING) && !command->names_keys);
+    return !concerns_all && database_is_volatile(c->view.db);
+}
+
 /* The command as it came, but under the name by which every journal's reader knows it. */
-RARE static void gather_declared(struct call *c) {
+RARE static void gather_declared(struct call *c, bool unsaved) {
     struct slice *argv = mem_alloc(c->argc * sizeof *argv);
     memcpy(argv, c->argv, c->argc * sizeof *argv);
     argv[0] = slice_of(command_top(c->command)->full_name);
-    gather(c->view.db, (struct effect){ argv, c->argc });
+    gather(c->view.db, (struct effect){ argv, c->argc }, unsaved);
     mem_free(argv);
 }
 
 void journal_effect(struct call *c, struct effect effect) {
     if (!effects_are_wanted || c->origin->is_journaled || c->origin->is_silent) return;
+    bool unsaved = is_unsaved(c);
     if (UNLIKELY(command_is_renamed(c->command)) && effect.argv == c->argv && effect.argc > 0)
-        gather_declared(c);
+        gather_declared(c, unsaved);
     else if (LIKELY(effect.argv == c->argv && effect.argc == c->argc && c->wire.len > 0))
-        gather_as_it_came(c);
+        gather_as_it_came(c, unsaved);
     else
-        gather(c->view.db, effect);
+        gather(c->view.db, effect, unsaved);
+}
+
+void journal_effect_in(struct call *c, uint32_t db, struct effect effect) {
+    if (c->origin->is_journaled || c->origin->is_silent) return;
+    gather(db, effect, database_is_volatile(db));
+}
+
+/* Save points count what a file would have. */
+void count_changes(uint32_t db, size_t times) {
+    if (LIKELY(!database_is_volatile(db))) COUNTER_ADD(counters_mine()->dirty, times);
 }
 
 ALWAYS_INLINE void tell(struct call *c, uint32_t db, struct slice key, size_t times, enum notify_class class,
                         const char *event) {
-    COUNTER_ADD(counters_mine()->dirty, times);
+    count_changes(db, times);
     key_changed(&c->view, c->client, db, key);
     if (UNLIKELY(options.notify_keyspace_events != 0) && event) notify(db, class, event, key);
 }
@@ -168,7 +210,7 @@ void changing_databases(struct call *c, uint32_t db, uint32_t other) {
 
 void changed_database(struct call *c, uint32_t db, size_t times, struct effect effect) {
     assert(exclusive_is_mine() && db < keyspace_databases());
-    COUNTER_ADD(counters_mine()->dirty, times);
+    count_changes(db, times);
     blocking_databases_changed(db, db);
     if (atomic_load_explicit(&tracking_clients, memory_order_relaxed) > 0) tracking_invalidate_all();
     journal_effect(c, effect);
@@ -187,7 +229,7 @@ void change_vanished(struct keyspace_view *view, struct slice key, enum vanish_r
     if (reason == VANISHED_MOVED) notify(view->db, NOTIFY_GENERIC, "del", key);
     if (reason == VANISHED_EVICTED) notify(view->db, NOTIFY_EVICTED, "evicted", key);
     const struct slice argv[] = { LIT_INIT("DEL"), key };
-    gather(view->db, (struct effect){ argv, 2 });
+    gather(view->db, (struct effect){ argv, 2 }, database_is_volatile(view->db));
 }
 
 void change_elements_vanished(struct keyspace_view *view, struct slice key, const struct gone *gone,
@@ -198,7 +240,7 @@ void change_elements_vanished(struct keyspace_view *view, struct slice key, cons
     key_changed(view, NULL, view->db, key);
     notify(view->db, NOTIFY_HASH, "hexpired", key);
     if (emptied) notify(view->db, NOTIFY_GENERIC, "del", key);
-    gather(view->db, (struct effect){ argv, 2 + gone->count });
+    gather(view->db, (struct effect){ argv, 2 + gone->count }, database_is_volatile(view->db));
 }
 
 void change_missed(struct keyspace_view *view, struct slice key) {

@@ -9,6 +9,7 @@
 #include "trivet/engine/turn/locks.h"
 #include "trivet/engine/turn/turn.h"
 #include "trivet/keyspace/counters.h"
+#include "trivet/keyspace/database.h"
 #include "trivet/persist/aof/aof.h"
 #include "trivet/persist/backlog.h"
 #include "trivet/persist/journal.h"
@@ -37,7 +38,15 @@ static struct stream_position position_now(void) {
     return p;
 }
 
+/* A file without some databases is no state of the history. */
 struct snapshot_plan saving_plan(void) {
+    struct snapshot_plan plan = saving_plan_for_replicas();
+    plan.for_files = true;
+    if (database_differences & SOME_ARE_VOLATILE) plan.position.known = false;
+    return plan;
+}
+
+struct snapshot_plan saving_plan_for_replicas(void) {
     return (struct snapshot_plan){ .version = options.rdb_write_version,
                                    .position = position_now(),
                                    .compress = options.rdbcompression,

@@ -144,6 +144,32 @@ const struct option_special form_db_maxmemory_policy = { .set = db_maxmemory_pol
                                                          .release = db_maxmemory_policy_release,
                                                          .words_per_line = 2 };
 
+/* ---- db-persistence ---- */
+
+static bool read_persistence(struct slice text, struct database_value *out, bool *is_default,
+                             struct buf *why) {
+    out->number = 0;
+    *is_default = slice_equal_nocase(text, LIT("yes"));
+    return *is_default || slice_equal_nocase(text, LIT("no")) ||
+           option_refuse(why, "argument must be 'yes' or 'no'");
+}
+
+static bool db_persistence_set(const struct slice *argv, size_t argc, struct buf *why) {
+    return list_set(&options.db_persistence, read_persistence, argv, argc, why);
+}
+
+static void db_persistence_get(struct buf *out) {
+    const struct database_list *l = &options.db_persistence;
+    for (size_t i = 0; i < l->count; i++) buf_printf(out, "%s%" PRId64 " no", i ? " " : "", l->value[i].db);
+}
+
+static void db_persistence_release(void) { list_release(&options.db_persistence); }
+
+const struct option_special form_db_persistence = { .set = db_persistence_set,
+                                                    .get = db_persistence_get,
+                                                    .release = db_persistence_release,
+                                                    .words_per_line = 2 };
+
 /* ---- db-name ---- */
 
 /* So that it needs no quotes in INFO, in labels of metrics and in files. */
@@ -182,6 +208,7 @@ bool options_settle_databases(struct buf *why) {
     } all[] = {
         { "db-maxmemory", &options.db_maxmemory },
         { "db-maxmemory-policy", &options.db_maxmemory_policy },
+        { "db-persistence", &options.db_persistence },
         { "db-name", &options.db_name },
     };
     int64_t databases = options.cluster_enabled ? options.cluster_databases : options.databases;

@@ -257,7 +257,8 @@ bool apply_timers(struct buf *why) {
 }
 
 bool apply_databases(struct buf *why) {
-    return options_settle_databases(why) && call(options_hooks.maxmemory_changed);
+    return options_settle_databases(why) &&
+           (!options_hooks.databases_changed || options_hooks.databases_changed(why));
 }
 
 bool apply_log_form(struct buf *why) {

@@ -89,7 +89,8 @@ MUST_CHECK bool options_settle_databases(struct buf *why);
 extern const struct option_special form_bind, form_metrics_bind, form_save, form_output_limit, form_notify,
     form_percentiles, form_replicaof, form_dir, form_oom_values, form_rdma_bind;
 /* The same for single databases (database_forms.c): "0 1gb 2 512mb". */
-extern const struct option_special form_db_maxmemory, form_db_maxmemory_policy, form_db_name;
+extern const struct option_special form_db_maxmemory, form_db_maxmemory_policy, form_db_persistence,
+    form_db_name;
 /* The names of maxmemory-policy. */
 extern const struct option_name option_policies[];
 

@@ -53,6 +53,8 @@ const struct option options_table_data[] = {
       .apply = apply_databases },
     { SPECIAL("db-maxmemory-policy", form_db_maxmemory_policy, ""),
       .flags = OPTION_MULTI_ARG | OPTION_REPEATS, .apply = apply_databases },
+    { SPECIAL("db-persistence", form_db_persistence, ""), .flags = OPTION_MULTI_ARG | OPTION_REPEATS,
+      .apply = apply_databases },
     { SPECIAL("db-name", form_db_name, ""), .flags = OPTION_MULTI_ARG | OPTION_REPEATS,
       .apply = apply_databases },
     { ROW("maxmemory-clients", OPTION_PERCENT, "0"), .number = &options.maxmemory_clients, .min = -100,

@@ -249,7 +249,7 @@ static bool append_pending(void) {
 static void add_position(void) NEEDS(file_lock);
 static void add_position(void) {
     const struct stream_position *p = &file.piece.position;
-    if (!p->known || !aof_notes_have_sums()) return;
+    if (!p->known || !aof_notes_have_sums() || !aof_notes_have_positions()) return;
     bool with_id = !file.has_data || strcmp(p->id, file.noted_id) != 0;
     aof_note_add_position(&file.pending, p, with_id, file.piece.in_stream);
     memcpy(file.noted_id, p->id, sizeof file.noted_id);

@@ -15,7 +15,7 @@
 #define TIME_PREFIX "#TS:"
 #define POSITION_PREFIX "#POS:"
 
-static atomic_bool timestamps, checksums = true;
+static atomic_bool timestamps, checksums = true, positions = true;
 static int64_t stamped_s; /* under the file's lock: the last second that was noted */
 
 uint64_t aof_sum(struct slice bytes) { return XXH3_64bits(bytes.ptr, bytes.len); }
@@ -54,6 +54,10 @@ void aof_note_add_position(struct buf *batch, const struct stream_position *posi
     buf_printf(batch, POSITION_PREFIX "%s:%" PRId64 ":%" PRId64 ":%zu\r\n", with_id ? position->id : "",
                position->offset, position->db, in_stream);
 }
+
+void aof_set_positions(bool on) { atomic_store(&positions, on); }
+
+bool aof_notes_have_positions(void) { return atomic_load_explicit(&positions, memory_order_relaxed); }
 
 void aof_set_checksums(bool on) { atomic_store(&checksums, on); }
 

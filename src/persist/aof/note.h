@@ -49,6 +49,8 @@ void aof_note_add_position(struct buf *batch, const struct stream_position *posi
                            size_t in_stream);
 /* Are sums written? */
 bool aof_notes_have_sums(void);
+/* Are positions written? Not while files leave out databases: a place in the stream would promise them. */
+bool aof_notes_have_positions(void);
 /* `line` with its end. */
 struct aof_note aof_note_read(struct slice line);
 

@@ -54,6 +54,7 @@ static struct {
     uint32_t *origin; /* by present number: the number at the instant. Changed with the gate closed; read
                          under a shard's lock or inside walk_enter() */
     bool *had_keys;   /* by number at the instant */
+    bool *left_out;   /* likewise */
 } run;
 
 /* The thread is started first, because that may fail, and waits until all else is done. */
@@ -116,6 +117,7 @@ static const struct image_form *form_for(uint32_t db) { return &run.forms[snapsh
 static void before_change(uint32_t db, struct entry *e) {
     if (!is_saving()) return;
     uint32_t origin = run.origin[db];
+    if (run.left_out[origin]) return;
     const struct image_form *form = form_for(db);
     atomic_fetch_add_explicit(&seen.keys_done, 1, memory_order_relaxed);
     if (part_suits(form, e)) {
@@ -226,7 +228,7 @@ struct slice_walk {
 /* Writes an unsaved entry that the walk found: under its shard's lock, or in tables of the snapshot. */
 static void save(struct entry *e, const struct slice_walk *w) {
     e->epoch = keyspace_epoch;
-    if (!is_saving()) return;
+    if (!is_saving() || run.left_out[w->origin]) return;
     atomic_fetch_add_explicit(&seen.keys_done, 1, memory_order_relaxed);
     if (part_suits(w->form, e)) {
         add_part(part_new(w->form, e, w->origin, w->shard));
@@ -399,11 +401,13 @@ bool snapshot_begin(const struct snapshot_plan *plan, struct buf *error) {
     run.databases = keyspace_numbers(); /* the second set is empty, but may change places with the first */
     run.origin = mem_alloc(run.databases * sizeof *run.origin);
     run.had_keys = mem_alloc(run.databases * sizeof *run.had_keys);
+    run.left_out = mem_alloc(run.databases * sizeof *run.left_out);
     uint64_t keys = 0;
     for (uint32_t db = 0; db < run.databases; db++) {
         run.origin[db] = db;
         run.had_keys[db] = keyspace_count(db) > 0;
-        keys += keyspace_count(db);
+        run.left_out[db] = snapshot_leaves_out(plan, db);
+        if (!run.left_out[db]) keys += keyspace_count(db);
     }
     atomic_store(&seen.keys_total, keys);
     atomic_store(&seen.keys_done, 0);
@@ -448,6 +452,7 @@ void snapshot_close(void) {
     buf_release(&run.writer.error);
     mem_free(run.origin);
     mem_free(run.had_keys);
+    mem_free(run.left_out);
     atomic_store(&state, CLOSED);
 }
 

@@ -27,6 +27,8 @@ struct snapshot_writer {
 
 /* How entries are put, by the plan. */
 struct image_form snapshot_form(const struct snapshot_plan *plan);
+/* Is this database, by its present number, left out? */
+bool snapshot_leaves_out(const struct snapshot_plan *plan, uint32_t db);
 /* What eviction knows of the entries of a database, by its present number. */
 enum image_hint snapshot_hint(uint32_t db);
 

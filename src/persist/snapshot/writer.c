@@ -7,6 +7,7 @@
 #include "trivet/base/mem.h"
 #include "trivet/base/version.h"
 #include "trivet/base/watchdog.h"
+#include "trivet/keyspace/database.h"
 #include "trivet/keyspace/eviction.h"
 #include "trivet/keyspace/scan.h"
 #include "trivet/persist/journal_sink.h"
@@ -22,6 +23,10 @@ struct image_form snapshot_form(const struct snapshot_plan *plan) {
     bool has_dated = plan->contents == SNAPSHOT_EVERYTHING && keyspace_has_dated();
     if (form.version == 0) form.version = has_dated ? RDB_VERSION_VALKEY : RDB_VERSION_MAX;
     return form;
+}
+
+bool snapshot_leaves_out(const struct snapshot_plan *plan, uint32_t db) {
+    return plan->for_files && database_is_volatile(db);
 }
 
 enum image_hint snapshot_hint(uint32_t db) {
@@ -124,7 +129,7 @@ static void put_head(struct snapshot_writer *w) {
         rdb_libraries.each(as_commands ? put_library_command : put_library, &w->out);
     if (w->plan->contents != SNAPSHOT_EVERYTHING || as_commands) return;
     for (uint32_t db = 0; db < keyspace_databases(); db++)
-        if (keyspace_count(db) > 0) put_sizes(&w->out, db);
+        if (keyspace_count(db) > 0 && !snapshot_leaves_out(w->plan, db)) put_sizes(&w->out, db);
 }
 
 void snapshot_writer_begin(struct snapshot_writer *w, const struct snapshot_plan *plan) {
@@ -195,8 +200,10 @@ bool snapshot_write_now(const struct snapshot_plan *plan, struct buf *error) {
     s.writer.out.drain = drain;
     s.writer.out.drain_arg = &s.writer;
     snapshot_writer_flush(&s.writer, true);
-    for (s.db = 0; s.db < databases && !s.writer.failed; s.db++)
-        if (keyspace_count(s.db) > 0 && !keyspace_each(s.db, save_entry, &s)) break;
+    for (s.db = 0; s.db < databases && !s.writer.failed; s.db++) {
+        if (keyspace_count(s.db) == 0 || snapshot_leaves_out(plan, s.db)) continue;
+        if (!keyspace_each(s.db, save_entry, &s)) break;
+    }
     bool done = snapshot_writer_end(&s.writer);
     buf_append(error, buf_slice(&s.writer.error));
     buf_release(&s.writer.error);

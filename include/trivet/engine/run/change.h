@@ -70,6 +70,10 @@ void changed_database(struct call *c, uint32_t db, size_t times, struct effect e
 void changed_everything(void);
 /* Only an effect, or only a notification: what changed() is made of. */
 void journal_effect(struct call *c, struct effect effect);
+/* The same for an effect in another database than the call's. */
+void journal_effect_in(struct call *c, uint32_t db, struct effect effect);
+/* Counts changes for save points. */
+void count_changes(uint32_t db, size_t times);
 void notify(uint32_t db, enum notify_class class, const char *event, struct slice key);
 
 /* An effect for replicas only (PUBLISH); the file never has it. */

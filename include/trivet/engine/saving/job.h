@@ -67,6 +67,8 @@ void save_job_begin_next(void);
 
 /* How the options want a snapshot to be written. The sink is still to be filled in. */
 struct snapshot_plan saving_plan(void);
+/* The same with all databases, also those that files do not hold. */
+struct snapshot_plan saving_plan_for_replicas(void);
 /* The job's instant is now: its plan is written by a thread. False with the reason in `why`; the plan's
  * sink is dropped then. */
 MUST_CHECK bool save_job_write(struct save_job *job, struct buf *why);

@@ -179,6 +179,7 @@ struct options {
     int64_t maxmemory_eviction_tenacity;
     struct database_list db_maxmemory;        /* bytes, never 0 */
     struct database_list db_maxmemory_policy; /* enum eviction_policy */
+    struct database_list db_persistence;      /* those that files do not hold: 0 */
     struct database_list db_name;
     int64_t maxmemory_clients; /* bytes; negative: percent of maxmemory; 0: no limit */
     int64_t lfu_log_factor;
@@ -322,6 +323,7 @@ struct options_hooks {
     bool (*metrics_changed)(struct buf *why); /* metrics-port or metrics-bind */
     bool (*maxclients_changed)(struct buf *why);
     bool (*appendonly_changed)(bool on, struct buf *why);
+    bool (*databases_changed)(struct buf *why); /* what single databases have of their own */
     void (*maxmemory_changed)(void); /* limits, policies, samples, tenacity, lfu-*, lazy eviction */
     void (*keepalive_changed)(void);
     void (*timers_changed)(void);      /* hz, active-expire-effort, shutdown-timeout, save points */

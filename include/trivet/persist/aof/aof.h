@@ -35,6 +35,7 @@ struct aof_settings {     /* copied by aof_configure */
 void aof_configure(const struct aof_settings *settings);
 void aof_set_fsync(enum fsync_policy policy); /* any time, any thread */
 void aof_set_timestamps(bool on);             /* likewise */
+void aof_set_positions(bool on);              /* are notes of the stream's place true? */
 void aof_set_checksums(bool on);              /* likewise */
 void aof_set_write_delay(int64_t us);         /* likewise: waits before each write. For tests */
 

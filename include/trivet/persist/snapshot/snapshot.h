@@ -38,6 +38,7 @@ enum snapshot_contents {
 struct snapshot_plan {
     struct snapshot_sink *sink; /* stays until the snapshot is closed */
     enum snapshot_contents contents;
+    bool for_files;   /* leaves out the databases that files do not hold (keyspace/database.h) */
     bool as_commands; /* an AOF's base without an RDB preamble */
     int version;      /* of the RDB format; 0: 11, or 80 if hash fields expire */
     bool compress;    /* strings, by LZF */
