@@ -117,6 +117,7 @@ static size_t turn(struct driver *d, size_t from, size_t batch) {
         gate_yield();
     }
     if (mailbox_has_letters(&worker_mailboxes[d->worker])) mailbox_drain(&worker_mailboxes[d->worker]);
+    if (pubsub_has_own()) pubsub_deliver();
     forget_output(&d->client);
     forget_output(&d->subscriber);
     answers_turn_ends(began_ns);
