@@ -21,7 +21,7 @@
 #define HEAL_MOST_MS 120000
 #define TROUBLES 12
 #define DOWN_MOST_MS 20000
-#define SEEDS_DEFAULT 30
+#define SEEDS_DEFAULT 60
 #define BIG_ONE_IN 10 /* seeds with up to a hundred nodes */
 
 /* ---- making a cluster ---- */
