@@ -285,6 +285,16 @@ static void a_replica_may_have_such_databases_of_its_own(void **state) {
     assert_reply(p.replica, "DEBUG LOADAOF", "+OK");
     replica_pair_await_link(&p);
     replication_assert_same(primary, replica);
+    client_close(p.replica);
+    server_kill(replica);
+    server_restart(replica);
+    p.replica = server_connect(replica);
+    assert_reply(p.replica, "EXISTS one", ":1"); /* from its file */
+    assert_reply(p.replica, "GET one", "$\"11\"");
+    assert_reply(p.replica, "SELECT 1", "+OK");
+    assert_reply(p.replica, "DBSIZE", ":0");
+    replica_pair_follow(&p);
+    replication_assert_same(primary, replica);
     replica_pair_close(&p);
 }
 
