@@ -49,7 +49,6 @@ static void a_wrong_line_is_named(void **state) {
         { "rename-command FLUSHALL \"\" x", "Bad directive or wrong number of arguments" },
         { "loadmodule /x.so", "modules are not supported" },
         { "user", "Bad directive or wrong number of arguments" },
-        { "cluster-enabled yes", "cluster mode is not built in yet" },
         { "include", "Bad directive or wrong number of arguments" },
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
