@@ -281,6 +281,7 @@ static void act_on(struct world *w, struct sim_node *n, const struct cluster_act
         break;
     case ACTION_SEND: send_packet(w, n, a); break;
     case ACTION_SAVE: save(n); break;
+    case ACTION_CHANGED: break;
     case ACTION_LEAD: lead(w, n); break;
     case ACTION_FOLLOW: follow(w, n, a); break;
     case ACTION_DROP_KEYS: drop_keys(n, a->bytes); break;

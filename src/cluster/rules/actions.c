@@ -77,6 +77,10 @@ void rules_finish(struct cluster *c) {
         a->sync = c->must_sync;
         c->must_save = c->must_sync = false;
     }
+    if (c->must_tell) {
+        c->must_tell = false;
+        action_add(c, ACTION_CHANGED);
+    }
     if (c->must_announce) {
         c->must_announce = false;
         send_pong_to_all(c);
@@ -86,6 +90,12 @@ void rules_finish(struct cluster *c) {
 void rules_save_now(struct cluster *c) {
     action_add(c, ACTION_SAVE)->sync = true;
     c->must_save = c->must_sync = false;
+    c->must_tell = true;
+}
+
+void cluster_save_changes(struct cluster *c) {
+    if (c->must_save) rules_save_now(c);
+    rules_finish(c);
 }
 
 struct cluster_action *action_add(struct cluster *c, enum cluster_action_kind kind) {

@@ -18,7 +18,7 @@ void action_log(struct cluster *c, const char *format, ...) PRINTF_LIKE(2, 3);
 /* The epoch or the vote has changed: what is sent after this must not be forgotten in a crash. */
 void rules_save_now(struct cluster *c);
 static inline void rules_save_later(struct cluster *c, bool sync) {
-    c->must_save = true;
+    c->must_save = c->must_tell = true;
     c->must_sync |= sync;
 }
 

@@ -9,6 +9,7 @@
 #include "trivet/engine/run/change.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/keyspace/keyspace.h"
+#include <arpa/inet.h>
 #include <stdio.h>
 
 bool is_node(struct call *c) {
@@ -18,6 +19,7 @@ bool is_node(struct call *c) {
 }
 
 void reply_rules(struct call *c, const char *error) {
+    cluster_save_changes(member);
     member_act();
     if (error)
         reply_error_printf(c->out, "ERR %s", error);
@@ -63,6 +65,16 @@ static bool port_argument(struct call *c, size_t index, const char *which, const
     return false;
 }
 
+/* A number: names are not looked up, which may take long. */
+static bool is_address(struct slice text) {
+    char ip[INET6_ADDRSTRLEN];
+    struct in6_addr parsed;
+    if (text.len >= sizeof ip) return false;
+    memcpy(ip, text.ptr, text.len);
+    ip[text.len] = '\0';
+    return inet_pton(AF_INET, ip, &parsed) == 1 || inet_pton(AF_INET6, ip, &parsed) == 1;
+}
+
 /* CLUSTER MEET ip port [bus-port] */
 static void cmd_cluster_meet(struct call *c) {
     int64_t port, bus;
@@ -77,8 +89,8 @@ static void cmd_cluster_meet(struct call *c) {
     } else {
         bus = port + 10000;
     }
-    const char *error = cluster_meet(member, c->argv[2], (uint16_t)port, (uint16_t)bus, c->view.now_ms);
-    if (error || bus > 65535) {
+    bool known = bus <= 65535 && is_address(c->argv[2]);
+    if (!known || cluster_meet(member, c->argv[2], (uint16_t)port, (uint16_t)bus, c->view.now_ms)) {
         reply_error_printf(c->out, "ERR Invalid node address specified: %.*s:%lld", SLICE_ARG(c->argv[2]),
                            (long long)port);
         return;
@@ -138,6 +150,7 @@ static void cmd_cluster_bumpepoch(struct call *c) {
     char text[48];
     if (!is_node(c)) return;
     bool bumped = cluster_bump_epoch(member, &epoch, c->view.now_ms);
+    cluster_save_changes(member);
     member_act();
     int len = snprintf(text, sizeof text, "%s %llu", bumped ? "BUMPED" : "STILL", (unsigned long long)epoch);
     reply_simple(c->out, slice_make(text, (size_t)len));

@@ -1,5 +1,6 @@
 /* cluster_slots.c: CLUSTER and slots: whose they are, and what is in them. */
 #include "cluster.h"
+#include "trivet/base/buf.h"
 #include "trivet/base/number.h"
 #include "trivet/engine/client/pause.h"
 #include "trivet/keyspace/keyspace.h"
@@ -97,6 +98,22 @@ static bool read_id(struct call *c, size_t index, struct node_id *id) {
     return false;
 }
 
+static bool ends_with(const char *text, const char *end) {
+    size_t len = strlen(text), tail = strlen(end);
+    return len >= tail && strcmp(text + len - tail, end) == 0;
+}
+
+/* The rules' errors are constant texts; the slot or the node that they are about comes after some of them. */
+static void reply_moving(struct call *c, unsigned slot, const char *error) {
+    struct buf text = { 0 };
+    if (error && ends_with(error, "hash slot"))
+        buf_printf(&text, "%s %u", error, slot);
+    else if (error && ends_with(error, "node"))
+        buf_printf(&text, "%s %.*s", error, SLICE_ARG(c->argv[4]));
+    reply_rules(c, text.len > 0 ? buf_cstr(&text) : error);
+    buf_release(&text);
+}
+
 /* CLUSTER SETSLOT slot MIGRATING id | IMPORTING id | NODE id | STABLE [TIMEOUT ms] */
 void cmd_cluster_setslot(struct call *c) {
     unsigned slot;
@@ -129,7 +146,7 @@ void cmd_cluster_setslot(struct call *c) {
                          LIT("ERR Invalid CLUSTER SETSLOT action or number of arguments. Try CLUSTER HELP"));
         return;
     }
-    reply_rules(c, error);
+    reply_moving(c, slot, error);
 }
 
 /* ---- keys ---- */

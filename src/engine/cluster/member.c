@@ -364,7 +364,8 @@ static void act(const struct cluster_action *a, bool *redraw) {
     case ACTION_OPEN:
     case ACTION_CLOSE:
     case ACTION_SEND: act_on_link(a); return;
-    case ACTION_SAVE: save_or_end(); break;
+    case ACTION_SAVE: save_or_end(); return;
+    case ACTION_CHANGED: break;
     case ACTION_LEAD: lead(); break;
     case ACTION_FOLLOW: follow(a); break;
     case ACTION_DROP_KEYS: drop_keys(a->bytes); return;

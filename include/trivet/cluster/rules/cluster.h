@@ -82,7 +82,7 @@ struct cluster {
     int64_t began_ms, minority_ms; /* minority_ms: when this node last saw too few primaries */
     struct cluster_election election;
     struct manual_failover manual;
-    bool must_save, must_sync, must_look, must_announce, in_tick;
+    bool must_save, must_sync, must_tell, must_look, must_announce, in_tick;
 
     struct bus_link **links;
     size_t link_count, link_room;
@@ -104,6 +104,9 @@ void cluster_configure(struct cluster *c, const struct cluster_settings *setting
 /* Hands out the next action; false when all are taken. The bytes are valid until the next call of another
  * function. */
 bool cluster_next_action(struct cluster *c, struct cluster_action *out);
+
+/* Saves now what would be saved with the next tick: for commands, whose reply is a promise. */
+void cluster_save_changes(struct cluster *c);
 
 /* ---- what happens ---- */
 
