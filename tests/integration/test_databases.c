@@ -423,7 +423,7 @@ static void a_file_and_rewrite_keep_them(void **state) {
     c = server_connect(s);
     assert_reply(c, "CONFIG GET db-*",
                  "*[$\"db-maxmemory\", $\"0 2147483648 3 1048576\", $\"db-maxmemory-policy\", "
-                 "$\"0 allkeys-lru\", $\"db-persistence\", $\"\", $\"db-name\", $\"2 session\"]");
+                 "$\"0 allkeys-lru\", $\"db-name\", $\"2 session\", $\"db-persistence\", $\"\"]");
     end(s, c);
 }
 
