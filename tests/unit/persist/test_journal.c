@@ -192,6 +192,78 @@ static void the_place_in_the_stream_changes_while_another_commits(void **state) 
     backlog_close();
 }
 
+/* ---- what files do not hold ---- */
+
+static void add_unsaved_del(struct effects *e, uint32_t db, const char *key) {
+    effects_add_unsaved(e, db, (const struct slice[]){ LIT("DEL"), slice_of(key) }, 2);
+}
+
+/* What the stream got from this offset on. */
+static void assert_stream(uint64_t from, const char *expected) {
+    struct tape_reader r = { 0 };
+    struct iovec part;
+    assert_true(backlog_read_from(&r, from));
+    assert_int_equal(backlog_offset() - from, strlen(expected));
+    int parts = tape_vectors(&r, backlog_offset(), &part, 1);
+    assert_int_equal(parts, strlen(expected) > 0);
+    if (parts > 0) assert_memory_equal(part.iov_base, expected, strlen(expected));
+    tape_reader_close(&r);
+}
+
+static void an_unsaved_effect_is_in_the_stream_and_not_in_the_file(void **state) {
+    (void)state;
+    static const struct {
+        struct effect effects[4]; /* those of database 7 are not saved */
+        const char *file, *stream;
+    } cases[] = {
+        { { { 7, "a" } }, "", SELECT_7 DEL_A },
+        { { { 7, "a" }, { 7, "b" } }, "", SELECT_7 MULTI DEL_A DEL_B EXEC },
+        { { { 0, "a" }, { 7, "b" } }, SELECT_0 DEL_A, SELECT_0 MULTI DEL_A SELECT_7 DEL_B EXEC },
+        { { { 7, "a" }, { 0, "b" } }, SELECT_0 DEL_B, SELECT_7 MULTI DEL_A SELECT_0 DEL_B EXEC },
+        { { { 0, "a" }, { 7, "a" }, { 0, "b" }, { 7, "b" } },
+          SELECT_0 MULTI DEL_A DEL_B EXEC,
+          SELECT_0 MULTI DEL_A SELECT_7 DEL_A SELECT_0 DEL_B SELECT_7 DEL_B EXEC },
+    };
+    backlog_open();
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct effects e = { 0 };
+        begin(NULL);
+        backlog_forget_database();
+        uint64_t from = backlog_offset();
+        for (size_t k = 0; k < 4 && cases[i].effects[k].key; k++) {
+            const struct effect *effect = &cases[i].effects[k];
+            if (effect->db == 7)
+                add_unsaved_del(&e, 7, effect->key);
+            else
+                add_del(&e, effect->db, slice_of(effect->key));
+        }
+        journal_append(&e, (struct copied){ 0 });
+        assert_journal(cases[i].file);
+        assert_stream(from, cases[i].stream);
+        effects_release(&e);
+    }
+    backlog_close();
+}
+
+/* As it came, alone or before others. */
+static void an_unsaved_command_as_it_came_is_not_in_the_file(void **state) {
+    (void)state;
+    backlog_open();
+    for (int more = 0; more < 2; more++) {
+        struct effects e = { 0 };
+        begin(NULL);
+        backlog_forget_database();
+        uint64_t from = backlog_offset();
+        effects_add_unsaved_wire(&e, 7, LIT(DEL_A));
+        if (more) effects_add_wire(&e, 0, LIT(DEL_B));
+        journal_append(&e, (struct copied){ 0 });
+        assert_journal(more ? SELECT_0 DEL_B : "");
+        assert_stream(from, more ? SELECT_7 MULTI DEL_A SELECT_0 DEL_B EXEC : SELECT_7 DEL_A);
+        effects_release(&e);
+    }
+    backlog_close();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(effects_stand_as_they_were_added, begin),
@@ -200,6 +272,8 @@ int main(void) {
         cmocka_unit_test_setup(without_a_sink_nothing_is_kept, begin),
         cmocka_unit_test_setup(what_one_worker_appends_stands_together, begin),
         cmocka_unit_test_setup(the_place_in_the_stream_changes_while_another_commits, begin),
+        cmocka_unit_test_setup(an_unsaved_effect_is_in_the_stream_and_not_in_the_file, begin),
+        cmocka_unit_test_setup(an_unsaved_command_as_it_came_is_not_in_the_file, begin),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
