@@ -39,6 +39,8 @@
 #define CHAINED 0x8000ULL  /* slot LINK is a link; then the line is PASSED, too */
 #define WALKED 0x800000ULL /* set by table_mark: the line holds the item, or one that moved along with it */
 
+/* The bits of a hash that a table uses; the others are the caller's, who may change them. */
+#define OWN_BITS 0xff00007fffffffffULL
 #define CHOICE_BITS 7
 #define PREFIX_BITS 32
 #define GROUP_LINES_LEAST 4 /* past level 0 */

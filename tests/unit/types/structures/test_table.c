@@ -108,6 +108,22 @@ static void eight_items_take_one_cache_line(void **state) {
     model_release(&m);
 }
 
+static void some_bits_of_a_hash_are_the_callers(void **state) {
+    (void)state;
+    struct table t;
+    struct item *items[2000];
+    const uint64_t others = 0x00ffff8000000000ULL;
+    table_init(&t, &ops);
+    for (uint32_t id = 0; id < COUNT_OF(items); id++) {
+        items[id] = new_item(id, id);
+        table_insert(&t, items[id], item_hash(items[id]) ^ others);
+    }
+    table_check(&t);
+    for (uint32_t id = 0; id < COUNT_OF(items); id++)
+        assert_ptr_equal(table_find(&t, item_key(items[id]), item_hash(items[id]) & ~others), items[id]);
+    table_release(&t, mem_free);
+}
+
 static void an_empty_table_answers_everything(void **state) {
     (void)state;
     struct table t;
@@ -553,6 +569,7 @@ int main(void) {
         cmocka_unit_test(a_full_group_chains_and_unchains),
         cmocka_unit_test(a_table_that_may_not_grow_chains),
         cmocka_unit_test(eight_items_take_one_cache_line),
+        cmocka_unit_test(some_bits_of_a_hash_are_the_callers),
         cmocka_unit_test(an_empty_table_answers_everything),
         cmocka_unit_test(each_sees_every_item_once_and_stops_when_told),
         cmocka_unit_test(a_scan_misses_nothing_however_the_table_changes),
