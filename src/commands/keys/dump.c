@@ -30,6 +30,15 @@ void make_dump_payload(struct buf *payload, const struct entry *e, int64_t now_m
     put_payload(payload, e, version, now_ms);
 }
 
+void make_migration_payload(struct buf *payload, const struct entry *e, int64_t now_ms) {
+    int version = options.rdb_write_version;
+    if (version == RDB_WRITE_AUTO) {
+        version = rdb_version_of(e);
+        if (version == RDB_VERSION_MAX) version = RDB_VERSION_COMMON;
+    }
+    put_payload(payload, e, version, now_ms);
+}
+
 void journal_value(struct call *c, uint32_t db, const struct entry *e) {
     if (!effects_are_wanted) return;
     struct buf payload;

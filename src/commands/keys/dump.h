@@ -9,6 +9,10 @@
  * releases *out. */
 void make_dump_payload(struct buf *out, const struct entry *e, int64_t now_ms);
 
+/* The same in the oldest version that can hold the value: the target of a migration may be of any kind, and
+ * asks for nothing before. */
+void make_migration_payload(struct buf *out, const struct entry *e, int64_t now_ms);
+
 struct call;
 /* Puts the whole value of a key into the journal, as an effect in this database that makes it again. For what
  * comes from a database whose effects have other readers (keyspace/database.h). */

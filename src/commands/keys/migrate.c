@@ -136,7 +136,7 @@ static bool send_key(struct migration *m, const struct moving *it) {
     if (expiry_ms != NO_EXPIRY)
         ttl_ms = expiry_ms > now_ms ? expiry_ms - now_ms : 1; /* 0 would be for ever */
     struct buf payload;
-    make_dump_payload(&payload, it->entry, now_ms);
+    make_migration_payload(&payload, it->entry, now_ms);
     struct link *l = &m->link;
     /* Of a slot that moves: the target may take the key before the slot is its own. */
     struct slice restore = options.cluster_enabled ? LIT("RESTORE-ASKING") : LIT("RESTORE");

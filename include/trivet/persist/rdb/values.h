@@ -9,6 +9,7 @@
 #include "trivet/keyspace/entry.h"
 #include "trivet/persist/rdb/codec.h"
 
+#define RDB_VERSION_COMMON 10 /* Redis 7.0 reads it, and all that came after it */
 #define RDB_VERSION_MAX 11    /* of Redis' own line, as far as it is common with Valkey's */
 #define RDB_VERSION_VALKEY 80 /* Valkey's from 9 on */
 
