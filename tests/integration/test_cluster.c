@@ -332,6 +332,31 @@ static void keys_of_a_slot_are_counted_and_named(void **state) {
     group_end(&g);
 }
 
+static bool one_waits(struct client *c) { return says(c, "INFO clients", "blocked_clients:1\\r\\n"); }
+
+static void who_waits_or_listens_hears_that_the_slot_has_gone(void **state) {
+    (void)state;
+    struct group g;
+    static const enum peer kinds[] = { PEER_TRIVET };
+    group_start(&g, kinds, 1);
+    struct client *c = g.client[0], *waits = server_connect(g.node[0]), *listens = server_connect(g.node[0]);
+    assert_reply(c, "CLUSTER ADDSLOTSRANGE 0 16383", "+OK");
+    assert_soon(all_are_up(&g));
+    client_send(waits, "BLPOP {foo}list 0");
+    assert_soon(one_waits(c));
+    assert_reply(listens, "SSUBSCRIBE foo {foo}2", "*[$\"ssubscribe\", $\"foo\", :1]");
+    assert_next(listens, "*[$\"ssubscribe\", $\"{foo}2\", :2]");
+    assert_reply(c, "CLUSTER DELSLOTS 12182", "+OK");
+    assert_next(waits, "-CLUSTERDOWN Hash slot not served");
+    assert_next(listens, "*[$\"sunsubscribe\", ...");
+    assert_next(listens, "*[$\"sunsubscribe\", ...");
+    assert_reply(listens, "PING", "+PONG");
+    assert_reply(waits, "CLUSTER KEYSLOT foo", ":12182");
+    client_close(waits);
+    client_close(listens);
+    group_end(&g);
+}
+
 static void outside_a_cluster_cluster_is_refused(void **state) {
     (void)state;
     struct server *s = server_start(NULL, NULL);
@@ -350,6 +375,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(a_node_keeps_its_name_and_its_slots),
         cmocka_unit_test(wrong_words_are_refused),
         cmocka_unit_test(keys_of_a_slot_are_counted_and_named),
+        cmocka_unit_test(who_waits_or_listens_hears_that_the_slot_has_gone),
         cmocka_unit_test(outside_a_cluster_cluster_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -115,12 +115,29 @@ static bool reply_role_changed(struct client *c, const struct blocked *b) {
     return redirects;
 }
 
-bool blocking_finish(struct client *c, enum unblock_reason reason) {
+/* False if it does not wait, or if somebody was faster: then the reply is in a letter to this worker. */
+static bool withdraw(struct client *c) {
     assert(!(c->flags & CLIENT_BLOCKED) == !c->blocked);
     if (!c->blocked) return false;
     assert(c->worker == thread_worker_index);
-    /* Somebody was faster: the reply is in a letter to this worker. */
-    if (c->blocked->waiting && !waiting_withdraw(c->blocked->waiting)) return false;
+    return !c->blocked->waiting || waiting_withdraw(c->blocked->waiting);
+}
+
+bool blocking_refuse(struct client *c, struct slice error) {
+    if (!withdraw(c)) return false;
+    struct blocked b = leave(c);
+    struct reply *out = &c->reply;
+    uint64_t before = out->total;
+    out->failed = false;
+    out->muted = b.muted;
+    reply_error_text(out, error);
+    out->muted = false;
+    finish(c, &b, out, out->total - before);
+    return true;
+}
+
+bool blocking_finish(struct client *c, enum unblock_reason reason) {
+    if (!withdraw(c)) return false;
     struct blocked b = leave(c);
     struct reply *out = &c->reply;
     uint64_t before = out->total;

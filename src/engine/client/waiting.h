@@ -9,8 +9,6 @@ struct waiting;
 
 /* As blocking_begin, for a client that waits for keys. */
 void blocking_begin_on(struct call *call, int64_t timeout_ms, blocked_end *end, struct waiting *w);
-/* What a blocked client waits with. */
-const struct kept *blocked_command(const struct client *c);
 /* Its reply arrived in a letter, made in `ns` of another worker's time: the wait is over. */
 void blocking_served(struct client *c, struct reply *reply, int64_t ns);
 

@@ -12,6 +12,7 @@
 #include "trivet/engine/replication/primary.h"
 #include "trivet/engine/run/change.h"
 #include "trivet/engine/settings/options.h"
+#include "trivet/engine/slots/departures.h"
 #include "trivet/engine/slots/routes.h"
 #include "trivet/engine/turn/locks.h"
 #include "trivet/engine/turn/turn.h"
@@ -188,6 +189,12 @@ bool member_start(struct buf *error) {
                 "port, or cluster-port."));
         return false;
     }
+    if (options.tls_cluster) {
+        buf_append(
+            error,
+            LIT("The bus is not encrypted yet: set tls-cluster to no, and let only nodes reach its port."));
+        return false;
+    }
     if (options.replicaof[0]) {
         buf_append(error, LIT("replicaof directive not allowed in cluster mode"));
         return false;
@@ -268,6 +275,7 @@ static struct routes *draw_routes(void) {
 static void renew_routes(void) {
     exclusive_begin();
     routes_replace(draw_routes());
+    departures_tell();
     exclusive_end();
 }
 

@@ -232,6 +232,12 @@ bool apply_port(struct buf *why) {
 
 bool apply_tls(struct buf *why) { return !options_hooks.tls_changed || options_hooks.tls_changed(why); }
 
+/* Nodes that believed their links to be encrypted would be worse than nodes that do not start. */
+bool check_plain_bus(struct slice value, struct buf *why) {
+    if (!options.cluster_enabled || !slice_equal_nocase(value, LIT("yes"))) return true;
+    return option_refuse(why, "the bus of a cluster is not encrypted yet");
+}
+
 bool apply_cluster(struct buf *why) {
     (void)why;
     if (options_hooks.cluster_changed) options_hooks.cluster_changed();

@@ -41,7 +41,7 @@ const struct option options_table_tls[] = {
 
     /* Links to other servers. With tls-cluster MIGRATE speaks TLS. */
     { BOOL("tls-replication", tls_replication, "no"), .apply = apply_tls },
-    { BOOL("tls-cluster", tls_cluster, "no"), .apply = apply_tls },
+    { BOOL("tls-cluster", tls_cluster, "no"), .check = check_plain_bus, .apply = apply_tls },
     { STRING("tls-client-cert-file", tls_client_cert_file, ""), .apply = apply_tls },
     { STRING("tls-client-key-file", tls_client_key_file, ""), .apply = apply_tls },
     { STRING("tls-client-key-file-pass", tls_client_key_file_pass, ""), .flags = OPTION_SENSITIVE,

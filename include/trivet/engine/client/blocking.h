@@ -35,6 +35,10 @@ bool blocking_is_by(const struct client *c, blocked_end *end);
 void blocking_has_begun(const struct call *call);
 /* Ends the wait of a blocked client and lets it go on. Its worker only. False if it was not blocked. */
 bool blocking_finish(struct client *c, enum unblock_reason reason);
+/* The same with this error as the reply. */
+bool blocking_refuse(struct client *c, struct slice error);
+/* The command in which it waits. Its own worker, or any with the gate closed. */
+const struct kept *blocked_command(const struct client *c);
 /* The client is about to be unblocked or closed: from now on no change of its keys serves it. False if it
  * does not wait, or if it was served already and its reply is on the way. Its own worker, or any with the
  * gate closed. */
