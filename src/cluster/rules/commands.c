@@ -124,34 +124,31 @@ const char *cluster_delete_slots(struct cluster *c, const struct slot_set *slots
     return NULL;
 }
 
-const char *cluster_set_slot_migrating(struct cluster *c, unsigned slot, const struct node_id *to,
-                                       int64_t now_ms) {
+static const char *open_slot(struct cluster *c, unsigned slot, bool importing, const struct node_id *other,
+                             int64_t now_ms) {
     struct cluster_state *s = &c->state;
-    struct cluster_node *n = known(c, to);
+    struct cluster_node *n = known(c, other);
+    bool is_own = s->owners[slot] == s->self;
     if (node_is_replica(s->self)) return "Please use SETSLOT only with masters.";
-    if (s->owners[slot] != s->self) return "I'm not the owner of hash slot";
+    if (!importing && !is_own) return "I'm not the owner of hash slot";
+    if (importing && is_own) return "I'm already the owner of hash slot";
     if (!n || n == s->self) return "I don't know about node";
     if (!node_is_primary(n)) return "Target node is not a master";
     rules_begin(c, now_ms);
-    cluster_slot_open(s, slot, false, n);
+    cluster_slot_open(s, slot, importing, n);
     slots_changed(c);
     rules_finish(c);
     return NULL;
 }
 
+const char *cluster_set_slot_migrating(struct cluster *c, unsigned slot, const struct node_id *to,
+                                       int64_t now_ms) {
+    return open_slot(c, slot, false, to, now_ms);
+}
+
 const char *cluster_set_slot_importing(struct cluster *c, unsigned slot, const struct node_id *from,
                                        int64_t now_ms) {
-    struct cluster_state *s = &c->state;
-    struct cluster_node *n = known(c, from);
-    if (node_is_replica(s->self)) return "Please use SETSLOT only with masters.";
-    if (s->owners[slot] == s->self) return "I'm already the owner of hash slot";
-    if (!n || n == s->self) return "I don't know about node";
-    if (!node_is_primary(n)) return "Target node is not a master";
-    rules_begin(c, now_ms);
-    cluster_slot_open(s, slot, true, n);
-    slots_changed(c);
-    rules_finish(c);
-    return NULL;
+    return open_slot(c, slot, true, from, now_ms);
 }
 
 const char *cluster_set_slot_stable(struct cluster *c, unsigned slot, int64_t now_ms) {

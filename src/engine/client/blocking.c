@@ -123,27 +123,17 @@ static bool withdraw(struct client *c) {
     return !c->blocked->waiting || waiting_withdraw(c->blocked->waiting);
 }
 
-bool blocking_refuse(struct client *c, struct slice error) {
+/* Ends the wait: with this error, or if there is none by the reason. False: see withdraw. */
+static bool end_wait(struct client *c, enum unblock_reason reason, struct slice error) {
     if (!withdraw(c)) return false;
     struct blocked b = leave(c);
     struct reply *out = &c->reply;
     uint64_t before = out->total;
     out->failed = false;
     out->muted = b.muted;
-    reply_error_text(out, error);
-    out->muted = false;
-    finish(c, &b, out, out->total - before);
-    return true;
-}
-
-bool blocking_finish(struct client *c, enum unblock_reason reason) {
-    if (!withdraw(c)) return false;
-    struct blocked b = leave(c);
-    struct reply *out = &c->reply;
-    uint64_t before = out->total;
-    out->failed = false;
-    out->muted = b.muted;
-    if (UNLIKELY(reason == UNBLOCK_ROLE))
+    if (error.len > 0)
+        reply_error_text(out, error);
+    else if (UNLIKELY(reason == UNBLOCK_ROLE))
         c->flags |= reply_role_changed(c, &b) ? 0 : CLIENT_CLOSE_AFTER;
     else
         b.end(c, reason, b.arg);
@@ -151,6 +141,12 @@ bool blocking_finish(struct client *c, enum unblock_reason reason) {
     finish(c, &b, out, out->total - before);
     return true;
 }
+
+bool blocking_finish(struct client *c, enum unblock_reason reason) {
+    return end_wait(c, reason, (struct slice){ 0 });
+}
+
+bool blocking_refuse(struct client *c, struct slice error) { return end_wait(c, UNBLOCK_ERROR, error); }
 
 bool blocking_cancel(struct client *c) {
     assert(c->worker == thread_worker_index || exclusive_is_mine());
