@@ -71,11 +71,12 @@ static void on_alarm(int sig) {
     _exit(UNHEALTHY);
 }
 
-static void set_alarm(int64_t timeout_ms) {
-    int64_t after_ms = timeout_ms + ALARM_LATER_MS;
+static void set_alarm(const struct health_plan *p) {
+    int64_t after_ms = p->timeout_ms + ALARM_LATER_MS;
     struct sigaction action = { .sa_handler = on_alarm };
     struct itimerval when = { .it_value = { after_ms / 1000, after_ms % 1000 * 1000 } };
-    snprintf(alarm_line, sizeof alarm_line, "not healthy: no answer within %lld ms\n", (long long)timeout_ms);
+    snprintf(alarm_line, sizeof alarm_line, "not %s: no answer within %lld ms\n", p->live ? "live" : "ready",
+             (long long)p->timeout_ms);
     sigaction(SIGALRM, &action, NULL);
     setitimer(ITIMER_REAL, &when, NULL);
 }
@@ -312,7 +313,7 @@ int health(int argc, char **argv) {
         health_plan_tell_usage();
         status = HEALTHY;
     } else {
-        set_alarm(plan.timeout_ms);
+        set_alarm(&plan);
         status = pay_visit(&plan);
     }
     health_plan_release(&plan);

@@ -172,7 +172,8 @@ struct described {
 
 static uint16_t port_of(const struct extension *e) {
     const uint8_t *p = (const uint8_t *)e->data.ptr;
-    return e->data.len >= 2 ? (uint16_t)(p[0] << 8 | p[1]) : 0;
+    if (e->data.len < 2) return 0;
+    return (uint16_t)(p[0] << 8 | p[1]);
 }
 
 static void describe(struct described *d, const struct extension *e) {
