@@ -6,6 +6,7 @@
 #include "notify.h"
 #include "trivet/base/buf.h"
 #include "trivet/base/clock.h"
+#include "trivet/base/ending.h"
 #include "trivet/base/log.h"
 #include "trivet/base/thread.h"
 #include "trivet/base/version.h"
@@ -32,7 +33,7 @@ static void read_options(int argc, char **argv, struct buf *warnings) {
     setup_commands();
     if (options_load(argc, argv, warnings, &error)) return;
     fprintf(stderr, "%.*s\n", SLICE_ARG(buf_slice(&error)));
-    exit(1);
+    end_in_failure();
 }
 
 static void open_log(void) {
@@ -41,7 +42,7 @@ static void open_log(void) {
     if (options.syslog_enabled) log_set_syslog(options.syslog_ident, options.syslog_facility);
     if (log_set_file(options.logfile)) return;
     fprintf(stderr, "Can't open the log file %s: %s\n", options.logfile, strerror(errno));
-    exit(1);
+    end_in_failure();
 }
 
 static void log_lines(struct buf *lines) {
@@ -78,12 +79,12 @@ static bool listens_nowhere(void) {
 
 static void give_up(const char *what) {
     LOG_WARNING("%s", what);
-    exit(1);
+    end_in_failure();
 }
 
 static void give_up_because(const char *what, struct buf *why) {
     LOG_WARNING("%s%s", what, buf_cstr(why));
-    exit(1);
+    end_in_failure();
 }
 
 /* The C library's assert() calls this; ours comes first for the whole program. */

@@ -1,6 +1,7 @@
 /* member.c: nodes.conf, roles, and who does which action. See member.h. */
 #include "trivet/engine/cluster/member.h"
 #include "trivet/base/clock.h"
+#include "trivet/base/ending.h"
 #include "trivet/base/file.h"
 #include "trivet/base/log.h"
 #include "trivet/base/mem.h"
@@ -158,7 +159,7 @@ static void save_or_end(void) {
         LOG_WARNING("Fatal: can't update cluster config file: %.*s. Free the disk, or set "
                     "cluster-config-save-behavior to best-effort.",
                     SLICE_ARG(buf_slice(&error)));
-        if (options.cluster_config_save_behavior == 0) exit(1);
+        if (options.cluster_config_save_behavior == 0) end_in_failure();
     }
     buf_release(&error);
 }
