@@ -174,6 +174,7 @@ static void open_link(uint64_t link, struct slice ip, uint16_t port) {
         LOG_DEBUG("Can't connect to the cluster bus of %.*s:%u", SLICE_ARG(ip), port);
         if (w && wire_find(link) == w) wire_free(w);
         cluster_link_closed(member, link, clock_wall_ms());
+        member_act();
     }
 }
 
@@ -192,8 +193,7 @@ static void send_packet(uint64_t link, struct slice packet) {
             "Freeing outbound cluster link: %zu bytes wait there, more than cluster-link-sendbuf-limit",
             evbuffer_get_length(out));
         bus.over_limit++;
-        wire_free(w);
-        cluster_link_closed(member, link, clock_wall_ms());
+        wire_lost(w);
         return;
     }
     if (evbuffer_add(out, packet.ptr, packet.len) != 0)
@@ -317,6 +317,7 @@ bool bus_open(struct buf *error) {
 }
 
 void bus_close(void) {
+    bus_hooks = (struct bus_hooks){ 0 };
     while (!chain_is_empty(&bus.wires)) wire_free(CHAIN_FIRST(&bus.wires, struct wire, in_list));
     for (size_t i = 0; i < bus.listeners.count; i++) {
         if (bus.listeners.at[i].readable) event_free(bus.listeners.at[i].readable);

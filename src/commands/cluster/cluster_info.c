@@ -82,14 +82,14 @@ static void print_messages(struct buf *out, const uint64_t *counts, const char *
 /* CLUSTER INFO */
 void cmd_cluster_info(struct call *c) {
     struct counts n = { 0 };
-    struct bus_facts bus;
+    struct bus_facts bus = { 0 };
     struct buf out = { 0 };
     if (!is_node(c)) return;
     const struct cluster_state *s = &member->state;
     const struct cluster_node *self = s->self,
                               *shown = node_is_replica(self) && self->primary ? self->primary : self;
     count_nodes(&n);
-    bus_hooks.facts(&bus);
+    if (bus_hooks.facts) bus_hooks.facts(&bus);
     buf_printf(
         &out,
         "cluster_state:%s\r\ncluster_slots_assigned:%u\r\ncluster_slots_ok:%u\r\ncluster_slots_pfail:%u\r\n"

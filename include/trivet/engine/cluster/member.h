@@ -26,7 +26,8 @@ struct bus_link_facts {
     size_t room, used; /* bytes of output: memory, and waiting */
 };
 
-/* What is done to links, in order; on worker 0, its gate held. The facts: there, or with the gate closed. */
+/* What is done to links, in order; on worker 0, its gate held. The facts: there, or with the gate closed. All
+ * NULL while the bus is closed: so it is while data is loaded. */
 struct bus_hooks {
     void (*open)(uint64_t link, struct slice ip, uint16_t port);
     void (*close)(uint64_t link);
