@@ -12,6 +12,7 @@
 #include "trivet/base/slab.h"
 #include "trivet/keyspace/counters.h"
 #include "trivet/keyspace/eviction.h"
+#include "trivet/keyspace/hidden.h"
 #include "trivet/keyspace/scan.h"
 #include "trivet/keyspace/walk.h"
 
@@ -539,6 +540,7 @@ size_t keyspace_bytes_walked(uint32_t db) {
 static bool random_from(uint32_t index, const struct keyspace_view *view, struct buf *out) {
     struct shard *s = &shards[index];
     bool found = false;
+    if (slot_is_hidden(index)) return false;
     shard_lock(s);
     struct keydb *kdb = shard_db(s, view->db);
     for (int tries = 0; kdb && table_count(&kdb->table) > 0 && tries < 16 && !found; tries++) {
@@ -555,6 +557,7 @@ static bool random_from(uint32_t index, const struct keyspace_view *view, struct
 /* The shard of the nth key, counted through all shards. So every key has the same chance, even if few. */
 static uint32_t shard_of_nth(uint32_t db, uint64_t n) {
     for (uint32_t i = 0; i < shard_count; i++) {
+        if (slot_is_hidden(i)) continue;
         shard_lock(&shards[i]);
         struct keydb *kdb = shard_db(&shards[i], db);
         size_t count = kdb ? table_count(&kdb->table) : 0;
@@ -579,7 +582,7 @@ static bool stop_at_alive(void *arg, struct entry *e) {
 }
 
 bool keyspace_random_key(struct keyspace_view *view, struct buf *out) {
-    size_t count = keyspace_count(view->db);
+    size_t count = keyspace_count_seen(view->db);
     if (count == 0) return false;
     /* With many keys, a random shard is good enough. With few, most tries find an empty shard, which adds no
      * bias. */
@@ -591,7 +594,7 @@ bool keyspace_random_key(struct keyspace_view *view, struct buf *out) {
     }
     /* Nearly all keys have expired: take any that has not. */
     struct first_alive first = { view, out };
-    return !keyspace_each(view->db, stop_at_alive, &first);
+    return !keyspace_each_seen(view->db, stop_at_alive, &first);
 }
 
 size_t keyspace_table_memory(uint32_t db) {

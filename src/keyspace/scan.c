@@ -2,6 +2,7 @@
 #include "trivet/keyspace/scan.h"
 #include "keyspace_private.h"
 #include "trivet/base/hashing.h"
+#include "trivet/keyspace/hidden.h"
 
 #define STALE_MAX 64 /* deleted after each look into the table; those beyond stay, unseen, for later */
 
@@ -47,7 +48,7 @@ uint64_t keyspace_scan(struct keyspace_view *view, uint64_t cursor, uint64_t cou
     uint64_t looks = count < UINT64_MAX / 10 ? count * 10 : UINT64_MAX;
     while (shard < shard_count) {
         shard_lock(&shards[shard]);
-        struct keydb *kdb = shard_db(&shards[shard], view->db);
+        struct keydb *kdb = slot_is_hidden(shard) ? NULL : shard_db(&shards[shard], view->db);
         do {
             if (!kdb || table_count(&kdb->table) == 0) {
                 inner = 0;
@@ -74,14 +75,24 @@ static bool each_item(void *arg, void *item) {
     return each->visit(each->arg, item);
 }
 
-bool keyspace_each(uint32_t db, bool (*visit)(void *arg, struct entry *e), void *arg) {
-    struct each each = { visit, arg };
+static bool visit_each(uint32_t db, bool with_hidden, struct each *each) {
     for (uint32_t i = 0; i < shard_count; i++) {
+        if (!with_hidden && slot_is_hidden(i)) continue;
         shard_lock(&shards[i]);
         struct keydb *kdb = shard_db(&shards[i], db);
-        bool on = !kdb || table_each(&kdb->table, each_item, &each);
+        bool on = !kdb || table_each(&kdb->table, each_item, each);
         shard_unlock(&shards[i]);
         if (!on) return false;
     }
     return true;
+}
+
+bool keyspace_each(uint32_t db, bool (*visit)(void *arg, struct entry *e), void *arg) {
+    struct each each = { visit, arg };
+    return visit_each(db, true, &each);
+}
+
+bool keyspace_each_seen(uint32_t db, bool (*visit)(void *arg, struct entry *e), void *arg) {
+    struct each each = { visit, arg };
+    return visit_each(db, false, &each);
 }

@@ -19,6 +19,7 @@
 #include "trivet/engine/client/pubsub.h"
 #include "trivet/engine/client/tracking.h"
 #include "trivet/engine/client/transaction.h"
+#include "trivet/engine/cluster/migrations.h"
 #include "trivet/engine/replication/apply.h"
 #include "trivet/engine/replication/primary.h"
 #include "trivet/engine/replication/replicas.h"
@@ -743,6 +744,8 @@ static void conn_close(struct conn *conn) {
     if (here.running == conn) here.running = NULL;
     if (UNLIKELY(conn->client.replica != NULL)) replica_release(&conn->client);
     if (UNLIKELY(conn->client.flags & CLIENT_PRIMARY)) primary_lost(&conn->client);
+    if (UNLIKELY(conn->client.flags & (CLIENT_SLOT_EXPORT | CLIENT_SLOT_IMPORT)))
+        migrations_link_lost(&conn->client);
     event_del(&conn->readable);
     event_del(&conn->writable);
     event_del(&conn->timer);

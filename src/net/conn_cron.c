@@ -11,7 +11,7 @@
 
 static bool is_idle_too_long(const struct client *c, int64_t now_ms) {
     uint32_t spared = CLIENT_SUBSCRIBED | CLIENT_BLOCKED | CLIENT_MONITORING | CLIENT_POSTPONED |
-                      CLIENT_REPLICA | CLIENT_PRIMARY;
+                      CLIENT_REPLICA | CLIENT_PRIMARY | CLIENT_SLOT_EXPORT | CLIENT_SLOT_IMPORT;
     return options.timeout_s > 0 && !(c->flags & spared) && !c->running &&
            now_ms - c->active_ms > options.timeout_s * 1000;
 }

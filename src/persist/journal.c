@@ -17,6 +17,7 @@
 
 bool journal_on, effects_are_wanted, effects_apart_are_wanted;
 
+static bool file_reads, replicas_read, followers_read;
 static struct lock journal_lock = LOCK_INIT(LOCK_RANK_JOURNAL);
 static struct buf bytes;            /* under journal_lock: what the file has not taken yet */
 static uint32_t current_db = NO_DB; /* under journal_lock: the database of the file's last effect */
@@ -35,10 +36,21 @@ void journal_drop(void) {
     if (thread_is_parallel()) lock_drop(&journal_lock);
 }
 
+static void note_readers(void) {
+    journal_on = file_reads;
+    effects_apart_are_wanted = replicas_read || followers_read;
+    effects_are_wanted = file_reads || effects_apart_are_wanted;
+}
+
 void journal_note_readers(bool file, bool replicas) {
-    journal_on = file;
-    effects_apart_are_wanted = replicas;
-    effects_are_wanted = file || replicas;
+    file_reads = file;
+    replicas_read = replicas;
+    note_readers();
+}
+
+void journal_note_followers(bool on) {
+    followers_read = on;
+    note_readers();
 }
 
 /* ---- effects ---- */
@@ -70,6 +82,27 @@ void wire_select(struct buf *out, uint32_t db) {
     char digits[INT64_TEXT_MAX];
     struct slice argv[2] = { LIT("SELECT"), { digits, uint64_format(digits, db) } };
     wire_command(out, argv, 2);
+}
+
+/* "*3\r\n" or "$11\r\n": the number, which somebody has checked before. */
+static size_t take_length(struct slice *rest) {
+    size_t n = 0, at = 1;
+    for (; rest->ptr[at] != '\r'; at++) n = n * 10 + (size_t)(rest->ptr[at] - '0');
+    *rest = slice_from(*rest, at + 2);
+    return n;
+}
+
+void wire_split(struct slice *rest, struct buf *argv, struct slice *wire) {
+    const char *begin = rest->ptr;
+    assert(rest->len > 0 && *begin == '*');
+    buf_clear(argv);
+    for (size_t left = take_length(rest); left > 0; left--) {
+        size_t len = take_length(rest);
+        struct slice word = slice_make(rest->ptr, len);
+        buf_append(argv, slice_make((const char *)&word, sizeof word));
+        *rest = slice_from(*rest, len + 2);
+    }
+    *wire = slice_make(begin, (size_t)(rest->ptr - begin));
 }
 
 /* How many effects the file gets. */
@@ -249,7 +282,7 @@ uint64_t journal_append(struct effects *e, struct copied copied) {
 
 uint64_t journal_offset(void) { return atomic_load_explicit(&offset_now, memory_order_acquire); }
 
-void journal_set_on(bool on) { journal_note_readers(on, effects_apart_are_wanted); }
+void journal_set_on(bool on) { journal_note_readers(on, replicas_read); }
 
 struct journal_piece journal_swap(struct buf *empty) {
     assert(empty->len == 0);

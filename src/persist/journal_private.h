@@ -17,13 +17,10 @@
 /* The journal's lock, which also guards the backlog; skipped with one worker. */
 void journal_take(void) UNCHECKED;
 void journal_drop(void) UNCHECKED;
-/* Who reads effects from now on. Gate closed. */
+/* Who reads effects from now on, besides followers. Gate closed. */
 void journal_note_readers(bool file, bool replicas);
 /* The stream has moved, or has another name, without bytes for the file. Under the lock. */
 void journal_moved(void);
-
-/* All of them on the wire, in their order. */
-struct slice effects_bytes(const struct effects *e);
 
 /* ---- backlog.c ---- */
 

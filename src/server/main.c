@@ -12,6 +12,7 @@
 #include "trivet/base/version.h"
 #include "trivet/engine/access/user_file.h"
 #include "trivet/engine/cluster/member.h"
+#include "trivet/engine/cluster/migrations.h"
 #include "trivet/engine/replication/primary.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/net/bus.h"
@@ -141,6 +142,7 @@ int main(int argc, char **argv) {
     bus_close();
     web_stop();
     primary_stop();
+    migrations_stop();
     workers_end();
     bool saved = setup_end();
     process_remove_pidfile();

@@ -15,6 +15,7 @@
 #include "trivet/engine/client/pause.h"
 #include "trivet/engine/client/tracking.h"
 #include "trivet/engine/cluster/member.h"
+#include "trivet/engine/cluster/migrations.h"
 #include "trivet/engine/command/registry.h"
 #include "trivet/engine/process/server_hooks.h"
 #include "trivet/engine/replication/failover.h"
@@ -262,6 +263,7 @@ static void cron(int64_t now_ms) {
     obstacle_set(OBSTACLE_DISK, journal_on ? aof_is_failing() : journal_is_missing());
     failover_cron(now_ms);
     primary_cron(now_ms);
+    migrations_cron(now_ms);
     if (!loading && !(obstacles_now() & (OBSTACLE_BUSY | OBSTACLE_PAUSE))) local_keys_expire(now_ms);
     heartbeat_cron(now_ms);
     sync_cron(now_ms);
@@ -273,9 +275,10 @@ static void cron(int64_t now_ms) {
     stats_note_memory(mem_used(), now_ms);
 }
 
-static bool chores_are_due(void) { return expiry_is_due() || eviction_is_due(); }
+static bool chores_are_due(void) { return expiry_is_due() || eviction_is_due() || migrations_are_due(); }
 
 static void go_on_with_chores(int64_t now_ms, int64_t slice_us) {
+    migrations_go_on(now_ms, slice_us);
     if (obstacle_is_set(OBSTACLE_LOADING) || data_stands_still(now_ms)) {
         expiry_give_up();
         eviction_give_up();
@@ -409,6 +412,7 @@ static void fill_hooks(void) {
     server_hooks.reload_aof = load_aof_anew;
     server_hooks.reload_rdb = load_rdb_anew;
     shutdown_fill_hooks(&server_hooks);
+    migrations_start();
     worker_set_cron(cron);
     worker_set_chores((struct worker_chores){ .are_due = chores_are_due, .go_on = go_on_with_chores });
     worker_set_slow_chore(compact);

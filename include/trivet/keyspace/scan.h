@@ -24,5 +24,7 @@ uint64_t keyspace_scan(struct keyspace_view *view, uint64_t cursor, uint64_t cou
                        const struct scan_visitor *visitor);
 /* Every entry of the database once, one shard locked at a time; `visit` returns false to stop. */
 bool keyspace_each(uint32_t db, bool (*visit)(void *arg, struct entry *e), void *arg);
+/* The same without those of hidden slots (hidden.h). */
+bool keyspace_each_seen(uint32_t db, bool (*visit)(void *arg, struct entry *e), void *arg);
 
 #endif

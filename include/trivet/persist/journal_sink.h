@@ -26,6 +26,16 @@ void journal_restart(void);
  * if it is kept, is to be noted. Thread: with the gate closed. */
 void journal_begin_file(void);
 
+/* Effects are read before they are appended, too (engine/slots/export.h): then they are built even if there
+ * is neither a file nor a replica. Gate closed. */
+void journal_note_followers(bool on);
+/* All of them on the wire, in their order; the first that concerns a database is in e->stream_first_db, and a
+ * SELECT stands before each that is in another one than the last. */
+struct slice effects_bytes(const struct effects *e);
+/* Takes the next command off such bytes: an array of bulk strings. `argv` (of struct slice) is filled anew.
+ */
+void wire_split(struct slice *rest, struct buf *argv, struct slice *wire);
+
 /* One command as a RESP array. */
 void wire_command(struct buf *out, const struct slice *argv, size_t argc);
 void wire_select(struct buf *out, uint32_t db);

@@ -188,3 +188,20 @@ const char *cluster_set_slot_node(struct cluster *c, unsigned slot, const struct
     rules_finish(c);
     return NULL;
 }
+
+const char *cluster_take_over_slots(struct cluster *c, const struct slot_set *slots, int64_t now_ms) {
+    struct cluster_state *s = &c->state;
+    if (!node_is_primary(s->self)) return "Please use SETSLOT only with masters.";
+    rules_begin(c, now_ms);
+    SLOT_SET_EACH(slots, slot) {
+        cluster_slot_open(s, slot, true, NULL);
+        cluster_slot_open(s, slot, false, NULL);
+        cluster_slot_give(s, slot, s->self);
+    }
+    (void)rules_bump_epoch(c);
+    c->must_announce = true;
+    rules_save_later(c, true);
+    c->must_look = true;
+    rules_finish(c);
+    return NULL;
+}

@@ -30,5 +30,9 @@ void cmd_cluster_setslot(struct call *c);
 void cmd_cluster_keyslot(struct call *c);
 void cmd_cluster_countkeysinslot(struct call *c);
 void cmd_cluster_getkeysinslot(struct call *c);
+void cmd_cluster_migrateslots(struct call *c);
+void cmd_cluster_cancelslotmigrations(struct call *c);
+void cmd_cluster_getslotmigrations(struct call *c);
+void cmd_cluster_syncslots(struct call *c);
 
 #endif

@@ -9,10 +9,11 @@
 #include "trivet/engine/saving/saving.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/keyspace/eviction.h"
+#include "trivet/keyspace/hidden.h"
 #include "trivet/keyspace/scan.h"
 
 /* DBSIZE */
-static void cmd_dbsize(struct call *c) { reply_int(c->out, (int64_t)keyspace_count(c->view.db)); }
+static void cmd_dbsize(struct call *c) { reply_int(c->out, (int64_t)keyspace_count_seen(c->view.db)); }
 
 /* FLUSHDB [ASYNC | SYNC] */
 static void cmd_flushdb(struct call *c) {

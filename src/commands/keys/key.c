@@ -217,7 +217,7 @@ static bool search_entry(void *arg, struct entry *e) {
 static void cmd_keys(struct call *c) {
     struct key_search search = { .call = c, .all = slice_equal(c->argv[1], LIT("*")) };
     struct chunk *later = reply_later(c->out);
-    keyspace_each(c->view.db, search_entry, &search);
+    keyspace_each_seen(c->view.db, search_entry, &search);
     reply_later_array(c->out, later, search.found);
 }
 

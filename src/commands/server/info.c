@@ -4,12 +4,13 @@
 #include "trivet/engine/command/call.h"
 #include "trivet/engine/process/server_hooks.h"
 #include "trivet/keyspace/expiry.h"
+#include "trivet/keyspace/hidden.h"
 
 static void info_keyspace(struct buf *out) {
     for (uint32_t db = 0; db < keyspace_databases(); db++) {
-        size_t keys = keyspace_count(db);
+        size_t keys = keyspace_count_seen(db);
         if (keys == 0) continue;
-        size_t expires = keyspace_expires(db);
+        size_t expires = keyspace_expires_seen(db);
         buf_printf(out, "db%u:keys=%zu,expires=%zu,avg_ttl=%lld,keys_with_volatile_items=%zu" CRLF, db, keys,
                    expires, (long long)(expires ? expiry_average_ttl_ms(db) : 0), keyspace_dated(db));
     }

@@ -128,7 +128,8 @@ static void describe_flags(const struct client *c, struct buf *out) {
         { CLIENT_CLOSE_AFTER, 'c' },   { CLIENT_CLOSING, 'A' },
         { CLIENT_UNIX_SOCKET, 'U' },   { CLIENT_READONLY_SLOT, 'r' },
         { CLIENT_NO_EVICT, 'e' },      { CLIENT_NO_TOUCH, 'T' },
-        { CLIENT_IMPORT_SOURCE, 'I' },
+        { CLIENT_IMPORT_SOURCE, 'I' }, { CLIENT_SLOT_IMPORT, 'i' },
+        { CLIENT_SLOT_EXPORT, 'E' },
     };
     uint32_t states = states_of(c);
     size_t before = out->len;

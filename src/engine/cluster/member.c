@@ -9,6 +9,7 @@
 #include "trivet/cluster/state/nodes_file.h"
 #include "trivet/engine/client/pause.h"
 #include "trivet/engine/client/pubsub.h"
+#include "trivet/engine/cluster/migrations.h"
 #include "trivet/engine/replication/apply.h"
 #include "trivet/engine/replication/primary.h"
 #include "trivet/engine/run/change.h"
@@ -277,6 +278,7 @@ static void renew_routes(void) {
     exclusive_begin();
     routes_replace(draw_routes());
     departures_tell();
+    migrations_routes_changed();
     exclusive_end();
 }
 
@@ -298,15 +300,20 @@ static void lead(void) {
     exclusive_end();
 }
 
-static void drop_keys(struct slice slots) {
-    const struct slot_set *set = (const struct slot_set *)(const void *)slots.ptr;
+void member_drop_slots(const struct slot_set *slots) {
     size_t gone = 0;
-    assert(slots.len == sizeof *set);
     exclusive_begin();
-    SLOT_SET_EACH(set, slot) gone += keyspace_slot_drop((uint16_t)slot, clock_wall_ms());
+    SLOT_SET_EACH(slots, slot) gone += keyspace_slot_drop((uint16_t)slot, clock_wall_ms());
     change_flush_quietly();
     exclusive_end();
     if (gone > 0) LOG_NOTICE("Deleted %zu keys of slots that are another node's now", gone);
+}
+
+/* Whoever asks for them is sent to the new owner first: to find nothing would be a wrong answer. */
+static void drop_keys(struct slice slots) {
+    assert(slots.len == sizeof(struct slot_set));
+    renew_routes();
+    member_drop_slots((const struct slot_set *)(const void *)slots.ptr);
 }
 
 static void hold_writes(int64_t until_ms) {
@@ -369,7 +376,10 @@ static void act(const struct cluster_action *a, bool *redraw) {
     case ACTION_SAVE: save_or_end(); return;
     case ACTION_CHANGED: break;
     case ACTION_LEAD: lead(); break;
-    case ACTION_FOLLOW: follow(a); break;
+    case ACTION_FOLLOW:
+        renew_routes();
+        follow(a);
+        break;
     case ACTION_DROP_KEYS: drop_keys(a->bytes); return;
     case ACTION_PAUSE: hold_writes(a->until_ms); return;
     case ACTION_RESUME: let_writes_go(); return;

@@ -12,10 +12,13 @@
 #include "trivet/engine/client/tracking.h"
 #include "trivet/engine/client/transaction.h"
 #include "trivet/engine/settings/options.h"
+#include "trivet/engine/slots/export.h"
+#include "trivet/engine/slots/link.h"
 #include "trivet/engine/turn/locks.h"
 #include "trivet/engine/turn/turn.h"
 #include "trivet/keyspace/counters.h"
 #include "trivet/keyspace/database.h"
+#include "trivet/keyspace/hidden.h"
 #include "trivet/persist/journal.h"
 
 _Thread_local bool change_must_flush;
@@ -210,6 +213,7 @@ void changing_databases(struct call *c, uint32_t db, uint32_t other) {
 
 void changed_database(struct call *c, uint32_t db, size_t times, struct effect effect) {
     assert(exclusive_is_mine() && db < keyspace_databases());
+    if (UNLIKELY(hidden_slots > 0)) slot_data_flushed();
     count_changes(db, times);
     blocking_databases_changed(db, db);
     if (atomic_load_explicit(&tracking_clients, memory_order_relaxed) > 0) tracking_invalidate_all();
@@ -253,6 +257,7 @@ static uint64_t flush(struct copied stream) {
         is_dropped = false;
     }
     if (LIKELY(gathered.count == 0 && stream.bytes.len == 0)) return 0;
+    if (UNLIKELY(slot_exports_are_on)) slot_exports_follow(&gathered);
     return journal_append(&gathered, stream);
 }
 

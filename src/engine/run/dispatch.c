@@ -13,6 +13,7 @@
 #include "trivet/engine/command/registry.h"
 #include "trivet/engine/run/parts.h"
 #include "trivet/engine/run/run.h"
+#include "trivet/engine/slots/link.h"
 #include "trivet/engine/turn/turn.h"
 #include "trivet/engine/watch/stats.h"
 #include <string.h>
@@ -21,6 +22,8 @@
 #define SPECIAL_STATES                                                                                   \
     (CLIENT_IN_MULTI | CLIENT_SUBSCRIBED | CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP_NEXT | CLIENT_TRACKING | \
      CLIENT_ASKING)
+/* Links with a conversation of their own. */
+#define OTHER_SERVERS (CLIENT_REPLICA | CLIENT_SLOT_EXPORT | CLIENT_SLOT_IMPORT)
 
 static bool is_queueing(const struct client *c, const struct command *command) {
     return (c->flags & CLIENT_IN_MULTI) && !(command->flags & RUNS_IN_MULTI);
@@ -99,6 +102,35 @@ RARE static enum dispatched converse_with_replica(struct call *call) {
     return DISPATCH_CLOSE;
 }
 
+void (*slot_link_failed)(struct client *c, struct slice why);
+void (*slot_data_flushed)(void);
+
+/* Slots arrive on this connection. Their source waits for no reply; what cannot be done must not be missing.
+ */
+RARE static enum dispatched converse_with_source(struct call *call) {
+    struct client *c = call->client;
+    struct buf error = { 0 };
+    c->reply.failed = false;
+    c->reply.error_text = &error;
+    enum dispatched d = converse(call);
+    c->reply.error_text = NULL;
+    if (UNLIKELY(c->reply.failed)) slot_link_failed(c, buf_slice(&error));
+    buf_release(&error);
+    return d;
+}
+
+/* Slots leave on this connection. The node that gets them only says how far it is. */
+RARE static enum dispatched converse_with_target(struct call *call) {
+    struct client *c = call->client;
+    if (call->command && strcmp(call->command->full_name, "cluster|syncslots") == 0) {
+        command_run(call);
+    } else {
+        slot_link_failed(c, call->argv[0]);
+        client_hooks.close(c, "the node that gets slots sent something else than CLUSTER SYNCSLOTS");
+    }
+    return c->flags & CLIENT_CLOSING ? DISPATCH_CLOSE : DISPATCH_DONE;
+}
+
 /* An inline command has another form in the journal. */
 static struct slice wire_for_journal(const struct args *args, struct slice wire) {
     bool is_array = wire.len > 0 && wire.ptr[0] == '*' && !args->blobs;
@@ -107,7 +139,9 @@ static struct slice wire_for_journal(const struct args *args, struct slice wire)
 
 ALWAYS_INLINE enum dispatched converse_somehow(struct call *call) {
     const struct client *c = call->client;
-    if (LIKELY(!(c->flags & (SPECIAL_STATES | CLIENT_REPLICA)))) return converse(call);
+    if (LIKELY(!(c->flags & (SPECIAL_STATES | OTHER_SERVERS)))) return converse(call);
+    if (c->flags & CLIENT_SLOT_IMPORT) return converse_with_source(call);
+    if (c->flags & CLIENT_SLOT_EXPORT) return converse_with_target(call);
     return c->flags & CLIENT_REPLICA ? converse_with_replica(call) : converse_specially(call);
 }
 

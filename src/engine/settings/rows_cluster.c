@@ -50,6 +50,9 @@ const struct option options_table_cluster[] = {
     { BOOL("cluster-allow-replica-migration", cluster_allow_replica_migration, "yes"), CHANGES },
     { INT("cluster-manual-failover-timeout", cluster_manual_failover_timeout_ms, "5000", 1, MAX_INT),
       CHANGES },
+    { INT("cluster-slot-migration-log-max-len", cluster_slot_migration_log_max_len, "1000", 0, MAX_ANY) },
+    { INT("slot-migration-max-failover-repl-bytes", slot_migration_max_failover_repl_bytes, "0", -1,
+          MAX_ANY) },
     { MEMORY("cluster-link-sendbuf-limit", cluster_link_sendbuf_limit, "0", 0, UINT64_MAX) },
     { .name = NULL },
 };

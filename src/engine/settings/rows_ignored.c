@@ -66,8 +66,6 @@ const struct option options_table_ignored[] = {
 
     /* Cluster, and replication beyond one stream. */
     { KEEP_BOOL("dual-channel-replication-enabled", "no"), KEPT(0) },
-    { KEEP_INT("cluster-slot-migration-log-max-len", "1000", 0, MAX_ANY), KEPT(0) },
     { KEEP_BOOL("cluster-slot-stats-enabled", "no"), KEPT(0) },
-    { KEEP_MEMORY("slot-migration-max-failover-repl-bytes", "0", 0, MAX_ANY), KEPT(0) },
     { .name = NULL },
 };

@@ -7,6 +7,7 @@
 #include "trivet/engine/command/registry.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/engine/slots/routes.h"
+#include "trivet/keyspace/hidden.h"
 
 /* What one command, or all that EXEC runs, has to do with slots. */
 struct slots_look {
@@ -69,10 +70,15 @@ static bool may_run_elsewhere(const struct call *call, const struct slots_look *
     return l->channels || (c->flags & CLIENT_READONLY_SLOT && !(l->flags & WRITES));
 }
 
+/* The source of slots that come here sends their keys and writes before they are this node's. */
+static bool is_arriving(const struct call *call, const struct slots_look *l) {
+    return call->client->flags & CLIENT_SLOT_IMPORT && !l->several && slot_is_hidden(l->slot);
+}
+
 struct redirection redirect_of(const struct call *call) {
     struct slots_look l = look(call);
     struct redirection r = { .what = REDIRECT_NONE, .slot = l.slot, .node = routes->owner[l.slot] };
-    if (!l.any) return r;
+    if (!l.any || UNLIKELY(is_arriving(call, &l))) return r;
     if (l.several)
         r.what = REDIRECT_CROSSSLOT;
     else if (r.node == ROUTE_NOBODY)

@@ -3,6 +3,7 @@
  * All walks go by prefix, from 0 up. A cursor is a prefix, too, and so it means the same in a table of any
  * shape: all items before it were visited. */
 #include "table_private.h"
+#include "trivet/base/hashing.h"
 
 /* ---- all items ---- */
 
@@ -157,6 +158,31 @@ uint64_t table_scan(struct table *t, uint64_t cursor, void (*visit)(void *arg, v
     if (++line == g.lines) return end == PREFIX_END ? 0 : cursor_of(end, size, 0);
     __builtin_prefetch(g.first + line);
     return cursor_of(prefix, size, ((line << CHOICE_BITS) + g.lines - 1) / g.lines);
+}
+
+/* ---- in order ----
+ *
+ * A group holds the items of a range of prefixes. Where a walk goes on is the first prefix that it has not
+ * seen, which means the same in any shape. If groups were joined meanwhile, it lies inside of one. */
+
+static void visit_bucket_from(const struct table *t, const struct bucket *b, uint64_t from,
+                              void (*visit)(void *arg, void *item), void *arg) {
+    prefetch_items(b);
+    for (uint64_t used = slots_used(b); used; used &= used - 1) {
+        void *item = bucket_item(b, slot_first(used));
+        if (from == 0 || table_order(hash_bytes(t->ops->key(item))) >= from) visit(arg, item);
+    }
+}
+
+uint64_t table_visit_from(struct table *t, uint64_t from, void (*visit)(void *arg, void *item), void *arg) {
+    assert(from < TABLE_ORDER_END);
+    if (t->count == 0) return TABLE_ORDER_END;
+    struct group g = group_of(t, from);
+    bool is_whole = group_prefix(t, &g) == from;
+    t->paused++;
+    GROUP_EACH(&g, b) visit_bucket_from(t, b, is_whole ? 0 : from, visit, arg);
+    t->paused--;
+    return group_end(t, &g);
 }
 
 /* ---- figures ---- */

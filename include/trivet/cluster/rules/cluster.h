@@ -137,6 +137,8 @@ const char *cluster_set_slot_importing(struct cluster *c, unsigned slot, const s
                                        int64_t now_ms);
 const char *cluster_set_slot_node(struct cluster *c, unsigned slot, const struct node_id *owner,
                                   int64_t now_ms);
+/* Slots of others are this node's from now on, without votes: it has all of their keys. */
+const char *cluster_take_over_slots(struct cluster *c, const struct slot_set *slots, int64_t now_ms);
 const char *cluster_set_slot_stable(struct cluster *c, unsigned slot, int64_t now_ms);
 /* `is_empty`: this node has no keys. */
 const char *cluster_replicate(struct cluster *c, const struct node_id *id, bool is_empty, int64_t now_ms);

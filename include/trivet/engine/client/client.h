@@ -45,6 +45,8 @@ enum client_flag {
     CLIENT_ASKING = 1 << 23, /* ASKING: the next command, or transaction, may use a slot that comes here */
     CLIENT_UNFINISHED =
         1 << 24, /* a part of its command is done: the next one runs in its worker's next turn */
+    CLIENT_SLOT_EXPORT = 1 << 25, /* the link by which slots go to another node, */
+    CLIENT_SLOT_IMPORT = 1 << 26, /* or come from one (engine/cluster/migrations.h) */
 };
 
 struct args;          /* resp/parser.h */

@@ -20,6 +20,7 @@ enum pause_purpose {
     PAUSE_FOR_SHUTDOWN,
     PAUSE_FOR_FAILOVER,
     PAUSE_FOR_SLOTS,
+    PAUSE_FOR_MIGRATION,
     PAUSE_PURPOSES
 };
 

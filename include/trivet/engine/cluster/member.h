@@ -50,6 +50,8 @@ void member_settings_changed(void);
 void member_act(void);
 /* Sends a message to the other nodes, or (sharded) to those of this shard. Any worker, its own gate held. */
 void member_publish(bool sharded, struct slice channel, struct slice payload);
+/* Deletes the keys of slots that are not this node's. Closes the gate. */
+void member_drop_slots(const struct slot_set *slots);
 /* CLUSTER SAVECONFIG. */
 MUST_CHECK bool member_save(struct buf *error);
 /* A name that nobody has. */

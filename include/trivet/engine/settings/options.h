@@ -294,6 +294,7 @@ struct options {
     int64_t cluster_announce_client_port, cluster_announce_client_tls_port;
     int cluster_preferred_endpoint_type; /* enum cluster_endpoint */
     int64_t cluster_node_timeout_ms, cluster_ping_interval_ms, cluster_manual_failover_timeout_ms;
+    int64_t cluster_slot_migration_log_max_len, slot_migration_max_failover_repl_bytes;
     int64_t cluster_blacklist_ttl_s, cluster_replica_validity_factor, cluster_migration_barrier;
     bool cluster_require_full_coverage, cluster_replica_no_failover, cluster_allow_replica_migration;
     bool cluster_allow_reads_when_down, cluster_allow_pubsubshard_when_down;

@@ -99,6 +99,14 @@ size_t table_walk_marked(struct table *t, size_t cursor, size_t buckets,
  * shrinks in between. Any number may be given as a cursor. The callback must not change the table. */
 uint64_t table_scan(struct table *t, uint64_t cursor, void (*visit)(void *arg, void *item), void *arg);
 
+/* For who must know afterwards what was met: visits items of the next group, those whose order is at least
+ * `from`, and returns where to go on, TABLE_ORDER_END at the end. An item that is there all the time is met
+ * once; it has been met if its order is less than what was returned last, however the table grew or shrank in
+ * between. The callback must not change the table. */
+#define TABLE_ORDER_END (UINT64_C(1) << 32)
+static inline uint64_t table_order(uint64_t hash) { return (uint32_t)hash; }
+uint64_t table_visit_from(struct table *t, uint64_t from, void (*visit)(void *arg, void *item), void *arg);
+
 /* Every item once; the callback returns false to stop, and must not change the table. Returns false if
  * stopped. */
 bool table_each(const struct table *t, bool (*visit)(void *arg, void *item), void *arg);
