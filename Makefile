@@ -87,7 +87,7 @@ TOOLS := $(patsubst src/tools/%.c,$(B)/%,$(wildcard src/tools/trivet-*.c))
 UNIT_SOURCES := $(wildcard tests/unit/*/test_*.c tests/unit/*/*/test_*.c)
 UNIT_TESTS := $(UNIT_SOURCES:tests/%.c=$(B)/tests/%)
 INTEGRATION_SOURCES := $(wildcard tests/commands/test_*.c tests/integration/test_*.c tests/crash/test_*.c \
-    tests/replication/test_*.c)
+    tests/replication/test_*.c tests/cluster/test_*.c)
 INTEGRATION_TESTS := $(INTEGRATION_SOURCES:tests/%.c=$(B)/tests/%)
 HARNESS_SOURCES := $(wildcard tests/harness/*.c)
 HARNESS_OBJECTS := $(HARNESS_SOURCES:%.c=$(B)/%.o)
@@ -99,6 +99,8 @@ DIFFERENTIAL := $(B)/tests/differential/differential
 # What those of tests/replication share; the differential test's generators write for them.
 REPLICATION_SOURCES := $(filter-out $(INTEGRATION_SOURCES),$(wildcard tests/replication/*.c)) \
     $(filter-out tests/differential/differential.c,$(DIFFERENTIAL_SOURCES))
+# What those of tests/cluster share.
+CLUSTER_SOURCES := $(filter-out $(INTEGRATION_SOURCES),$(wildcard tests/cluster/*.c))
 # A cluster in one process: tests, and what they share.
 SIM_TESTS := $(patsubst %.c,$(B)/%,$(wildcard tests/sim/test_*.c))
 SIM_OBJECTS := $(patsubst %.c,$(B)/%.o,$(filter-out tests/sim/test_%,$(wildcard tests/sim/*.c)))
@@ -149,6 +151,8 @@ $(INTEGRATION_TESTS): $(B)/tests/%: $(B)/tests/%.o $(HARNESS_OBJECTS) $(LIBRARY)
 $(filter $(B)/tests/crash/%,$(INTEGRATION_TESTS)): $(CRASH_SOURCES:%.c=$(B)/%.o)
 
 $(filter $(B)/tests/replication/%,$(INTEGRATION_TESTS)): $(REPLICATION_SOURCES:%.c=$(B)/%.o)
+
+$(filter $(B)/tests/cluster/%,$(INTEGRATION_TESTS)): $(CLUSTER_SOURCES:%.c=$(B)/%.o)
 
 $(SIM_TESTS): $(B)/tests/sim/%: $(B)/tests/sim/%.o $(SIM_OBJECTS) $(LIBRARY)
 	$(call say,LINK,$@)$(CC) $(LDFLAGS) -o $@ $^ -lcmocka $(LDLIBS)

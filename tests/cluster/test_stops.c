@@ -1,0 +1,160 @@
+/* test_stops.c: clusters whose nodes stop: for a while, as under a debugger or a hypervisor, or by SIGKILL.
+ */
+#include "../harness/check.h"
+#include "load.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#define PRIMARIES 3
+#define COUNT 6
+#define REPLICA_OF(primary) ((primary) + PRIMARIES)
+#define WRITES 200
+
+static struct nodes g; /* threads look at it, also if a test fails */
+
+static void trivets(const char *const *args) {
+    nodes_start(&g, &(struct nodes_plan){ .primaries = PRIMARIES, .count = COUNT, .args = args });
+}
+
+static void assert_value(size_t at, const char *key, const char *expected) {
+    char command[96];
+    snprintf(command, sizeof command, "GET %s", key);
+    assert_reply(g.client[at], command, expected);
+}
+
+/* ---- SIGSTOP ---- */
+
+static void a_primary_that_hangs_comes_back_as_a_replica(void **state) {
+    (void)state;
+    char covered[64], lost[64], command[96];
+    trivets(NULL);
+    load_start(&g);
+    load_await(WRITES);
+    nodes_key(&g, 0, "covered:", covered);
+    nodes_key(&g, 0, "lost:", lost);
+    snprintf(command, sizeof command, "SET %s 1", covered);
+    assert_reply(g.client[0], command, "+OK");
+    assert_reply(g.client[0], "WAIT 1 0", ":1");
+    /* The replica does not get this one, though it hears the bus. */
+    network_silence(g.network, 0, REPLICA_OF(0), true);
+    snprintf(command, sizeof command, "SET %s 1", lost);
+    assert_reply(g.client[0], command, "+OK");
+    nodes_freeze(&g, 0);
+    assert_soon(nodes_is_primary(&g, REPLICA_OF(0)));
+    load_await_all_slots();
+    nodes_thaw(&g, 0);
+    network_heal(g.network);
+    assert_soon(nodes_is_linked_replica(&g, 0, REPLICA_OF(0)));
+    assert_value(REPLICA_OF(0), covered, "$\"1\"");
+    assert_value(REPLICA_OF(0), lost, "$-1");
+    assert_reply(g.client[0], "READONLY", "+OK");
+    assert_value(0, covered, "$\"1\"");
+    assert_value(0, lost, "$-1");
+    load_await_all_slots();
+    nodes_assert_well(&g);
+    load_end();
+    nodes_end(&g);
+}
+
+/* Shorter than the timeout: nothing happens. Longer: all of them take each other for failed when they wake.
+ */
+static void nodes_that_hang_all_at_once_go_on(void **state) {
+    (void)state;
+    trivets(NULL);
+    load_start(&g);
+    load_await(WRITES);
+    for (size_t i = 0; i < COUNT; i++) nodes_freeze(&g, i);
+    pause_ms(NODE_TIMEOUT_MS * 2);
+    for (size_t i = 0; i < COUNT; i++) nodes_thaw(&g, i);
+    load_await_all_slots();
+    nodes_assert_well(&g);
+    load_end();
+    nodes_end(&g);
+}
+
+/* ---- SIGKILL ---- */
+
+static const char *const with_aof[] = { "--appendonly", "yes", NULL };
+
+static void a_killed_primary_with_a_file_comes_back_as_what_it_has_become(void **state) {
+    (void)state;
+    trivets(with_aof);
+    load_start(&g);
+    load_await(WRITES);
+    nodes_kill(&g, 1);
+    assert_soon(nodes_is_primary(&g, REPLICA_OF(1)));
+    load_await_all_slots();
+    nodes_restart(&g, 1);
+    assert_soon(nodes_is_linked_replica(&g, 1, REPLICA_OF(1)));
+    nodes_kill(&g, REPLICA_OF(1));
+    assert_soon(nodes_is_primary(&g, 1));
+    load_await_all_slots();
+    nodes_restart(&g, REPLICA_OF(1));
+    assert_soon(nodes_is_linked_replica(&g, REPLICA_OF(1), 1));
+    nodes_assert_well(&g);
+    load_end();
+    nodes_end(&g);
+}
+
+/* Under everysec, what was acknowledged is in the file before the reply: SIGKILL loses nothing of it. */
+static void all_are_killed_at_once_and_nothing_is_lost(void **state) {
+    (void)state;
+    trivets(with_aof);
+    load_start(&g);
+    load_await(WRITES);
+    for (size_t i = 0; i < COUNT; i++) nodes_kill(&g, i);
+    for (size_t i = 0; i < COUNT; i++) nodes_restart(&g, i);
+    load_await_all_slots();
+    nodes_assert_well(&g);
+    load_end();
+    nodes_end(&g);
+}
+
+/* ---- data that is too old ---- */
+
+static bool has_been_cut_off_for(size_t i, int64_t seconds) {
+    int64_t down = info_number(g.client[i], "replication", "master_link_down_since_seconds");
+    return down >= seconds && nodes_says(&g, i, "INFO replication", "master_link_status:down");
+}
+
+/* Its link to the primary alone is cut. Whose data is older than the timeout and a second allow, does not
+ * stand for election; an operator may tell it to all the same. */
+static void a_replica_whose_data_is_too_old_waits_for_the_operator(void **state) {
+    (void)state;
+    static const char *const strict[] = { "--cluster-replica-validity-factor", "1", "--repl-timeout", "2",
+                                          NULL };
+    char line[160];
+    trivets(strict);
+    network_refuse(g.network, 0, REPLICA_OF(0), true);
+    assert_soon(has_been_cut_off_for(REPLICA_OF(0), 3 + NODE_TIMEOUT_MS * 2 / 1000));
+    nodes_freeze(&g, 0);
+    assert_soon(nodes_has_flags(&g, REPLICA_OF(0), 0, "master,fail"));
+    snprintf(line, sizeof line, "Currently unable to failover: ");
+    server_await_log(g.server[REPLICA_OF(0)], line, 1);
+    assert_true(nodes_has_flags(&g, REPLICA_OF(0), REPLICA_OF(0), "myself,slave"));
+    assert_true(nodes_says(&g, 1, "CLUSTER INFO", "cluster_state:fail"));
+    assert_reply(g.client[REPLICA_OF(0)], "CLUSTER FAILOVER FORCE", "+OK");
+    assert_soon(nodes_is_primary(&g, REPLICA_OF(0)));
+    nodes_thaw(&g, 0);
+    network_heal(g.network);
+    assert_soon(nodes_is_linked_replica(&g, 0, REPLICA_OF(0)));
+    nodes_assert_well(&g);
+    nodes_end(&g);
+}
+
+int main(int argc, char **argv) {
+    if (argc > 1) cmocka_set_test_filter(argv[1]);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_primary_that_hangs_comes_back_as_a_replica),
+        cmocka_unit_test(nodes_that_hang_all_at_once_go_on),
+        cmocka_unit_test(a_killed_primary_with_a_file_comes_back_as_what_it_has_become),
+        cmocka_unit_test(all_are_killed_at_once_and_nothing_is_lost),
+        cmocka_unit_test(a_replica_whose_data_is_too_old_waits_for_the_operator),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
