@@ -5,7 +5,8 @@
 #define ATTEMPT_LEAST_MS 2000
 #define DELAY_MOST_MS 500
 #define NO_DATA_MS 500
-#define VOTE_TIMEOUTS 2 /* one vote for the replicas of a primary in so many node timeouts */
+#define UNABLE_AGAIN_MS 10000 /* after so long it is said again why this one does not stand */
+#define VOTE_TIMEOUTS 2       /* one vote for the replicas of a primary in so many node timeouts */
 
 /* ---- at a primary ---- */
 
@@ -51,7 +52,7 @@ void rules_vote(struct cluster *c, struct cluster_node *candidate, const struct 
     s->last_vote_epoch = s->current_epoch;
     rules_save_now(c);
     send_plain(c, candidate, MESSAGE_AUTH_ACK);
-    action_log(c, "Vote for %.*s in epoch %llu", NODE_ID_ARG(&candidate->id),
+    action_log(c, "Failover auth granted to %.*s for epoch %llu", NODE_ID_ARG(&candidate->id),
                (unsigned long long)s->current_epoch);
 }
 
@@ -112,11 +113,34 @@ static bool data_is_fresh(const struct cluster *c) {
     return age_ms <= set->repl_ping_period_ms + set->node_timeout_ms * set->replica_validity_factor;
 }
 
-static bool may_stand(const struct cluster *c, bool manual) {
+/* What keeps a replica of a failed primary from standing; NULL: nothing. */
+static const char *what_hinders(const struct cluster *c) {
+    if (c->settings.replica_no_failover) return "cluster-replica-no-failover is set";
+    if (!data_is_fresh(c))
+        return "the data is older than cluster-replica-validity-factor allows; CLUSTER FAILOVER FORCE takes "
+               "it "
+               "all the same";
+    return NULL;
+}
+
+/* An operator who sees slots down looks here for the reason. */
+static void explain(struct cluster *c, const char *why) {
+    struct cluster_election *e = &c->election;
+    if (why && (why != e->unable || c->now_ms - e->unable_ms >= UNABLE_AGAIN_MS)) {
+        action_log(c, "Currently unable to failover: %s", why);
+        e->unable_ms = c->now_ms;
+    }
+    e->unable = why;
+}
+
+static bool may_stand(struct cluster *c, bool manual) {
     const struct cluster_node *self = c->state.self;
     if (!node_is_replica(self) || !self->primary || self->primary->slot_count == 0) return false;
     if (manual) return true;
-    return node_is_failed(self->primary) && !c->settings.replica_no_failover && data_is_fresh(c);
+    if (!node_is_failed(self->primary)) return false;
+    const char *why = what_hinders(c);
+    explain(c, why);
+    return !why;
 }
 
 static void plan(struct cluster *c, bool manual) {
@@ -131,6 +155,8 @@ static void plan(struct cluster *c, bool manual) {
     e->at_ms += unit_ms + (int64_t)(c->hooks.random(c->hooks.arg) % (uint64_t)unit_ms);
     e->at_ms += (int64_t)e->rank * 2 * unit_ms + (int64_t)shared * unit_ms;
     if (c->hooks.offset(c->hooks.arg) == 0) e->at_ms += NO_DATA_MS;
+    action_log(c, "Start of election delayed for %lld milliseconds (rank #%zu)",
+               (long long)(e->at_ms - c->now_ms), e->rank);
 }
 
 /* Somebody with more data was heard of while this one waited. */
@@ -162,7 +188,8 @@ void rules_lead_election(struct cluster *c) {
     if (c->now_ms < e->at_ms || c->now_ms - e->at_ms > attempt_ms) return;
     if (!e->sent) ask_for_votes(c, manual);
     if (e->votes < cluster_majority(&c->state)) return;
-    action_log(c, "Won the election of epoch %llu", (unsigned long long)e->epoch);
+    action_log(c, "Failover election won: this node is the primary, configEpoch set to %llu",
+               (unsigned long long)e->epoch);
     e->done = true;
     if (c->state.self->config_epoch < e->epoch) c->state.self->config_epoch = e->epoch;
     rules_replace_primary(c);

@@ -23,7 +23,7 @@ void rules_fail_if_majority(struct cluster *c, struct cluster_node *n) {
     if (!node_is_suspected(n) || node_is_failed(n)) return;
     size_t voices = cluster_failure_reports(c, n) + node_votes(c->state.self);
     if (voices < cluster_majority(&c->state)) return;
-    action_log(c, "Node %.*s has failed: %zu primaries say so", NODE_ID_ARG(&n->id), voices);
+    action_log(c, "Marking node %.*s as failing: %zu primaries say so", NODE_ID_ARG(&n->id), voices);
     rules_mark_failed(c, n);
     send_failed_to_all(c, n);
 }
@@ -40,7 +40,7 @@ void rules_clear_failure(struct cluster *c, struct cluster_node *n) {
     if (node_votes(n) && !over) return;
     n->flags &= ~NODE_FAIL;
     if (n == c->state.self->primary) c->state.self->flags &= ~NODE_MY_PRIMARY_FAILS;
-    action_log(c, "Node %.*s answers again", NODE_ID_ARG(&n->id));
+    action_log(c, "Clear FAIL state for node %.*s: it answers again", NODE_ID_ARG(&n->id));
     rules_save_later(c, false);
     c->must_look = true;
 }

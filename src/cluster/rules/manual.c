@@ -16,7 +16,7 @@ void manual_begin_at_primary(struct cluster *c, struct cluster_node *replica) {
     c->manual.end_ms = c->now_ms + timeout_ms;
     c->manual.replica = replica;
     action_add(c, ACTION_PAUSE)->until_ms = c->now_ms + timeout_ms * PAUSE_TIMEOUTS;
-    action_log(c, "Manual failover asked for by %.*s", NODE_ID_ARG(&replica->id));
+    action_log(c, "Manual failover requested by replica %.*s", NODE_ID_ARG(&replica->id));
     if (replica->link_is_open) send_ping(c, replica, MESSAGE_PING);
 }
 

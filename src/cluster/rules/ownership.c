@@ -136,7 +136,7 @@ static void resolve_collision(struct cluster *c, const struct cluster_node *send
     if (sender->config_epoch != s->self->config_epoch || node_id_compare(&sender->id, &s->self->id) <= 0)
         return;
     s->self->config_epoch = ++s->current_epoch;
-    action_log(c, "Epoch collision with %.*s: taking epoch %llu", NODE_ID_ARG(&sender->id),
+    action_log(c, "configEpoch collision with node %.*s: configEpoch set to %llu", NODE_ID_ARG(&sender->id),
                (unsigned long long)s->current_epoch);
     rules_save_now(c);
     c->must_announce = true;

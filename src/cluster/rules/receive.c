@@ -2,6 +2,8 @@
  * nothing else. */
 #include "rules.h"
 
+#define SAY_AGAIN_MS 1000
+
 /* ---- addresses ---- */
 
 static struct node_ip ip_of(const struct bus_link *l, const struct message_header *h) {
@@ -159,7 +161,7 @@ static void take_message(struct cluster *c, struct cluster_node *sender, const s
     case MESSAGE_AUTH_ACK: rules_count_vote(c, sender, m); break;
     case MESSAGE_UPDATE: rules_take_update(c, m); break;
     case MESSAGE_MFSTART: manual_begin_at_primary(c, sender); break;
-    case MESSAGE_MODULE: c->hooks.module(c->hooks.arg, &sender->id, m); break;
+    case MESSAGE_MODULE: break; /* there are none here */
     case MESSAGE_PING:
     case MESSAGE_PONG:
     case MESSAGE_MEET:
@@ -200,6 +202,16 @@ static void take_full(struct cluster *c, struct bus_link *l, const struct messag
         take_message(c, sender, m);
 }
 
+/* Whoever reaches the port may send as much as he likes; the log must not be filled by that. */
+static void refuse(struct cluster *c, const struct bus_link *l, const char *why) {
+    c->refused++;
+    if (c->refused_said_ms && c->now_ms - c->refused_said_ms < SAY_AGAIN_MS) return;
+    struct node_ip from = l->node ? l->node->ip : l->peer_ip;
+    action_log(c, "A packet of the bus from %.*s was dropped: %s (%llu were so far)",
+               SLICE_ARG(node_ip_slice(&from)), why, (unsigned long long)c->refused);
+    c->refused_said_ms = c->now_ms;
+}
+
 void cluster_receive(struct cluster *c, uint64_t link, struct slice packet, int64_t now_ms) {
     rules_begin(c, now_ms);
     struct bus_link *l = bus_link_find(c, link);
@@ -207,8 +219,7 @@ void cluster_receive(struct cluster *c, uint64_t link, struct slice packet, int6
     if (!l) return;
     const char *why = message_decode(packet, &m);
     if (why) {
-        c->refused++;
-        action_log(c, "A packet of the bus was dropped: %s", why);
+        refuse(c, l, why);
     } else {
         c->received[m.header.type]++;
         m.light ? take_light(c, l, &m) : take_full(c, l, &m);

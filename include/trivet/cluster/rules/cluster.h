@@ -61,6 +61,8 @@ struct cluster_election {
     bool sent, done;
     size_t votes, rank;
     uint64_t epoch;
+    const char *unable; /* why this replica does not stand, as it was said last; NULL: nothing hinders it */
+    int64_t unable_ms;
 };
 
 /* A failover by somebody's word; end_ms 0: there is none. */
@@ -91,6 +93,7 @@ struct cluster {
     size_t action_count, action_room, actions_taken;
     struct buf bytes; /* of actions; their slices hold offsets until they are taken */
     uint64_t sent[MESSAGE_TYPE_COUNT], received[MESSAGE_TYPE_COUNT], refused;
+    int64_t refused_said_ms; /* when the log heard of it last */
 };
 
 /* ---- life ---- */
