@@ -34,7 +34,8 @@ static void take_address(struct cluster *c, struct bus_link *l, struct cluster_n
     rules_save_later(c, false);
 }
 
-/* A MEET was sent to an address of ours. */
+/* A MEET was sent to an address of ours. So was a PING, which is believed by a node that has nothing better:
+ * it may be the one that greets all the others. */
 static void learn_own_ip(struct cluster *c, const struct bus_link *l) {
     struct cluster_node *self = c->state.self;
     if (node_ip_slice(&c->settings.announce_ip).len > 0 || node_ip_slice(&l->local_ip).len == 0) return;
@@ -110,8 +111,9 @@ static void take_flags(struct cluster_node *sender, const struct message_header 
 
 static void greet_back(struct cluster *c, struct bus_link *l, struct cluster_node *sender,
                        const struct message *m) {
+    bool has_ip = node_ip_slice(&c->state.self->ip).len > 0;
+    if (m->header.type == MESSAGE_MEET || (sender && !has_ip)) learn_own_ip(c, l);
     if (m->header.type == MESSAGE_MEET) {
-        learn_own_ip(c, l);
         struct node_ip ip = ip_of(l, &m->header);
         /* A node that was forgotten greets again by itself, as nobody dials it any more. */
         bool banned = cluster_is_banned(&c->state, &m->header.sender, c->now_ms);

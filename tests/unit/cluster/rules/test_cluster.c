@@ -14,7 +14,7 @@
 /* 'a' is the node itself, with slots 0-99; 'b' has 100-199 and the replica 'r'; 'c' has 200-299. */
 struct bench {
     struct cluster c;
-    struct node_ip ip;
+    struct node_ip ip, local; /* of the others, and where they found this node */
     int64_t now_ms;
     size_t published;
     struct cluster_action actions[64];
@@ -130,7 +130,7 @@ static void give(struct bench *b, const struct message_header *h, struct slice b
     size_t at = message_begin(&out, h);
     buf_append(&out, body);
     message_end(&out, at);
-    uint64_t link = cluster_link_accepted(&b->c, b->ip, b->ip, b->now_ms);
+    uint64_t link = cluster_link_accepted(&b->c, b->ip, b->local, b->now_ms);
     cluster_receive(&b->c, link, buf_slice(&out), b->now_ms);
     settle(b);
     buf_release(&out);
@@ -324,6 +324,22 @@ static void a_node_that_moves_is_dialled_at_its_new_place(void **state) {
     assert_true(node(b, 'c')->link_is_open);
 }
 
+static void assert_own_ip(struct bench *b, char sender, enum message_type type, const char *local,
+                          const char *expected) {
+    b->local = node_ip_make(slice_of(local));
+    struct message_header h = header(b, sender, type);
+    give(b, &h, LIT(""));
+    assert_true(slice_equal(node_ip_slice(&b->c.state.self->ip), slice_of(expected)));
+}
+
+static void a_node_learns_its_address_from_those_who_found_it(void **state) {
+    struct bench *b = *state;
+    assert_own_ip(b, 'x', MESSAGE_PING, "10.0.0.4", "");
+    assert_own_ip(b, 'c', MESSAGE_PING, "10.0.0.5", "10.0.0.5");
+    assert_own_ip(b, 'b', MESSAGE_PING, "10.0.0.6", "10.0.0.5");
+    assert_own_ip(b, 'x', MESSAGE_MEET, "10.0.0.7", "10.0.0.7");
+}
+
 int main(void) {
 #define BENCH_TEST(name) cmocka_unit_test_setup_teardown(name, bench_open, bench_close)
     const struct CMUnitTest tests[] = {
@@ -338,6 +354,7 @@ int main(void) {
         BENCH_TEST(old_headers_change_nothing),
         BENCH_TEST(a_light_header_needs_a_link_that_is_known),
         BENCH_TEST(a_node_that_moves_is_dialled_at_its_new_place),
+        BENCH_TEST(a_node_learns_its_address_from_those_who_found_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
