@@ -431,7 +431,7 @@ static void collect(void *arg, void *item) {
     some->met++;
 }
 
-static size_t drop_all(struct keyspace_view *view, struct keydb *kdb) {
+static size_t drop_all(struct keyspace_view *view, struct keydb *kdb, bool lazily) {
     uint64_t cursor = 0;
     size_t gone = 0;
     while (table_count(&kdb->table) > 0) {
@@ -440,7 +440,7 @@ static size_t drop_all(struct keyspace_view *view, struct keydb *kdb) {
         uint64_t next = table_scan(&kdb->table, cursor, collect, &some);
         for (size_t i = 0; i < some.count; i++) {
             table_remove_item(&kdb->table, some.at[i], key_hash(entry_key(some.at[i])));
-            keyspace_vanish(view, kdb, some.at[i], VANISHED_MOVED, true);
+            keyspace_vanish(view, kdb, some.at[i], VANISHED_SLOT, lazily);
         }
         gone += some.count;
         if (some.met == some.count) cursor = next; /* else the chain is long: once more */
@@ -448,14 +448,14 @@ static size_t drop_all(struct keyspace_view *view, struct keydb *kdb) {
     return gone;
 }
 
-size_t keyspace_slot_drop(uint16_t slot, int64_t now_ms) {
+size_t keyspace_slot_drop(uint16_t slot, bool lazily, int64_t now_ms) {
     struct shard *s = &shards[slot];
     size_t gone = 0;
     assert(shard_count == SLOT_COUNT && shards_are_mine);
     for (uint32_t db = 0; db <= keyspace_last_db(s); db++) {
         struct keyspace_view view = { .db = db, .now_ms = now_ms };
         struct keydb *kdb = shard_db(s, db);
-        if (kdb) gone += drop_all(&view, kdb);
+        if (kdb) gone += drop_all(&view, kdb, lazily);
     }
     return gone;
 }

@@ -93,6 +93,7 @@ static const char *const examples[] = {
     "CLUSTER DELSLOTS 1",
     "CLUSTER DELSLOTSRANGE 1 2",
     "CLUSTER FAILOVER",
+    "CLUSTER FLUSHSLOT 1",
     "CLUSTER FLUSHSLOTS",
     "CLUSTER FORGET 0000000000000000000000000000000000000000",
     "CLUSTER GETKEYSINSLOT 1 1",
@@ -418,6 +419,7 @@ static const char *const examples[] = {
 
 /* Commands that write, of which nothing is to be seen in DEBUG DIGEST, or whose example cannot succeed. */
 static const char *const idle_commands[] = {
+    "cluster|flushslot",
     "function|restore",
     "hpersist",
     "migrate",

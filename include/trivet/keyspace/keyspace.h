@@ -63,7 +63,7 @@ static inline bool keyspace_is_past(const struct keyspace_view *view, int64_t at
 enum vanish_reason {
     VANISHED_EXPIRED,
     VANISHED_EVICTED,
-    VANISHED_MOVED,       /* its slot is another node's now */
+    VANISHED_SLOT,        /* its slot is another node's now, or was emptied */
     VANISHED_OVERWRITTEN, /* it was over and hidden, and another entry takes its place: for the journal */
 };
 
@@ -163,8 +163,9 @@ size_t keyspace_slot_count(uint32_t db, uint16_t slot);
 /* Visits its keys until the callback returns false. Gate closed. */
 void keyspace_slot_each(uint32_t db, uint16_t slot, bool (*visit)(void *arg, const struct entry *e),
                         void *arg);
-/* Deletes all keys of the slot, in all databases: it is another node's now. Returns how many. Gate closed. */
-size_t keyspace_slot_drop(uint16_t slot, int64_t now_ms);
+/* Deletes all keys of the slot, in all databases; `lazily`: big values are freed on the background thread.
+ * Returns how many went. Gate closed. */
+size_t keyspace_slot_drop(uint16_t slot, bool lazily, int64_t now_ms);
 
 /* Whole databases; the gate is closed. Flushing frees in the background if `lazily`. Returns the entries
  * that went. */

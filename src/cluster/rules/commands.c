@@ -46,6 +46,22 @@ const char *cluster_replicate(struct cluster *c, const struct node_id *id, bool 
     return NULL;
 }
 
+bool cluster_replicate_nobody(struct cluster *c, const struct node_id *new_shard, int64_t now_ms) {
+    struct cluster_state *s = &c->state;
+    if (node_is_primary(s->self)) return false;
+    rules_begin(c, now_ms);
+    manual_reset(c);
+    c->election = (struct cluster_election){ 0 };
+    s->open_count = 0;
+    cluster_node_make_primary(s, s->self);
+    s->self->shard_id = *new_shard;
+    action_add(c, ACTION_LEAD);
+    rules_save_later(c, true);
+    c->must_look = c->must_announce = true;
+    rules_finish(c);
+    return true;
+}
+
 void cluster_reset(struct cluster *c, const struct node_id *new_id, const struct node_id *new_shard,
                    int64_t now_ms) {
     struct cluster_state *s = &c->state;

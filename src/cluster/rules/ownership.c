@@ -216,3 +216,35 @@ void rules_take_update(struct cluster *c, const struct message *m) {
     rules_save_later(c, true);
     take_slots(c, n, m->update_epoch, m->update_slots);
 }
+
+/* ---- data that was there before ---- */
+
+void cluster_settle_data(struct cluster *c, int64_t now_ms) {
+    struct cluster_state *s = &c->state;
+    struct slot_set foreign = { { 0 } };
+    unsigned taken = 0;
+    if (!node_is_primary(s->self)) return;
+    rules_begin(c, now_ms);
+    for (unsigned slot = 0; slot < SLOT_COUNT; slot++) {
+        if (s->owners[slot] == s->self || cluster_slot_importing(s, slot)) continue;
+        if (!c->hooks.slot_has_keys(c->hooks.arg, slot)) continue;
+        if (s->owners[slot]) {
+            slot_set_add(&foreign, slot);
+            continue;
+        }
+        cluster_slot_give(s, slot, s->self);
+        taken++;
+    }
+    unsigned dropped = slot_set_count(&foreign);
+    if (taken > 0) {
+        action_log(c, "There is data of %u slots that nobody serves: this node serves them from now on",
+                   taken);
+        rules_save_later(c, true);
+        c->must_look = true;
+    }
+    if (dropped > 0) {
+        action_log(c, "There is data of %u slots that other nodes serve: it is deleted", dropped);
+        drop_keys(c, &foreign);
+    }
+    rules_finish(c);
+}

@@ -7,7 +7,9 @@
 #include "trivet/commands/groups.h"
 #include "trivet/engine/replication/primary.h"
 #include "trivet/engine/run/change.h"
+#include "trivet/engine/saving/saving.h"
 #include "trivet/engine/settings/options.h"
+#include "trivet/keyspace/database.h"
 #include "trivet/keyspace/keyspace.h"
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -120,9 +122,44 @@ static void cmd_cluster_count_failure_reports(struct call *c) {
 
 /* ---- roles ---- */
 
-/* CLUSTER REPLICATE id */
+/* A database that files hold, if there is one. */
+static uint32_t saved_database(void) {
+    uint32_t db = 0;
+    while (db + 1 < keyspace_databases() && database_is_volatile(db)) db++;
+    return db;
+}
+
+/* Like FLUSHALL: what the files still held would come back with a restart. */
+static void flush_everything(struct call *c) {
+    if (!has_keys()) return;
+    for (uint32_t db = 0; db < keyspace_databases(); db++) {
+        if (keyspace_count(db) == 0) continue;
+        changing_databases(c, db, db);
+        keyspace_flush(db, options.lazyfree_lazy_user_flush);
+        changed_database(c, db, 1, EFFECT_NONE);
+    }
+    journal_effect_in(c, saved_database(), EFFECT(LIT("FLUSHALL")));
+    saving_all_flushed();
+}
+
+static void replicate_nobody(struct call *c) {
+    struct node_id shard = member_new_id();
+    bool was_replica = cluster_replicate_nobody(member, &shard, c->view.now_ms);
+    reply_rules(c, NULL);
+    if (was_replica) flush_everything(c);
+}
+
+/* CLUSTER REPLICATE id | NO ONE */
 static void cmd_cluster_replicate(struct call *c) {
     if (!is_node(c)) return;
+    if (c->argc == 4 && call_is(c, 2, "no") && call_is(c, 3, "one")) {
+        replicate_nobody(c);
+        return;
+    }
+    if (c->argc > 3) {
+        reply_error(c->out, ERR_SYNTAX);
+        return;
+    }
     const struct cluster_node *n = node_argument(c, 2);
     if (n) reply_rules(c, cluster_replicate(member, &n->id, !has_keys(), c->view.now_ms));
 }
@@ -183,15 +220,6 @@ static void cmd_cluster_saveconfig(struct call *c) {
     buf_release(&error);
 }
 
-static void flush_everything(struct call *c) {
-    for (uint32_t db = 0; db < keyspace_databases(); db++) {
-        if (keyspace_count(db) == 0) continue;
-        changing_databases(c, db, db);
-        keyspace_flush(db, true);
-    }
-    changed_everything();
-}
-
 /* CLUSTER RESET [HARD | SOFT] */
 static void cmd_cluster_reset(struct call *c) {
     if (!is_node(c)) return;
@@ -232,6 +260,8 @@ static void cmd_cluster_help(struct call *c) {
         "    The same for ranges.",
         "FAILOVER [FORCE|TAKEOVER]",
         "    This replica takes the place of its primary.",
+        "FLUSHSLOT <slot> [ASYNC|SYNC]",
+        "    Deletes all keys of the slot.",
         "FLUSHSLOTS",
         "    This node serves no slot any more.",
         "FORGET <node-id>",
@@ -258,16 +288,16 @@ static void cmd_cluster_help(struct call *c) {
         "    All nodes, as this one sees them.",
         "REPLICAS <node-id>",
         "    The replicas of a primary.",
-        "REPLICATE <node-id>",
-        "    This node becomes a replica.",
+        "REPLICATE (<node-id>|NO ONE)",
+        "    This node becomes a replica, or a primary without slots and data.",
         "RESET [HARD|SOFT]",
         "    Forgets the cluster; with HARD also this node's name.",
         "SAVECONFIG",
         "    Writes nodes.conf.",
         "SET-CONFIG-EPOCH <epoch>",
         "    The first config epoch of a new node.",
-        "SETSLOT <slot> (IMPORTING <node-id>|MIGRATING <node-id>|STABLE|NODE <node-id>)",
-        "    Moves a slot.",
+        "SETSLOT <slot> (IMPORTING <node-id>|MIGRATING <node-id>|STABLE|NODE <node-id>) [TIMEOUT <ms>]",
+        "    Moves a slot; replicas are told first, and waited for.",
         "SHARDS",
         "    Slots and nodes by shard.",
         "SLOTS",
@@ -309,6 +339,9 @@ static const struct command cluster_subcommands[] = {
       .summary = "Takes ranges of slots.", .complexity = "O(N) where N is the number of slots." },
     { ROW("FAILOVER", cmd_cluster_failover, -2, FOR_ADMINS, "3.0.0"), .syntax = "[FORCE | TAKEOVER]",
       .summary = "Puts this replica in the place of its primary.", .complexity = "O(1)" },
+    { ROW("FLUSHSLOT", cmd_cluster_flushslot, -3, ADMIN | WRITES | ALL_DATABASES | NO_ASYNC_LOADING, "9.0.0"),
+      .syntax = "slot [ASYNC | SYNC]", .summary = "Deletes all keys of a slot.",
+      .complexity = "O(N) where N is the number of keys of the slot." },
     { ROW("FLUSHSLOTS", cmd_cluster_flushslots, 2, FOR_ADMINS, "3.0.0"),
       .summary = "Takes all slots from this node.", .complexity = "O(1)" },
     { ROW("FORGET", cmd_cluster_forget, 3, FOR_ADMINS, "3.0.0"), .syntax = "node-id",
@@ -351,7 +384,7 @@ static const struct command cluster_subcommands[] = {
       .summary = "Returns the replicas of a node.",
       .complexity = "O(N) where N is the number of replicas.",
       .tips = "nondeterministic_output" },
-    { ROW("REPLICATE", cmd_cluster_replicate, 3, FOR_ADMINS, "3.0.0"), .syntax = "node-id",
+    { ROW("REPLICATE", cmd_cluster_replicate, -3, FOR_ADMINS, "3.0.0"), .syntax = "<node-id | NO ONE>",
       .summary = "Makes this node a replica.", .complexity = "O(1)" },
     { ROW("RESET", cmd_cluster_reset, -2, ADMIN | NOSCRIPT | STALE, "3.0.0"), .syntax = "[HARD | SOFT]",
       .summary = "Forgets the cluster.", .complexity = "O(N) where N is the number of nodes." },

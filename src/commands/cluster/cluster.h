@@ -25,6 +25,7 @@ void cmd_cluster_addslots(struct call *c);
 void cmd_cluster_addslotsrange(struct call *c);
 void cmd_cluster_delslots(struct call *c);
 void cmd_cluster_delslotsrange(struct call *c);
+void cmd_cluster_flushslot(struct call *c);
 void cmd_cluster_flushslots(struct call *c);
 void cmd_cluster_setslot(struct call *c);
 void cmd_cluster_keyslot(struct call *c);

@@ -2,6 +2,7 @@
 #include "cluster.h"
 #include "trivet/base/buf.h"
 #include "trivet/base/number.h"
+#include "trivet/commands/arguments/flush_mode.h"
 #include "trivet/engine/client/pause.h"
 #include "trivet/keyspace/keyspace.h"
 #include "trivet/keyspace/scan.h"
@@ -88,6 +89,20 @@ void cmd_cluster_flushslots(struct call *c) {
     }
     struct slot_set own = member->state.self->slots;
     reply_rules(c, cluster_delete_slots(member, &own, c->view.now_ms));
+}
+
+/* CLUSTER FLUSHSLOT slot [ASYNC | SYNC] */
+void cmd_cluster_flushslot(struct call *c) {
+    bool lazily;
+    unsigned slot;
+    if (!is_node(c)) return;
+    if (!flush_mode(c, 3, &lazily)) {
+        reply_error(c->out, ERR_SYNTAX);
+        return;
+    }
+    if (!slot_argument(c, 2, &slot)) return;
+    (void)keyspace_slot_drop((uint16_t)slot, lazily, c->view.now_ms);
+    reply_ok(c->out);
 }
 
 /* ---- moving ---- */

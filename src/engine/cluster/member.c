@@ -303,7 +303,8 @@ static void lead(void) {
 void member_drop_slots(const struct slot_set *slots) {
     size_t gone = 0;
     exclusive_begin();
-    SLOT_SET_EACH(slots, slot) gone += keyspace_slot_drop((uint16_t)slot, clock_wall_ms());
+    SLOT_SET_EACH(slots, slot)
+    gone += keyspace_slot_drop((uint16_t)slot, options.lazyfree_lazy_server_del, clock_wall_ms());
     change_flush_quietly();
     exclusive_end();
     if (gone > 0) LOG_NOTICE("Deleted %zu keys of slots that are another node's now", gone);
@@ -444,5 +445,8 @@ void member_begin(void) {
         a.port = member_port(primary, options.tls_replication);
         follow(&a);
     }
+    cluster_settle_data(member, clock_wall_ms());
+    cluster_save_changes(member);
+    member_act();
     renew_routes();
 }

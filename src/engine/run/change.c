@@ -229,8 +229,9 @@ void changed_everything(void) {
 
 void change_vanished(struct keyspace_view *view, struct slice key, enum vanish_reason reason) {
     if (reason != VANISHED_OVERWRITTEN) key_changed(view, NULL, view->db, key);
+    if (reason == VANISHED_SLOT) count_changes(view->db, 1);
     if (reason == VANISHED_EXPIRED) notify(view->db, NOTIFY_EXPIRED, "expired", key);
-    if (reason == VANISHED_MOVED) notify(view->db, NOTIFY_GENERIC, "del", key);
+    if (reason == VANISHED_SLOT) notify(view->db, NOTIFY_GENERIC, "del", key);
     if (reason == VANISHED_EVICTED) notify(view->db, NOTIFY_EVICTED, "evicted", key);
     const struct slice argv[] = { LIT_INIT("DEL"), key };
     gather(view->db, (struct effect){ argv, 2 }, database_is_volatile(view->db));

@@ -1,6 +1,7 @@
 /* redirect.c: the rules by which a command is sent elsewhere, in the order in which the public specification
  * has them: one slot, served by somebody, in a cluster that is up, by this node. */
 #include "trivet/engine/slots/redirect.h"
+#include "trivet/base/number.h"
 #include "trivet/engine/client/client.h"
 #include "trivet/engine/client/transaction.h"
 #include "trivet/engine/command/kept.h"
@@ -111,15 +112,44 @@ static void look_for_keys(struct keys_look *l, const struct command_keys *keys) 
     }
 }
 
+/* A queued SELECT: those after it look into that database. A wrong number is refused when it runs. */
+static void follow_select(struct keys_look *l, const struct kept *k) {
+    size_t at[DATABASE_ARGUMENTS_MAX];
+    int64_t db;
+    if (!(k->command->flags & SWITCHES_DATABASE) || k->command->database_arguments(k->argv, k->argc, at) == 0)
+        return;
+    if (int64_parse(k->argv[at[0]], &db) && db >= 0 && db < (int64_t)keyspace_databases())
+        l->view.db = (uint32_t)db;
+}
+
 static struct keys_look keys_of(const struct call *call) {
     struct keys_look l = { .view = call->view };
     if (!(call->command->flags & RUNS_QUEUE)) {
         look_for_keys(&l, call->keys);
         return l;
     }
-    for (size_t i = 0; i < transaction_length(call->client); i++)
-        look_for_keys(&l, &transaction_at(call->client, i)->keys);
+    for (size_t i = 0; i < transaction_length(call->client); i++) {
+        const struct kept *k = transaction_at(call->client, i);
+        follow_select(&l, k);
+        look_for_keys(&l, &k->keys);
+    }
     return l;
+}
+
+/* MOVE, COPY DB: the other databases' keys of the slot may be elsewhere already. */
+static bool names_databases(const struct command *command, const struct slice *argv, size_t argc) {
+    size_t at[DATABASE_ARGUMENTS_MAX];
+    return command->database_arguments && command->database_arguments(argv, argc, at) > 0;
+}
+
+static bool crosses_databases(const struct call *call) {
+    if (!(call->command->flags & RUNS_QUEUE))
+        return call->keys->count > 0 && names_databases(call->command, call->argv, call->argc);
+    for (size_t i = 0; i < transaction_length(call->client); i++) {
+        const struct kept *k = transaction_at(call->client, i);
+        if (k->keys.count > 0 && names_databases(k->command, k->argv, k->argc)) return true;
+    }
+    return false;
 }
 
 struct redirection redirect_of_keys(const struct call *call) {
@@ -129,7 +159,12 @@ struct redirection redirect_of_keys(const struct call *call) {
     if (!l.first) return r;
     r.slot = l.first->shard;
     r.node = routes->moving[r.slot];
-    if (r.node == ROUTE_NOBODY || l.missing == 0) return r;
+    if (r.node == ROUTE_NOBODY) return r;
+    if (crosses_databases(call)) {
+        r.what = REDIRECT_TRYAGAIN;
+        return r;
+    }
+    if (l.missing == 0) return r;
     if (routes->owner[r.slot] == ROUTE_MYSELF)
         r.what = l.here > 0 ? REDIRECT_TRYAGAIN : REDIRECT_ASK;
     else if (l.several)

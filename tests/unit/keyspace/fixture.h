@@ -63,7 +63,7 @@ static void note_vanished(struct keyspace_view *view, struct slice key, enum van
     switch (reason) {
     case VANISHED_EXPIRED: notes.expired++; break;
     case VANISHED_EVICTED: notes.evicted++; break;
-    case VANISHED_MOVED: notes.moved++; break;
+    case VANISHED_SLOT: notes.moved++; break;
     case VANISHED_OVERWRITTEN: notes.overwritten++; break;
     }
     if (thread_is_parallel()) return;

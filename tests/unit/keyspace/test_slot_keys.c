@@ -54,14 +54,14 @@ static void they_go_and_the_others_stay(void **state) {
     (void)state;
     uint16_t slot = slot_of_key(LIT("here"));
     fill();
-    assert_int_equal(keyspace_slot_drop(slot, 0), HERE);
+    assert_int_equal(keyspace_slot_drop(slot, true, 0), HERE);
     assert_int_equal(notes.moved, HERE);
     assert_int_equal(keyspace_slot_count(0, slot) + keyspace_slot_count(1, slot), 0);
     assert_int_equal(keyspace_count(0), OTHERS);
     assert_int_equal(keyspace_count(1), 0);
     assert_int_equal(keyspace_expires(0) + keyspace_expires(1), 0);
     check_counts();
-    assert_int_equal(keyspace_slot_drop(slot, 0), 0);
+    assert_int_equal(keyspace_slot_drop(slot, false, 0), 0);
 }
 
 #define SLOT_TEST(f) cmocka_unit_test_setup_teardown(f, start_by_slot, keyspace_end)

@@ -111,6 +111,11 @@ bool cluster_next_action(struct cluster *c, struct cluster_action *out);
 /* Saves now what would be saved with the next tick: for commands, whose reply is a promise. */
 void cluster_save_changes(struct cluster *c);
 
+/* The data has been loaded, and may hold keys of slots that are not this node's: it takes those that nobody
+ * serves; of the others the keys are dropped. Nothing is done at a replica, whose primary says what there is.
+ */
+void cluster_settle_data(struct cluster *c, int64_t now_ms);
+
 /* ---- what happens ---- */
 
 void cluster_tick(struct cluster *c, int64_t now_ms); /* every CLUSTER_TICK_MS */
@@ -145,6 +150,9 @@ const char *cluster_take_over_slots(struct cluster *c, const struct slot_set *sl
 const char *cluster_set_slot_stable(struct cluster *c, unsigned slot, int64_t now_ms);
 /* `is_empty`: this node has no keys. */
 const char *cluster_replicate(struct cluster *c, const struct node_id *id, bool is_empty, int64_t now_ms);
+/* A replica becomes a primary without slots, in this new shard; its keys are the caller's. False: it is a
+ * primary already, and nothing was done. */
+bool cluster_replicate_nobody(struct cluster *c, const struct node_id *new_shard, int64_t now_ms);
 enum cluster_failover { FAILOVER_AGREED, FAILOVER_FORCE, FAILOVER_TAKEOVER };
 const char *cluster_failover(struct cluster *c, enum cluster_failover way, int64_t now_ms);
 /* True: *epoch is new; false: it was the greatest already. */
