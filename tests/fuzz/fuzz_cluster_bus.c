@@ -26,9 +26,6 @@ static bool hook_has_keys(void *arg, unsigned slot) { return (void)arg, slot % 2
 static void hook_published(void *arg, bool sharded, struct slice channel, struct slice payload) {
     (void)arg, (void)sharded, (void)channel, (void)payload;
 }
-static void hook_module(void *arg, const struct node_id *sender, const struct message *m) {
-    (void)arg, (void)sender, (void)m;
-}
 
 /* In a block of exactly its bytes, so that the address sanitizer sees every step outside. */
 static void read_packet(struct slice bytes) {
@@ -78,8 +75,8 @@ static struct node_id id_of(unsigned n) {
 static void node_init(struct cluster *c) {
     struct cluster_state s;
     struct cluster_settings settings = cluster_settings_default;
-    struct cluster_hooks hooks = { hook_random,    hook_offset, hook_data_age, hook_has_keys,
-                                   hook_published, hook_module, NULL };
+    struct cluster_hooks hooks = { hook_random,   hook_offset,    hook_data_age,
+                                   hook_has_keys, hook_published, NULL };
     struct node_id self = id_of(0);
     cluster_state_init(&s, &self, &self, NOW_MS);
     for (unsigned i = 1; i < NODES; i++) {

@@ -58,9 +58,6 @@ static bool hook_has_keys(void *arg, unsigned slot) {
 static void hook_published(void *arg, bool sharded, struct slice channel, struct slice payload) {
     (void)arg, (void)sharded, (void)channel, (void)payload;
 }
-static void hook_module(void *arg, const struct node_id *sender, const struct message *m) {
-    (void)arg, (void)sender, (void)m;
-}
 
 static struct socket_link *link_add(struct bus_node *n, int fd, uint64_t link) {
     for (size_t i = 0; i < LINKS_MAX; i++) {
@@ -185,7 +182,7 @@ static void node_open(struct bus_node *n, char letter) {
     struct node_id id;
     struct cluster_settings settings = cluster_settings_default;
     struct cluster_hooks hooks = {
-        hook_random, hook_offset, hook_data_age, hook_has_keys, hook_published, hook_module, n
+        hook_random, hook_offset, hook_data_age, hook_has_keys, hook_published, n
     };
     struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     socklen_t size = sizeof at;

@@ -1,19 +1,25 @@
 /* invariants.c: what must hold at any time, whatever the network does.
  *
- * - A primary votes once in an epoch, and the vote is on its disk before it is sent.
- * - An epoch has one winner, and a slot is claimed by one node in an epoch.
- * - Epochs never fall: not those of a node, not over a crash, and not what nodes know of others.
- * - The tables of a node agree with each other. */
+ * - A primary with slots votes once in an epoch. The vote is on its disk before it is sent, and a start from
+ *   that disk does not forget it. The candidate knew the latest owners of the slots that it asked for.
+ * - An epoch has one winner, which has got the votes of a majority; a slot is claimed by one node in an
+ * epoch.
+ * - An epoch of its own is on a node's disk before anybody hears of it.
+ * - Epochs never fall: not those of a node, and not what nodes know of others; currentEpoch is the greatest.
+ * - A replica has no slots. The tables of a node agree with each other.
+ *
+ * And what must hold in the end: see illness_of(). */
 #include "trivet/base/grow.h"
 #include "trivet/base/mem.h"
 #include "world.h"
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 
 #define CHECKS_ONE_IN 256 /* the whole tables, which takes long */
 
 struct vote_note {
-    size_t voter;
+    size_t voter, candidate; /* SIZE_MAX: the vote got lost */
     uint64_t epoch;
 };
 
@@ -42,27 +48,72 @@ void ledger_release(struct world *w) {
     mem_free(w->ledger);
 }
 
-void ledger_note_vote(struct world *w, struct sim_node *voter, uint64_t epoch) {
+/* What the candidate asked for, against what the voter knows. */
+static void check_request(struct world *w, const struct sim_node *voter, const struct sim_node *candidate,
+                          uint64_t epoch) {
+    const struct request *r = &candidate->request;
+    if (r->epoch != epoch) return; /* an older one, which is not known any more */
+    SLOT_SET_EACH(&r->slots, slot) {
+        const struct cluster_node *owner = voter->rules.state.owners[slot];
+        if (owner && owner->config_epoch > r->config_epoch)
+            world_fail(w, "node %zu votes for %zu, which knows an old owner of slot %u", voter->number,
+                       candidate->number, slot);
+    }
+    const struct cluster_node *known = cluster_node_find(&voter->rules.state, &candidate->id);
+    if (!r->forced && known && known->primary && !node_is_failed(known->primary))
+        world_fail(w, "node %zu votes for %zu, whose primary works", voter->number, candidate->number);
+}
+
+void ledger_note_vote(struct world *w, struct sim_node *voter, const struct sim_node *candidate,
+                      uint64_t epoch) {
     struct ledger *l = w->ledger;
     for (size_t i = 0; i < l->vote_count; i++)
         if (l->votes[i].voter == voter->number && l->votes[i].epoch == epoch)
             world_fail(w, "node %zu votes twice in epoch %" PRIu64, voter->number, epoch);
-    if (voter->disk_vote_epoch < epoch)
+    if (voter->synced_vote < epoch)
         world_fail(w, "node %zu sends a vote for epoch %" PRIu64 " that is not on its disk", voter->number,
                    epoch);
+    if (!node_votes(voter->rules.state.self)) world_fail(w, "node %zu may not vote", voter->number);
+    if (candidate) check_request(w, voter, candidate, epoch);
     GROW(l->votes, l->vote_count, &l->vote_room, 16);
-    l->votes[l->vote_count++] = (struct vote_note){ voter->number, epoch };
+    l->votes[l->vote_count++] =
+        (struct vote_note){ voter->number, candidate ? candidate->number : SIZE_MAX, epoch };
+    voter->voted_epoch = epoch;
     w->votes++;
+}
+
+void ledger_note_header(struct world *w, struct sim_node *n, const struct message *m) {
+    const struct message_header *h = &m->header;
+    bool claims = node_votes(n->rules.state.self) && node_id_is_none(&h->primary);
+    if (claims && h->config_epoch > n->synced_epoch)
+        world_fail(w, "node %zu claims slots in epoch %" PRIu64 ", which is not on its disk", n->number,
+                   h->config_epoch);
+    if (h->type != MESSAGE_AUTH_REQUEST) return;
+    if (h->current_epoch > n->synced_epoch)
+        world_fail(w, "node %zu asks for votes in an epoch that is not on its disk", n->number);
+    n->request = (struct request){ h->current_epoch, h->config_epoch,
+                                   (h->message_flags[0] & MESSAGE_FORCE_ACK) != 0, *h->slots };
+}
+
+static size_t votes_for(const struct ledger *l, size_t candidate, uint64_t epoch) {
+    size_t count = 0;
+    for (size_t i = 0; i < l->vote_count; i++)
+        count += l->votes[i].candidate == candidate && l->votes[i].epoch == epoch;
+    return count;
 }
 
 void ledger_note_winner(struct world *w, struct sim_node *winner, uint64_t epoch) {
     struct ledger *l = w->ledger;
     for (size_t i = 0; i < l->winner_count; i++)
         if (l->winners[i].epoch == epoch)
-            world_fail(w, "epoch %" PRIu64 " has two winners, %zu and %zu", epoch, l->winners[i].voter,
+            world_fail(w, "epoch %" PRIu64 " has two winners, %zu and %zu", epoch, l->winners[i].candidate,
                        winner->number);
+    size_t got = votes_for(l, winner->number, epoch), wanted = cluster_majority(&winner->rules.state);
+    if (got < wanted)
+        world_fail(w, "node %zu has won epoch %" PRIu64 " with %zu votes of %zu", winner->number, epoch, got,
+                   wanted);
     GROW(l->winners, l->winner_count, &l->winner_room, 16);
-    l->winners[l->winner_count++] = (struct vote_note){ winner->number, epoch };
+    l->winners[l->winner_count++] = (struct vote_note){ .candidate = winner->number, .epoch = epoch };
 }
 
 /* ---- claims ---- */
@@ -103,19 +154,33 @@ static void check_epochs(struct world *w, struct sim_node *n) {
     if (s->current_epoch < n->seen_current)
         world_fail(w, "node %zu: currentEpoch falls from %" PRIu64 " to %" PRIu64, n->number, n->seen_current,
                    s->current_epoch);
-    if (s->last_vote_epoch < n->seen_vote) world_fail(w, "node %zu: lastVoteEpoch falls", n->number);
+    if (s->last_vote_epoch < n->seen_vote || s->last_vote_epoch < n->voted_epoch)
+        world_fail(w, "node %zu: lastVoteEpoch falls", n->number);
     if (config < n->seen_config) world_fail(w, "node %zu: its configEpoch falls", n->number);
-    if (config > s->current_epoch) world_fail(w, "node %zu: configEpoch is ahead of currentEpoch", n->number);
+    for (size_t i = 0; i < s->node_count; i++)
+        if (s->nodes[i]->config_epoch > s->current_epoch)
+            world_fail(w, "node %zu: the configEpoch of %.6s is ahead of currentEpoch", n->number,
+                       s->nodes[i]->id.text);
+    if (node_is_replica(s->self) && s->self->slot_count > 0)
+        world_fail(w, "node %zu: a replica with slots", n->number);
     n->seen_current = s->current_epoch;
     n->seen_vote = s->last_vote_epoch;
     n->seen_config = config;
+}
+
+/* What it had only heard may be forgotten in a crash. */
+void ledger_note_start(struct world *w, struct sim_node *n) {
+    (void)w;
+    n->seen_current = n->synced_epoch;
+    n->seen_vote = n->synced_vote;
+    n->seen_config = 0;
 }
 
 /* What is known of others is never ahead of what they have themselves. */
 static void check_knowledge(struct world *w, struct sim_node *n) {
     for (size_t i = 0; i < n->rules.state.node_count; i++) {
         const struct cluster_node *known = n->rules.state.nodes[i];
-        struct sim_node *real = world_named(w, &known->id);
+        struct sim_node *real = world_real(w, known);
         if (!real || !real->up || !node_is_primary(known)) continue;
         const struct cluster_node *self = real->rules.state.self;
         if (node_is_primary(self) && known->config_epoch > self->config_epoch)
@@ -141,42 +206,63 @@ static bool role_is_known(const struct cluster_node *known, const struct cluster
     return known->primary && self->primary && node_id_equal(&known->primary->id, &self->primary->id);
 }
 
-static const char *illness_of(const struct world *w, const struct sim_node *n) {
-    static char text[160];
-    const struct cluster_state *s = &n->rules.state, *first = &w->nodes[0].rules.state;
-    text[0] = '\0';
-    if (!n->up || n->frozen)
-        snprintf(text, sizeof text, "node %zu is not up", n->number);
-    else if (!n->rules.is_sound)
-        snprintf(text, sizeof text, "node %zu: state fail", n->number);
-    else if (s->node_count != w->count)
-        snprintf(text, sizeof text, "node %zu knows %zu nodes of %zu", n->number, s->node_count, w->count);
-    for (size_t i = 0; i < s->node_count && !text[0]; i++) {
+struct illness {
+    char text[160];
+};
+static void set_illness(struct illness *i, const char *format, ...) PRINTF_LIKE(2, 3);
+/* The first one counts. */
+static void set_illness(struct illness *i, const char *format, ...) {
+    va_list args;
+    if (i->text[0]) return;
+    va_start(args, format);
+    vsnprintf(i->text, sizeof i->text, format, args);
+    va_end(args);
+}
+
+static void look_at_known(const struct world *w, const struct sim_node *n, struct illness *ill) {
+    const struct cluster_state *s = &n->rules.state;
+    for (size_t i = 0; i < s->node_count; i++) {
         const struct cluster_node *o = s->nodes[i];
+        struct sim_node *real = world_real(w, o);
         if (o->flags & (NODE_FAIL | NODE_PFAIL | NODE_HANDSHAKE | NODE_NOADDR))
-            snprintf(text, sizeof text, "node %zu: %.6s has flags %#x, link %d, ping open for %" PRId64 " ms",
-                     n->number, o->id.text, o->flags, o->link_is_open,
-                     o->ping_sent_ms ? w->now_ms - o->ping_sent_ms : 0);
+            set_illness(ill, "node %zu: %.6s has flags %#x, link %d, ping open for %" PRId64 " ms", n->number,
+                        o->id.text, o->flags, o->link_is_open,
+                        o->ping_sent_ms ? n->rules.now_ms - o->ping_sent_ms : 0);
+        else if (!real)
+            set_illness(ill, "node %zu knows %.6s, who is not there", n->number, o->id.text);
+        else if (real->up && !role_is_known(o, real->rules.state.self))
+            set_illness(ill, "node %zu does not know the role of %zu", n->number, real->number);
+        else if (node_votes(o) && o != s->self && o->config_epoch == s->self->config_epoch &&
+                 node_votes(s->self))
+            set_illness(ill, "nodes %zu and %zu have one epoch", n->number, real->number);
     }
-    for (size_t i = 0; i < w->count && !text[0]; i++) {
-        const struct cluster_node *known = cluster_node_find(s, &w->nodes[i].id);
-        if (known && w->nodes[i].up && !role_is_known(known, w->nodes[i].rules.state.self))
-            snprintf(text, sizeof text, "node %zu does not know the role of %zu", n->number, i);
+}
+
+/* In the end everybody is up and sound, knows everybody as working and in its role, agrees with the others
+ * about slots, has an epoch of its own if it has slots, and a primary with slots if it is a replica. */
+static void illness_of(const struct world *w, const struct sim_node *n, struct illness *ill) {
+    const struct cluster_state *s = &n->rules.state, *first = &w->nodes[0].rules.state;
+    if (!n->up || n->frozen) {
+        set_illness(ill, "node %zu is not up", n->number);
+        return;
     }
-    for (unsigned slot = 0; slot < SLOT_COUNT && !text[0]; slot++)
-        if (!s->owners[slot] || !node_id_equal(&s->owners[slot]->id, &first->owners[slot]->id))
-            snprintf(text, sizeof text, "nodes 0 and %zu do not agree on slot %u", n->number, slot);
-    if (!text[0] && node_is_replica(s->self) && !(s->self->primary && node_votes(s->self->primary)))
-        snprintf(text, sizeof text, "node %zu replicates nobody who has slots", n->number);
-    return text[0] ? text : NULL;
+    if (!n->rules.is_sound) set_illness(ill, "node %zu: state fail", n->number);
+    if (s->node_count != w->count)
+        set_illness(ill, "node %zu knows %zu nodes of %zu", n->number, s->node_count, w->count);
+    look_at_known(w, n, ill);
+    for (unsigned slot = 0; slot < SLOT_COUNT && !ill->text[0]; slot++)
+        if (!s->owners[slot] || !first->owners[slot] ||
+            !node_id_equal(&s->owners[slot]->id, &first->owners[slot]->id))
+            set_illness(ill, "nodes 0 and %zu do not agree on slot %u", n->number, slot);
+    if (node_is_replica(s->self) && !(s->self->primary && node_votes(s->self->primary)))
+        set_illness(ill, "node %zu replicates nobody who has slots", n->number);
 }
 
 const char *world_illness(const struct world *w) {
-    for (size_t i = 0; i < w->count; i++) {
-        const char *illness = illness_of(w, &w->nodes[i]);
-        if (illness) return illness;
-    }
-    return NULL;
+    static struct illness ill;
+    ill.text[0] = '\0';
+    for (size_t i = 0; i < w->count && !ill.text[0]; i++) illness_of(w, &w->nodes[i], &ill);
+    return ill.text[0] ? ill.text : NULL;
 }
 
 bool world_is_healed(const struct world *w) { return world_illness(w) == NULL; }

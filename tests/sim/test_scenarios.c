@@ -84,7 +84,7 @@ static void a_takeover_needs_no_votes(void **state) {
     world_run(w, 6 * SIM_NODE_TIMEOUT_MS);
     for (size_t i = 3; i < 5; i++) {
         assert_true(node_is_replica(self_of(w, i)));
-        w->nodes[i].takes_over = true;
+        w->nodes[i].leads_unasked = true;
         assert_null(cluster_failover(&w->nodes[i].rules, FAILOVER_TAKEOVER, w->now_ms));
         world_act(w, &w->nodes[i]);
         world_run(w, 1000);
@@ -185,11 +185,13 @@ static void a_node_that_was_reset_joins_under_a_new_name(void **state) {
     (void)state;
     struct world *w = world_make(3, (const size_t[]){ 0 }, 1);
     struct sim_node *n = &w->nodes[3];
-    struct node_id before = n->id;
-    memset(n->id.text, 'z', sizeof n->id.text);
-    cluster_reset(&n->rules, &n->id, &n->id, w->now_ms);
-    n->seen_current = n->seen_vote = n->seen_config = 0;
-    n->takes_over = true; /* it leads nobody, without votes */
+    struct node_id before = n->id, id;
+    memset(id.text, 'z', sizeof id.text);
+    world_rename(w, n, &id);
+    cluster_reset(&n->rules, &id, &id, w->now_ms);
+    n->synced_vote = n->synced_epoch = 0;
+    ledger_note_start(w, n);
+    n->leads_unasked = true; /* it leads nobody, without votes */
     world_act(w, n);
     assert_true(n->rules.state.node_count == 1 && n->rules.state.current_epoch == 0 &&
                 n->follows == SIZE_MAX);
@@ -237,7 +239,11 @@ static void writes_wait_while_a_replica_takes_over(void **state) {
     world_run(w, 1000);
     assert_true(w->nodes[0].paused_until_ms > w->now_ms + 8000);
     assert_true(w->nodes[0].offset == w->nodes[3].offset && node_is_replica(self_of(w, 3)));
-    world_run(w, 5000); /* not in time: the primary goes on */
+    uint64_t offset = w->nodes[0].offset;
+    world_run(w, 5000); /* the replica gives up, the primary waits for longer */
+    assert_true(w->nodes[0].paused_until_ms > w->now_ms && w->nodes[0].offset == offset);
+    assert_true(node_is_replica(self_of(w, 3)));
+    world_run(w, 5000);
     assert_true(w->nodes[0].paused_until_ms == 0 && node_votes(self_of(w, 0)));
     world_free(w);
 }

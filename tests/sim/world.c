@@ -1,6 +1,7 @@
 /* world.c: see world.h. */
 #include "world.h"
 #include "trivet/base/grow.h"
+#include "trivet/base/hashing.h"
 #include "trivet/base/mem.h"
 #include "trivet/cluster/state/nodes_file.h"
 #include <inttypes.h>
@@ -60,7 +61,7 @@ static bool happens(struct world *w, unsigned thousandths) {
     return thousandths && world_below(w, 1000) < thousandths;
 }
 
-static void random_id(struct world *w, struct node_id *id) {
+void world_random_id(struct world *w, struct node_id *id) {
     for (size_t i = 0; i < NODE_ID_LEN; i++) id->text[i] = "0123456789abcdef"[world_below(w, 16)];
 }
 
@@ -86,6 +87,47 @@ void world_say(struct world *w, const char *format, ...) {
     va_start(args, format);
     print(w, format, args);
     va_end(args);
+}
+
+/* ---- clocks ---- */
+
+int64_t world_clock(const struct world *w, const struct sim_node *n) {
+    return n->clock.shown_ms + (w->now_ms - n->clock.since_ms) * n->clock.rate / 1000;
+}
+
+void world_set_clock(struct world *w, struct sim_node *n, int64_t by_ms, int64_t rate) {
+    n->clock = (struct sim_clock){ w->now_ms, world_clock(w, n) + by_ms, rate };
+    n->had_clock_trouble = true;
+    world_say(w, "the clock of node %zu jumps by %" PRId64 " ms, rate %" PRId64, n->number, by_ms, rate);
+}
+
+/* ---- names ---- */
+
+static uint64_t hash_of_name(const struct node_id *id) { return hash_bytes(node_id_slice(id)); }
+
+struct sim_node *world_named(const struct world *w, const struct node_id *id) {
+    MAP_EACH_OF(&w->names, hash_of_name(id), struct sim_node, by_name, n)
+    if (node_id_equal(&n->id, id)) return (struct sim_node *)n;
+    return NULL;
+}
+
+struct sim_node *world_real(const struct world *w, const struct cluster_node *known) {
+    size_t place = known->cport - 1u;
+    if (place < w->count && node_id_equal(&w->nodes[place].id, &known->id))
+        return (struct sim_node *)&w->nodes[place];
+    return world_named(w, &known->id);
+}
+
+void world_rename(struct world *w, struct sim_node *n, const struct node_id *id) {
+    GROW(w->dead_names, w->dead_count, &w->dead_room, 4);
+    w->dead_names[w->dead_count++] = n->id;
+    map_remove(&w->names, &n->by_name);
+    n->id = *id;
+    map_insert(&w->names, &n->by_name, hash_of_name(id));
+    for (size_t i = 0; i < w->count; i++) {
+        w->nodes[i].seen_failed[n->number] = w->nodes[i].seen_suspected[n->number] = false;
+        w->nodes[i].heard_of_ms[n->number] = 0;
+    }
 }
 
 /* ---- events ---- */
@@ -125,8 +167,9 @@ static void tick_later(struct world *w, struct sim_node *n) {
 
 /* ---- the network ---- */
 
+/* What `a` sends gets to `b`. */
 static bool reaches(const struct world *w, size_t a, size_t b) {
-    return w->nodes[a].up && w->nodes[b].up && w->nodes[a].group == w->nodes[b].group;
+    return w->nodes[a].up && w->nodes[b].up && w->nodes[a].group == w->nodes[b].group && !w->deaf[b][a];
 }
 
 static int64_t delay_ms(struct world *w) {
@@ -205,7 +248,10 @@ static void send_packet(struct world *w, struct sim_node *n, const struct cluste
     struct connection *k = connection_of(w, n->number, a->link, &from);
     struct message m;
     if (message_decode(a->bytes, &m)) world_fail(w, "node %zu sends what it cannot read", n->number);
-    if (!m.light && m.header.type == MESSAGE_AUTH_ACK) ledger_note_vote(w, n, m.header.current_epoch);
+    if (!m.light) ledger_note_header(w, n, &m);
+    if (!m.light) witness_note_sent(w, n, &m);
+    if (!m.light && m.header.type == MESSAGE_AUTH_ACK)
+        ledger_note_vote(w, n, k ? &w->nodes[k->node[!from]] : NULL, m.header.current_epoch);
     if (!k || happens(w, w->weather.lost)) return;
     if (happens(w, w->weather.broken)) {
         tell_closed(w, k, from);
@@ -233,32 +279,51 @@ static bool hook_has_keys(void *arg, unsigned slot) {
 static void hook_published(void *arg, bool sharded, struct slice channel, struct slice payload) {
     (void)arg, (void)sharded, (void)channel, (void)payload;
 }
-static void hook_module(void *arg, const struct node_id *sender, const struct message *m) {
-    (void)arg, (void)sender, (void)m;
-}
 
-struct sim_node *world_named(struct world *w, const struct node_id *id) {
-    for (size_t i = 0; i < w->count; i++)
-        if (node_id_equal(&w->nodes[i].id, id)) return &w->nodes[i];
-    return NULL;
-}
-
-static void save(struct sim_node *n) {
+static void save(struct sim_node *n, bool sync) {
     buf_clear(&n->disk);
     nodes_file_write(&n->disk, &n->rules.state, (struct nodes_file_rules){ 0 });
-    n->disk_vote_epoch = n->rules.state.last_vote_epoch;
+    if (!sync) return;
+    buf_clear(&n->synced);
+    buf_append(&n->synced, buf_slice(&n->disk));
+    n->synced_vote = n->rules.state.last_vote_epoch;
+    n->synced_epoch = n->rules.state.current_epoch;
+}
+
+/* With the primary's consent: it must have stopped writing, and everything must have come over. */
+static void check_handover(struct world *w, struct sim_node *n) {
+    struct sim_node *before = &w->nodes[n->handover.from];
+    bool agreed = n->handover.asked && n->request.forced;
+    n->handover.asked = false;
+    if (!agreed || !before->up || before->life != n->handover.life || before->follows != SIZE_MAX) return;
+    if (before->had_clock_trouble || n->had_clock_trouble) return;
+    if (before->offset != n->offset)
+        world_fail(w, "node %zu takes over at offset %" PRIu64 ", node %zu has written %" PRIu64, n->number,
+                   n->offset, before->number, before->offset);
+    before->handover.given = true;
+    before->handover.offset = before->offset;
+    before->handover.until_ms = before->paused_until_ms;
 }
 
 static void lead(struct world *w, struct sim_node *n) {
     n->follows = SIZE_MAX;
     w->elections++;
     world_say(w, "node %zu leads in epoch %" PRIu64, n->number, n->rules.state.self->config_epoch);
-    if (!n->takes_over) ledger_note_winner(w, n, n->rules.state.self->config_epoch);
+    if (!n->leads_unasked) {
+        ledger_note_winner(w, n, n->rules.state.self->config_epoch);
+        check_handover(w, n);
+    }
+    /* Keys that its primary gave away without having told it. */
+    for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
+        if (n->rules.state.owners[slot] != n->rules.state.self) slot_set_remove(&n->keys, slot);
 }
 
 static void follow(struct world *w, struct sim_node *n, const struct cluster_action *a) {
-    struct sim_node *primary = world_named(w, &a->node);
-    if (!primary) world_fail(w, "node %zu is to follow somebody who is not there", n->number);
+    if (a->port == 0 || a->port > w->count) world_fail(w, "node %zu is to follow nobody", n->number);
+    struct sim_node *primary = &w->nodes[a->port - 1u];
+    if (n->handover.given && world_clock(w, n) <= n->handover.until_ms && n->offset != n->handover.offset)
+        world_fail(w, "node %zu has written after its replica took over", n->number);
+    n->handover.given = false;
     if (n->follows != primary->number) n->heard_ms = w->now_ms;
     n->follows = primary->number;
     world_say(w, "node %zu follows %zu", n->number, primary->number);
@@ -268,6 +333,13 @@ static void drop_keys(struct sim_node *n, struct slice set) {
     struct slot_set slots;
     memcpy(&slots, set.ptr, sizeof slots);
     SLOT_SET_EACH(&slots, slot) slot_set_remove(&n->keys, slot);
+}
+
+/* Other workers write until the gate is closed. */
+static void hold_writes(struct world *w, struct sim_node *n, int64_t until_ms) {
+    if (n->rules.is_sound) n->offset += world_below(w, 3);
+    n->paused_until_ms = until_ms;
+    cluster_writes_held(&n->rules, world_clock(w, n));
 }
 
 static void act_on(struct world *w, struct sim_node *n, const struct cluster_action *a) {
@@ -280,13 +352,13 @@ static void act_on(struct world *w, struct sim_node *n, const struct cluster_act
         if (k) connection_close(w, k, end);
         break;
     case ACTION_SEND: send_packet(w, n, a); break;
-    case ACTION_SAVE: save(n); break;
+    case ACTION_SAVE: save(n, a->sync); break;
     case ACTION_CHANGED: break;
     case ACTION_LEAD: lead(w, n); break;
     case ACTION_FOLLOW: follow(w, n, a); break;
     case ACTION_DROP_KEYS: drop_keys(n, a->bytes); break;
     case ACTION_STATE: world_say(w, "node %zu: state %s", n->number, a->sound ? "ok" : "fail"); break;
-    case ACTION_PAUSE: n->paused_until_ms = a->until_ms; break;
+    case ACTION_PAUSE: hold_writes(w, n, a->until_ms); break;
     case ACTION_RESUME: n->paused_until_ms = 0; break;
     case ACTION_LOG: world_say(w, "node %zu: %.*s", n->number, SLICE_ARG(a->bytes)); break;
     }
@@ -294,18 +366,25 @@ static void act_on(struct world *w, struct sim_node *n, const struct cluster_act
 
 void world_act(struct world *w, struct sim_node *n) {
     struct cluster_action a;
-    while (cluster_next_action(&n->rules, &a)) act_on(w, n, &a);
+    while (cluster_next_action(&n->rules, &a)) {
+        act_on(w, n, &a);
+        if (n->dies_after == 0 || --n->dies_after > 0) continue;
+        world_crash(w, n);
+        return;
+    }
     ledger_look(w, n);
+    witness_look(w, n);
 }
 
 /* A primary takes a write, a replica copies what its primary has. */
 static void replicate(struct world *w, struct sim_node *n) {
     if (n->follows == SIZE_MAX) {
-        if (n->rules.is_sound && w->now_ms >= n->paused_until_ms) n->offset++;
+        if (n->rules.is_sound && world_clock(w, n) >= n->paused_until_ms) n->offset++;
         return;
     }
     struct sim_node *primary = &w->nodes[n->follows];
-    if (!reaches(w, n->number, n->follows) || primary->frozen) return;
+    bool talks = reaches(w, n->number, n->follows) && reaches(w, n->follows, n->number);
+    if (!talks || primary->frozen) return;
     n->offset = primary->offset;
     n->keys = primary->keys;
     n->heard_ms = w->now_ms;
@@ -319,32 +398,42 @@ static void start_rules(struct world *w, struct sim_node *n, struct cluster_stat
         .data_age_ms = hook_data_age,
         .slot_has_keys = hook_has_keys,
         .published = hook_published,
-        .module = hook_module,
         .arg = n,
     };
     settings.node_timeout_ms = SIM_NODE_TIMEOUT_MS;
+    settings.replica_validity_factor = n->validity_factor;
     settings.port = settings.cport = (uint16_t)(n->number + 1);
     settings.announce_ip = node_ip_make(LIT("10.0.0.1"));
-    cluster_init(&n->rules, state, &settings, &hooks, w->now_ms);
+    cluster_init(&n->rules, state, &settings, &hooks, world_clock(w, n));
     n->up = true;
     n->frozen = false;
-    n->seen_config = 0;
+    n->dies_after = 0;
+    ledger_note_start(w, n);
+    witness_note_start(w, n);
     world_act(w, n);
     tick_later(w, n);
 }
 
-void world_start(struct world *w, struct sim_node *n) {
-    struct cluster_state state;
+/* The file, or a new node if there is none. */
+static void read_disk(struct world *w, struct sim_node *n, struct cluster_state *state) {
     struct buf error = { 0 };
-    assert(!n->up);
-    if (!nodes_file_read(&state, buf_slice(&n->disk), (struct nodes_file_rules){ 0 }, w->now_ms, &error))
+    struct nodes_file_rules rules = { 0 };
+    if (n->disk.len == 0)
+        cluster_state_init(state, &n->id, &n->shard_id, world_clock(w, n));
+    else if (!nodes_file_read(state, buf_slice(&n->disk), rules, world_clock(w, n), &error))
         world_fail(w, "node %zu cannot read its file: %s", n->number, buf_cstr(&error));
     buf_release(&error);
+}
+
+void world_start(struct world *w, struct sim_node *n) {
+    struct cluster_state state;
+    assert(!n->up);
+    read_disk(w, n, &state);
     n->heard_ms = w->now_ms;
     n->paused_until_ms = 0;
+    n->handover = (struct handover){ 0 };
     const struct cluster_node *primary = state.self->primary;
-    struct sim_node *known = primary ? world_named(w, &primary->id) : NULL;
-    n->follows = known ? known->number : SIZE_MAX;
+    n->follows = primary && primary->cport > 0 ? primary->cport - 1u : SIZE_MAX;
     world_say(w, "node %zu starts", n->number);
     start_rules(w, n, &state);
 }
@@ -360,6 +449,23 @@ void world_crash(struct world *w, struct sim_node *n) {
     cluster_release(&n->rules);
     n->up = false;
     n->life++;
+    n->dies_after = 0;
+    if (n->synced.len == 0 || world_below(w, 2)) return; /* the system had the time to write it */
+    buf_clear(&n->disk);
+    buf_append(&n->disk, buf_slice(&n->synced));
+}
+
+void world_wipe(struct world *w, struct sim_node *n) {
+    struct node_id id;
+    assert(!n->up);
+    world_say(w, "node %zu loses its disk", n->number);
+    world_random_id(w, &id);
+    world_rename(w, n, &id);
+    world_random_id(w, &n->shard_id);
+    buf_clear(&n->disk);
+    buf_clear(&n->synced);
+    n->keys = (struct slot_set){ { 0 } };
+    n->offset = n->synced_vote = n->synced_epoch = n->voted_epoch = 0;
 }
 
 void world_freeze(struct world *w, struct sim_node *n, int64_t ms) {
@@ -375,26 +481,32 @@ static void connect_now(struct world *w, size_t connection) {
     struct connection *k = w->connections[connection];
     struct sim_node *from = &w->nodes[k->node[0]];
     if (!k->open) return;
-    if (k->node[1] >= w->count || !reaches(w, k->node[0], k->node[1]) || w->nodes[k->node[1]].frozen) {
+    bool there = k->node[1] < w->count && !w->nodes[k->node[1]].frozen &&
+                 reaches(w, k->node[0], k->node[1]) && reaches(w, k->node[1], k->node[0]);
+    if (!there) {
         tell_closed(w, k, 0);
         connection_close(w, k, 0);
         return;
     }
     struct sim_node *to = &w->nodes[k->node[1]];
     struct node_ip ip = node_ip_make(LIT("10.0.0.1"));
-    name_end(w, k, 1, cluster_link_accepted(&to->rules, ip, ip, w->now_ms));
+    name_end(w, k, 1, cluster_link_accepted(&to->rules, ip, ip, world_clock(w, to)));
     world_act(w, to);
-    cluster_link_opened(&from->rules, k->link[0], w->now_ms);
+    cluster_link_opened(&from->rules, k->link[0], world_clock(w, from));
     world_act(w, from);
 }
 
 static void deliver(struct world *w, const struct event *e) {
     struct connection *k = w->connections[e->connection];
     struct sim_node *n = &w->nodes[e->node];
-    if (!k->open || !reaches(w, k->node[0], k->node[1])) return;
+    if (!k->open || !reaches(w, k->node[!e->link], k->node[e->link])) return;
     w->delivered++;
     w->digest = (w->digest ^ (uint64_t)e->at_ms ^ e->node ^ e->size) * UINT64_C(0x100000001b3);
-    cluster_receive(&n->rules, k->link[e->link], slice_make(e->bytes, e->size), w->now_ms);
+    struct slice packet = slice_make(e->bytes, e->size);
+    struct message m;
+    cluster_receive(&n->rules, k->link[e->link], packet, world_clock(w, n));
+    if (message_decode(packet, &m)) world_fail(w, "a packet changed on its way");
+    if (!m.light) witness_note(w, n, &m, k->link[e->link], e->link == 0);
     world_act(w, n);
 }
 
@@ -416,15 +528,15 @@ static void handle(struct world *w, struct event *e) {
     }
     if (e->kind == EVENT_TICK) {
         replicate(w, n);
-        cluster_tick(&n->rules, w->now_ms);
+        cluster_tick(&n->rules, world_clock(w, n));
         world_act(w, n);
-        tick_later(w, n);
+        if (n->up) tick_later(w, n);
     } else if (e->kind == EVENT_CONNECT) {
         connect_now(w, e->connection);
     } else if (e->kind == EVENT_PACKET) {
         deliver(w, e);
     } else if (e->kind == EVENT_CLOSED) {
-        cluster_link_closed(&n->rules, e->link, w->now_ms);
+        cluster_link_closed(&n->rules, e->link, world_clock(w, n));
         world_act(w, n);
     }
     mem_free(e->bytes);
@@ -460,15 +572,19 @@ void world_init(struct world *w, uint64_t seed, size_t count, bool verbose) {
     for (int i = 0; i < 4; i++) w->chance[i] = (seed + (uint64_t)i + 1) * UINT64_C(0x9e3779b97f4a7c15);
     for (int i = 0; i < 16; i++) world_random(w);
     ledger_init(w);
+    witness_init(w);
     for (size_t i = 0; i < count; i++) {
         struct sim_node *n = &w->nodes[i];
         n->world = w;
         n->number = i;
         n->follows = SIZE_MAX;
-        random_id(w, &n->id);
-        random_id(w, &n->shard_id);
+        n->clock = (struct sim_clock){ w->now_ms, w->now_ms, 1000 };
+        n->validity_factor = cluster_settings_default.replica_validity_factor;
+        world_random_id(w, &n->id);
+        world_random_id(w, &n->shard_id);
+        map_insert(&w->names, &n->by_name, hash_of_name(&n->id));
         struct cluster_state state;
-        cluster_state_init(&state, &n->id, &n->shard_id, w->now_ms);
+        read_disk(w, n, &state);
         start_rules(w, n, &state);
     }
 }
@@ -477,11 +593,15 @@ void world_release(struct world *w) {
     for (size_t i = 0; i < w->count; i++) {
         if (w->nodes[i].up) cluster_release(&w->nodes[i].rules);
         buf_release(&w->nodes[i].disk);
+        buf_release(&w->nodes[i].synced);
     }
+    map_release(&w->names);
+    mem_free(w->dead_names);
     for (size_t i = 0; i < w->heap_count; i++) mem_free(w->heap[i].bytes);
     mem_free(w->heap);
     for (size_t i = 0; i < w->connection_count; i++) mem_free(w->connections[i]);
     mem_free(w->connections);
     map_release(&w->links);
     ledger_release(w);
+    witness_release(w);
 }

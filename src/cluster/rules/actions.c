@@ -60,7 +60,12 @@ void cluster_configure(struct cluster *c, const struct cluster_settings *setting
 }
 
 void rules_begin(struct cluster *c, int64_t now_ms) {
-    if (now_ms > c->now_ms) c->now_ms = now_ms;
+    now_ms += c->ahead_ms;
+    if (now_ms < c->now_ms) {
+        c->ahead_ms += c->now_ms - now_ms;
+        now_ms = c->now_ms;
+    }
+    c->now_ms = now_ms;
     if (c->actions_taken < c->action_count) return;
     c->action_count = c->actions_taken = 0;
     buf_clear(&c->bytes);

@@ -21,14 +21,14 @@ const char *cluster_meet(struct cluster *c, struct slice ip, uint16_t port, uint
 
 const char *cluster_forget(struct cluster *c, const struct node_id *id, int64_t now_ms) {
     struct cluster_node *n = cluster_node_find(&c->state, id);
-    if (!n) return cluster_is_banned(&c->state, id, now_ms) ? NULL : UNKNOWN_NODE;
+    rules_begin(c, now_ms);
+    if (!n) return cluster_is_banned(&c->state, id, c->now_ms) ? NULL : UNKNOWN_NODE;
     if (n == c->state.self) return "I tried hard but I can't forget myself...";
     if (n == c->state.self->primary) return "Can't forget my master!";
-    rules_begin(c, now_ms);
     struct node_id name = *id; /* may lie in the node */
     cluster_ban_add(&c->state, &name, c->now_ms + c->settings.ban_ms);
     rules_drop_node(c, n);
-    send_ban_to_all(c, &name);
+    c->must_announce = true; /* with the ban */
     rules_finish(c);
     return NULL;
 }

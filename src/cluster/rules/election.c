@@ -6,7 +6,6 @@
 #define DELAY_MOST_MS 500
 #define NO_DATA_MS 500
 #define UNABLE_AGAIN_MS 10000 /* after so long it is said again why this one does not stand */
-#define VOTE_TIMEOUTS 2       /* one vote for the replicas of a primary in so many node timeouts */
 
 /* ---- at a primary ---- */
 
@@ -36,9 +35,6 @@ static bool deserves_vote(struct cluster *c, struct cluster_node *candidate, con
     if (s->last_vote_epoch >= s->current_epoch) return refuse(c, candidate, "voted already");
     if (!node_is_replica(candidate) || !primary) return refuse(c, candidate, "no replica of a known primary");
     if (!node_is_failed(primary) && !forced) return refuse(c, candidate, "its primary has not failed");
-    int64_t pause_ms = c->settings.node_timeout_ms * VOTE_TIMEOUTS;
-    if (primary->voted_ms && c->now_ms - primary->voted_ms < pause_ms)
-        return refuse(c, candidate, "voted for a replica of that primary a moment ago");
     if (!knows_the_owners(c, candidate, h)) return refuse(c, candidate, "it has missed new owners of slots");
     return true;
 }
@@ -48,7 +44,6 @@ void rules_vote(struct cluster *c, struct cluster_node *candidate, const struct 
     /* Without an answer a vote would be lost for nobody's good. */
     if (!node_votes(s->self) || !candidate->link_is_open) return;
     if (!deserves_vote(c, candidate, &m->header)) return;
-    candidate->primary->voted_ms = c->now_ms;
     s->last_vote_epoch = s->current_epoch;
     rules_save_now(c);
     send_plain(c, candidate, MESSAGE_AUTH_ACK);

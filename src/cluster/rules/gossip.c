@@ -15,11 +15,16 @@ static bool is_worth_telling(const struct cluster *c, const struct cluster_node 
     return n->link_is_open || n->slot_count > 0;
 }
 
+/* As others' clocks show it. */
+static uint32_t unix_s(const struct cluster *c, int64_t at_ms) {
+    return at_ms > c->ahead_ms ? (uint32_t)((at_ms - c->ahead_ms) / 1000) : 0;
+}
+
 static void put_entry(struct cluster *c, size_t at, struct cluster_node *n) {
     struct gossip g = {
         .id = n->id,
-        .ping_sent_s = (uint32_t)(n->ping_sent_ms / 1000),
-        .pong_received_s = (uint32_t)(n->pong_received_ms / 1000),
+        .ping_sent_s = unix_s(c, n->ping_sent_ms),
+        .pong_received_s = unix_s(c, n->pong_received_ms),
         .ip = n->ip,
         .port = n->port,
         .cport = n->cport,
@@ -63,6 +68,17 @@ static const struct {
     { EXTENSION_ZONE, NODE_ZONE },
 };
 
+/* A ban is told as long as it lasts, so that those who are cut off hear of it too. It is rounded down: told
+ * from node to node it must not grow. */
+static void put_bans(struct cluster *c, size_t at) {
+    for (size_t i = 0; i < c->state.ban_count; i++) {
+        const struct ban *ban = &c->state.bans[i];
+        if (ban->until_ms - c->now_ms < 1000) continue;
+        message_put_extension_forgotten(&c->bytes, at, &ban->id,
+                                        (uint64_t)(ban->until_ms - c->now_ms) / 1000);
+    }
+}
+
 void extensions_put(struct cluster *c, size_t at, const struct cluster_node *to) {
     const struct cluster_node *self = c->state.self;
     struct buf *out = &c->bytes;
@@ -80,6 +96,7 @@ void extensions_put(struct cluster *c, size_t at, const struct cluster_node *to)
     if (self->client_port) message_put_extension_port(out, at, EXTENSION_CLIENT_PORT, self->client_port);
     if (self->client_tls_port)
         message_put_extension_port(out, at, EXTENSION_CLIENT_TLS_PORT, self->client_tls_port);
+    put_bans(c, at);
 }
 
 /* ---- hearing of others ---- */
@@ -100,7 +117,7 @@ static void take_report(struct cluster *c, struct cluster_node *sender, struct c
 /* Somebody who was well for the sender a moment ago need not be asked again so soon. */
 static void take_pong_time(struct cluster *c, struct cluster_node *n, const struct gossip *g) {
     if (n->ping_sent_ms || n->report_count > 0 || (n->flags & (NODE_PFAIL | NODE_FAIL))) return;
-    int64_t pong_ms = (int64_t)g->pong_received_s * 1000;
+    int64_t pong_ms = (int64_t)g->pong_received_s * 1000 + c->ahead_ms;
     if (pong_ms <= c->now_ms + PONG_AHEAD_MS && pong_ms > n->pong_received_ms) n->pong_received_ms = pong_ms;
 }
 
@@ -198,8 +215,10 @@ static void apply(struct cluster *c, struct cluster_node *n, const struct descri
     changed |= n->client_port != d->client_port || n->client_tls_port != d->client_tls_port;
     n->client_port = d->client_port;
     n->client_tls_port = d->client_tls_port;
-    if (d->has_shard && !node_id_equal(&n->shard_id, &d->shard_id)) {
-        n->shard_id = d->shard_id;
+    /* One that tells no shard is in that of its primary. */
+    const struct node_id *shard = d->has_shard ? &d->shard_id : n->primary ? &n->primary->shard_id : NULL;
+    if (shard && !node_id_equal(&n->shard_id, shard)) {
+        n->shard_id = *shard;
         changed = true;
     }
     if (changed) rules_save_later(c, false);
@@ -209,7 +228,7 @@ void extensions_take(struct cluster *c, struct cluster_node *sender, const struc
     struct described d = { 0 };
     struct extension e;
     /* One that knows extensions and sends none does not know yet that this node does. */
-    if (m->extension_count == 0 && (sender->flags & NODE_EXTENSIONS)) return;
+    if (m->extension_count == 0 && (m->header.message_flags[0] & MESSAGE_EXTENSIONS)) return;
     for (size_t at = 0; extension_next(m, &at, &e);)
         e.type == EXTENSION_FORGOTTEN ? take_forgotten(c, sender, &e) : describe(&d, &e);
     apply(c, sender, &d);

@@ -89,12 +89,9 @@ void cluster_link_opened(struct cluster *c, uint64_t link, int64_t now_ms) {
     struct bus_link *l = bus_link_find(c, link);
     if (l && l->outbound) {
         struct cluster_node *n = l->node;
-        int64_t open_ping_ms = n->ping_sent_ms;
         n->link_is_open = true;
         n->link_opened_ms = c->now_ms;
         send_ping(c, n, n->flags & NODE_MEET ? MESSAGE_MEET : MESSAGE_PING);
-        /* A node that did not answer on the last link is not forgiven because it took another one. */
-        if (open_ping_ms) n->ping_sent_ms = open_ping_ms;
         n->flags &= ~NODE_MEET;
     }
     rules_finish(c);

@@ -2,7 +2,7 @@
  * holds writes back and tells its offset, and the replica waits until it has everything. */
 #include "rules.h"
 
-#define PAUSE_TIMEOUTS 2 /* the primary waits longer than the replica tries */
+#define PAUSE_TIMEOUTS 2 /* so that the primary still waits when it hears of a replica that won late */
 
 void manual_reset(struct cluster *c) {
     if (c->manual.end_ms && c->manual.replica) action_add(c, ACTION_RESUME);
@@ -12,12 +12,24 @@ void manual_reset(struct cluster *c) {
 void manual_begin_at_primary(struct cluster *c, struct cluster_node *replica) {
     if (replica->primary != c->state.self) return;
     manual_reset(c);
-    int64_t timeout_ms = c->settings.manual_failover_timeout_ms;
-    c->manual.end_ms = c->now_ms + timeout_ms;
+    c->manual.end_ms = c->now_ms + c->settings.manual_failover_timeout_ms * PAUSE_TIMEOUTS;
     c->manual.replica = replica;
-    action_add(c, ACTION_PAUSE)->until_ms = c->now_ms + timeout_ms * PAUSE_TIMEOUTS;
+    action_add(c, ACTION_PAUSE)->until_ms = c->manual.end_ms - c->ahead_ms;
     action_log(c, "Manual failover requested by replica %.*s", NODE_ID_ARG(&replica->id));
-    if (replica->link_is_open) send_ping(c, replica, MESSAGE_PING);
+}
+
+static void tell_offset(struct cluster *c) {
+    const struct manual_failover *f = &c->manual;
+    if (f->held && f->replica->link_is_open) send_ping(c, f->replica, MESSAGE_PING);
+}
+
+void cluster_writes_held(struct cluster *c, int64_t now_ms) {
+    rules_begin(c, now_ms);
+    if (c->manual.end_ms && c->manual.replica) {
+        c->manual.held = true;
+        tell_offset(c);
+    }
+    rules_finish(c);
 }
 
 void manual_take_offset(struct cluster *c, struct cluster_node *sender, const struct message *m) {
@@ -40,7 +52,7 @@ void manual_step(struct cluster *c) {
         return;
     }
     if (f->replica) {
-        if (f->replica->link_is_open) send_ping(c, f->replica, MESSAGE_PING);
+        tell_offset(c);
         return;
     }
     if (f->can_start || !f->knows_offset) return;

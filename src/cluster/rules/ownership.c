@@ -210,6 +210,8 @@ void rules_take_claims(struct cluster *c, struct cluster_node *sender, const str
 void rules_take_update(struct cluster *c, const struct message *m) {
     struct cluster_node *n = cluster_node_find(&c->state, &m->about);
     if (!n || n == c->state.self || node_is_in_handshake(n) || n->config_epoch >= m->update_epoch) return;
+    /* It has been replaced since. */
+    if (n->primary && cluster_same_shard(n, n->primary) && n->primary->config_epoch > m->update_epoch) return;
     cluster_node_make_primary(&c->state, n);
     n->config_epoch = m->update_epoch;
     if (m->update_epoch > c->state.current_epoch) c->state.current_epoch = m->update_epoch;

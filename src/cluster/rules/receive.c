@@ -10,11 +10,10 @@ static struct node_ip ip_of(const struct bus_link *l, const struct message_heade
     return node_ip_slice(&h->ip).len > 0 ? h->ip : l->peer_ip;
 }
 
-/* A PING on a link that came in shows where its sender is now. */
-static void take_address(struct cluster *c, struct bus_link *l, struct cluster_node *sender,
+/* Its header came from that address. A link to another one is given up. */
+static void take_address(struct cluster *c, struct cluster_node *sender, struct node_ip ip,
                          const struct message_header *h) {
-    struct node_ip ip = ip_of(l, h);
-    if (l->outbound || node_ip_slice(&ip).len == 0) return;
+    if (node_ip_slice(&ip).len == 0) return;
     sender->pport = h->pport;
     if (memcmp(&sender->ip, &ip, sizeof ip) == 0 && sender->port == h->port && sender->cport == h->cport)
         return;
@@ -34,10 +33,11 @@ static void take_address(struct cluster *c, struct bus_link *l, struct cluster_n
     rules_save_later(c, false);
 }
 
-/* A MEET was sent to an address of ours. So was a PING, which is believed by a node that has nothing better:
- * it may be the one that greets all the others. */
-static void learn_own_ip(struct cluster *c, const struct bus_link *l) {
+/* A MEET was sent to an address of ours. What came by another packet may be one of several, and is better
+ * than none. */
+static void learn_own_ip(struct cluster *c, const struct bus_link *l, enum message_type by) {
     struct cluster_node *self = c->state.self;
+    if (l->outbound || (by != MESSAGE_MEET && node_ip_slice(&self->ip).len > 0)) return;
     if (node_ip_slice(&c->settings.announce_ip).len > 0 || node_ip_slice(&l->local_ip).len == 0) return;
     if (memcmp(&self->ip, &l->local_ip, sizeof self->ip) == 0) return;
     self->ip = l->local_ip;
@@ -46,16 +46,29 @@ static void learn_own_ip(struct cluster *c, const struct bus_link *l) {
 
 /* ---- greetings ---- */
 
+static void hear(struct cluster *c, struct bus_link *l, struct cluster_node *sender,
+                 const struct message_header *h) {
+    if (h->current_epoch > c->state.current_epoch) {
+        c->state.current_epoch = h->current_epoch;
+        rules_save_later(c, true);
+    }
+    sender->offset = h->offset;
+    bus_link_heard(c, l, sender);
+}
+
 /* The first word of a node that was dialled without knowing its name. False if the link is gone. */
 static bool end_handshake(struct cluster *c, struct bus_link *l, struct cluster_node *known,
                           const struct message_header *h) {
     struct cluster_node *n = l->node;
     struct node_id id;
     bool is_name = node_id_parse(node_id_slice(&h->sender), &id);
-    if (known || !is_name) {
+    /* Also a provisional name is taken. */
+    if (known || !is_name || cluster_node_find(&c->state, &id)) {
         /* It is here already, perhaps under another address, or it is this node itself. */
-        if (known && known != c->state.self && memcmp(&known->ip, &n->ip, sizeof n->ip) == 0 && !known->link)
-            known->dialled_ms = 0;
+        if (known && known != c->state.self) {
+            take_address(c, known, node_ip_slice(&h->ip).len > 0 ? h->ip : n->ip, h);
+            if (!known->link) known->dialled_ms = 0;
+        }
         rules_drop_node(c, n);
         return false;
     }
@@ -91,7 +104,7 @@ static bool take_on_own_link(struct cluster *c, struct bus_link *l, struct clust
     if (node_is_in_handshake(n)) {
         if (!end_handshake(c, l, *sender, &m->header)) return false;
         *sender = n;
-        bus_link_heard(c, l, n);
+        hear(c, l, n, &m->header);
     } else if (n != *sender) {
         lose_address(c, l);
         return false;
@@ -111,8 +124,7 @@ static void take_flags(struct cluster_node *sender, const struct message_header 
 
 static void greet_back(struct cluster *c, struct bus_link *l, struct cluster_node *sender,
                        const struct message *m) {
-    bool has_ip = node_ip_slice(&c->state.self->ip).len > 0;
-    if (m->header.type == MESSAGE_MEET || (sender && !has_ip)) learn_own_ip(c, l);
+    learn_own_ip(c, l, m->header.type);
     if (m->header.type == MESSAGE_MEET) {
         struct node_ip ip = ip_of(l, &m->header);
         /* A node that was forgotten greets again by itself, as nobody dials it any more. */
@@ -137,7 +149,8 @@ static void take_ping(struct cluster *c, struct bus_link *l, struct cluster_node
     if (l->outbound && !take_on_own_link(c, l, &sender, m)) return;
     if (!sender) return;
     take_flags(sender, &m->header);
-    if (m->header.type == MESSAGE_PING && bus_link_find(c, link)) take_address(c, l, sender, &m->header);
+    if (m->header.type == MESSAGE_PING && bus_link_find(c, link) && !l->outbound)
+        take_address(c, sender, ip_of(l, &m->header), &m->header);
     rules_take_claims(c, sender, m);
     gossip_take(c, sender, m);
     extensions_take(c, sender, m);
@@ -190,12 +203,7 @@ static void take_full(struct cluster *c, struct bus_link *l, const struct messag
     struct cluster_node *sender = sender_of(c, m);
     bool is_ping = m->header.type <= MESSAGE_MEET;
     if (sender && sender != c->state.self) {
-        if (m->header.current_epoch > c->state.current_epoch) {
-            c->state.current_epoch = m->header.current_epoch;
-            rules_save_later(c, true);
-        }
-        sender->offset = m->header.offset;
-        bus_link_heard(c, l, sender);
+        hear(c, l, sender, &m->header);
         manual_take_offset(c, sender, m);
     }
     if (is_ping)

@@ -46,7 +46,6 @@ void send_pong_on(struct cluster *c, const struct bus_link *l, const struct clus
 void send_pong_to_all(struct cluster *c);
 /* So that the other replicas of the primary know this one's offset. */
 void send_pong_to_siblings(struct cluster *c);
-void send_ban_to_all(struct cluster *c, const struct node_id *id);
 void send_failed_to_all(struct cluster *c, const struct cluster_node *failed);
 void send_auth_request(struct cluster *c, bool force);
 void send_plain(struct cluster *c, struct cluster_node *to, enum message_type type);

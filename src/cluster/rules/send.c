@@ -21,7 +21,7 @@ static struct message_header header_of(const struct cluster *c, enum message_typ
         .slots = &owner->slots,
     };
     if (node_is_replica(self) && self->primary) h.primary = self->primary->id;
-    if (node_is_primary(self) && c->manual.end_ms) h.message_flags[0] |= MESSAGE_PAUSED;
+    if (node_is_primary(self) && c->manual.held) h.message_flags[0] |= MESSAGE_PAUSED;
     return h;
 }
 
@@ -56,7 +56,8 @@ static size_t write_ping(struct cluster *c, const struct cluster_node *to, enum 
 }
 
 void send_ping(struct cluster *c, struct cluster_node *to, enum message_type type) {
-    if (type == MESSAGE_PING || type == MESSAGE_MEET) to->ping_sent_ms = c->now_ms;
+    /* A node that has not answered an older one, perhaps on another link, is not forgiven by a new one. */
+    if (type != MESSAGE_PONG && to->ping_sent_ms == 0) to->ping_sent_ms = c->now_ms;
     size_t at = write_ping(c, to, type);
     message_end(&c->bytes, at);
     send_to(c, to, at, type);
@@ -80,19 +81,6 @@ void send_pong_to_siblings(struct cluster *c) {
     for (size_t i = 0; primary && i < primary->replica_count; i++)
         if (hears_broadcasts(c, primary->replicas[i])) send_ping(c, primary->replicas[i], MESSAGE_PONG);
 }
-
-void send_ban_to_all(struct cluster *c, const struct node_id *id) {
-    for (size_t i = 0; i < c->state.node_count; i++) {
-        struct cluster_node *n = c->state.nodes[i];
-        if (!hears_broadcasts(c, n) || !(n->flags & NODE_EXTENSIONS)) continue;
-        size_t at = write_ping(c, n, MESSAGE_PONG);
-        message_put_extension_forgotten(&c->bytes, at, id, (uint64_t)(c->settings.ban_ms / 1000));
-        message_end(&c->bytes, at);
-        send_to(c, n, at, MESSAGE_PONG);
-    }
-}
-
-/* ---- the others ---- */
 
 void send_failed_to_all(struct cluster *c, const struct cluster_node *failed) {
     size_t at = open_packet(c, MESSAGE_FAIL);

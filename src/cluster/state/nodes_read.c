@@ -10,6 +10,7 @@ struct reading {
     int64_t now_ms;
     struct buf *error;
     size_t line; /* from 1 */
+    bool has_variables;
 };
 
 static bool refuse(struct reading *r, const char *why, struct slice what) {
@@ -112,6 +113,7 @@ static bool read_flags(struct slice text, unsigned *out) {
 
 static bool read_variables(struct reading *r, struct slice line) {
     struct slice name, value;
+    r->has_variables = true;
     while (cut(&line, ' ', &name)) {
         uint64_t n;
         if (!cut(&line, ' ', &value) || !uint64_parse(value, &n)) return refuse(r, "no variable", name);
@@ -212,6 +214,8 @@ static bool fill_node(struct reading *r, struct slice line) {
     /* An old ping would be held against a node that nobody has asked since. */
     if (ping_ms) n->ping_sent_ms = r->now_ms;
     if (pong_ms) n->pong_received_ms = r->now_ms;
+    /* A replica's line has the epoch of its primary. */
+    if (node_is_replica(n) && n != r->s->self) n->config_epoch = 0;
     return read_primary(r, n, primary) && read_slots(r, n, line);
 }
 
@@ -236,6 +240,8 @@ static bool read_all(struct reading *r, struct slice text) {
     if (!(r->s->self->flags & (NODE_PRIMARY | NODE_REPLICA)))
         return refuse(r, "this node is neither primary nor replica", LIT(""));
     if (!walk(r, text, fill_node)) return false;
+    /* They come last: a file that was cut off would forget votes. */
+    if (!r->has_variables) return refuse(r, "no variables", LIT(""));
     for (size_t i = 0; i < r->s->node_count; i++)
         if (r->s->nodes[i]->config_epoch > r->s->current_epoch)
             r->s->current_epoch = r->s->nodes[i]->config_epoch;

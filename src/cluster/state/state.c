@@ -109,6 +109,7 @@ void cluster_node_make_replica(struct cluster_state *s, struct cluster_node *n,
         n->flags = (n->flags & ~(NODE_PRIMARY | NODE_MIGRATE_TO)) | NODE_REPLICA;
     }
     n->flags |= NODE_REPLICA;
+    if (n != s->self) n->config_epoch = 0;
     if (n->primary == primary) return;
     detach_from_primary(n);
     n->primary = primary;

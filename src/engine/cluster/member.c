@@ -317,10 +317,12 @@ static void drop_keys(struct slice slots) {
     member_drop_slots((const struct slot_set *)(const void *)slots.ptr);
 }
 
+/* Only when no worker is in the middle of a write is the offset the last one. */
 static void hold_writes(int64_t until_ms) {
     int64_t for_ms = until_ms - clock_wall_ms();
     exclusive_begin();
     pause_begin(PAUSE_FOR_SLOTS, PAUSE_WRITES, for_ms > 0 ? for_ms : 1);
+    cluster_writes_held(member, clock_wall_ms());
     exclusive_end();
 }
 

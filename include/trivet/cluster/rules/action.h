@@ -16,9 +16,9 @@ enum cluster_action_kind {
     ACTION_FOLLOW,  /* replicate the node `node` at ip and port, its client port */
     ACTION_DROP_KEYS, /* `bytes` is a slot_set: slots that went to others; their keys have to go */
     ACTION_STATE,     /* the cluster is `sound` for this node, or is not */
-    ACTION_PAUSE,     /* hold writes back until `until_ms`: a replica takes over */
-    ACTION_RESUME,    /* no more of that */
-    ACTION_LOG,       /* `bytes` is a line for the log */
+    ACTION_PAUSE,  /* hold writes back until `until_ms`, then cluster_writes_held(): a replica takes over */
+    ACTION_RESUME, /* no more of that */
+    ACTION_LOG,    /* `bytes` is a line for the log */
 };
 
 struct cluster_action {

@@ -2,8 +2,8 @@
  * actions come out (action.h).
  *
  * The rules have no clock, no sockets and no chance of their own, so that a test can run a hundred nodes in
- * one process and run them again exactly. Times are milliseconds of Unix time; they should come from a clock
- * that never goes back (one that does is held at the last time).
+ * one process and run them again exactly. Times are milliseconds of Unix time. The clock may jump: when it is
+ * put back, the rules go on from the time they had; when it is put forward, it is as if this node had hung.
  *
  * Links: a node dials every node it knows, and is dialled by them. A link has a number; those that go out get
  * it by ACTION_OPEN, those that come in by cluster_link_accepted(). Calls with the number of a link that the
@@ -44,7 +44,6 @@ struct cluster_hooks {
     bool (*slot_has_keys)(void *arg, unsigned slot);
     /* A message for local subscribers; the slices are valid during the call. */
     void (*published)(void *arg, bool sharded, struct slice channel, struct slice payload);
-    void (*module)(void *arg, const struct node_id *sender, const struct message *m);
     void *arg;
 };
 
@@ -69,6 +68,7 @@ struct cluster_election {
 struct manual_failover {
     int64_t end_ms;
     struct cluster_node *replica; /* at the primary: who takes over */
+    bool held;                    /* at the primary: no more writes, so its offset is the last one */
     bool can_start;               /* at the replica: it has all data */
     bool knows_offset;
     uint64_t offset; /* of the paused primary */
@@ -78,7 +78,7 @@ struct cluster {
     struct cluster_state state;
     struct cluster_settings settings;
     struct cluster_hooks hooks;
-    int64_t now_ms;
+    int64_t now_ms, ahead_ms; /* by so much now_ms is ahead of the caller's clock, which was put back */
     uint64_t ticks, gossip_marks;
     bool is_sound;
     int64_t began_ms, minority_ms; /* minority_ms: when this node last saw too few primaries */
@@ -125,6 +125,8 @@ void cluster_link_closed(struct cluster *c, uint64_t link, int64_t now_ms);
 uint64_t cluster_link_accepted(struct cluster *c, struct node_ip peer, struct node_ip local, int64_t now_ms);
 /* One packet, as message_frame() cut it. */
 void cluster_receive(struct cluster *c, uint64_t link, struct slice packet, int64_t now_ms);
+/* ACTION_PAUSE is done: from now on this node's offset stays what it is. */
+void cluster_writes_held(struct cluster *c, int64_t now_ms);
 
 /* ---- messages of this node ---- */
 

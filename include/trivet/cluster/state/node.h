@@ -43,7 +43,6 @@ struct cluster_node {
     unsigned slot_count;
 
     int64_t made_ms, ping_sent_ms, pong_received_ms, data_received_ms, fail_ms;
-    int64_t voted_ms;    /* this node voted for a replica of that one */
     int64_t orphaned_ms; /* since then a primary with slots has no working replica */
     uint64_t offset;     /* of replication, as it said last */
     struct failure_report *reports;

@@ -29,9 +29,6 @@ static void hook_published(void *arg, bool sharded, struct slice channel, struct
     (void)sharded, (void)channel, (void)payload;
     ((struct bench *)arg)->published++;
 }
-static void hook_module(void *arg, const struct node_id *sender, const struct message *m) {
-    (void)arg, (void)sender, (void)m;
-}
 
 static struct node_id named(char letter) {
     struct node_id id;
@@ -69,7 +66,7 @@ static int bench_open(void **state) {
     b->ip = node_ip_make(LIT("10.0.0.1"));
     struct cluster_settings settings = cluster_settings_default;
     struct cluster_hooks hooks = {
-        hook_random, hook_offset, hook_data_age, hook_has_keys, hook_published, hook_module, b
+        hook_random, hook_offset, hook_data_age, hook_has_keys, hook_published, b
     };
     struct cluster_state s;
     struct node_id self = named('a');
@@ -227,11 +224,7 @@ static void votes_are_refused_when_they_should_be(void **state) {
     give(b, &h, LIT(""));
     give(b, &h, LIT(""));
     assert_int_equal(votes(b), 1); /* once in an epoch */
-    h = auth_request(b);
-    give(b, &h, LIT(""));
-    assert_int_equal(votes(b), 1); /* and once in two node timeouts */
-    b->now_ms += 2 * TIMEOUT_MS;
-    h = auth_request(b);
+    h = auth_request(b);           /* in another epoch the same primary's replica may try again */
     give(b, &h, LIT(""));
     assert_int_equal(votes(b), 2);
 }

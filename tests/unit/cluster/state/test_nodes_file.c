@@ -45,6 +45,7 @@ static void a_file_of_redis_is_read(void **state) {
     struct cluster_node *a = named(&s, A), *b = named(&s, B), *c = named(&s, C);
     assert_true(s.self == a && s.node_count == 3);
     assert_true(s.current_epoch == 4 && s.last_vote_epoch == 2);
+    assert_true(b->config_epoch == 0 && a->config_epoch == 3); /* the replica's line has its primary's */
     assert_true(b->primary == a && node_is_replica(b) && b->port == 17002 && b->cport == 27002);
     assert_int_equal(a->slot_count, 7);
     assert_true(s.owners[5] == a && s.owners[6] == NULL && s.owners[16383] == c);
@@ -132,6 +133,7 @@ static void what_is_no_file_is_refused_with_its_line(void **state) {
           "line 1: no address: '127.0.0.1:99999@2'" },
         { A " 127.0.0.1:1@2,h,shard-id=x myself,master - 0 0 1 connected\n",
           "line 1: no field of an address: 'shard-id=x'" },
+        { A " 127.0.0.1:1@2 myself,master - 0 0 1 connected\n", "line 1: no variables: ''" },
         { A " 127.0.0.1:1@2 myself,master - 0 0 1 connected\nvars currentEpoch x\n",
           "line 2: no variable: 'currentEpoch'" },
         { A " 127.0.0.1:1@2 myself,master - 0 0 1 connected\n" A " 127.0.0.1:1@2 master - 0 0 1 connected\n",
