@@ -33,11 +33,11 @@ static void take_address(struct cluster *c, struct cluster_node *sender, struct 
     rules_save_later(c, false);
 }
 
-/* A MEET was sent to an address of ours. What came by another packet may be one of several, and is better
- * than none. */
-static void learn_own_ip(struct cluster *c, const struct bus_link *l, enum message_type by) {
+/* A MEET was sent to an address of ours. What another packet of a node that is known came to may be one of
+ * several, and is better than none. */
+static void learn_own_ip(struct cluster *c, const struct bus_link *l, bool met, bool known) {
     struct cluster_node *self = c->state.self;
-    if (l->outbound || (by != MESSAGE_MEET && node_ip_slice(&self->ip).len > 0)) return;
+    if (l->outbound || (!met && (!known || node_ip_slice(&self->ip).len > 0))) return;
     if (node_ip_slice(&c->settings.announce_ip).len > 0 || node_ip_slice(&l->local_ip).len == 0) return;
     if (memcmp(&self->ip, &l->local_ip, sizeof self->ip) == 0) return;
     self->ip = l->local_ip;
@@ -124,7 +124,7 @@ static void take_flags(struct cluster_node *sender, const struct message_header 
 
 static void greet_back(struct cluster *c, struct bus_link *l, struct cluster_node *sender,
                        const struct message *m) {
-    learn_own_ip(c, l, m->header.type);
+    learn_own_ip(c, l, m->header.type == MESSAGE_MEET, sender != NULL);
     if (m->header.type == MESSAGE_MEET) {
         struct node_ip ip = ip_of(l, &m->header);
         /* A node that was forgotten greets again by itself, as nobody dials it any more. */
