@@ -48,7 +48,7 @@ static void assign_slots(struct world *w, size_t primaries, bool with_epochs) {
         }
         if (cluster_add_slots(&n->rules, &slots, w->now_ms)) world_fail(w, "no slots");
         if (with_epochs && cluster_set_config_epoch(&n->rules, i + 1, w->now_ms)) world_fail(w, "no epoch");
-        world_act(w, n);
+        world_reply(w, n);
     }
 }
 
@@ -56,7 +56,7 @@ static void join_all(struct world *w) {
     for (size_t i = 1; i < w->count; i++) {
         struct sim_node *n = &w->nodes[i];
         (void)cluster_meet(&n->rules, LIT("10.0.0.1"), 1, 1, w->now_ms);
-        world_act(w, n);
+        world_reply(w, n);
     }
     if (!world_run_until(w, all_know_all, JOIN_MOST_MS)) world_fail(w, "not all nodes know each other");
 }
@@ -66,7 +66,7 @@ static void add_replicas(struct world *w, size_t primaries) {
         struct sim_node *n = &w->nodes[i];
         const char *error = cluster_replicate(&n->rules, &w->nodes[i % primaries].id, true, w->now_ms);
         if (error) world_fail(w, "REPLICATE: %s", error);
-        world_act(w, n);
+        world_reply(w, n);
     }
 }
 

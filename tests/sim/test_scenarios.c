@@ -23,13 +23,13 @@ static struct world *world_make(size_t primaries, const size_t *replica_of, size
     }
     for (size_t i = 1; i < w->count; i++) {
         assert_null(cluster_meet(&w->nodes[i].rules, LIT("10.0.0.1"), 1, 1, w->now_ms));
-        world_act(w, &w->nodes[i]);
+        world_reply(w, &w->nodes[i]);
     }
     world_run(w, 10000);
     for (size_t i = 0; i < replicas; i++) {
         struct sim_node *n = &w->nodes[primaries + i];
         assert_null(cluster_replicate(&n->rules, &w->nodes[replica_of[i]].id, true, w->now_ms));
-        world_act(w, n);
+        world_reply(w, n);
     }
     if (!world_run_until(w, world_is_healed, LONG_MS)) world_fail(w, "%s", world_illness(w));
     return w;
@@ -86,7 +86,7 @@ static void a_takeover_needs_no_votes(void **state) {
         assert_true(node_is_replica(self_of(w, i)));
         w->nodes[i].leads_unasked = true;
         assert_null(cluster_failover(&w->nodes[i].rules, FAILOVER_TAKEOVER, w->now_ms));
-        world_act(w, &w->nodes[i]);
+        world_reply(w, &w->nodes[i]);
         world_run(w, 1000);
     }
     /* These two are a majority, and elect the third one. */
@@ -142,7 +142,7 @@ static void a_replica_may_be_told_never_to_stand(void **state) {
     struct cluster_settings settings = w->nodes[3].rules.settings;
     settings.replica_no_failover = true;
     cluster_configure(&w->nodes[3].rules, &settings, w->now_ms);
-    world_act(w, &w->nodes[3]);
+    world_reply(w, &w->nodes[3]);
     world_run(w, 1000);
     assert_true(seen(w, 1, 3)->flags & NODE_NOFAILOVER);
     world_crash(w, &w->nodes[0]);
@@ -172,7 +172,7 @@ static void a_forgotten_node_is_forgotten_by_all_and_stays_away(void **state) {
     assert_string_equal(cluster_forget(&w->nodes[0].rules, &self_of(w, 0)->id, w->now_ms),
                         "I tried hard but I can't forget myself...");
     assert_null(cluster_forget(&w->nodes[0].rules, &n->id, w->now_ms));
-    world_act(w, &w->nodes[0]);
+    world_reply(w, &w->nodes[0]);
     for (int i = 0; i < 50; i++) { /* nearly as long as the ban */
         world_run(w, 1000);
         for (size_t by = 0; by < 3; by++) assert_null(seen(w, by, 3));
@@ -192,15 +192,15 @@ static void a_node_that_was_reset_joins_under_a_new_name(void **state) {
     n->synced_vote = n->synced_epoch = 0;
     ledger_note_start(w, n);
     n->leads_unasked = true; /* it leads nobody, without votes */
-    world_act(w, n);
+    world_reply(w, n);
     assert_true(n->rules.state.node_count == 1 && n->rules.state.current_epoch == 0 &&
                 n->follows == SIZE_MAX);
     for (size_t i = 0; i < 3; i++) {
         assert_null(cluster_forget(&w->nodes[i].rules, &before, w->now_ms));
-        world_act(w, &w->nodes[i]);
+        world_reply(w, &w->nodes[i]);
     }
     assert_null(cluster_meet(&n->rules, LIT("10.0.0.1"), 1, 1, w->now_ms));
-    world_act(w, n);
+    world_reply(w, n);
     world_run(w, 3000);
     assert_true(seen(w, 2, 3) && node_is_primary(seen(w, 2, 3)));
     world_free(w);
@@ -214,7 +214,7 @@ static void names_and_shards_are_told_to_all(void **state) {
     settings.texts[NODE_ZONE] = "zone-a";
     settings.client_port = 77;
     cluster_configure(&w->nodes[1].rules, &settings, w->now_ms);
-    world_act(w, &w->nodes[1]);
+    world_reply(w, &w->nodes[1]);
     world_run(w, 1000);
     assert_true(slice_equal(node_text(seen(w, 2, 1), NODE_HOSTNAME), LIT("one.example")));
     assert_true(slice_equal(node_text(seen(w, 0, 1), NODE_ZONE), LIT("zone-a")));
@@ -223,7 +223,7 @@ static void names_and_shards_are_told_to_all(void **state) {
     assert_true(node_id_equal(&seen(w, 2, 0)->shard_id, &w->nodes[0].shard_id));
     settings.texts[NODE_HOSTNAME] = NULL;
     cluster_configure(&w->nodes[1].rules, &settings, w->now_ms);
-    world_act(w, &w->nodes[1]);
+    world_reply(w, &w->nodes[1]);
     world_run(w, 1000);
     assert_int_equal(node_text(seen(w, 2, 1), NODE_HOSTNAME).len, 0);
     world_free(w);
@@ -233,7 +233,7 @@ static void writes_wait_while_a_replica_takes_over(void **state) {
     (void)state;
     struct world *w = world_make(3, (const size_t[]){ 0 }, 1);
     assert_null(cluster_failover(&w->nodes[3].rules, FAILOVER_AGREED, w->now_ms));
-    world_act(w, &w->nodes[3]);
+    world_reply(w, &w->nodes[3]);
     w->nodes[1].frozen = w->nodes[2].frozen = true; /* no votes for now */
     w->nodes[1].wakes_ms = w->nodes[2].wakes_ms = INT64_MAX / 2;
     world_run(w, 1000);

@@ -115,7 +115,7 @@ void operator_fails_over(struct world *w, struct sim_node *n, enum cluster_failo
         n->handover = (struct handover){ .asked = true, .from = before->number, .life = before->life };
     n->leads_unasked = way == FAILOVER_TAKEOVER;
     (void)cluster_failover(&n->rules, way, world_clock(w, n));
-    world_act(w, n);
+    world_reply(w, n);
     n->leads_unasked = false;
 }
 
@@ -127,7 +127,7 @@ static void fail_over_some(struct world *w) {
 static void give_slot_at(struct world *w, struct sim_node *n, unsigned slot, const struct node_id *owner) {
     const char *error = cluster_set_slot_node(&n->rules, slot, owner, world_clock(w, n));
     if (error) world_say(w, "SETSLOT NODE at %zu: %s", n->number, error);
-    world_act(w, n);
+    world_reply(w, n);
 }
 
 static void open_slot_at(struct world *w, struct sim_node *n, unsigned slot, bool importing,
@@ -135,7 +135,7 @@ static void open_slot_at(struct world *w, struct sim_node *n, unsigned slot, boo
     const char *error = (importing ? cluster_set_slot_importing
                                    : cluster_set_slot_migrating)(&n->rules, slot, other, world_clock(w, n));
     if (error) world_say(w, "SETSLOT at %zu: %s", n->number, error);
-    world_act(w, n);
+    world_reply(w, n);
 }
 
 void operator_moves_slot(struct world *w, struct sim_node *from, struct sim_node *to, bool whole) {
@@ -169,7 +169,7 @@ static void forget_some(struct world *w) {
     if (!n || !is_working(by) || by == n) return;
     world_say(w, "node %zu forgets %zu", by->number, n->number);
     (void)cluster_forget(&by->rules, &n->id, world_clock(w, by));
-    world_act(w, by);
+    world_reply(w, by);
 }
 
 static void reset_some(struct world *w) {
@@ -187,7 +187,7 @@ static void reset_some(struct world *w) {
     ledger_note_start(w, n);
     n->keys = (struct slot_set){ { 0 } };
     n->offset = 0;
-    world_act(w, n);
+    world_reply(w, n);
     n->leads_unasked = false;
 }
 
@@ -259,7 +259,7 @@ static void forget_dead_names(struct world *w) {
             if (!cluster_node_find(&n->rules.state, &w->dead_names[k])) continue;
             const char *error = cluster_forget(&n->rules, &w->dead_names[k], world_clock(w, n));
             if (error) world_say(w, "FORGET at %zu: %s", i, error);
-            world_act(w, n);
+            world_reply(w, n);
         }
     }
 }
@@ -274,7 +274,7 @@ static void meet_the_lonely(struct world *w) {
             continue;
         (void)cluster_meet(&n->rules, LIT("10.0.0.1"), (uint16_t)(at->number + 1), (uint16_t)(at->number + 1),
                            world_clock(w, n));
-        world_act(w, n);
+        world_reply(w, n);
     }
 }
 
@@ -282,7 +282,7 @@ static void close_slots(struct world *w, struct sim_node *n) {
     while (n->rules.state.open_count > 0) {
         unsigned slot = n->rules.state.open[0].slot;
         if (cluster_set_slot_stable(&n->rules, slot, world_clock(w, n))) world_fail(w, "SETSLOT STABLE");
-        world_act(w, n);
+        world_reply(w, n);
     }
 }
 
@@ -293,7 +293,7 @@ static void attach(struct world *w, struct sim_node *n) {
     if (!node_is_replica(self) || (self->primary && node_votes(self->primary)) || !primary) return;
     const char *error = cluster_replicate(&n->rules, &primary->id, true, world_clock(w, n));
     world_say(w, "REPLICATE at %zu: %s", n->number, error ? error : "OK");
-    world_act(w, n);
+    world_reply(w, n);
 }
 
 /* As redis-cli --cluster fix: slots without an owner get one, in a new epoch. */
@@ -309,7 +309,7 @@ static void cover_slots(struct world *w) {
     const char *error = cluster_add_slots(&at->rules, &none, world_clock(w, at));
     if (error) world_fail(w, "ADDSLOTS at %zu: %s", at->number, error);
     (void)cluster_bump_epoch(&at->rules, &epoch, world_clock(w, at));
-    world_act(w, at);
+    world_reply(w, at);
 }
 
 void trouble_repair(struct world *w) {

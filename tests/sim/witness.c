@@ -83,9 +83,9 @@ static bool is_by_majority(const struct world *w, const struct sim_node *n, size
     size_t voices = node_votes(s->self);
     for (size_t i = 0; i < s->node_count; i++) {
         const struct cluster_node *reporter = s->nodes[i];
-        struct sim_node *real = world_real(w, reporter);
-        if (!real || real == n || !node_votes(reporter)) continue;
-        int64_t at_ms = *said(w, n->number, about, real->number);
+        size_t place = reporter->cport - 1u; /* it may have lost its name since */
+        if (place >= w->count || reporter == s->self || !node_votes(reporter)) continue;
+        int64_t at_ms = *said(w, n->number, about, place);
         voices += at_ms > 0 && n->rules.now_ms - at_ms <= 2 * SIM_NODE_TIMEOUT_MS;
     }
     return voices >= cluster_majority(s);

@@ -376,6 +376,11 @@ void world_act(struct world *w, struct sim_node *n) {
     witness_look(w, n);
 }
 
+void world_reply(struct world *w, struct sim_node *n) {
+    cluster_save_changes(&n->rules);
+    world_act(w, n);
+}
+
 /* A primary takes a write, a replica copies what its primary has. */
 static void replicate(struct world *w, struct sim_node *n) {
     if (n->follows == SIZE_MAX) {

@@ -106,8 +106,10 @@ uint64_t world_below(struct world *w, uint64_t bound);
 void world_run(struct world *w, int64_t ms);
 /* Lets time pass until the condition holds; false if that takes longer than `most_ms`. */
 bool world_run_until(struct world *w, bool (*holds)(const struct world *w), int64_t most_ms);
-/* Does what the rules of that node want, after the test has called them. */
+/* Does what the rules of that node want. */
 void world_act(struct world *w, struct sim_node *n);
+/* The same after a command, whose reply is a promise: what it changed is on the disk. */
+void world_reply(struct world *w, struct sim_node *n);
 
 void world_crash(struct world *w, struct sim_node *n);
 /* From its disk; with an empty one, as a new node. */

@@ -76,12 +76,14 @@ void rules_finish(struct cluster *c) {
         c->must_look = false;
         rules_look_at_state(c);
     }
-    /* What may be learnt again is written once a tick at most. */
+    /* What may be learnt again is written once a tick at most; what is announced may not be lost. */
+    c->must_sync |= c->must_announce;
     if (c->must_save && (c->must_sync || c->in_tick)) {
         struct cluster_action *a = action_add(c, ACTION_SAVE);
         a->sync = c->must_sync;
-        c->must_save = c->must_sync = false;
+        c->must_save = false;
     }
+    c->must_sync = false;
     if (c->must_tell) {
         c->must_tell = false;
         action_add(c, ACTION_CHANGED);
