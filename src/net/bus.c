@@ -23,11 +23,14 @@
 #include <unistd.h>
 
 #define ACCEPTED_AT_ONCE 16
+/* On a link that came in only answers go out. Who lets so many of them lie does not read. */
+#define ANSWERS_MOST ((size_t)1024 * 1024)
 
 struct wire {
     struct chain_link in_list;
     uint64_t link;
     int64_t made_ms;
+    bool inbound;
     struct bufferevent *events;
 };
 
@@ -36,6 +39,7 @@ static struct {
     size_t count;
     struct listener_list listeners;
     struct event *tick;
+    bool rests; /* nothing is accepted until the next tick */
     uint64_t over_limit;
 } bus;
 
@@ -62,15 +66,17 @@ static void wire_lost(struct wire *w) {
     member_act();
 }
 
-/* The first packet of the input; empty if it is not all there yet. False: this is no bus. */
-static bool next_packet(struct evbuffer *in, struct slice *packet) {
+/* The first packet of the input; empty if it is not all there yet. False: this is no bus, or a packet that is
+ * too long for this link. */
+static bool next_packet(struct wire *w, struct slice *packet) {
+    struct evbuffer *in = bufferevent_get_input(w->events);
     size_t have = evbuffer_get_length(in), length = 0;
     size_t look = have < MESSAGE_FRAME_SIZE ? have : MESSAGE_FRAME_SIZE;
     *packet = (struct slice){ 0 };
     if (have == 0) return true;
     const char *head = (const char *)evbuffer_pullup(in, (ev_ssize_t)look);
     enum frame frame = message_frame(slice_make(head, look), &length);
-    if (frame == FRAME_BROKEN) return false;
+    if (frame == FRAME_BROKEN || length > cluster_link_packet_most(member, w->link)) return false;
     if (length == 0 || length > have) return true;
     const char *all = (const char *)evbuffer_pullup(in, (ev_ssize_t)length);
     frame = message_frame(slice_make(all, length), &length);
@@ -80,15 +86,14 @@ static bool next_packet(struct evbuffer *in, struct slice *packet) {
 
 static void read_packets(uint64_t link) {
     for (struct wire *w; (w = wire_find(link)) != NULL;) {
-        struct evbuffer *in = bufferevent_get_input(w->events);
         struct slice packet;
-        if (!next_packet(in, &packet)) {
+        if (!next_packet(w, &packet)) {
             wire_lost(w);
             return;
         }
         if (packet.len == 0) return;
         cluster_receive(member, link, packet, clock_wall_ms());
-        evbuffer_drain(in, packet.len);
+        evbuffer_drain(bufferevent_get_input(w->events), packet.len);
         member_act();
     }
 }
@@ -183,16 +188,21 @@ static void close_link(uint64_t link) {
     if (w) wire_free(w);
 }
 
+static bool is_over_limit(size_t waiting) {
+    uint64_t most = options.cluster_link_sendbuf_limit;
+    if (most == 0 || waiting <= most) return false;
+    LOG_WARNING("Freeing outbound cluster link: %zu bytes wait there, more than cluster-link-sendbuf-limit",
+                waiting);
+    bus.over_limit++;
+    return true;
+}
+
 static void send_packet(uint64_t link, struct slice packet) {
     struct wire *w = wire_find(link);
     if (!w) return;
     struct evbuffer *out = bufferevent_get_output(w->events);
-    uint64_t most = options.cluster_link_sendbuf_limit;
-    if (most && evbuffer_get_length(out) + packet.len > most) {
-        LOG_WARNING(
-            "Freeing outbound cluster link: %zu bytes wait there, more than cluster-link-sendbuf-limit",
-            evbuffer_get_length(out));
-        bus.over_limit++;
+    size_t waiting = evbuffer_get_length(out) + packet.len;
+    if (is_over_limit(waiting) || (w->inbound && waiting > ANSWERS_MOST)) {
         wire_lost(w);
         return;
     }
@@ -224,9 +234,27 @@ static void accept_link(int fd, const struct sockaddr_storage *peer) {
         if (w) wire_free(w);
         cluster_link_closed(member, link, clock_wall_ms());
     } else {
+        w->inbound = true;
         tune(w);
     }
     member_act();
+}
+
+/* Without descriptors whoever waits stays in the kernel's queue, and would be told of again at once. */
+static void rest_until_tick(void) {
+    bus.rests = true;
+    for (size_t i = 0; i < bus.listeners.count; i++) event_del(bus.listeners.at[i].readable);
+}
+
+static void end_rest(void) {
+    if (!bus.rests) return;
+    bus.rests = false;
+    for (size_t i = 0; i < bus.listeners.count; i++)
+        if (event_add(bus.listeners.at[i].readable, NULL) != 0) bus.rests = true;
+}
+
+static bool is_shortage(int error) {
+    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
 static void on_incoming(evutil_socket_t listening, short what, void *arg) {
@@ -238,7 +266,9 @@ static void on_incoming(evutil_socket_t listening, short what, void *arg) {
         socklen_t len = sizeof peer;
         int fd = accept4(listening, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) {
-            if (errno != EAGAIN && errno != EINTR)
+            if (is_shortage(errno))
+                rest_until_tick();
+            else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
                 LOG_WARNING("Accepting on the cluster bus: %s", strerror(errno));
             return;
         }
@@ -276,6 +306,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg) {
     (void)arg;
     worker_begin_turn();
     if (!member) return;
+    end_rest();
     cluster_tick(member, clock_wall_ms());
     member_act();
 }

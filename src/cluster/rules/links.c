@@ -7,6 +7,10 @@
 #define PLACE_BITS 20
 #define PLACE_OF(id) ((size_t)((id) & ((1u << PLACE_BITS) - 1)))
 #define DIALS_PER_HALF_TIMEOUT 10
+/* Nodes say their names as soon as they are connected; these are more than can be doing so at once. */
+#define NAMELESS_MOST 256
+/* The greeting of a node that tells of two thousand others. */
+#define NAMELESS_PACKET_MOST ((size_t)256 * 1024)
 
 struct bus_link *bus_link_find(const struct cluster *c, uint64_t id) {
     size_t place = PLACE_OF(id);
@@ -28,6 +32,7 @@ static struct bus_link *bus_link_new(struct cluster *c, bool outbound) {
     size_t place = free_place(c);
     l->id = ++c->link_serial << PLACE_BITS | place;
     l->outbound = outbound;
+    l->made_ms = c->now_ms;
     c->links[place] = l;
     return l;
 }
@@ -108,8 +113,39 @@ void cluster_link_closed(struct cluster *c, uint64_t link, int64_t now_ms) {
     rules_finish(c);
 }
 
+/* ---- those who have not said who they are ---- */
+
+static bool is_nameless(const struct bus_link *l) { return !l->outbound && !l->node; }
+
+/* The oldest goes: it had the most time. */
+static void make_room_for_nameless(struct cluster *c) {
+    struct bus_link *oldest = NULL;
+    size_t count = 0;
+    for (size_t i = 0; i < c->link_count; i++) {
+        struct bus_link *l = c->links[i];
+        if (!l || !is_nameless(l)) continue;
+        count++;
+        if (!oldest || l->id < oldest->id) oldest = l;
+    }
+    if (count >= NAMELESS_MOST) bus_link_close(c, oldest);
+}
+
+void bus_links_close_nameless(struct cluster *c, int64_t older_than_ms) {
+    for (size_t i = 0; i < c->link_count; i++) {
+        struct bus_link *l = c->links[i];
+        if (l && is_nameless(l) && c->now_ms - l->made_ms > older_than_ms) bus_link_close(c, l);
+    }
+}
+
+size_t cluster_link_packet_most(const struct cluster *c, uint64_t link) {
+    const struct bus_link *l = bus_link_find(c, link);
+    bool is_known = l && l->node && !node_is_in_handshake(l->node);
+    return is_known ? MESSAGE_SIZE_MAX : NAMELESS_PACKET_MOST;
+}
+
 uint64_t cluster_link_accepted(struct cluster *c, struct node_ip peer, struct node_ip local, int64_t now_ms) {
     rules_begin(c, now_ms);
+    make_room_for_nameless(c);
     struct bus_link *l = bus_link_new(c, false);
     l->peer_ip = peer;
     l->local_ip = local;

@@ -29,6 +29,8 @@ void bus_link_dial(struct cluster *c, struct cluster_node *n);
 /* Closes the link and forgets it. */
 void bus_link_close(struct cluster *c, struct bus_link *l);
 void bus_links_close(struct cluster *c, struct cluster_node *n);
+/* Those that came in long ago, and on which nobody known has spoken since. */
+void bus_links_close_nameless(struct cluster *c, int64_t older_than_ms);
 /* A full packet of a known node came on it. */
 void bus_link_heard(struct cluster *c, struct bus_link *l, struct cluster_node *sender);
 /* With its links. */

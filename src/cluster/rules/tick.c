@@ -4,6 +4,8 @@
 #define TICKS_A_SECOND (1000 / CLUSTER_TICK_MS)
 #define PING_CHOICES 5
 #define HANDSHAKE_LEAST_MS 1000
+/* Who greets is dialled back within one handshake, and known by his next PING. */
+#define NAMELESS_HANDSHAKES 2
 
 static int64_t handshake_ms(const struct cluster *c) {
     int64_t ms = c->settings.node_timeout_ms;
@@ -87,6 +89,7 @@ void cluster_tick(struct cluster *c, int64_t now_ms) {
     rules_begin(c, now_ms);
     c->in_tick = true;
     drop_old_handshakes(c);
+    bus_links_close_nameless(c, handshake_ms(c) * NAMELESS_HANDSHAKES);
     dial_all(c);
     if (c->ticks++ % TICKS_A_SECOND == 0) ping_one(c);
     for (size_t i = 0; i < c->state.node_count; i++) look_after(c, c->state.nodes[i]);

@@ -7,7 +7,8 @@
  *
  * Links: a node dials every node it knows, and is dialled by them. A link has a number; those that go out get
  * it by ACTION_OPEN, those that come in by cluster_link_accepted(). Calls with the number of a link that the
- * rules have closed meanwhile do nothing.
+ * rules have closed meanwhile do nothing. Anybody may dial: links on which nobody known has spoken are few,
+ * and do not stay.
  *
  * Thread: one at a time, the caller's. Errors: commands return NULL or a constant text for the client. */
 #ifndef TRIVET_CLUSTER_RULES_CLUSTER_H
@@ -51,6 +52,7 @@ struct bus_link {
     uint64_t id;
     struct cluster_node *node; /* the one that was dialled; of a link that came in, the one that was heard */
     bool outbound;
+    int64_t made_ms;
     struct node_ip peer_ip, local_ip; /* of a link that came in */
 };
 
@@ -123,6 +125,9 @@ void cluster_link_opened(struct cluster *c, uint64_t link, int64_t now_ms);
 /* By the other side, or it never opened. */
 void cluster_link_closed(struct cluster *c, uint64_t link, int64_t now_ms);
 uint64_t cluster_link_accepted(struct cluster *c, struct node_ip peer, struct node_ip local, int64_t now_ms);
+/* How long a packet on this link may be: a short one, while nobody known has spoken on it. A link with a
+ * longer one is to be closed before the packet is there. */
+size_t cluster_link_packet_most(const struct cluster *c, uint64_t link);
 /* One packet, as message_frame() cut it. */
 void cluster_receive(struct cluster *c, uint64_t link, struct slice packet, int64_t now_ms);
 /* ACTION_PAUSE is done: from now on this node's offset stays what it is. */
