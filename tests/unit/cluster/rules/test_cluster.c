@@ -19,6 +19,9 @@ struct bench {
     size_t published;
     struct cluster_action actions[64];
     size_t action_count;
+    /* Of the packets that were sent since settle() began. */
+    size_t told_paused, told_bans;
+    uint64_t ban_left_s;
 };
 
 static uint64_t hook_random(void *arg) { return (void)arg, 0; }
@@ -41,14 +44,26 @@ static struct cluster_node *node(struct bench *b, char letter) {
     return cluster_node_find(&b->c.state, &id);
 }
 
+static void note_packet(struct bench *b, struct slice packet) {
+    struct message m;
+    struct extension e;
+    struct node_id id;
+    assert_null(message_decode(packet, &m));
+    if (m.light) return;
+    b->told_paused += (m.header.message_flags[0] & MESSAGE_PAUSED) != 0;
+    for (size_t at = 0; extension_next(&m, &at, &e);)
+        b->told_bans += e.type == EXTENSION_FORGOTTEN && extension_forgotten(&e, &id, &b->ban_left_s);
+}
+
 /* Takes the actions, and opens links at once. */
 static void settle(struct bench *b) {
     struct cluster_action a;
     uint64_t opens[16];
     size_t count = 0;
-    b->action_count = 0;
+    b->action_count = b->told_paused = b->told_bans = 0;
     while (cluster_next_action(&b->c, &a)) {
         if (a.kind == ACTION_OPEN) opens[count++] = a.link;
+        if (a.kind == ACTION_SEND) note_packet(b, a.bytes);
         if (b->action_count < COUNT_OF(b->actions)) b->actions[b->action_count++] = a;
     }
     for (size_t i = 0; i < count; i++) {
@@ -121,16 +136,19 @@ static struct message_header header(struct bench *b, char letter, enum message_t
     return h;
 }
 
-/* On a link that comes in. */
-static void give(struct bench *b, const struct message_header *h, struct slice body) {
+static void give_on(struct bench *b, uint64_t link, const struct message_header *h, struct slice body) {
     struct buf out = { 0 };
     size_t at = message_begin(&out, h);
     buf_append(&out, body);
     message_end(&out, at);
-    uint64_t link = cluster_link_accepted(&b->c, b->ip, b->local, b->now_ms);
     cluster_receive(&b->c, link, buf_slice(&out), b->now_ms);
     settle(b);
     buf_release(&out);
+}
+
+/* On a link that comes in. */
+static void give(struct bench *b, const struct message_header *h, struct slice body) {
+    give_on(b, cluster_link_accepted(&b->c, b->ip, b->local, b->now_ms), h, body);
 }
 
 static size_t count_of(const struct bench *b, enum cluster_action_kind kind) {
@@ -333,6 +351,168 @@ static void a_node_learns_its_address_from_those_who_found_it(void **state) {
     assert_own_ip(b, 'x', MESSAGE_MEET, "10.0.0.7", "10.0.0.7");
 }
 
+/* ---- greetings ---- */
+
+/* Dials somebody at that address; returns the link. */
+static uint64_t meet(struct bench *b, const char *ip) {
+    size_t before = b->c.state.node_count;
+    assert_null(cluster_meet(&b->c, slice_of(ip), 'm', 'm', b->now_ms));
+    settle(b);
+    assert_int_equal(b->c.state.node_count, before + 1);
+    return b->c.state.nodes[before]->link;
+}
+
+static void a_handshake_brings_the_epochs_too(void **state) {
+    struct bench *b = *state;
+    struct message_header h = header(b, 'm', MESSAGE_PONG);
+    h.current_epoch = 77;
+    h.config_epoch = 70;
+    give_on(b, meet(b, "10.0.0.9"), &h, LIT(""));
+    assert_true(node(b, 'm')->config_epoch == 70 && b->c.state.current_epoch == 77);
+}
+
+/* Also if it is the provisional one that this node gave to it, or to another. */
+static void a_handshake_under_a_name_that_is_taken_comes_to_nothing(void **state) {
+    struct bench *b = *state;
+    uint64_t first = meet(b, "10.0.0.8");
+    struct message_header h = header(b, 'm', MESSAGE_PONG);
+    h.sender = b->c.state.nodes[4]->id;
+    give_on(b, first, &h, LIT(""));
+    assert_int_equal(b->c.state.node_count, 4);
+    h.sender = b->c.state.self->id;
+    give_on(b, meet(b, "10.0.0.8"), &h, LIT(""));
+    assert_int_equal(b->c.state.node_count, 4);
+}
+
+static void a_known_node_that_is_met_elsewhere_has_moved(void **state) {
+    struct bench *b = *state;
+    struct message_header h = header(b, 'c', MESSAGE_PONG);
+    h.ip = node_ip_make(LIT(""));
+    give_on(b, meet(b, "10.0.0.9"), &h, LIT(""));
+    assert_int_equal(b->c.state.node_count, 4);
+    assert_true(slice_equal(node_ip_slice(&node(b, 'c')->ip), LIT("10.0.0.9")));
+    cluster_tick(&b->c, b->now_ms);
+    settle(b);
+    assert_true(node(b, 'c')->link_is_open);
+}
+
+static void messages_of_modules_are_passed_over(void **state) {
+    struct bench *b = *state;
+    struct message_header h = header(b, 'c', MESSAGE_MODULE);
+    give(b, &h, LIT("moduleid\0\0\0\1\7x"));
+    assert_true(b->c.received[MESSAGE_MODULE] == 1 && b->c.refused == 0);
+}
+
+/* ---- FORGET ---- */
+
+static void a_ban_is_told_as_long_as_it_lasts(void **state) {
+    struct bench *b = *state;
+    struct node_id r = named('r');
+    for (const char *l = "bc"; *l; l++) node(b, *l)->flags |= NODE_EXTENSIONS;
+    assert_null(cluster_forget(&b->c, &r, b->now_ms));
+    settle(b);
+    assert_true(b->told_bans == 2 && b->ban_left_s == 60);
+    b->now_ms += 30500;
+    struct message_header h = header(b, 'c', MESSAGE_PING);
+    give(b, &h, LIT(""));
+    assert_true(b->told_bans == 1 && b->ban_left_s == 29);
+    b->now_ms += 29500;
+    give(b, &h, LIT(""));
+    assert_int_equal(b->told_bans, 0);
+}
+
+/* ---- roles ---- */
+
+/* It may come back as a primary in an epoch that is smaller than that of its last life as one. */
+static void the_epoch_of_a_primary_ends_with_its_role(void **state) {
+    struct bench *b = *state;
+    struct message_header h = header(b, 'c', MESSAGE_PING);
+    h.primary = b->c.state.self->id;
+    h.config_epoch = 9;
+    give(b, &h, LIT(""));
+    assert_true(node(b, 'c')->primary == b->c.state.self && node(b, 'c')->config_epoch == 0);
+    struct slot_set slots = { { 0 } };
+    slot_set_add(&slots, 500);
+    h = header(b, 'c', MESSAGE_PING);
+    h.primary = (struct node_id){ { 0 } };
+    h.config_epoch = 1;
+    h.slots = &slots;
+    node(b, 'c')->shard_id = named('c');
+    give(b, &h, LIT(""));
+    assert_true(b->c.state.owners[500] == node(b, 'c') && node(b, 'c')->config_epoch == 1);
+}
+
+static void an_update_about_who_was_replaced_is_late(void **state) {
+    struct bench *b = *state;
+    struct buf out = { 0 };
+    struct node_id r = named('r');
+    struct slot_set slots = { { 1 } };
+    struct message_header h = header(b, 'c', MESSAGE_UPDATE);
+    node(b, 'b')->config_epoch = 8;
+    node(b, 'r')->shard_id = node(b, 'b')->shard_id;
+    for (uint64_t epoch = 7; epoch <= 9; epoch += 2) {
+        buf_clear(&out);
+        message_put_update(&out, epoch, &r, &slots);
+        give(b, &h, buf_slice(&out));
+        assert_true(node_is_primary(node(b, 'r')) == (epoch == 9));
+    }
+    buf_release(&out);
+}
+
+static void what_is_announced_is_saved_first(void **state) {
+    struct bench *b = *state;
+    struct node_id self = b->c.state.self->id, from = named('c');
+    assert_null(cluster_set_slot_importing(&b->c, 250, &from, b->now_ms));
+    assert_null(cluster_set_slot_node(&b->c, 250, &self, b->now_ms)); /* has the greatest epoch already */
+    settle(b);
+    size_t saved = SIZE_MAX, sent = SIZE_MAX;
+    for (size_t i = 0; i < b->action_count; i++) {
+        if (b->actions[i].kind == ACTION_SAVE && b->actions[i].sync && saved == SIZE_MAX) saved = i;
+        if (b->actions[i].kind == ACTION_SEND && sent == SIZE_MAX) sent = i;
+    }
+    assert_true(sent != SIZE_MAX && saved < sent);
+}
+
+/* ---- handing over ---- */
+
+static void the_offset_is_told_when_writes_are_held(void **state) {
+    struct bench *b = *state;
+    cluster_node_make_replica(&b->c.state, node(b, 'r'), b->c.state.self);
+    struct message_header h = header(b, 'r', MESSAGE_MFSTART);
+    give(b, &h, LIT(""));
+    assert_true(count_of(b, ACTION_PAUSE) == 1 && b->told_paused == 0);
+    cluster_tick(&b->c, b->now_ms);
+    settle(b);
+    assert_int_equal(b->told_paused, 0);
+    cluster_writes_held(&b->c, b->now_ms);
+    settle(b);
+    assert_int_equal(b->told_paused, 1);
+    b->now_ms += 2 * b->c.settings.manual_failover_timeout_ms + 1;
+    cluster_tick(&b->c, b->now_ms);
+    settle(b);
+    assert_int_equal(count_of(b, ACTION_RESUME), 1);
+}
+
+/* ---- time ---- */
+
+static void a_clock_that_is_put_back_goes_on_from_there(void **state) {
+    struct bench *b = *state;
+    int64_t put_back_ms = START_MS - 3600000;
+    for (int64_t ms = 0; ms <= 2 * TIMEOUT_MS; ms += CLUSTER_TICK_MS) {
+        cluster_tick(&b->c, put_back_ms + ms);
+        settle(b);
+    }
+    assert_true(node_is_suspected(node(b, 'b')));
+    /* A pause ends by the clock of the caller. */
+    cluster_node_make_replica(&b->c.state, node(b, 'r'), b->c.state.self);
+    struct message_header h = header(b, 'r', MESSAGE_MFSTART);
+    b->now_ms = put_back_ms + 2 * TIMEOUT_MS;
+    give(b, &h, LIT(""));
+    for (size_t i = 0; i < b->action_count; i++)
+        if (b->actions[i].kind == ACTION_PAUSE) assert_true(b->actions[i].until_ms == b->now_ms + 10000);
+    assert_int_equal(count_of(b, ACTION_PAUSE), 1);
+}
+
 int main(void) {
 #define BENCH_TEST(name) cmocka_unit_test_setup_teardown(name, bench_open, bench_close)
     const struct CMUnitTest tests[] = {
@@ -348,6 +528,16 @@ int main(void) {
         BENCH_TEST(a_light_header_needs_a_link_that_is_known),
         BENCH_TEST(a_node_that_moves_is_dialled_at_its_new_place),
         BENCH_TEST(a_node_learns_its_address_from_those_who_found_it),
+        BENCH_TEST(a_handshake_brings_the_epochs_too),
+        BENCH_TEST(a_handshake_under_a_name_that_is_taken_comes_to_nothing),
+        BENCH_TEST(a_known_node_that_is_met_elsewhere_has_moved),
+        BENCH_TEST(messages_of_modules_are_passed_over),
+        BENCH_TEST(a_ban_is_told_as_long_as_it_lasts),
+        BENCH_TEST(the_epoch_of_a_primary_ends_with_its_role),
+        BENCH_TEST(an_update_about_who_was_replaced_is_late),
+        BENCH_TEST(what_is_announced_is_saved_first),
+        BENCH_TEST(the_offset_is_told_when_writes_are_held),
+        BENCH_TEST(a_clock_that_is_put_back_goes_on_from_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
