@@ -2,8 +2,8 @@
  *
  * - A primary with slots votes once in an epoch. The vote is on its disk before it is sent, and a start from
  *   that disk does not forget it. The candidate knew the latest owners of the slots that it asked for.
- * - An epoch has one winner, which has got the votes of a majority; a slot is claimed by one node in an
- * epoch.
+ * - An epoch has one winner, which has got the votes of a majority. A slot is claimed by one node in an
+ * epoch, unless that was taken without votes in a time of trouble.
  * - An epoch of its own is on a node's disk before anybody hears of it.
  * - Epochs never fall: not those of a node, and not what nodes know of others; currentEpoch is the greatest.
  * - A replica has no slots. The tables of a node agree with each other.
@@ -30,6 +30,10 @@ struct claim_note {
 };
 
 struct ledger {
+    /* Epochs that somebody took without votes (SETSLOT, a collision) while not all heard each other: another
+     * one may have taken the same; the protocol sorts that out later. */
+    uint64_t *loose;
+    size_t loose_count, loose_room;
     struct vote_note *votes;
     size_t vote_count, vote_room;
     struct vote_note *winners;
@@ -45,6 +49,7 @@ void ledger_release(struct world *w) {
     mem_free(w->ledger->votes);
     mem_free(w->ledger->winners);
     mem_free(w->ledger->claims);
+    mem_free(w->ledger->loose);
     mem_free(w->ledger);
 }
 
@@ -126,6 +131,25 @@ static struct claim_note *claim_of(struct ledger *l, size_t node, uint64_t epoch
     return &l->claims[l->claim_count++];
 }
 
+static bool was_won(const struct ledger *l, size_t node, uint64_t epoch) {
+    for (size_t i = 0; i < l->winner_count; i++)
+        if (l->winners[i].candidate == node && l->winners[i].epoch == epoch) return true;
+    return false;
+}
+
+static bool is_loose(const struct ledger *l, uint64_t epoch) {
+    for (size_t i = 0; i < l->loose_count; i++)
+        if (l->loose[i] == epoch) return true;
+    return false;
+}
+
+static void note_epoch(struct world *w, const struct sim_node *n, uint64_t epoch) {
+    struct ledger *l = w->ledger;
+    if (!w->troubled || was_won(l, n->number, epoch) || is_loose(l, epoch)) return;
+    GROW(l->loose, l->loose_count, &l->loose_room, 8);
+    l->loose[l->loose_count++] = epoch;
+}
+
 static void check_claims(struct world *w, struct sim_node *n) {
     const struct cluster_node *self = n->rules.state.self;
     if (!node_votes(self)) return;
@@ -136,6 +160,8 @@ static void check_claims(struct world *w, struct sim_node *n) {
         mine->slots.bits[i] |= self->slots.bits[i];
     }
     if (!is_new) return;
+    note_epoch(w, n, mine->epoch);
+    if (is_loose(w->ledger, mine->epoch)) return;
     for (size_t i = 0; i < w->ledger->claim_count; i++) {
         const struct claim_note *other = &w->ledger->claims[i];
         if (other->epoch != mine->epoch || other->node == mine->node) continue;
@@ -161,6 +187,8 @@ static void check_epochs(struct world *w, struct sim_node *n) {
         if (s->nodes[i]->config_epoch > s->current_epoch)
             world_fail(w, "node %zu: the configEpoch of %.6s is ahead of currentEpoch", n->number,
                        s->nodes[i]->id.text);
+    if (w->covered && s->slots_assigned < SLOT_COUNT)
+        world_fail(w, "node %zu knows no owner of %u slots", n->number, SLOT_COUNT - s->slots_assigned);
     if (node_is_replica(s->self) && s->self->slot_count > 0)
         world_fail(w, "node %zu: a replica with slots", n->number);
     n->seen_current = s->current_epoch;

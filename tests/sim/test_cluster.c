@@ -112,9 +112,11 @@ static void fail_over_in_peace(struct world *w) {
     if (!n) return;
     struct sim_node *before = world_real(w, n->rules.state.self->primary);
     enum cluster_failover way = (enum cluster_failover)world_below(w, 3);
+    w->covered = true;
     operator_fails_over(w, n, way);
     world_run(w, 3000);
     heal(w, "a failover");
+    w->covered = false;
     if (!node_votes(n->rules.state.self)) world_fail(w, "node %zu has not taken over", n->number);
     if (!node_is_replica(before->rules.state.self))
         world_fail(w, "node %zu is still primary", before->number);

@@ -198,6 +198,7 @@ void trouble_make(struct world *w) {
         fail_over_some, move_some_slot, move_some_slot, disturb_a_clock, wipe_some,
         forget_some,    reset_some,
     };
+    w->troubled = true;
     kinds[world_below(w, COUNT_OF(kinds))](w);
 }
 
@@ -209,6 +210,7 @@ void trouble_end(struct world *w) {
         if (w->nodes[i].clock.rate != 1000) world_set_clock(w, &w->nodes[i], 0, 1000);
     }
     world_run(w, 4 * SIM_NODE_TIMEOUT_MS); /* those that hang go on */
+    w->troubled = false;
     for (size_t i = 0; i < w->count; i++)
         if (!w->nodes[i].up) world_start(w, &w->nodes[i]);
 }

@@ -189,9 +189,26 @@ static void correct_sender(struct cluster *c, struct cluster_node *sender, const
     }
 }
 
+/* Somebody else tells of a primary in an epoch that is new here. */
+static void take_news(struct cluster *c, struct cluster_node *n, uint64_t epoch,
+                      const struct slot_set *claims) {
+    if (!n || n == c->state.self || node_is_in_handshake(n) || n->config_epoch >= epoch) return;
+    /* It has been replaced since. */
+    if (n->primary && cluster_same_shard(n, n->primary) && n->primary->config_epoch > epoch) return;
+    cluster_node_make_primary(&c->state, n);
+    n->config_epoch = epoch;
+    if (epoch > c->state.current_epoch) c->state.current_epoch = epoch;
+    rules_save_later(c, true);
+    take_slots(c, n, epoch, claims);
+}
+
 void rules_take_claims(struct cluster *c, struct cluster_node *sender, const struct message *m) {
     const struct message_header *h = &m->header;
     bool stale = is_stale(c, sender, h);
+    /* A replica's header is news of its primary. Who has just been replaced would else leave its slots to
+     * nobody until the new primary is heard. */
+    if (!stale && !node_id_is_none(&h->primary))
+        take_news(c, cluster_node_find(&c->state, &h->primary), h->config_epoch, h->slots);
     if (!stale) take_role(c, sender, h);
     if (node_is_primary(sender) && h->config_epoch > sender->config_epoch && !stale) {
         sender->config_epoch = h->config_epoch;
@@ -208,15 +225,7 @@ void rules_take_claims(struct cluster *c, struct cluster_node *sender, const str
 }
 
 void rules_take_update(struct cluster *c, const struct message *m) {
-    struct cluster_node *n = cluster_node_find(&c->state, &m->about);
-    if (!n || n == c->state.self || node_is_in_handshake(n) || n->config_epoch >= m->update_epoch) return;
-    /* It has been replaced since. */
-    if (n->primary && cluster_same_shard(n, n->primary) && n->primary->config_epoch > m->update_epoch) return;
-    cluster_node_make_primary(&c->state, n);
-    n->config_epoch = m->update_epoch;
-    if (m->update_epoch > c->state.current_epoch) c->state.current_epoch = m->update_epoch;
-    rules_save_later(c, true);
-    take_slots(c, n, m->update_epoch, m->update_slots);
+    take_news(c, cluster_node_find(&c->state, &m->about), m->update_epoch, m->update_slots);
 }
 
 /* ---- data that was there before ---- */
