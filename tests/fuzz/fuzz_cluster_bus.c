@@ -1,6 +1,6 @@
-/* Feeds the cluster's bus any bytes: the frames of a link, packets one by one, nodes.conf, and a node that
- * knows others and gets them as its messages. A packet that is read comes out of the writer with the same
- * length; the tables of the node agree after each; what it wants to send can be read.
+/* Feeds the cluster's bus any bytes: a link that brings packets in pieces, packets one by one, nodes.conf,
+ * and a node that knows others and gets them as its messages. A packet that is read comes out of the writer
+ * with the same length; the tables of the node agree after each; what it wants to send can be read.
  *
  * Input: a byte that says what to feed; then the bytes. Packets are too long for a fuzzer's mutations to
  * find, so the input is a list of changes to good ones: type, then places and values.
@@ -137,6 +137,34 @@ static void write_packet(struct buf *out, uint8_t kind, uint8_t who) {
     message_end(out, at);
 }
 
+/* A link brings packets and, with the third of a step's bytes, a changed byte in one of them. However much of
+ * it has come, the first packet is the same: before its end there is none, and what is no packet never is
+ * one. */
+static void feed_link(const uint8_t *input, size_t size) {
+    struct buf all = { 0 };
+    for (; size >= 4; input += 4, size -= 4) {
+        size_t at = all.len;
+        write_packet(&all, input[0], input[1]);
+        size_t place = at + input[2] % (MESSAGE_FRAME_SIZE + 1);
+        if (input[2] < 128 && place < all.len) all.ptr[place] = (char)input[3];
+    }
+    struct slice rest = buf_slice(&all);
+    for (size_t whole = 0; rest.len > 0; rest = slice_from(rest, whole)) {
+        enum frame frame = message_frame(rest, &whole);
+        for (size_t have = 0; have < rest.len; have += have < 2 * MESSAGE_FRAME_SIZE ? 1 : 509) {
+            size_t length;
+            enum frame early = message_frame(slice_make(rest.ptr, have), &length);
+            assert(early != FRAME_READY || (frame == FRAME_READY && length == whole && length <= have));
+            assert(early != FRAME_MORE || (length > have && (frame == FRAME_BROKEN || length <= whole)));
+            assert(early != FRAME_BROKEN || frame == FRAME_BROKEN);
+        }
+        if (frame != FRAME_READY) break;
+        assert(whole > 0 && whole <= rest.len);
+        read_packet(slice_make(rest.ptr, whole));
+    }
+    buf_release(&all);
+}
+
 /* Each packet: type, sender, link and time, and a change: a place of two bytes and a value. */
 static void feed_node(const uint8_t *input, size_t size) {
     struct cluster c;
@@ -166,10 +194,11 @@ static void feed_node(const uint8_t *input, size_t size) {
 int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size) {
     if (size == 0) return 0;
     struct slice rest = slice_make(input + 1, size - 1);
-    switch (input[0] % 3) {
+    switch (input[0] % 4) {
     case 0: read_packet(rest); break;
     case 1: read_nodes_file(rest); break;
     case 2: feed_node(input + 1, size - 1); break;
+    case 3: feed_link(input + 1, size - 1); break;
     }
     return 0;
 }

@@ -23,7 +23,7 @@
 #define TROUBLES 12
 #define DOWN_MOST_MS 20000
 #define SEEDS_DEFAULT 60
-#define BIG_ONE_IN 10 /* seeds with up to a hundred nodes */
+#define BIG_ONE_IN 20 /* seeds with up to a hundred nodes */
 
 /* ---- making a cluster ---- */
 

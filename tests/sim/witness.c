@@ -34,7 +34,7 @@ static void note_gossip(struct world *w, struct sim_node *n, const struct sim_no
                         const struct message *m) {
     for (unsigned i = 0; i < m->gossip_count; i++) {
         struct gossip g = gossip_at(m, i);
-        struct sim_node *about = world_named(w, &g.id);
+        struct sim_node *about = world_told(w, &g.id, g.cport);
         if (!about || about == n) continue;
         bool fails = (g.flags & (NODE_PFAIL | NODE_FAIL)) != 0;
         *said(w, n->number, about->number, sender->number) = fails ? n->rules.now_ms : 0;

@@ -107,15 +107,14 @@ static uint64_t hash_of_name(const struct node_id *id) { return hash_bytes(node_
 
 struct sim_node *world_named(const struct world *w, const struct node_id *id) {
     MAP_EACH_OF(&w->names, hash_of_name(id), struct sim_node, by_name, n)
-    if (node_id_equal(&n->id, id)) return (struct sim_node *)n;
+    if (node_id_equal(&n->id, id)) return n;
     return NULL;
 }
 
-struct sim_node *world_real(const struct world *w, const struct cluster_node *known) {
-    size_t place = known->cport - 1u;
-    if (place < w->count && node_id_equal(&w->nodes[place].id, &known->id))
-        return (struct sim_node *)&w->nodes[place];
-    return world_named(w, &known->id);
+struct sim_node *world_told(const struct world *w, const struct node_id *id, uint16_t cport) {
+    size_t place = cport - 1u;
+    if (place < w->count && node_id_equal(&w->nodes[place].id, id)) return unconst(&w->nodes[place]);
+    return world_named(w, id);
 }
 
 void world_rename(struct world *w, struct sim_node *n, const struct node_id *id) {
@@ -366,14 +365,16 @@ static void act_on(struct world *w, struct sim_node *n, const struct cluster_act
 
 void world_act(struct world *w, struct sim_node *n) {
     struct cluster_action a;
+    bool changed = false;
     while (cluster_next_action(&n->rules, &a)) {
         act_on(w, n, &a);
+        changed |= a.kind == ACTION_CHANGED;
         if (n->dies_after == 0 || --n->dies_after > 0) continue;
         world_crash(w, n);
         return;
     }
-    ledger_look(w, n);
-    witness_look(w, n);
+    ledger_look(w, n, changed);
+    if (changed) witness_look(w, n);
 }
 
 void world_reply(struct world *w, struct sim_node *n) {
