@@ -124,16 +124,22 @@ static void fail_over_some(struct world *w) {
     if (n) operator_fails_over(w, n, world_below(w, 2) ? FAILOVER_AGREED : FAILOVER_FORCE);
 }
 
+static const char *set_slot(struct world *w, struct sim_node *n, unsigned slot, enum slot_way way,
+                            const struct node_id *other) {
+    struct slot_step step = { .slot = slot, .way = way };
+    if (other) step.node = *other;
+    return cluster_set_slot(&n->rules, &step, world_clock(w, n));
+}
+
 static void give_slot_at(struct world *w, struct sim_node *n, unsigned slot, const struct node_id *owner) {
-    const char *error = cluster_set_slot_node(&n->rules, slot, owner, world_clock(w, n));
+    const char *error = set_slot(w, n, slot, SLOT_GOES_TO, owner);
     if (error) world_say(w, "SETSLOT NODE at %zu: %s", n->number, error);
     world_reply(w, n);
 }
 
 static void open_slot_at(struct world *w, struct sim_node *n, unsigned slot, bool importing,
                          const struct node_id *other) {
-    const char *error = (importing ? cluster_set_slot_importing
-                                   : cluster_set_slot_migrating)(&n->rules, slot, other, world_clock(w, n));
+    const char *error = set_slot(w, n, slot, importing ? SLOT_IMPORTS : SLOT_MIGRATES, other);
     if (error) world_say(w, "SETSLOT at %zu: %s", n->number, error);
     world_reply(w, n);
 }
@@ -150,8 +156,7 @@ void operator_moves_slot(struct world *w, struct sim_node *from, struct sim_node
                  from->rules.state.owners[slot] == from->rules.state.self;
     if (!moves) return;
     if (slot_set_has(&from->keys, slot)) {
-        if (!cluster_set_slot_node(&from->rules, slot, &to->id, world_clock(w, from)))
-            world_fail(w, "a slot with keys was given away");
+        if (!set_slot(w, from, slot, SLOT_GOES_TO, &to->id)) world_fail(w, "a slot with keys was given away");
         slot_set_remove(&from->keys, slot);
         slot_set_add(&to->keys, slot);
     }
@@ -283,7 +288,7 @@ static void meet_the_lonely(struct world *w) {
 static void close_slots(struct world *w, struct sim_node *n) {
     while (n->rules.state.open_count > 0) {
         unsigned slot = n->rules.state.open[0].slot;
-        if (cluster_set_slot_stable(&n->rules, slot, world_clock(w, n))) world_fail(w, "SETSLOT STABLE");
+        if (set_slot(w, n, slot, SLOT_IS_STABLE, NULL)) world_fail(w, "SETSLOT STABLE");
         world_reply(w, n);
     }
 }

@@ -3,11 +3,6 @@
 
 #define UNKNOWN_NODE "Unknown node"
 
-static struct cluster_node *known(const struct cluster *c, const struct node_id *id) {
-    struct cluster_node *n = cluster_node_find(&c->state, id);
-    return n && node_is_in_handshake(n) ? NULL : n;
-}
-
 /* ---- nodes ---- */
 
 const char *cluster_meet(struct cluster *c, struct slice ip, uint16_t port, uint16_t cport, int64_t now_ms) {
@@ -34,7 +29,7 @@ const char *cluster_forget(struct cluster *c, const struct node_id *id, int64_t 
 }
 
 const char *cluster_replicate(struct cluster *c, const struct node_id *id, bool is_empty, int64_t now_ms) {
-    struct cluster_node *n = known(c, id), *self = c->state.self;
+    struct cluster_node *n = rules_known(c, id), *self = c->state.self;
     if (!n) return UNKNOWN_NODE;
     if (n == self) return "Can't replicate myself";
     if (!node_is_primary(n)) return "I can only replicate a master, not a replica.";
@@ -110,11 +105,6 @@ const char *cluster_set_config_epoch(struct cluster *c, uint64_t epoch, int64_t 
 
 /* ---- slots ---- */
 
-static void slots_changed(struct cluster *c) {
-    rules_save_later(c, false);
-    c->must_look = true;
-}
-
 const char *cluster_add_slots(struct cluster *c, const struct slot_set *slots, int64_t now_ms) {
     struct cluster_state *s = &c->state;
     if (!node_is_primary(s->self)) return "Please use SETSLOT only with masters.";
@@ -125,7 +115,7 @@ const char *cluster_add_slots(struct cluster *c, const struct slot_set *slots, i
         cluster_slot_open(s, slot, true, NULL);
         cluster_slot_give(s, slot, s->self);
     }
-    slots_changed(c);
+    rules_slots_changed(c);
     rules_finish(c);
     return NULL;
 }
@@ -135,72 +125,7 @@ const char *cluster_delete_slots(struct cluster *c, const struct slot_set *slots
     if (!c->state.owners[slot]) return "Slot is already unassigned";
     rules_begin(c, now_ms);
     SLOT_SET_EACH(slots, slot) cluster_slot_give(&c->state, slot, NULL);
-    slots_changed(c);
-    rules_finish(c);
-    return NULL;
-}
-
-static const char *open_slot(struct cluster *c, unsigned slot, bool importing, const struct node_id *other,
-                             int64_t now_ms) {
-    struct cluster_state *s = &c->state;
-    struct cluster_node *n = known(c, other);
-    bool is_own = s->owners[slot] == s->self;
-    if (node_is_replica(s->self)) return "Please use SETSLOT only with masters.";
-    if (!importing && !is_own) return "I'm not the owner of hash slot";
-    if (importing && is_own) return "I'm already the owner of hash slot";
-    if (!n || n == s->self) return "I don't know about node";
-    if (!node_is_primary(n)) return "Target node is not a master";
-    rules_begin(c, now_ms);
-    cluster_slot_open(s, slot, importing, n);
-    slots_changed(c);
-    rules_finish(c);
-    return NULL;
-}
-
-const char *cluster_set_slot_migrating(struct cluster *c, unsigned slot, const struct node_id *to,
-                                       int64_t now_ms) {
-    return open_slot(c, slot, false, to, now_ms);
-}
-
-const char *cluster_set_slot_importing(struct cluster *c, unsigned slot, const struct node_id *from,
-                                       int64_t now_ms) {
-    return open_slot(c, slot, true, from, now_ms);
-}
-
-const char *cluster_set_slot_stable(struct cluster *c, unsigned slot, int64_t now_ms) {
-    if (node_is_replica(c->state.self)) return "Please use SETSLOT only with masters.";
-    rules_begin(c, now_ms);
-    cluster_slot_open(&c->state, slot, true, NULL);
-    cluster_slot_open(&c->state, slot, false, NULL);
-    slots_changed(c);
-    rules_finish(c);
-    return NULL;
-}
-
-const char *cluster_set_slot_node(struct cluster *c, unsigned slot, const struct node_id *owner,
-                                  int64_t now_ms) {
-    struct cluster_state *s = &c->state;
-    struct cluster_node *n = known(c, owner), *self = s->self;
-    bool has_keys = c->hooks.slot_has_keys(c->hooks.arg, slot);
-    if (node_is_replica(self)) return "Please use SETSLOT only with masters.";
-    if (!n) return UNKNOWN_NODE;
-    if (!node_is_primary(n)) return "Target node is not a master";
-    if (s->owners[slot] == self && n != self && has_keys)
-        return "Can't assign hashslot to a different node while I still hold keys for this hash slot.";
-    rules_begin(c, now_ms);
-    bool was_mine = s->owners[slot] == self, arrived = n == self && cluster_slot_importing(s, slot);
-    if (!has_keys || n != self) cluster_slot_open(s, slot, false, NULL);
-    cluster_slot_give(s, slot, n);
-    if (arrived) {
-        /* The others believe the new owner at once, without votes: nobody has this slot in a greater epoch.
-         */
-        cluster_slot_open(s, slot, true, NULL);
-        (void)rules_bump_epoch(c);
-        c->must_announce = true;
-    }
-    if (was_mine && n != self && self->slot_count == 0 && c->settings.allow_replica_migration)
-        rules_follow(c, n);
-    slots_changed(c);
+    rules_slots_changed(c);
     rules_finish(c);
     return NULL;
 }

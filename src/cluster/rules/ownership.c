@@ -18,7 +18,7 @@ void rules_follow(struct cluster *c, struct cluster_node *primary) {
     assert(primary != s->self);
     manual_reset(c);
     forget_election(c);
-    s->open_count = 0;
+    if (!cluster_same_shard(s->self, primary)) s->open_count = 0; /* else the slots go on moving */
     cluster_node_make_replica(s, s->self, primary);
     s->self->shard_id = primary->shard_id;
     s->self->flags &= ~NODE_MY_PRIMARY_FAILS;
@@ -78,9 +78,14 @@ static void move_open_slot(struct cluster *c, unsigned slot, struct cluster_node
                            struct cluster_node *to) {
     struct cluster_state *s = &c->state;
     if (s->open_count == 0 || to == s->self) return;
+    struct cluster_node *mine = node_is_primary(s->self) ? s->self : s->self->primary;
     struct cluster_node *source = cluster_slot_importing(s, slot);
-    if (source && source == before && cluster_same_shard(before, to)) cluster_slot_open(s, slot, true, to);
-    if (before == s->self && cluster_slot_migrating(s, slot)) cluster_slot_open(s, slot, false, NULL);
+    bool within_shard = before && cluster_same_shard(before, to);
+    if (to == mine && source && !within_shard)
+        cluster_slot_open(s, slot, true, NULL);
+    else if (source && source == before && within_shard)
+        cluster_slot_open(s, slot, true, to);
+    if (before && before == mine && !within_shard) cluster_slot_open(s, slot, false, NULL);
 }
 
 static void take_slot(struct cluster *c, struct taking *t, unsigned slot) {
@@ -158,10 +163,12 @@ static void take_role(struct cluster *c, struct cluster_node *sender, const stru
     struct cluster_node *before = sender->primary;
     if (node_id_is_none(&h->primary)) {
         cluster_node_make_primary(s, sender);
+        if (!was_primary && before && node_is_failed(before)) rules_repoint_open_slots(c, before, sender);
     } else {
         struct cluster_node *primary = cluster_node_find(s, &h->primary);
         if (primary == sender || (primary && node_is_in_handshake(primary))) primary = NULL;
         cluster_node_make_replica(s, sender, primary);
+        if (primary && was_primary) rules_repoint_open_slots(c, sender, primary);
         if (primary && primary != before) sender->shard_id = primary->shard_id;
     }
     if (was_primary == node_is_primary(sender) && before == sender->primary) return;

@@ -79,6 +79,14 @@ void rules_replace_primary(struct cluster *c);
 /* A new epoch without votes; false if it has the greatest one already. */
 bool rules_bump_epoch(struct cluster *c);
 
+/* ---- set_slot.c ---- */
+
+/* NULL also for a node whose name is not certain yet. */
+struct cluster_node *rules_known(const struct cluster *c, const struct node_id *id);
+void rules_slots_changed(struct cluster *c);
+/* In its shard `to` has taken the place of `from`: slots that come from there, or go there, follow. */
+void rules_repoint_open_slots(struct cluster *c, const struct cluster_node *from, struct cluster_node *to);
+
 /* ---- election.c ---- */
 
 void rules_vote(struct cluster *c, struct cluster_node *candidate, const struct message *m);

@@ -392,7 +392,7 @@ static const struct command cluster_subcommands[] = {
       .complexity = "O(1)" },
     { ROW("SET-CONFIG-EPOCH", cmd_cluster_set_config_epoch, 3, FOR_ADMINS, "3.0.0"), .syntax = "config-epoch",
       .summary = "Sets the config epoch of a new node.", .complexity = "O(1)" },
-    { ROW("SETSLOT", cmd_cluster_setslot, -4, FOR_ADMINS, "3.0.0"),
+    { ROW("SETSLOT", cmd_cluster_setslot, -4, FOR_ADMINS, "3.0.0"), .flags_of = flags_of_setslot,
       .syntax = "slot <IMPORTING node-id | MIGRATING node-id | NODE node-id | STABLE> [TIMEOUT timeout]",
       .summary = "Moves a slot.", .complexity = "O(1)" },
     { ROW("SHARDS", cmd_cluster_shards, 2, LOADING | STALE, "7.0.0"),

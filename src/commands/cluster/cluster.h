@@ -28,6 +28,7 @@ void cmd_cluster_delslotsrange(struct call *c);
 void cmd_cluster_flushslot(struct call *c);
 void cmd_cluster_flushslots(struct call *c);
 void cmd_cluster_setslot(struct call *c);
+uint32_t flags_of_setslot(const struct command *command, const struct slice *argv, size_t argc);
 void cmd_cluster_keyslot(struct call *c);
 void cmd_cluster_countkeysinslot(struct call *c);
 void cmd_cluster_getkeysinslot(struct call *c);

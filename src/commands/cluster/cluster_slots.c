@@ -1,6 +1,5 @@
 /* cluster_slots.c: CLUSTER and slots: whose they are, and what is in them. */
 #include "cluster.h"
-#include "trivet/base/buf.h"
 #include "trivet/base/number.h"
 #include "trivet/commands/arguments/flush_mode.h"
 #include "trivet/engine/client/pause.h"
@@ -103,65 +102,6 @@ void cmd_cluster_flushslot(struct call *c) {
     if (!slot_argument(c, 2, &slot)) return;
     (void)keyspace_slot_drop((uint16_t)slot, lazily, c->view.now_ms);
     reply_ok(c->out);
-}
-
-/* ---- moving ---- */
-
-static bool read_id(struct call *c, size_t index, struct node_id *id) {
-    if (node_id_parse(c->argv[index], id)) return true;
-    reply_error_printf(c->out, "ERR Unknown node %.*s", SLICE_ARG(c->argv[index]));
-    return false;
-}
-
-static bool ends_with(const char *text, const char *end) {
-    size_t len = strlen(text), tail = strlen(end);
-    return len >= tail && strcmp(text + len - tail, end) == 0;
-}
-
-/* The rules' errors are constant texts; the slot or the node that they are about comes after some of them. */
-static void reply_moving(struct call *c, unsigned slot, const char *error) {
-    struct buf text = { 0 };
-    if (error && ends_with(error, "hash slot"))
-        buf_printf(&text, "%s %u", error, slot);
-    else if (error && ends_with(error, "node"))
-        buf_printf(&text, "%s %.*s", error, SLICE_ARG(c->argv[4]));
-    reply_rules(c, text.len > 0 ? buf_cstr(&text) : error);
-    buf_release(&text);
-}
-
-/* CLUSTER SETSLOT slot MIGRATING id | IMPORTING id | NODE id | STABLE [TIMEOUT ms] */
-void cmd_cluster_setslot(struct call *c) {
-    unsigned slot;
-    struct node_id id;
-    const char *error;
-    int64_t timeout_ms;
-    size_t argc = c->argc, now = argc;
-    if (!is_node(c)) return;
-    if (argc >= 6 && call_is(c, argc - 2, "timeout")) {
-        if (!int64_parse(c->argv[argc - 1], &timeout_ms) || timeout_ms < 0) {
-            reply_error_text(c->out, LIT("ERR timeout is not an integer or out of range"));
-            return;
-        }
-        now = argc - 2;
-    }
-    if (!slot_argument(c, 2, &slot)) return;
-    bool names_node =
-        now == 5 && (call_is(c, 3, "migrating") || call_is(c, 3, "importing") || call_is(c, 3, "node"));
-    if (names_node && !read_id(c, 4, &id)) return;
-    if (names_node && call_is(c, 3, "migrating")) {
-        error = cluster_set_slot_migrating(member, slot, &id, c->view.now_ms);
-    } else if (names_node && call_is(c, 3, "importing")) {
-        error = cluster_set_slot_importing(member, slot, &id, c->view.now_ms);
-    } else if (names_node) {
-        error = cluster_set_slot_node(member, slot, &id, c->view.now_ms);
-    } else if (now == 4 && call_is(c, 3, "stable")) {
-        error = cluster_set_slot_stable(member, slot, c->view.now_ms);
-    } else {
-        reply_error_text(c->out,
-                         LIT("ERR Invalid CLUSTER SETSLOT action or number of arguments. Try CLUSTER HELP"));
-        return;
-    }
-    reply_moving(c, slot, error);
 }
 
 /* ---- keys ---- */

@@ -10,6 +10,7 @@
 #include "trivet/engine/client/pause.h"
 #include "trivet/engine/client/pubsub.h"
 #include "trivet/engine/cluster/migrations.h"
+#include "trivet/engine/cluster/open_slots.h"
 #include "trivet/engine/replication/apply.h"
 #include "trivet/engine/replication/primary.h"
 #include "trivet/engine/run/change.h"
@@ -279,6 +280,7 @@ static void renew_routes(void) {
     routes_replace(draw_routes());
     departures_tell();
     migrations_routes_changed();
+    open_slots_changed();
     exclusive_end();
 }
 

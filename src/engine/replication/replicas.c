@@ -156,6 +156,10 @@ bool replica_is_in_sync(const struct replica *r, uint64_t offset) {
            atomic_load(&r->acked) >= offset;
 }
 
+bool replica_is_of(const struct replica *r, int major, int minor) {
+    return r->version[0] > major || (r->version[0] == major && r->version[1] >= minor);
+}
+
 const char *replica_ip(const struct replica *r, char room[64]) {
     if (r->ip[0]) return r->ip;
     const char *end = strrchr(r->client->peer, ':');

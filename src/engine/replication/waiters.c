@@ -50,6 +50,7 @@ static void forget(struct waiter *w) {
     assert(here[worker_self()].waiters.first);
     chain_remove(&here[worker_self()].waiters, &w->in_list);
     atomic_fetch_sub(&here[worker_self()].count, 1);
+    mem_free(w->goal.plan);
     mem_free(w);
 }
 
@@ -58,8 +59,10 @@ static void end_wait(struct client *c, enum unblock_reason reason, void *arg) {
     struct waiter *w = *(struct waiter **)arg;
     struct wait_goal goal = w->goal;
     blocked_end *end = w->end;
+    w->goal.plan = NULL;
     forget(w);
     end(c, reason, &goal);
+    mem_free(goal.plan);
 }
 
 void waiters_begin(struct call *call, int64_t timeout_ms, const struct wait_goal *goal, blocked_end *end) {

@@ -61,13 +61,19 @@ static enum redirect when_down(const struct slots_look *l) {
     return l->flags & WRITES ? REDIRECT_DOWN_READS : REDIRECT_NONE;
 }
 
+/* This node's, or its primary's. */
+static bool is_of_this_shard(uint16_t slot) {
+    uint16_t owner = routes->owner[slot];
+    return owner == ROUTE_MYSELF || (owner != ROUTE_NOBODY && owner == routes->primary);
+}
+
 /* The slot is another node's. */
 static bool may_run_elsewhere(const struct call *call, const struct slots_look *l) {
     const struct client *c = call->client;
-    bool is_moving = routes->moving[l->slot] != ROUTE_NOBODY;
+    bool arrives = routes->moving[l->slot] != ROUTE_NOBODY && !is_of_this_shard(l->slot);
     bool asks = c->flags & CLIENT_ASKING || call->command->flags & ASKING;
-    if (is_moving && (asks || call->command->moves_keys)) return true;
-    if (routes->primary == ROUTE_NOBODY || routes->owner[l->slot] != routes->primary) return false;
+    if (arrives && (asks || call->command->moves_keys)) return true;
+    if (!is_of_this_shard(l->slot)) return false;
     return l->channels || (c->flags & CLIENT_READONLY_SLOT && !(l->flags & WRITES));
 }
 
@@ -165,7 +171,7 @@ struct redirection redirect_of_keys(const struct call *call) {
         return r;
     }
     if (l.missing == 0) return r;
-    if (routes->owner[r.slot] == ROUTE_MYSELF)
+    if (is_of_this_shard(r.slot))
         r.what = l.here > 0 ? REDIRECT_TRYAGAIN : REDIRECT_ASK;
     else if (l.several)
         r.what = REDIRECT_TRYAGAIN;

@@ -146,15 +146,19 @@ const char *cluster_forget(struct cluster *c, const struct node_id *id, int64_t 
 /* All or none. */
 const char *cluster_add_slots(struct cluster *c, const struct slot_set *slots, int64_t now_ms);
 const char *cluster_delete_slots(struct cluster *c, const struct slot_set *slots, int64_t now_ms);
-const char *cluster_set_slot_migrating(struct cluster *c, unsigned slot, const struct node_id *to,
-                                       int64_t now_ms);
-const char *cluster_set_slot_importing(struct cluster *c, unsigned slot, const struct node_id *from,
-                                       int64_t now_ms);
-const char *cluster_set_slot_node(struct cluster *c, unsigned slot, const struct node_id *owner,
-                                  int64_t now_ms);
+/* CLUSTER SETSLOT. In its errors # stands for the slot's number, @ for the name that was given. */
+enum slot_way { SLOT_MIGRATES, SLOT_IMPORTS, SLOT_GOES_TO, SLOT_IS_STABLE };
+struct slot_step {
+    unsigned slot;
+    enum slot_way way;
+    struct node_id node; /* where it migrates or goes to, or is imported from */
+    bool by_primary;     /* this node is a replica, and its primary takes this step next */
+};
+/* Why the step cannot be taken now; NULL: it can. */
+const char *cluster_slot_step_refused(const struct cluster *c, const struct slot_step *step);
+const char *cluster_set_slot(struct cluster *c, const struct slot_step *step, int64_t now_ms);
 /* Slots of others are this node's from now on, without votes: it has all of their keys. */
 const char *cluster_take_over_slots(struct cluster *c, const struct slot_set *slots, int64_t now_ms);
-const char *cluster_set_slot_stable(struct cluster *c, unsigned slot, int64_t now_ms);
 /* `is_empty`: this node has no keys. */
 const char *cluster_replicate(struct cluster *c, const struct node_id *id, bool is_empty, int64_t now_ms);
 /* A replica becomes a primary without slots, in this new shard; its keys are the caller's. False: it is a

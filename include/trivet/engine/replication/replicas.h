@@ -56,6 +56,7 @@ struct replica {
     bool stream_is_held;          /* until it acknowledges the transfer */
     size_t lag_max;               /* until it has caught up with all data: see replica_may_lag */
     bool waits_for_file;          /* which is being written; its place in the stream is known */
+    bool knows_open_slots;        /* the stream has told it, or will, of slots that move; gate closed */
 };
 
 /* The client's record, made at the first call. */
@@ -74,6 +75,8 @@ void replica_is_there(struct replica *r);
 void replica_acknowledges(struct replica *r, uint64_t offset, uint64_t synced);
 /* It has processed all of the stream up to here, and has said so. Nobody knows of one that speaks SYNC. */
 bool replica_is_in_sync(const struct replica *r, uint64_t offset);
+/* Is its software of this version or a later one? False if it has not told. */
+bool replica_is_of(const struct replica *r, int major, int minor);
 /* Its address, as others are told. */
 const char *replica_ip(const struct replica *r, char room[64]);
 

@@ -16,6 +16,7 @@ struct wait_goal {
     bool here;        /* and this server's append-only file must be synced ... */
     uint64_t journal; /* ... up to here */
     bool sync_failed; /* it cannot be synced: no use in waiting for that */
+    void *plan;       /* NULL, or what `end` needs; taken over, and freed with mem_free after it */
 };
 
 /* How many replicas have it. Any worker. */

@@ -461,9 +461,10 @@ static void an_update_about_who_was_replaced_is_late(void **state) {
 
 static void what_is_announced_is_saved_first(void **state) {
     struct bench *b = *state;
-    struct node_id self = b->c.state.self->id, from = named('c');
-    assert_null(cluster_set_slot_importing(&b->c, 250, &from, b->now_ms));
-    assert_null(cluster_set_slot_node(&b->c, 250, &self, b->now_ms)); /* has the greatest epoch already */
+    struct slot_step comes = { .slot = 250, .way = SLOT_IMPORTS, .node = named('c') };
+    struct slot_step is_here = { .slot = 250, .way = SLOT_GOES_TO, .node = b->c.state.self->id };
+    assert_null(cluster_set_slot(&b->c, &comes, b->now_ms));
+    assert_null(cluster_set_slot(&b->c, &is_here, b->now_ms)); /* has the greatest epoch already */
     settle(b);
     size_t saved = SIZE_MAX, sent = SIZE_MAX;
     for (size_t i = 0; i < b->action_count; i++) {
