@@ -1,213 +1,171 @@
-/* bus.c: see bus.h. A link is a bufferevent of libevent, found by its number.
+/* bus.c: see bus.h. A link is a wire, found by the number that the rules have for it. One that comes in gets
+ * its number when it is open: under TLS nobody is a link who has not shown a certificate.
  *
  * A packet may make the rules close any link, also the one it came on. So nobody keeps a pointer over a call
  * of the rules: the link is looked up again. */
 #include "trivet/net/bus.h"
-#include "trivet/base/chain.h"
 #include "trivet/base/clock.h"
 #include "trivet/base/log.h"
-#include "trivet/base/mem.h"
 #include "trivet/engine/cluster/member.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/engine/turn/turn.h"
 #include "trivet/net/worker.h"
 #include "trivet/transport/listening.h"
-#include "trivet/transport/socket.h"
+#include "wire.h"
 #include <arpa/inet.h>
 #include <errno.h>
-#include <event2/buffer.h>
-#include <event2/bufferevent.h>
 #include <event2/event.h>
-#include <netinet/tcp.h>
+#include <inttypes.h>
 #include <string.h>
 #include <unistd.h>
 
 #define ACCEPTED_AT_ONCE 16
 /* On a link that came in only answers go out. Who lets so many of them lie does not read. */
 #define ANSWERS_MOST ((size_t)1024 * 1024)
-
-struct wire {
-    struct chain_link in_list;
-    uint64_t link;
-    int64_t made_ms;
-    bool inbound;
-    struct bufferevent *events;
-};
+#define WARN_EVERY_MS 1000
+#define TICKS_PER_REST 10
 
 static struct {
-    struct chain wires;
-    size_t count;
+    struct chain links;     /* wires that the rules know */
+    struct map by_link;     /* the same */
+    struct chain strangers; /* wires that came in and are not open yet */
+    size_t count, stranger_count;
     struct listener_list listeners;
     struct event *tick;
     bool rests; /* nothing is accepted until the next tick */
-    uint64_t over_limit;
+    uint64_t ticks, over_limit;
+    /* Failures of TLS, of links that come in and that go out. */
+    struct {
+        int64_t told_ms;
+        uint64_t untold; /* since then */
+    } failures[2];
 } bus;
 
 /* ---- links ---- */
 
-static struct wire *wire_find(uint64_t link) {
-    CHAIN_EACH(&bus.wires, struct wire, in_list, w)
+static struct wire *link_find(uint64_t link) {
+    MAP_EACH_OF(&bus.by_link, link, struct wire, by_link, w)
     if (w->link == link) return w;
     return NULL;
 }
 
-static void wire_free(struct wire *w) {
-    chain_remove(&bus.wires, &w->in_list);
-    bus.count--;
-    bufferevent_free(w->events);
-    mem_free(w);
+static void add_link(struct wire *w, uint64_t link) {
+    w->link = link;
+    chain_insert_first(&bus.links, &w->in_list);
+    map_insert(&bus.by_link, &w->by_link, link);
+    bus.count++;
 }
 
-/* The other side is gone, or has sent what nobody understands. */
-static void wire_lost(struct wire *w) {
-    uint64_t link = w->link;
+static void drop(struct wire *w) {
+    if (w->link) {
+        chain_remove(&bus.links, &w->in_list);
+        map_remove(&bus.by_link, &w->by_link);
+        bus.count--;
+    } else {
+        chain_remove(&bus.strangers, &w->in_list);
+        bus.stranger_count--;
+    }
     wire_free(w);
+}
+
+/* Redials, and strangers, come several times a second: the log gets some of them. */
+static void warn(bool outbound, const char *peer, const char *why) {
+    const char *way = outbound ? "to" : "from";
+    int64_t now_ms = clock_wall_ms(), *told_ms = &bus.failures[outbound].told_ms;
+    uint64_t *untold = &bus.failures[outbound].untold;
+    if (now_ms >= *told_ms && now_ms - *told_ms < WARN_EVERY_MS) {
+        ++*untold;
+        return;
+    }
+    if (*untold > 0)
+        LOG_WARNING("TLS on the cluster bus: %" PRIu64 " more links %s nodes failed", *untold, way);
+    LOG_WARNING("TLS on the cluster bus %s %s failed: %s", way, peer, why);
+    *told_ms = now_ms;
+    *untold = 0;
+}
+
+static void log_loss(const struct wire *w, const char *why) {
+    if (w->stage == WIRE_CONNECTS)
+        LOG_DEBUG("Can't connect to the cluster bus of %s: %s", w->peer, why);
+    else if (!w->tls_failed)
+        LOG_VERBOSE("%s %s on the cluster bus was lost: %s", w->outbound ? "The link to" : "A link from",
+                    w->peer, why);
+    else
+        warn(w->outbound, w->peer, why);
+}
+
+static void on_lost(struct wire *w, const char *why) {
+    uint64_t link = w->link;
+    log_loss(w, why);
+    drop(w);
+    if (!link || !member) return;
     cluster_link_closed(member, link, clock_wall_ms());
     member_act();
 }
 
+/* ---- packets ---- */
+
 /* The first packet of the input; empty if it is not all there yet. False: this is no bus, or a packet that is
  * too long for this link. */
-static bool next_packet(struct wire *w, struct slice *packet) {
-    struct evbuffer *in = bufferevent_get_input(w->events);
-    size_t have = evbuffer_get_length(in), length = 0;
-    size_t look = have < MESSAGE_FRAME_SIZE ? have : MESSAGE_FRAME_SIZE;
-    *packet = (struct slice){ 0 };
-    if (have == 0) return true;
-    const char *head = (const char *)evbuffer_pullup(in, (ev_ssize_t)look);
-    enum frame frame = message_frame(slice_make(head, look), &length);
-    if (frame == FRAME_BROKEN || length > cluster_link_packet_most(member, w->link)) return false;
-    if (length == 0 || length > have) return true;
-    const char *all = (const char *)evbuffer_pullup(in, (ev_ssize_t)length);
-    frame = message_frame(slice_make(all, length), &length);
-    if (frame == FRAME_READY) *packet = slice_make(all, length);
+static bool next_packet(uint64_t link, struct slice input, struct slice *packet) {
+    size_t length = 0;
+    enum frame frame = message_frame(input, &length);
+    if (length > cluster_link_packet_most(member, link)) return false;
+    *packet = frame == FRAME_READY ? slice_make(input.ptr, length) : (struct slice){ 0 };
     return frame != FRAME_BROKEN;
 }
 
-static void read_packets(uint64_t link) {
-    for (struct wire *w; (w = wire_find(link)) != NULL;) {
-        struct slice packet;
-        if (!next_packet(w, &packet)) {
-            wire_lost(w);
+static void on_came(struct wire *w) {
+    uint64_t link = w->link;
+    struct slice packet;
+    while (member && (w = link_find(link)) != NULL) {
+        if (!next_packet(link, wire_input(w), &packet)) {
+            on_lost(w, "what it sends are no packets of a cluster's bus");
             return;
         }
         if (packet.len == 0) return;
         cluster_receive(member, link, packet, clock_wall_ms());
-        evbuffer_drain(bufferevent_get_input(w->events), packet.len);
         member_act();
+        if ((w = link_find(link)) != NULL) wire_take(w, packet.len);
     }
-}
-
-static void on_readable(struct bufferevent *events, void *arg) {
-    struct wire *w = arg;
-    (void)events;
-    worker_begin_turn();
-    if (member) read_packets(w->link);
-}
-
-static void on_event(struct bufferevent *events, short what, void *arg) {
-    struct wire *w = arg;
-    (void)events;
-    worker_begin_turn();
-    if (!member) return;
-    if (what & BEV_EVENT_CONNECTED) {
-        cluster_link_opened(member, w->link, clock_wall_ms());
-        member_act();
-    } else {
-        wire_lost(w);
-    }
-}
-
-/* Takes `fd` over (-1: to be connected). NULL, and it is closed, if libevent has no memory for it. */
-static struct wire *wire_new(uint64_t link, int fd) {
-    struct bufferevent *events = bufferevent_socket_new(worker_base(0), fd, BEV_OPT_CLOSE_ON_FREE);
-    if (!events) {
-        if (fd >= 0) close(fd);
-        return NULL;
-    }
-    struct wire *w = mem_alloc_zero(sizeof *w);
-    w->link = link;
-    w->made_ms = clock_wall_ms();
-    w->events = events;
-    bufferevent_setcb(events, on_readable, NULL, on_event, w);
-    chain_insert_first(&bus.wires, &w->in_list);
-    bus.count++;
-    return w;
-}
-
-/* Packets must not wait for each other: who is late counts as failed. */
-static void tune(const struct wire *w) {
-    int on = 1, fd = bufferevent_getfd(w->events);
-    if (fd >= 0 && setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0)
-        LOG_DEBUG("TCP_NODELAY on the cluster bus: %s", strerror(errno));
 }
 
 /* ---- what the rules want ---- */
 
-static bool address_of(struct slice ip, uint16_t port, struct sockaddr_storage *out, int *len) {
-    char text[NODE_IP_SIZE + 1];
-    memset(out, 0, sizeof *out);
-    if (ip.len >= sizeof text) return false;
-    memcpy(text, ip.ptr, ip.len);
-    text[ip.len] = '\0';
-    struct sockaddr_in *four = (struct sockaddr_in *)out;
-    struct sockaddr_in6 *six = (struct sockaddr_in6 *)out;
-    if (inet_pton(AF_INET, text, &four->sin_addr) == 1) {
-        four->sin_family = AF_INET;
-        four->sin_port = htons(port);
-        *len = sizeof *four;
-        return true;
-    }
-    if (inet_pton(AF_INET6, text, &six->sin6_addr) != 1) return false;
-    six->sin6_family = AF_INET6;
-    six->sin6_port = htons(port);
-    *len = sizeof *six;
-    return true;
-}
-
 /* A failure at once is told like a later one, so that the rules see one way only. */
 static void open_link(uint64_t link, struct slice ip, uint16_t port) {
-    struct sockaddr_storage to;
-    int len = 0;
-    struct wire *w = wire_new(link, -1);
-    bool begun = w && address_of(ip, port, &to, &len) &&
-                 bufferevent_enable(w->events, EV_READ | EV_WRITE) == 0 &&
-                 bufferevent_socket_connect(w->events, (struct sockaddr *)&to, len) == 0;
-    if (begun) {
-        tune(w);
-    } else {
-        LOG_DEBUG("Can't connect to the cluster bus of %.*s:%u", SLICE_ARG(ip), port);
-        if (w && wire_find(link) == w) wire_free(w);
-        cluster_link_closed(member, link, clock_wall_ms());
-        member_act();
+    struct wire *w = wire_dial(ip, port, options.tls_cluster);
+    if (w) {
+        add_link(w, link);
+        return;
     }
+    LOG_DEBUG("Can't connect to the cluster bus of %.*s:%u: %s", SLICE_ARG(ip), port, strerror(errno));
+    cluster_link_closed(member, link, clock_wall_ms());
+    member_act();
 }
 
 static void close_link(uint64_t link) {
-    struct wire *w = wire_find(link);
-    if (w) wire_free(w);
+    struct wire *w = link_find(link);
+    if (w) drop(w);
 }
 
-static bool is_over_limit(size_t waiting) {
+static bool is_over_limit(const struct wire *w, size_t waiting) {
     uint64_t most = options.cluster_link_sendbuf_limit;
     if (most == 0 || waiting <= most) return false;
-    LOG_WARNING("Freeing outbound cluster link: %zu bytes wait there, more than cluster-link-sendbuf-limit",
-                waiting);
+    LOG_WARNING("Freeing the cluster link %s %s: %zu bytes wait there, more than cluster-link-sendbuf-limit",
+                w->outbound ? "to" : "from", w->peer, waiting);
     bus.over_limit++;
     return true;
 }
 
 static void send_packet(uint64_t link, struct slice packet) {
-    struct wire *w = wire_find(link);
+    struct wire *w = link_find(link);
     if (!w) return;
-    struct evbuffer *out = bufferevent_get_output(w->events);
-    size_t waiting = evbuffer_get_length(out) + packet.len;
-    if (is_over_limit(waiting) || (w->inbound && waiting > ANSWERS_MOST)) {
-        wire_lost(w);
-        return;
-    }
-    if (evbuffer_add(out, packet.ptr, packet.len) != 0)
-        LOG_WARNING("No memory for a packet of the cluster bus");
+    size_t waiting = wire_waiting(w) + packet.len;
+    if (is_over_limit(w, waiting) || (!w->outbound && waiting > ANSWERS_MOST))
+        on_lost(w, "it does not take what it is sent");
+    else
+        wire_send(w, packet);
 }
 
 /* ---- who comes in ---- */
@@ -221,23 +179,54 @@ static struct node_ip ip_of(const struct sockaddr_storage *a) {
     return node_ip_make(slice_of(is_mapped ? text + 7 : text));
 }
 
-static void accept_link(int fd, const struct sockaddr_storage *peer) {
-    struct sockaddr_storage local = { 0 };
-    socklen_t len = sizeof local;
-    if (getsockname(fd, (struct sockaddr *)&local, &len) != 0) {
-        close(fd);
+/* A stranger becomes a link. */
+static void welcome(struct wire *w) {
+    struct sockaddr_storage peer = { 0 }, local = { 0 };
+    socklen_t peer_len = sizeof peer, local_len = sizeof local;
+    if (getpeername(w->socket.fd, (struct sockaddr *)&peer, &peer_len) != 0 ||
+        getsockname(w->socket.fd, (struct sockaddr *)&local, &local_len) != 0) {
+        on_lost(w, strerror(errno));
         return;
     }
-    uint64_t link = cluster_link_accepted(member, ip_of(peer), ip_of(&local), clock_wall_ms());
-    struct wire *w = wire_new(link, fd);
-    if (!w || bufferevent_enable(w->events, EV_READ | EV_WRITE) != 0) {
-        if (w) wire_free(w);
-        cluster_link_closed(member, link, clock_wall_ms());
-    } else {
-        w->inbound = true;
-        tune(w);
-    }
+    chain_remove(&bus.strangers, &w->in_list);
+    bus.stranger_count--;
+    add_link(w, cluster_link_accepted(member, ip_of(&peer), ip_of(&local), clock_wall_ms()));
     member_act();
+}
+
+static void on_opened(struct wire *w) {
+    if (!member) return;
+    if (!w->link) {
+        welcome(w);
+        return;
+    }
+    cluster_link_opened(member, w->link, clock_wall_ms());
+    member_act();
+}
+
+/* The oldest; the newest stand first. */
+static struct wire *oldest_stranger(void) {
+    struct wire *oldest = NULL;
+    CHAIN_EACH(&bus.strangers, struct wire, in_list, w) oldest = w;
+    return oldest;
+}
+
+/* Whoever does not end a handshake must not keep others out, nor its descriptor. */
+static void send_strangers_away(void) {
+    for (struct wire *w; (w = oldest_stranger()) != NULL;) {
+        if (clock_wall_ms() - w->made_ms < options.tls_handshake_timeout_ms) return;
+        w->tls_failed = true;
+        on_lost(w, "the handshake took too long");
+    }
+}
+
+static void accept_link(int fd) {
+    if (bus.stranger_count >= (size_t)options.tls_max_handshakes)
+        on_lost(oldest_stranger(), "too many handshakes are under way");
+    struct wire *w = wire_accept_take(fd, options.tls_cluster);
+    if (!w) return;
+    chain_insert_first(&bus.strangers, &w->in_list);
+    bus.stranger_count++;
 }
 
 /* Without descriptors whoever waits stays in the kernel's queue, and would be told of again at once. */
@@ -262,9 +251,7 @@ static void on_incoming(evutil_socket_t listening, short what, void *arg) {
     (void)arg;
     worker_begin_turn();
     for (int i = 0; member && i < ACCEPTED_AT_ONCE; i++) {
-        struct sockaddr_storage peer;
-        socklen_t len = sizeof peer;
-        int fd = accept4(listening, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd = accept4(listening, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) {
             if (is_shortage(errno))
                 rest_until_tick();
@@ -272,28 +259,22 @@ static void on_incoming(evutil_socket_t listening, short what, void *arg) {
                 LOG_WARNING("Accepting on the cluster bus: %s", strerror(errno));
             return;
         }
-        accept_link(fd, &peer);
+        accept_link(fd);
     }
 }
 
 /* ---- what there is to tell ---- */
 
-static size_t memory_of(const struct wire *w) {
-    return sizeof *w + evbuffer_get_length(bufferevent_get_output(w->events)) +
-           evbuffer_get_length(bufferevent_get_input(w->events));
-}
-
 static void tell_facts(struct bus_facts *out) {
     *out = (struct bus_facts){ .links = bus.count, .over_limit = bus.over_limit };
-    CHAIN_EACH(&bus.wires, struct wire, in_list, w) out->memory += memory_of(w);
+    CHAIN_EACH(&bus.links, struct wire, in_list, w) out->memory += wire_memory(w);
 }
 
 static bool tell_link_facts(uint64_t link, struct bus_link_facts *out) {
-    const struct wire *w = wire_find(link);
+    const struct wire *w = link_find(link);
     if (!w) return false;
-    size_t waiting = evbuffer_get_length(bufferevent_get_output(w->events));
     *out = (struct bus_link_facts){
-        .made_ms = w->made_ms, .writes = waiting > 0, .room = waiting, .used = waiting
+        .made_ms = w->made_ms, .writes = wire_waiting(w) > 0, .room = w->out.room, .used = wire_waiting(w)
     };
     return true;
 }
@@ -307,6 +288,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg) {
     worker_begin_turn();
     if (!member) return;
     end_rest();
+    send_strangers_away();
+    if (bus.ticks++ % TICKS_PER_REST == 0) CHAIN_EACH(&bus.links, struct wire, in_list, w) wire_rest(w);
     cluster_tick(member, clock_wall_ms());
     member_act();
 }
@@ -334,6 +317,8 @@ static bool listen_on_all(struct buf *error) {
 
 bool bus_open(struct buf *error) {
     struct timeval every = { 0, CLUSTER_TICK_MS * 1000 };
+    static const struct wire_events events = { .opened = on_opened, .came = on_came, .lost = on_lost };
+    wire_set_events(&events);
     bus_hooks = (struct bus_hooks){ .open = open_link,
                                     .close = close_link,
                                     .send = send_packet,
@@ -349,7 +334,9 @@ bool bus_open(struct buf *error) {
 
 void bus_close(void) {
     bus_hooks = (struct bus_hooks){ 0 };
-    while (!chain_is_empty(&bus.wires)) wire_free(CHAIN_FIRST(&bus.wires, struct wire, in_list));
+    while (!chain_is_empty(&bus.links)) drop(CHAIN_FIRST(&bus.links, struct wire, in_list));
+    while (!chain_is_empty(&bus.strangers)) drop(CHAIN_FIRST(&bus.strangers, struct wire, in_list));
+    map_release(&bus.by_link);
     for (size_t i = 0; i < bus.listeners.count; i++) {
         if (bus.listeners.at[i].readable) event_free(bus.listeners.at[i].readable);
         close(bus.listeners.at[i].fd);

@@ -59,25 +59,12 @@ static bool connect_until(const struct link *l, int fd, const struct addrinfo *t
     return *error == 0;
 }
 
-/* As Redis and Valkey do, a source that will not do is no obstacle: it may be of the other family of
- * addresses. */
-static void come_from(int fd, int family, const char *source) {
-    struct addrinfo hints = { .ai_family = family, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST },
-                    *from;
-    if (!source[0]) return;
-    int failure = getaddrinfo(source, NULL, &hints, &from);
-    const char *why = failure == 0 ? NULL : gai_strerror(failure);
-    if (failure == 0 && bind(fd, from->ai_addr, from->ai_addrlen) != 0) why = file_errno_text(errno);
-    if (failure == 0) freeaddrinfo(from);
-    if (why) LOG_WARNING("Can't connect from %s, so the system chooses an address: %s", source, why);
-}
-
 /* Connects a new socket. `on_failure` is what the failures before this one came to. */
 static enum link_result connect_to(struct link *l, const struct addrinfo *to, const char *source,
                                    int64_t deadline_us, enum link_result on_failure) {
     int error = 0, fd = socket(to->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) error = errno;
-    if (fd >= 0) come_from(fd, to->ai_family, source);
+    if (fd >= 0) socket_come_from(fd, to->ai_family, source);
     if (fd >= 0 && connect_until(l, fd, to, deadline_us, &error)) {
         l->socket = (struct socket){ .fd = fd };
         return LINK_OPEN;

@@ -4,6 +4,7 @@
 #include "trivet/base/log.h"
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -55,6 +56,19 @@ void socket_keepalive(int fd, int64_t seconds) {
 }
 
 void socket_set_delay(int fd, bool on) { set_int(fd, IPPROTO_TCP, TCP_NODELAY, !on, "TCP_NODELAY"); }
+
+/* As Redis and Valkey do, a source that will not do is no obstacle: it may be of the other family of
+ * addresses. */
+void socket_come_from(int fd, int family, const char *source) {
+    struct addrinfo hints = { .ai_family = family, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST },
+                    *from;
+    if (!source[0]) return;
+    int failure = getaddrinfo(source, NULL, &hints, &from);
+    const char *why = failure == 0 ? NULL : gai_strerror(failure);
+    if (failure == 0 && bind(fd, from->ai_addr, from->ai_addrlen) != 0) why = file_errno_text(errno);
+    if (failure == 0) freeaddrinfo(from);
+    if (why) LOG_WARNING("Can't connect from %s, so the system chooses an address: %s", source, why);
+}
 
 /* ---- names ---- */
 

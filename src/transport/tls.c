@@ -129,6 +129,21 @@ struct tls *tls_new_server(int fd) {
     return new_tls(ssl, fd);
 }
 
+/* A session that began without a certificate, as clients may, must not be resumed here: these have a context
+ * of their own. */
+struct tls *tls_new_peer(int fd) {
+    static const unsigned char context[] = "peer";
+    SSL *ssl = tls_ssl_new(true);
+    if (!ssl) return NULL;
+    SSL_set_verify(ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    if (SSL_set_session_id_context(ssl, context, sizeof context - 1) != 1) {
+        SSL_free(ssl);
+        return NULL;
+    }
+    SSL_set_accept_state(ssl);
+    return new_tls(ssl, fd);
+}
+
 static bool is_address(const char *host) {
     unsigned char bytes[sizeof(struct in6_addr)];
     return inet_pton(AF_INET, host, bytes) == 1 || inet_pton(AF_INET6, host, bytes) == 1;

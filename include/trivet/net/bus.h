@@ -1,9 +1,12 @@
 /* bus.h: the links of the cluster bus: sockets for what engine/cluster says, and packets from them to the
  * rules.
  *
- * Owner: worker 0, whose event loop they are in. Input is taken in whole packets; output waits in libevent's
- * buffers, up to cluster-link-sendbuf-limit. Errors: a link that fails is closed, and the rules open another
- * one. */
+ * With tls-cluster both ends of a link show a certificate, whatever tls-auth-clients says. Who comes in
+ * without one never becomes a link.
+ *
+ * Owner: worker 0, whose event loop they are in. Input is taken in whole packets; output waits for the
+ * socket. Each tick closes links on which more than cluster-link-sendbuf-limit waits. Errors: a link that
+ * fails is closed, and the rules open another one; failures of TLS are in the log. */
 #ifndef TRIVET_NET_BUS_H
 #define TRIVET_NET_BUS_H
 

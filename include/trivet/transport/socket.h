@@ -56,6 +56,9 @@ void socket_close(struct socket *s);
 void socket_keepalive(int fd, int64_t seconds);
 /* May small TCP packets wait until they are bigger? */
 void socket_set_delay(int fd, bool on);
+/* The address that a socket comes from which is not connected yet; "": the system chooses. So it does, with a
+ * line in the log, if this one will not do. */
+void socket_come_from(int fd, int family, const char *source);
 /* Both ends of a connected socket as CLIENT LIST shows them: "1.2.3.4:5", "[::1]:5", "/path:0", of which at
  * most 60 bytes of the path. `unix_path` is NULL for TCP. "?:0" is an end that the system does not know. */
 void socket_addresses(int fd, const char *unix_path, char peer[64], char local[64]);

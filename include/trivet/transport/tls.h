@@ -23,6 +23,8 @@ struct tls;
 /* Our side of a connection that was accepted; NULL if there are no certificates. The descriptor stays the
  * caller's. */
 struct tls *tls_new_server(int fd);
+/* The same for a server that links to this one: it has to show a certificate, whatever clients have to. */
+struct tls *tls_new_peer(int fd);
 /* Our side of a link to `host`, whose name goes along (SNI) if it is no address. NULL if links have no TLS.
  */
 struct tls *tls_new_client(int fd, const char *host);

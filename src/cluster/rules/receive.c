@@ -10,20 +10,26 @@ static struct node_ip ip_of(const struct bus_link *l, const struct message_heade
     return node_ip_slice(&h->ip).len > 0 ? h->ip : l->peer_ip;
 }
 
+static void move(struct cluster *c, struct cluster_node *n, struct node_ip ip,
+                 const struct message_header *h) {
+    n->ip = ip;
+    n->port = h->port;
+    n->cport = h->cport;
+    n->flags &= ~NODE_NOADDR;
+    n->dialled_ms = 0;
+    struct bus_link *out = bus_link_find(c, n->link);
+    if (out) bus_link_close(c, out);
+}
+
 /* Its header came from that address. A link to another one is given up. */
 static void take_address(struct cluster *c, struct cluster_node *sender, struct node_ip ip,
                          const struct message_header *h) {
     if (node_ip_slice(&ip).len == 0) return;
+    bool same =
+        memcmp(&sender->ip, &ip, sizeof ip) == 0 && sender->port == h->port && sender->cport == h->cport;
+    if (same && sender->pport == h->pport) return;
     sender->pport = h->pport;
-    if (memcmp(&sender->ip, &ip, sizeof ip) == 0 && sender->port == h->port && sender->cport == h->cport)
-        return;
-    sender->ip = ip;
-    sender->port = h->port;
-    sender->cport = h->cport;
-    sender->flags &= ~NODE_NOADDR;
-    sender->dialled_ms = 0;
-    struct bus_link *out = bus_link_find(c, sender->link);
-    if (out) bus_link_close(c, out);
+    if (!same) move(c, sender, ip, h);
     if (sender == c->state.self->primary) {
         struct cluster_action *a = action_add(c, ACTION_FOLLOW);
         a->node = sender->id;
@@ -79,6 +85,7 @@ static bool end_handshake(struct cluster *c, struct bus_link *l, struct cluster_
     n->no_inbound_ms = c->now_ms;
     n->cport = h->cport;
     n->port = h->port;
+    n->pport = h->pport;
     action_log(c, "Node %.*s has joined", NODE_ID_ARG(&id));
     rules_save_later(c, false);
     c->must_look = true;

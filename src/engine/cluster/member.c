@@ -82,9 +82,21 @@ static const struct cluster_hooks hooks = {
 
 static const char *text_or_null(const char *text) { return text[0] ? text : NULL; }
 
-uint16_t member_bus_port(void) {
+/* Where other settings change it stays, as the listeners of the bus do. */
+static uint16_t bus_port;
+
+uint16_t member_bus_port(void) { return bus_port; }
+
+static bool choose_bus_port(struct buf *error) {
     int64_t clients = options.tls_cluster && options.tls_port ? options.tls_port : options.port;
-    return (uint16_t)(options.cluster_port ? options.cluster_port : clients + BUS_PORT_ABOVE);
+    int64_t port = options.cluster_port ? options.cluster_port : clients + BUS_PORT_ABOVE;
+    bus_port = (uint16_t)port;
+    if (port <= 65535) return true;
+    buf_append(
+        error,
+        LIT("Port number too high for cluster mode: the port of the bus is 10000 above it. Set a lower "
+            "port, or cluster-port."));
+    return false;
 }
 
 static uint16_t first_port(int64_t announced, int64_t own) { return (uint16_t)(announced ? announced : own); }
@@ -185,19 +197,7 @@ struct node_id member_new_id(void) {
 bool member_start(struct buf *error) {
     struct cluster_state state;
     bool found;
-    if (options.cluster_port == 0 && options.port + BUS_PORT_ABOVE > 65535) {
-        buf_append(
-            error,
-            LIT("Port number too high for cluster mode: the port of the bus is 10000 above it. Set a lower "
-                "port, or cluster-port."));
-        return false;
-    }
-    if (options.tls_cluster) {
-        buf_append(
-            error,
-            LIT("The bus is not encrypted yet: set tls-cluster to no, and let only nodes reach its port."));
-        return false;
-    }
+    if (!choose_bus_port(error)) return false;
     if (options.replicaof[0]) {
         buf_append(error, LIT("replicaof directive not allowed in cluster mode"));
         return false;
@@ -286,12 +286,24 @@ static void renew_routes(void) {
 
 /* ---- roles ---- */
 
-static void follow(const struct cluster_action *a) {
+/* Nodes tell two ports, of which the first is that of the bus' kind. */
+static uint16_t replication_port(const struct cluster_node *n) {
+    return options.tls_replication == options.tls_cluster ? n->port : n->pport;
+}
+
+/* The primary may be another one by now, and its address too. */
+static void follow(void) {
+    const struct cluster_node *p = member->state.self->primary;
+    if (!p) return;
+    uint16_t port = replication_port(p);
+    struct slice ip = node_ip_slice(&p->ip);
+    if (port == 0)
+        LOG_WARNING("Node %.*s tells no %s port to replicate from, see tls-replication", NODE_ID_ARG(&p->id),
+                    options.tls_replication ? "TLS" : "plain");
     exclusive_begin();
     pause_end(PAUSE_FOR_SLOTS);
-    if (primary_follow(node_ip_slice(&a->ip), a->port))
-        LOG_NOTICE("Now a replica of node %.*s at %.*s:%u", NODE_ID_ARG(&a->node),
-                   SLICE_ARG(node_ip_slice(&a->ip)), a->port);
+    if (primary_follow(ip, port))
+        LOG_NOTICE("Now a replica of node %.*s at %.*s:%u", NODE_ID_ARG(&p->id), SLICE_ARG(ip), port);
     exclusive_end();
 }
 
@@ -383,7 +395,7 @@ static void act(const struct cluster_action *a, bool *redraw) {
     case ACTION_LEAD: lead(); break;
     case ACTION_FOLLOW:
         renew_routes();
-        follow(a);
+        follow();
         break;
     case ACTION_DROP_KEYS: drop_keys(a->bytes); return;
     case ACTION_PAUSE: hold_writes(a->until_ms); return;
@@ -439,16 +451,12 @@ void member_settings_changed(void) {
     struct cluster_settings settings = settings_now();
     cluster_configure(member, &settings, clock_wall_ms());
     member_act();
+    if (primary_is_set()) follow(); /* its other port perhaps */
     renew_routes();
 }
 
 void member_begin(void) {
-    const struct cluster_node *self = member->state.self, *primary = self->primary;
-    if (node_is_replica(self) && primary) {
-        struct cluster_action a = { .node = primary->id, .ip = primary->ip };
-        a.port = member_port(primary, options.tls_replication);
-        follow(&a);
-    }
+    follow();
     cluster_settle_data(member, clock_wall_ms());
     cluster_save_changes(member);
     member_act();

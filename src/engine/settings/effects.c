@@ -225,23 +225,20 @@ bool apply_bind(struct buf *why) {
     return option_refuse(why, "Failed to bind to specified addresses.");
 }
 
+bool apply_cluster(struct buf *why) {
+    (void)why;
+    return call(options_hooks.cluster_changed);
+}
+
+/* Nodes tell each other their ports. */
 bool apply_port(struct buf *why) {
-    if (!options_hooks.rebind || options_hooks.rebind()) return true;
+    if (!options_hooks.rebind || options_hooks.rebind()) return call(options_hooks.cluster_changed);
     return option_refuse(why, "Unable to listen on this port. Check server logs.");
 }
 
-bool apply_tls(struct buf *why) { return !options_hooks.tls_changed || options_hooks.tls_changed(why); }
-
-/* Nodes that believed their links to be encrypted would be worse than nodes that do not start. */
-bool check_plain_bus(struct slice value, struct buf *why) {
-    if (!options.cluster_enabled || !slice_equal_nocase(value, LIT("yes"))) return true;
-    return option_refuse(why, "the bus of a cluster is not encrypted yet");
-}
-
-bool apply_cluster(struct buf *why) {
-    (void)why;
-    if (options_hooks.cluster_changed) options_hooks.cluster_changed();
-    return true;
+bool apply_tls(struct buf *why) {
+    if (options_hooks.tls_changed && !options_hooks.tls_changed(why)) return false;
+    return call(options_hooks.cluster_changed);
 }
 
 bool apply_metrics(struct buf *why) {

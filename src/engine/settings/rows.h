@@ -101,7 +101,6 @@ bool check_dbfilename(struct slice value, struct buf *why);
 bool check_title_template(struct slice value, struct buf *why);
 bool check_locale(struct slice value, struct buf *why);
 bool apply_cluster(struct buf *why);
-bool check_plain_bus(struct slice value, struct buf *why);
 bool check_ipv4(struct slice value, struct buf *why);
 bool check_ipv6(struct slice value, struct buf *why);
 bool check_hostname(struct slice value, struct buf *why);

@@ -39,9 +39,9 @@ const struct option options_table_tls[] = {
     { INT("tls-session-cache-size", tls_session_cache_size, "20480", 0, MAX_INT), .apply = apply_tls },
     { INT("tls-session-cache-timeout", tls_session_cache_timeout_s, "300", 0, MAX_INT), .apply = apply_tls },
 
-    /* Links to other servers. With tls-cluster MIGRATE speaks TLS. */
+    /* Links to other servers. With tls-cluster the bus and MIGRATE speak TLS. */
     { BOOL("tls-replication", tls_replication, "no"), .apply = apply_tls },
-    { BOOL("tls-cluster", tls_cluster, "no"), .check = check_plain_bus, .apply = apply_tls },
+    { BOOL("tls-cluster", tls_cluster, "no"), .apply = apply_tls },
     { STRING("tls-client-cert-file", tls_client_cert_file, ""), .apply = apply_tls },
     { STRING("tls-client-key-file", tls_client_key_file, ""), .apply = apply_tls },
     { STRING("tls-client-key-file-pass", tls_client_key_file_pass, ""), .flags = OPTION_SENSITIVE,
