@@ -245,18 +245,23 @@ uint16_t member_port(const struct cluster_node *n, bool tls) {
     return tls == options.tls_cluster ? n->port : n->pport;
 }
 
-static void add_node(struct routes *r, const struct cluster_node *n) {
-    bool known;
-    struct slice host = member_endpoint(n, &known);
-    (void)routes_add(r, host, member_port(n, false), member_port(n, true));
-}
-
 /* This node is the first, the others follow in the order in which the state has them. */
 static uint16_t number_of(const struct cluster_node *n) {
     const struct cluster_node *self = member->state.self;
     if (!n) return ROUTE_NOBODY;
     if (n == self) return ROUTE_MYSELF;
     return (uint16_t)(n->index < self->index ? n->index + 2 : n->index + 1);
+}
+
+static uint16_t number_of_primary(void) {
+    const struct cluster_node *self = member->state.self;
+    return number_of(node_is_replica(self) ? self->primary : NULL);
+}
+
+static void add_node(struct routes *r, const struct cluster_node *n) {
+    bool known;
+    struct slice host = member_endpoint(n, &known);
+    (void)routes_add(r, host, member_port(n, false), member_port(n, true));
 }
 
 static struct routes *draw_routes(void) {
@@ -266,7 +271,7 @@ static struct routes *draw_routes(void) {
     for (size_t i = 0; i < s->node_count; i++)
         if (s->nodes[i] != s->self) add_node(r, s->nodes[i]);
     r->is_up = member->is_sound;
-    r->primary = number_of(node_is_replica(s->self) ? s->self->primary : NULL);
+    r->primary = number_of_primary();
     for (unsigned slot = 0; slot < SLOT_COUNT; slot++) r->owner[slot] = number_of(s->owners[slot]);
     for (size_t i = 0; i < s->open_count; i++) {
         r->moving[s->open[i].slot] = number_of(s->open[i].other);
@@ -275,8 +280,45 @@ static struct routes *draw_routes(void) {
     return r;
 }
 
+/* ---- is the table still right? ---- */
+
+static bool nodes_are_right(void) {
+    const struct cluster_state *s = &member->state;
+    if (routes->node_count != s->node_count + 1) return false;
+    for (size_t i = 0; i < s->node_count; i++) {
+        const struct route_node *r = &routes->nodes[number_of(s->nodes[i])];
+        bool known;
+        if (!slice_equal(buf_slice(&r->host), member_endpoint(s->nodes[i], &known))) return false;
+        if (r->port != member_port(s->nodes[i], false) || r->tls_port != member_port(s->nodes[i], true))
+            return false;
+    }
+    return true;
+}
+
+static bool owners_are_right(void) {
+    for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
+        if (routes->owner[slot] != number_of(member->state.owners[slot])) return false;
+    return true;
+}
+
+/* As many open slots as before, and each of them there, are the same ones. */
+static bool open_slots_are_right(void) {
+    const struct cluster_state *s = &member->state;
+    if (routes->moving_count != s->open_count) return false;
+    for (size_t i = 0; i < s->open_count; i++)
+        if (routes->moving[s->open[i].slot] != number_of(s->open[i].other)) return false;
+    return true;
+}
+
+/* Most of what changes, such as epochs, is nothing to clients; and a new table stops all workers. */
+static bool routes_are_right(void) {
+    return routes && routes->is_up == member->is_sound && routes->primary == number_of_primary() &&
+           nodes_are_right() && open_slots_are_right() && owners_are_right();
+}
+
 static void renew_routes(void) {
-    exclusive_begin();
+    if (routes_are_right()) return;
+    exclusive_begin(); /* others may act while this waits, so the table is drawn after it */
     routes_replace(draw_routes());
     departures_tell();
     migrations_routes_changed();
