@@ -41,8 +41,12 @@ static void take_an_epoch(void) {
     cluster_node_find(&member->state, &other->id)->config_epoch++;
     assert_true(cluster_bump_epoch(member, &epoch, NOW_MS));
 }
-static void open_slot_seven(void) { assert_null(cluster_set_slot_migrating(member, 7, &other->id, NOW_MS)); }
-static void close_slot_seven(void) { assert_null(cluster_set_slot_stable(member, 7, NOW_MS)); }
+static void set_slot_seven(enum slot_way way) {
+    struct slot_step step = { .slot = 7, .way = way, .node = other->id };
+    assert_null(cluster_set_slot(member, &step, NOW_MS));
+}
+static void open_slot_seven(void) { set_slot_seven(SLOT_MIGRATES); }
+static void close_slot_seven(void) { set_slot_seven(SLOT_IS_STABLE); }
 static void move_the_other(void) {
     other->pport = 7399;
     cluster_configure(member, &member->settings, NOW_MS);

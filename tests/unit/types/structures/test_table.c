@@ -243,6 +243,41 @@ static void a_scan_of_a_table_that_stays_sees_each_item_once(void **state) {
     model_release(&m);
 }
 
+/* Once, and a walk in order knows at any time which it has met: also of those that come and go meanwhile. */
+static void walk_in_order_once(uint32_t stable, uint32_t ids, uint32_t wave) {
+    struct model m;
+    model_init(&m, ids, NULL);
+    for (uint32_t id = 0; id < ids; id++)
+        if (id < stable || chance() & 1) model_insert(&m, id);
+    struct seen s = { &m, mem_alloc_zero(ids * sizeof(uint32_t)), 0 };
+    for (uint64_t at = 0; at < TABLE_ORDER_END;) {
+        at = table_visit_from(&m.table, at, see, &s);
+        for (uint32_t id = 0; id < stable; id++)
+            assert_int_equal(s.times[id], table_order(item_hash(m.items[id])) < at);
+        bool up = chance() & 256;
+        for (uint32_t n = chance_below(wave); n > 0 && stable < ids; n--) {
+            uint32_t id = stable + chance_below(ids - stable);
+            if (up)
+                model_insert(&m, id);
+            else
+                model_remove(&m, id);
+        }
+        table_move_some(&m.table, chance_below(3));
+    }
+    mem_free(s.times);
+    model_release(&m);
+}
+
+static void a_walk_in_order_meets_each_once_however_the_table_changes(void **state) {
+    (void)state;
+    static const struct { uint32_t stable, ids, wave; } shapes[] = {
+        { 1, 1, 1 }, { 8, 8, 1 }, { 20, 400, 40 }, { 100, 5000, 500 }, { 300, 9000, 2000 }, { 900, 1000, 90 },
+    };
+    for (size_t s = 0; s < COUNT_OF(shapes); s++)
+        for (int round = 0; round < 8; round++)
+            walk_in_order_once(shapes[s].stable, shapes[s].ids, shapes[s].wave);
+}
+
 static void any_number_is_taken_for_a_cursor(void **state) {
     (void)state;
     struct model m;
@@ -574,6 +609,7 @@ int main(void) {
         cmocka_unit_test(each_sees_every_item_once_and_stops_when_told),
         cmocka_unit_test(a_scan_misses_nothing_however_the_table_changes),
         cmocka_unit_test(a_scan_of_a_table_that_stays_sees_each_item_once),
+        cmocka_unit_test(a_walk_in_order_meets_each_once_however_the_table_changes),
         cmocka_unit_test(any_number_is_taken_for_a_cursor),
         cmocka_unit_test(marks_survive_growing_and_shrinking),
         cmocka_unit_test(a_walk_removes_what_its_visitor_gives_up),
