@@ -1,6 +1,7 @@
 /* test_stops.c: clusters whose nodes stop: for a while, as under a debugger or a hypervisor, or by SIGKILL.
  */
 #include "../harness/check.h"
+#include "../harness/saves.h"
 #include "load.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -115,6 +116,34 @@ static void all_are_killed_at_once_and_nothing_is_lost(void **state) {
     nodes_end(&g);
 }
 
+/* Its replica took over while it was down, and nobody can tell it so when it has loaded its data, which takes
+ * longer than the pause that every start has. So it waits until it has heard the majority. */
+static void a_primary_that_starts_alone_does_not_believe_its_file(void **state) {
+    (void)state;
+    static const char *const slow[] = { "--appendonly", "yes", "--key-load-delay", "1000", NULL };
+    char key[64], command[96];
+    trivets(slow);
+    nodes_key(&g, 0, "probe:", key);
+    snprintf(command, sizeof command, "SET %s x", key);
+    for (int i = 0; i < 3000; i++) client_queue(g.client[0], "SET %s:%d x", key, i);
+    assert_true(client_flush(g.client[0]));
+    client_skip(g.client[0], 3000);
+    saves_rewrite(g.client[0]); /* loading what stands in a base is slowed down */
+    nodes_kill(&g, 0);
+    assert_soon(nodes_is_primary(&g, REPLICA_OF(0)));
+    network_part(g.network, 1, 0x3e);
+    nodes_restart(&g, 0);
+    /* It has asked the others and got no answer for so long that it suspects them all. */
+    do {
+        assert_reply(g.client[0], command, "-CLUSTERDOWN The cluster is down");
+    } while (!nodes_has_flags(&g, 0, 1, "master,fail?") || !nodes_has_flags(&g, 0, 2, "master,fail?"));
+    assert_reply(g.client[0], command, "-CLUSTERDOWN The cluster is down");
+    network_heal(g.network);
+    assert_soon(nodes_is_linked_replica(&g, 0, REPLICA_OF(0)));
+    nodes_assert_well(&g);
+    nodes_end(&g);
+}
+
 /* ---- data that is too old ---- */
 
 static bool has_been_cut_off_for(size_t i, int64_t seconds) {
@@ -152,6 +181,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(nodes_that_hang_all_at_once_go_on),
         cmocka_unit_test(a_killed_primary_with_a_file_comes_back_as_what_it_has_become),
         cmocka_unit_test(all_are_killed_at_once_and_nothing_is_lost),
+        cmocka_unit_test(a_primary_that_starts_alone_does_not_believe_its_file),
         cmocka_unit_test(a_replica_whose_data_is_too_old_waits_for_the_operator),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -323,7 +323,8 @@ static void follow(struct world *w, struct sim_node *n, const struct cluster_act
     if (n->handover.given && world_clock(w, n) <= n->handover.until_ms && n->offset != n->handover.offset)
         world_fail(w, "node %zu has written after its replica took over", n->number);
     n->handover.given = false;
-    if (n->follows != primary->number) n->heard_ms = w->now_ms;
+    /* It has none of that one's data, however new its own is. */
+    if (n->follows != primary->number) n->heard_ms = INT64_MIN / 4;
     n->follows = primary->number;
     world_say(w, "node %zu follows %zu", n->number, primary->number);
 }
@@ -435,7 +436,7 @@ void world_start(struct world *w, struct sim_node *n) {
     struct cluster_state state;
     assert(!n->up);
     read_disk(w, n, &state);
-    n->heard_ms = w->now_ms;
+    n->heard_ms = INT64_MIN / 4; /* what was written since it stopped is not in its data */
     n->paused_until_ms = 0;
     n->handover = (struct handover){ 0 };
     const struct cluster_node *primary = state.self->primary;

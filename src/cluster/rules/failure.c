@@ -60,6 +60,17 @@ static bool majority_is_there(const struct cluster_state *s) {
     return reachable >= cluster_majority(s);
 }
 
+/* What nodes.conf says of the others was so before this node stopped: as long as it has not heard the
+ * majority, it may have been replaced, and nobody could tell it. */
+static bool majority_has_answered(const struct cluster *c) {
+    size_t answered = 0;
+    for (size_t i = 0; i < c->state.node_count; i++) {
+        const struct cluster_node *n = c->state.nodes[i];
+        answered += node_votes(n) && (n == c->state.self || n->pong_received_ms > c->began_ms);
+    }
+    return answered >= cluster_majority(&c->state);
+}
+
 static int64_t rejoin_ms(const struct cluster *c) {
     int64_t ms = c->settings.node_timeout_ms;
     return ms < REJOIN_LEAST_MS ? REJOIN_LEAST_MS : ms > REJOIN_MOST_MS ? REJOIN_MOST_MS : ms;
@@ -67,9 +78,9 @@ static int64_t rejoin_ms(const struct cluster *c) {
 
 void rules_look_at_state(struct cluster *c) {
     bool waits = node_is_primary(c->state.self) && !c->is_sound;
-    if (waits && c->now_ms - c->began_ms < START_MS) return;
+    if (waits && (c->ticks == 0 || c->now_ms - c->began_ms < START_MS)) return;
     bool sound = !c->settings.require_full_coverage || is_covered(&c->state);
-    if (!majority_is_there(&c->state)) {
+    if (!majority_is_there(&c->state) || (waits && !majority_has_answered(c))) {
         sound = false;
         c->minority_ms = c->now_ms;
     }

@@ -87,6 +87,7 @@ static void look_after(struct cluster *c, struct cluster_node *n) {
 
 void cluster_tick(struct cluster *c, int64_t now_ms) {
     rules_begin(c, now_ms);
+    if (c->ticks == 0) c->began_ms = c->now_ms;
     c->in_tick = true;
     drop_old_handshakes(c);
     bus_links_close_nameless(c, handshake_ms(c) * NAMELESS_HANDSHAKES);

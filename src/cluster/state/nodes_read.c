@@ -176,7 +176,10 @@ static bool read_range(struct reading *r, struct cluster_node *n, struct slice t
     last = first;
     if (text.len > 0 && !read_slot_number(text, &last)) return false;
     if (last < first || !node_is_primary(n)) return false;
-    for (unsigned slot = first; slot <= last; slot++) cluster_slot_give(r->s, slot, n);
+    for (unsigned slot = first; slot <= last; slot++) {
+        if (r->s->owners[slot]) return false; /* two owners: which of them is the right one? */
+        cluster_slot_give(r->s, slot, n);
+    }
     return true;
 }
 

@@ -83,7 +83,8 @@ struct cluster {
     int64_t now_ms, ahead_ms; /* by so much now_ms is ahead of the caller's clock, which was put back */
     uint64_t ticks, gossip_marks;
     bool is_sound;
-    int64_t began_ms, minority_ms; /* minority_ms: when this node last saw too few primaries */
+    int64_t began_ms, minority_ms; /* began_ms: when the ticks began, data was loaded before; minority_ms:
+                                      when this node last saw too few primaries */
     struct cluster_election election;
     struct manual_failover manual;
     bool must_save, must_sync, must_tell, must_look, must_announce, in_tick;
