@@ -37,12 +37,12 @@ struct link {
     struct lane lanes[WAYS];
     int dialler; /* a node, or NOBODY */
     size_t node;
-    enum network_door door;
+    enum network_inlet inlet;
     bool is_known;    /* it was said who dialled, or is not going to be */
     struct text head; /* what the dialler has said so far, while it is not known */
 };
 
-struct door {
+struct inlet {
     int listener, port, target;
 };
 
@@ -52,14 +52,14 @@ struct network {
     int waker;
     bool over;
     size_t nodes;
-    struct door doors[NETWORK_NODES][DOORS];
+    struct inlet inlets[NETWORK_NODES][INLETS];
     char names[NETWORK_NODES][NAME];
     bool silent[NETWORK_NODES][NETWORK_NODES], refused[NETWORK_NODES][NETWORK_NODES];
     int64_t delay_ms[NETWORK_NODES][NETWORK_NODES];
     uint64_t carried[NETWORK_NODES][NETWORK_NODES];
     struct link *links[LINKS_MAX];
     size_t link_count;
-    struct pollfd fds[1 + NETWORK_NODES * DOORS + LINKS_MAX * WAYS]; /* the thread's */
+    struct pollfd fds[1 + NETWORK_NODES * INLETS + LINKS_MAX * WAYS]; /* the thread's */
 };
 
 static int64_t now_ms(void) {
@@ -76,7 +76,7 @@ static struct sockaddr_in loopback(int port) {
                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 }
 
-static void door_open(struct door *d) {
+static void inlet_open(struct inlet *d) {
     struct sockaddr_in address = loopback(0);
     socklen_t len = sizeof address;
     d->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -108,10 +108,10 @@ static void link_close(struct network *n, size_t at) {
     n->links[at] = n->links[--n->link_count];
 }
 
-static void take_connection(struct network *n, size_t node, enum network_door door) {
-    int on = 1, dialler = accept4(n->doors[node][door].listener, NULL, NULL, SOCK_CLOEXEC);
+static void take_connection(struct network *n, size_t node, enum network_inlet inlet) {
+    int on = 1, dialler = accept4(n->inlets[node][inlet].listener, NULL, NULL, SOCK_CLOEXEC);
     if (dialler < 0) return;
-    int target = n->link_count == LINKS_MAX ? -1 : dial(n->doors[node][door].target);
+    int target = n->link_count == LINKS_MAX ? -1 : dial(n->inlets[node][inlet].target);
     if (target < 0) {
         close(dialler);
         return;
@@ -123,7 +123,7 @@ static void take_connection(struct network *n, size_t node, enum network_door do
     l->ends[TO_DIALLER] = dialler;
     l->dialler = NOBODY;
     l->node = node;
-    l->door = door;
+    l->inlet = inlet;
     n->links[n->link_count++] = l;
 }
 
@@ -137,7 +137,7 @@ static int node_of_name(const struct network *n, const char *name) {
 
 static int node_of_port(const struct network *n, int port) {
     for (size_t i = 0; i < n->nodes; i++)
-        if (n->doors[i][DOOR_CLIENTS].target == port) return (int)i;
+        if (n->inlets[i][INLET_CLIENTS].target == port) return (int)i;
     return NOBODY;
 }
 
@@ -162,7 +162,7 @@ static void look_at_replconf(const struct network *n, struct link *l) {
 static void look_who_dials(const struct network *n, struct link *l) {
     const struct lane *lane = &l->lanes[TO_NODE];
     text_append(&l->head, lane->bytes, lane->len);
-    if (l->door == DOOR_BUS)
+    if (l->inlet == INLET_BUS)
         look_at_packet(n, l);
     else
         look_at_replconf(n, l);
@@ -251,8 +251,8 @@ static nfds_t watch_all(struct network *n) {
     nfds_t count = 0;
     fds[count++] = (struct pollfd){ .fd = n->waker, .events = POLLIN };
     for (size_t i = 0; i < n->nodes; i++)
-        for (int door = 0; door < DOORS; door++)
-            fds[count++] = (struct pollfd){ .fd = n->doors[i][door].listener, .events = POLLIN };
+        for (int inlet = 0; inlet < INLETS; inlet++)
+            fds[count++] = (struct pollfd){ .fd = n->inlets[i][inlet].listener, .events = POLLIN };
     for (size_t i = 0; i < n->link_count; i++, count += WAYS) link_watch(n, n->links[i], fds + count);
     return count;
 }
@@ -267,7 +267,7 @@ static void serve(struct network *n) {
             link_close(n, i);
     }
     for (size_t i = 0; i < n->nodes; i++)
-        for (int door = 0; door < DOORS; door++) take_connection(n, i, (enum network_door)door);
+        for (int inlet = 0; inlet < INLETS; inlet++) take_connection(n, i, (enum network_inlet)inlet);
 }
 
 static void *run(void *arg) {
@@ -302,7 +302,7 @@ struct network *network_start(size_t nodes) {
     n->nodes = nodes;
     n->waker = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     for (size_t i = 0; i < nodes; i++)
-        for (int door = 0; door < DOORS; door++) door_open(&n->doors[i][door]);
+        for (int inlet = 0; inlet < INLETS; inlet++) inlet_open(&n->inlets[i][inlet]);
     pthread_mutex_init(&n->lock, NULL);
     if (n->waker < 0 || pthread_create(&n->thread, NULL, run, n) != 0)
         HARNESS_FAIL("the network cannot start: %s", strerror(errno));
@@ -324,20 +324,20 @@ void network_stop(struct network *n) {
     end(n);
     pthread_join(n->thread, NULL);
     for (size_t i = 0; i < n->nodes; i++)
-        for (int door = 0; door < DOORS; door++) close(n->doors[i][door].listener);
+        for (int inlet = 0; inlet < INLETS; inlet++) close(n->inlets[i][inlet].listener);
     close(n->waker);
     pthread_mutex_destroy(&n->lock);
     free(n);
 }
 
-int network_port(const struct network *n, size_t node, enum network_door door) {
-    return n->doors[node][door].port;
+int network_port(const struct network *n, size_t node, enum network_inlet inlet) {
+    return n->inlets[node][inlet].port;
 }
 
 void network_place(struct network *n, size_t node, int clients_port, int bus_port) {
     begin(n);
-    n->doors[node][DOOR_CLIENTS].target = clients_port;
-    n->doors[node][DOOR_BUS].target = bus_port;
+    n->inlets[node][INLET_CLIENTS].target = clients_port;
+    n->inlets[node][INLET_BUS].target = bus_port;
     end(n);
 }
 

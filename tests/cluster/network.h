@@ -1,9 +1,9 @@
 /* network.h: the network between the nodes of a cluster, which can be cut, one way too, slowed down, and
  * mended.
  *
- * Each node has two doors here, which it announces as its ports: one of its clients' port, one of its bus.
- * What comes to a door is carried to the node. Who dialled is told by the first packet of the bus (its
- * sender), and on the other door by REPLCONF listening-port: so what replicas get is cut together with the
+ * Each node has two inlets here, which it announces as its ports: one of its clients' port, one of its bus.
+ * What comes to an inlet is carried to the node. Who dialled is told by the first packet of the bus (its
+ * sender), and on the other inlet by REPLCONF listening-port: so what replicas get is cut together with the
  * bus. Who says neither is a client and is always carried.
  *
  * A way that is silent loses nothing: what was sent waits, and is delivered when the way is open again, as
@@ -18,14 +18,14 @@
 
 #define NETWORK_NODES 8
 
-enum network_door { DOOR_CLIENTS, DOOR_BUS, DOORS };
+enum network_inlet { INLET_CLIENTS, INLET_BUS, INLETS };
 
 struct network;
 
-/* With the doors of so many nodes. */
+/* With the inlets of so many nodes. */
 struct network *network_start(size_t nodes);
 void network_stop(struct network *n); /* may be NULL */
-int network_port(const struct network *n, size_t node, enum network_door door);
+int network_port(const struct network *n, size_t node, enum network_inlet inlet);
 /* Where the node itself listens. */
 void network_place(struct network *n, size_t node, int clients_port, int bus_port);
 /* Its name, once it has one. */

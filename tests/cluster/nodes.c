@@ -12,7 +12,7 @@
 /* ---- starting ---- */
 
 static struct server *start_node(const struct nodes *g, size_t i, const struct nodes_plan *plan) {
-    char bus[16], door[16], bus_door[16], timeout[16];
+    char bus[16], inlet[16], bus_inlet[16], timeout[16];
     const char *args[64] = { "--cluster-enabled",
                              "yes",
                              "--cluster-port",
@@ -20,9 +20,9 @@ static struct server *start_node(const struct nodes *g, size_t i, const struct n
                              "--cluster-announce-ip",
                              "127.0.0.1",
                              "--cluster-announce-port",
-                             door,
+                             inlet,
                              "--cluster-announce-bus-port",
-                             bus_door,
+                             bus_inlet,
                              "--cluster-node-timeout",
                              timeout,
                              "--repl-diskless-sync-delay",
@@ -32,8 +32,8 @@ static struct server *start_node(const struct nodes *g, size_t i, const struct n
     size_t count = 16;
     int bus_port = server_free_port();
     snprintf(bus, sizeof bus, "%d", bus_port);
-    snprintf(door, sizeof door, "%d", network_port(g->network, i, DOOR_CLIENTS));
-    snprintf(bus_door, sizeof bus_door, "%d", network_port(g->network, i, DOOR_BUS));
+    snprintf(inlet, sizeof inlet, "%d", network_port(g->network, i, INLET_CLIENTS));
+    snprintf(bus_inlet, sizeof bus_inlet, "%d", network_port(g->network, i, INLET_BUS));
     snprintf(timeout, sizeof timeout, "%d", NODE_TIMEOUT_MS);
     for (size_t k = 0; plan->args && plan->args[k]; k++) args[count++] = plan->args[k];
     struct server *s = peer_start(plan->kinds[i], args);
@@ -78,7 +78,7 @@ static void introduce(struct nodes *g) {
     char command[96];
     for (size_t i = 1; i < g->count; i++) {
         snprintf(command, sizeof command, "CLUSTER MEET 127.0.0.1 %d %d",
-                 network_port(g->network, 0, DOOR_CLIENTS), network_port(g->network, 0, DOOR_BUS));
+                 network_port(g->network, 0, INLET_CLIENTS), network_port(g->network, 0, INLET_BUS));
         assert_reply(g->client[i], command, "+OK");
     }
     assert_soon(all_know_all(g));
@@ -191,7 +191,7 @@ void nodes_assert_well(struct nodes *g) {
 
 size_t nodes_at_port(const struct nodes *g, int port) {
     for (size_t i = 0; i < g->count; i++)
-        if (network_port(g->network, i, DOOR_CLIENTS) == port) return i;
+        if (network_port(g->network, i, INLET_CLIENTS) == port) return i;
     return g->count;
 }
 

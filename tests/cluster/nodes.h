@@ -1,7 +1,7 @@
 /* nodes.h: a cluster of servers of either kind, with a network between them that can be cut (network.h).
  *
  * Node i is a primary of a part of the slots at first, if i < primaries; else the replica of node
- * i - primaries. Every node announces its doors of the network, so all that nodes send each other passes it;
+ * i - primaries. Every node announces its inlets of the network, so all that nodes send each other passes it;
  * tests speak to the nodes past it. What has to happen in time fails the test. Thread: the test's. */
 #ifndef TESTS_CLUSTER_NODES_H
 #define TESTS_CLUSTER_NODES_H
@@ -48,7 +48,7 @@ bool nodes_are_sound(struct nodes *g); /* state ok everywhere */
 bool nodes_are_well(struct nodes *g);
 /* Says what redis-cli has against it. */
 void nodes_assert_well(struct nodes *g);
-/* The node whose door of clients this port is. */
+/* The node whose inlet of clients this port is. */
 size_t nodes_at_port(const struct nodes *g, int port);
 /* A key "<prefix>{n}" in a slot that node i has at first. */
 void nodes_key(const struct nodes *g, size_t i, const char *prefix, char key[64]);

@@ -19,7 +19,7 @@
 #define NODE(i) (1u << (i))
 #define WRITES 200
 /* A ping goes out every half a timeout and must be answered within one; the rest is for a busy machine. */
-#define ALONE_MOST_MS (NODE_TIMEOUT_MS * 3 / 2 + NODE_TIMEOUT_MS)
+#define ALONE_MOST_MS (NODE_TIMEOUT_MS * 3 / 2 + 4000)
 
 static struct nodes g; /* threads look at it, also if a test fails */
 
@@ -34,6 +34,8 @@ static const char *write_at(size_t i) {
     nodes_key(&g, i, "probe:", key);
     return client_ask(g.client[i], "SET %s x", key);
 }
+
+static bool takes_writes(size_t i) { return strcmp(write_at(i), "+OK") == 0; }
 
 static bool refuses_as_down(size_t i) { return strcmp(write_at(i), "-CLUSTERDOWN The cluster is down") == 0; }
 
@@ -53,7 +55,7 @@ static void a_primary_that_is_alone_stops_and_comes_back_as_a_replica(void **sta
     assert_true(refuses_as_down(0));
     network_heal(g.network);
     assert_soon(nodes_is_linked_replica(&g, 0, REPLICA_OF(0)));
-    assert_true(sends_elsewhere(0));
+    assert_soon(sends_elsewhere(0));
     load_await_all_slots();
     nodes_assert_well(&g);
     load_end();
@@ -71,8 +73,8 @@ static void the_half_with_the_majority_goes_on(void **state) {
     assert_soon(refuses_as_down(2));
     assert_soon(nodes_is_primary(&g, REPLICA_OF(2)));
     assert_soon(nodes_has_flags(&g, 0, REPLICA_OF(1), "slave,fail"));
-    assert_string_equal(write_at(0), "+OK");
-    assert_string_equal(write_at(1), "+OK");
+    assert_soon(takes_writes(0));
+    assert_soon(takes_writes(1));
     network_heal(g.network);
     assert_soon(nodes_is_linked_replica(&g, 2, REPLICA_OF(2)));
     assert_soon(nodes_is_linked_replica(&g, REPLICA_OF(1), 1));

@@ -25,7 +25,7 @@ static void trivets(const char *const *args) {
 static void assert_value(size_t at, const char *key, const char *expected) {
     char command[96];
     snprintf(command, sizeof command, "GET %s", key);
-    assert_reply(g.client[at], command, expected);
+    assert_reply_soon(g.client[at], command, expected);
 }
 
 /* ---- SIGSTOP ---- */
@@ -164,7 +164,7 @@ static void a_replica_whose_data_is_too_old_waits_for_the_operator(void **state)
     assert_soon(nodes_has_flags(&g, REPLICA_OF(0), 0, "master,fail"));
     server_await_log(g.server[REPLICA_OF(0)], "Currently unable to failover: the data is older", 1);
     assert_true(nodes_has_flags(&g, REPLICA_OF(0), REPLICA_OF(0), "myself,slave"));
-    assert_true(nodes_says(&g, 1, "CLUSTER INFO", "cluster_state:fail"));
+    assert_soon(nodes_says(&g, 1, "CLUSTER INFO", "cluster_state:fail"));
     assert_reply(g.client[REPLICA_OF(0)], "CLUSTER FAILOVER FORCE", "+OK");
     assert_soon(nodes_is_primary(&g, REPLICA_OF(0)));
     nodes_thaw(&g, 0);
