@@ -1,168 +1,6 @@
 /* One node that gets packets made by hand: whom it believes, when it votes, and in which order it wants
  * things done. What comes of many nodes together is tested in tests/sim. */
-#include "trivet/cluster/rules/cluster.h"
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#define START_MS INT64_C(1700000000000)
-#define TIMEOUT_MS 1000
-
-/* 'a' is the node itself, with slots 0-99; 'b' has 100-199 and the replica 'r'; 'c' has 200-299. */
-struct bench {
-    struct cluster c;
-    struct node_ip ip, local; /* of the others, and where they found this node */
-    int64_t now_ms;
-    size_t published;
-    struct cluster_action actions[64];
-    size_t action_count;
-    /* Of the packets that were sent since settle() began. */
-    size_t told_paused, told_bans;
-    uint64_t ban_left_s;
-};
-
-static uint64_t hook_random(void *arg) { return (void)arg, 0; }
-static uint64_t hook_offset(void *arg) { return (void)arg, 7; }
-static int64_t hook_data_age(void *arg) { return (void)arg, 0; }
-static bool hook_has_keys(void *arg, unsigned slot) { return (void)arg, slot == 5; }
-static void hook_published(void *arg, bool sharded, struct slice channel, struct slice payload) {
-    (void)sharded, (void)channel, (void)payload;
-    ((struct bench *)arg)->published++;
-}
-
-static struct node_id named(char letter) {
-    struct node_id id;
-    memset(id.text, letter, sizeof id.text);
-    return id;
-}
-
-static struct cluster_node *node(struct bench *b, char letter) {
-    struct node_id id = named(letter);
-    return cluster_node_find(&b->c.state, &id);
-}
-
-static void note_packet(struct bench *b, struct slice packet) {
-    struct message m;
-    struct extension e;
-    struct node_id id;
-    assert_null(message_decode(packet, &m));
-    if (m.light) return;
-    b->told_paused += (m.header.message_flags[0] & MESSAGE_PAUSED) != 0;
-    for (size_t at = 0; extension_next(&m, &at, &e);)
-        b->told_bans += e.type == EXTENSION_FORGOTTEN && extension_forgotten(&e, &id, &b->ban_left_s);
-}
-
-/* Takes the actions, and opens links at once. */
-static void settle(struct bench *b) {
-    struct cluster_action a;
-    uint64_t opens[16];
-    size_t count = 0;
-    b->action_count = b->told_paused = b->told_bans = 0;
-    while (cluster_next_action(&b->c, &a)) {
-        if (a.kind == ACTION_OPEN) opens[count++] = a.link;
-        if (a.kind == ACTION_SEND) note_packet(b, a.bytes);
-        if (b->action_count < COUNT_OF(b->actions)) b->actions[b->action_count++] = a;
-    }
-    for (size_t i = 0; i < count; i++) {
-        cluster_link_opened(&b->c, opens[i], b->now_ms);
-        while (cluster_next_action(&b->c, &a)) {
-        }
-    }
-}
-
-static int bench_open(void **state) {
-    static struct bench bench;
-    struct bench *b = &bench;
-    memset(b, 0, sizeof *b);
-    b->now_ms = START_MS;
-    b->ip = node_ip_make(LIT("10.0.0.1"));
-    struct cluster_settings settings = cluster_settings_default;
-    struct cluster_hooks hooks = {
-        hook_random, hook_offset, hook_data_age, hook_has_keys, hook_published, b
-    };
-    struct cluster_state s;
-    struct node_id self = named('a');
-    cluster_state_init(&s, &self, &self, b->now_ms);
-    for (const char *l = "bcr"; *l; l++) {
-        struct node_id id = named(*l);
-        struct cluster_node *n = cluster_node_add(&s, &id, NODE_PRIMARY, b->now_ms);
-        n->ip = b->ip;
-        n->port = n->cport = (uint16_t)*l;
-        n->config_epoch = *l == 'r' ? 0 : (uint64_t)(*l - 'a');
-    }
-    for (unsigned slot = 0; slot < 300; slot++) cluster_slot_give(&s, slot, s.nodes[slot / 100]);
-    cluster_node_make_replica(&s, s.nodes[3], s.nodes[1]);
-    s.self->config_epoch = 9;
-    s.current_epoch = 9;
-    settings.node_timeout_ms = TIMEOUT_MS;
-    settings.port = settings.cport = 'a';
-    settings.require_full_coverage = false;
-    cluster_init(&b->c, &s, &settings, &hooks, b->now_ms);
-    settle(b);
-    cluster_tick(&b->c, b->now_ms);
-    settle(b);
-    *state = b;
-    return 0;
-}
-
-static int bench_close(void **state) {
-    struct bench *b = *state;
-    cluster_state_check(&b->c.state);
-    cluster_release(&b->c);
-    return 0;
-}
-
-/* The header that such a node would send now. */
-static struct message_header header(struct bench *b, char letter, enum message_type type) {
-    struct cluster_node *n = node(b, letter);
-    struct message_header h = { .type = type,
-                                .port = (uint16_t)letter,
-                                .cport = (uint16_t)letter,
-                                .flags = NODE_SELF | NODE_PRIMARY,
-                                .current_epoch = b->c.state.current_epoch,
-                                .sender = named(letter),
-                                .ip = b->ip };
-    if (!n) return h;
-    const struct cluster_node *owner = n->primary ? n->primary : n;
-    if (n->primary) {
-        h.primary = n->primary->id;
-        h.flags = NODE_SELF | NODE_REPLICA;
-    }
-    h.config_epoch = owner->config_epoch;
-    h.slots = &owner->slots;
-    return h;
-}
-
-static void give_on(struct bench *b, uint64_t link, const struct message_header *h, struct slice body) {
-    struct buf out = { 0 };
-    size_t at = message_begin(&out, h);
-    buf_append(&out, body);
-    message_end(&out, at);
-    cluster_receive(&b->c, link, buf_slice(&out), b->now_ms);
-    settle(b);
-    buf_release(&out);
-}
-
-/* On a link that comes in. */
-static void give(struct bench *b, const struct message_header *h, struct slice body) {
-    give_on(b, cluster_link_accepted(&b->c, b->ip, b->local, b->now_ms), h, body);
-}
-
-static size_t count_of(const struct bench *b, enum cluster_action_kind kind) {
-    size_t count = 0;
-    for (size_t i = 0; i < b->action_count; i++) count += b->actions[i].kind == kind;
-    return count;
-}
-
-static void b_fails(struct bench *b) {
-    struct message_header h = header(b, 'c', MESSAGE_FAIL);
-    struct node_id failed = named('b');
-    give(b, &h, node_id_slice(&failed));
-    assert_true(node_is_failed(node(b, 'b')));
-}
+#include "bench.h"
 
 static struct message_header auth_request(struct bench *b) {
     struct message_header h = header(b, 'r', MESSAGE_AUTH_REQUEST);
@@ -459,6 +297,83 @@ static void an_update_about_who_was_replaced_is_late(void **state) {
     buf_release(&out);
 }
 
+/* The old primary did not hear yet that it was replaced in its shard. */
+static void a_stale_header_does_not_undo_a_failover(void **state) {
+    struct bench *b = *state;
+    struct cluster_state *s = &b->c.state;
+    struct message_header old = header(b, 'b', MESSAGE_PING);
+    struct slot_set slots = node(b, 'b')->slots;
+    old.slots = &slots;
+    node(b, 'r')->shard_id = node(b, 'b')->shard_id;
+    struct message_header h = header(b, 'r', MESSAGE_PONG);
+    h.primary = (struct node_id){ { 0 } };
+    h.config_epoch = h.current_epoch = 12;
+    h.slots = &slots;
+    give(b, &h, LIT(""));
+    struct message_header changed = header(b, 'b', MESSAGE_PING);
+    changed.primary = named('r');
+    changed.config_epoch = 12;
+    changed.slots = &slots;
+    give(b, &changed, LIT(""));
+    assert_true(node(b, 'b')->primary == node(b, 'r') && s->owners[150] == node(b, 'r'));
+    give(b, &old, LIT(""));
+    assert_true(node(b, 'b')->primary == node(b, 'r') && s->owners[150] == node(b, 'r'));
+}
+
+/* The new primary was not heard of yet, but the old one says who it is. */
+static void a_replaced_primary_tells_who_has_its_slots(void **state) {
+    struct bench *b = *state;
+    struct slot_set slots = node(b, 'b')->slots;
+    struct message_header h = header(b, 'b', MESSAGE_PONG);
+    h.primary = named('r');
+    h.config_epoch = h.current_epoch = 12;
+    h.slots = &slots;
+    give(b, &h, LIT(""));
+    assert_true(node_is_primary(node(b, 'r')) && node(b, 'r')->slot_count == 100);
+    assert_true(node(b, 'b')->primary == node(b, 'r') && node(b, 'r')->config_epoch == 12);
+}
+
+static void a_replica_of_a_replica_goes_to_the_top(void **state) {
+    struct bench *b = *state;
+    struct node_id primary = named('b');
+    cluster_slots_give_all(&b->c.state, b->c.state.self, node(b, 'c'));
+    assert_null(cluster_replicate(&b->c, &primary, true, b->now_ms));
+    settle(b);
+    struct message_header h = header(b, 'b', MESSAGE_PING);
+    h.primary = named('c');
+    h.config_epoch = 2;
+    h.slots = &node(b, 'c')->slots;
+    give(b, &h, LIT(""));
+    assert_true(b->c.state.self->primary == node(b, 'c'));
+    assert_int_equal(count_of(b, ACTION_FOLLOW), 1);
+}
+
+static void lose_all_slots_to_c(struct bench *b) {
+    struct slot_set all = { { 0 } };
+    for (unsigned slot = 0; slot < 300; slot++) slot_set_add(&all, slot);
+    struct message_header h = header(b, 'c', MESSAGE_PING);
+    h.slots = &all;
+    h.config_epoch = h.current_epoch = 12;
+    give(b, &h, LIT(""));
+}
+
+static void without_migration_of_replicas_the_loser_stays_a_primary(void **state) {
+    struct bench *b = *state;
+    b->c.settings.allow_replica_migration = false;
+    lose_all_slots_to_c(b);
+    assert_true(node_is_primary(b->c.state.self) && b->c.state.self->slot_count == 0);
+    assert_int_equal(count_of(b, ACTION_DROP_KEYS), 1);
+    assert_int_equal(count_of(b, ACTION_FOLLOW), 0);
+}
+
+static void inside_of_a_shard_the_loser_follows_in_any_case(void **state) {
+    struct bench *b = *state;
+    b->c.settings.allow_replica_migration = false;
+    node(b, 'c')->shard_id = b->c.state.self->shard_id;
+    lose_all_slots_to_c(b);
+    assert_true(b->c.state.self->primary == node(b, 'c'));
+}
+
 static void what_is_announced_is_saved_first(void **state) {
     struct bench *b = *state;
     struct slot_step comes = { .slot = 250, .way = SLOT_IMPORTS, .node = named('c') };
@@ -494,6 +409,35 @@ static void the_offset_is_told_when_writes_are_held(void **state) {
     assert_int_equal(count_of(b, ACTION_RESUME), 1);
 }
 
+/* ---- soundness ---- */
+
+static bool becomes_sound(struct bench *b, int64_t after_ms) {
+    b->now_ms += after_ms;
+    for (const char *l = "bc"; *l; l++) {
+        struct message_header h = header(b, *l, MESSAGE_PONG);
+        give_on(b, node(b, *l)->link, &h, LIT(""));
+    }
+    cluster_tick(&b->c, b->now_ms);
+    settle(b);
+    return b->c.is_sound;
+}
+
+/* A primary that starts, and one that comes out of a minority, hears of what has changed before it serves. */
+static void a_primary_waits_before_it_serves(void **state) {
+    struct bench *b = *state;
+    assert_false(becomes_sound(b, 1900));
+    assert_true(becomes_sound(b, 100));
+    for (int i = 0; i < 3; i++) {
+        b->now_ms += TIMEOUT_MS;
+        cluster_tick(&b->c, b->now_ms);
+        settle(b);
+    }
+    assert_false(b->c.is_sound);
+    assert_false(becomes_sound(b, 100));
+    assert_false(becomes_sound(b, 800));
+    assert_true(becomes_sound(b, 200)); /* a node timeout after the last look without a majority */
+}
+
 /* ---- time ---- */
 
 static void a_clock_that_is_put_back_goes_on_from_there(void **state) {
@@ -515,7 +459,6 @@ static void a_clock_that_is_put_back_goes_on_from_there(void **state) {
 }
 
 int main(void) {
-#define BENCH_TEST(name) cmocka_unit_test_setup_teardown(name, bench_open, bench_close)
     const struct CMUnitTest tests[] = {
         BENCH_TEST(strangers_are_not_believed),
         BENCH_TEST(known_nodes_are_believed),
@@ -536,6 +479,12 @@ int main(void) {
         BENCH_TEST(a_ban_is_told_as_long_as_it_lasts),
         BENCH_TEST(the_epoch_of_a_primary_ends_with_its_role),
         BENCH_TEST(an_update_about_who_was_replaced_is_late),
+        BENCH_TEST(a_stale_header_does_not_undo_a_failover),
+        BENCH_TEST(a_replaced_primary_tells_who_has_its_slots),
+        BENCH_TEST(a_replica_of_a_replica_goes_to_the_top),
+        BENCH_TEST(without_migration_of_replicas_the_loser_stays_a_primary),
+        BENCH_TEST(inside_of_a_shard_the_loser_follows_in_any_case),
+        BENCH_TEST(a_primary_waits_before_it_serves),
         BENCH_TEST(what_is_announced_is_saved_first),
         BENCH_TEST(the_offset_is_told_when_writes_are_held),
         BENCH_TEST(a_clock_that_is_put_back_goes_on_from_there),
