@@ -1,6 +1,6 @@
 /* What the rules do in one case each, in a world without bad weather. */
 #include "trivet/base/mem.h"
-#include "world.h"
+#include "trouble.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -253,6 +253,115 @@ static void writes_wait_while_a_replica_takes_over(void **state) {
     world_free(w);
 }
 
+/* ---- what seeds have found ---- */
+
+/* Who hears the old primary before the new one knows an owner of each slot all the same. */
+static void a_handover_leaves_no_slot_to_nobody(void **state) {
+    (void)state;
+    struct world *w = world_make(3, (const size_t[]){ 0 }, 1);
+    w->covered = true;
+    w->deaf[1][3] = true; /* the new primary will not be heard there for a while */
+    operator_fails_over(w, &w->nodes[3], FAILOVER_AGREED);
+    world_run(w, 500);
+    assert_true(node_votes(self_of(w, 3)) && self_of(w, 0)->primary == seen(w, 0, 3));
+    assert_true(sound(w, 1) && node_votes(seen(w, 1, 3)));
+    w->deaf[1][3] = false;
+    assert_true(world_run_until(w, world_is_healed, LONG_MS));
+    world_free(w);
+}
+
+/* What is written while the pause begins comes over too: each one that was acknowledged. */
+static void a_handover_loses_no_write(void **state) {
+    (void)state;
+    struct world *w = world_make(3, (const size_t[]){ 0 }, 1);
+    for (int round = 0; round < 20; round++) {
+        size_t from = round % 2 ? 3 : 0, to = 3 - from;
+        uint64_t before = w->nodes[from].offset;
+        w->weather.delay_most_ms = 1 + round * 10;
+        operator_fails_over(w, &w->nodes[to], FAILOVER_AGREED); /* world.c compares the offsets */
+        world_run(w, 3000);
+        assert_true(node_votes(self_of(w, to)) && w->nodes[to].offset >= before);
+        assert_true(world_run_until(w, world_is_healed, LONG_MS));
+    }
+    world_free(w);
+}
+
+/* A file gives the epoch of its primary to a replica: read again, that must not outlive its role. */
+static void who_read_of_a_replica_believes_it_as_a_primary(void **state) {
+    (void)state;
+    struct world *w = world_make(3, (const size_t[]){ 0, 0 }, 2);
+    uint64_t epoch;
+    (void)cluster_bump_epoch(&w->nodes[0].rules, &epoch, w->now_ms);
+    world_reply(w, &w->nodes[0]);
+    world_run(w, 1000);
+    world_crash(w, &w->nodes[1]);
+    world_start(w, &w->nodes[1]); /* read: node 3 is a replica, in that epoch */
+    w->nodes[3].leads_unasked = true;
+    cluster_reset(&w->nodes[3].rules, NULL, &w->nodes[3].shard_id, w->now_ms);
+    world_reply(w, &w->nodes[3]);
+    world_run(w, 10000); /* the others greet it */
+    assert_true(node_is_primary(seen(w, 1, 3)) && seen(w, 1, 3)->config_epoch <= self_of(w, 3)->config_epoch);
+    operator_moves_slot(w, &w->nodes[0], &w->nodes[3], true);
+    world_run(w, 2000);
+    assert_true(node_votes(seen(w, 1, 3)));
+    world_free(w);
+}
+
+static void a_dead_primary_is_replaced_though_clocks_were_put_back(void **state) {
+    (void)state;
+    struct world *w = world_make(3, (const size_t[]){ 0 }, 1);
+    for (size_t i = 0; i < w->count; i++) world_set_clock(w, &w->nodes[i], -3600000, 1000);
+    world_run(w, 1000);
+    world_crash(w, &w->nodes[0]);
+    world_run(w, 5 * SIM_NODE_TIMEOUT_MS);
+    assert_true(node_votes(self_of(w, 3)) && sound(w, 1) && sound(w, 2));
+    world_free(w);
+}
+
+/* It was cut off when the others were told. */
+static void a_ban_reaches_who_could_not_hear_it(void **state) {
+    (void)state;
+    struct world *w = world_make(3, (const size_t[]){ 0, 0 }, 2);
+    struct node_id forgotten = w->nodes[4].id;
+    w->nodes[2].group = 1;
+    assert_null(cluster_forget(&w->nodes[0].rules, &forgotten, w->now_ms));
+    world_reply(w, &w->nodes[0]);
+    world_run(w, 1000);
+    assert_true(!seen(w, 1, 4) && seen(w, 2, 4));
+    w->nodes[2].group = 0;
+    world_run(w, 4000);
+    for (size_t i = 0; i < 3; i++) assert_null(seen(w, i, 4));
+    world_free(w);
+}
+
+/* It does not hear one of the primaries, which hears it. */
+static void a_one_way_cut_heals(void **state) {
+    (void)state;
+    struct world *w = world_make(3, (const size_t[]){ 0, 1, 2 }, 3);
+    w->deaf[0][1] = w->deaf[3][1] = true;
+    world_run(w, 10 * SIM_NODE_TIMEOUT_MS);
+    w->deaf[0][1] = w->deaf[3][1] = false;
+    assert_true(world_run_until(w, world_is_healed, LONG_MS));
+    assert_int_equal(w->elections, 0); /* two of three heard it all the time */
+    world_free(w);
+}
+
+static void a_node_without_its_disk_is_a_new_one(void **state) {
+    (void)state;
+    struct world *w = world_make(3, (const size_t[]){ 0 }, 1);
+    struct node_id before = w->nodes[0].id;
+    world_crash(w, &w->nodes[0]);
+    world_wipe(w, &w->nodes[0]);
+    world_start(w, &w->nodes[0]);
+    world_run(w, 6 * SIM_NODE_TIMEOUT_MS);
+    assert_true(node_votes(self_of(w, 3)) && !seen(w, 1, 0));
+    assert_true(cluster_node_find(&w->nodes[1].rules.state, &before)->flags & NODE_FAIL);
+    trouble_repair(w);
+    assert_true(world_run_until(w, world_is_healed, LONG_MS));
+    assert_true(self_of(w, 0)->slot_count == 0 && seen(w, 1, 0));
+    world_free(w);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_dead_primary_is_replaced_by_its_replica),
@@ -267,6 +376,13 @@ int main(void) {
         cmocka_unit_test(a_node_that_was_reset_joins_under_a_new_name),
         cmocka_unit_test(names_and_shards_are_told_to_all),
         cmocka_unit_test(writes_wait_while_a_replica_takes_over),
+        cmocka_unit_test(a_handover_leaves_no_slot_to_nobody),
+        cmocka_unit_test(a_handover_loses_no_write),
+        cmocka_unit_test(who_read_of_a_replica_believes_it_as_a_primary),
+        cmocka_unit_test(a_dead_primary_is_replaced_though_clocks_were_put_back),
+        cmocka_unit_test(a_ban_reaches_who_could_not_hear_it),
+        cmocka_unit_test(a_one_way_cut_heals),
+        cmocka_unit_test(a_node_without_its_disk_is_a_new_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -82,6 +82,8 @@ void send_pong_to_siblings(struct cluster *c) {
         if (hears_broadcasts(c, primary->replicas[i])) send_ping(c, primary->replicas[i], MESSAGE_PONG);
 }
 
+/* ---- the others ---- */
+
 void send_failed_to_all(struct cluster *c, const struct cluster_node *failed) {
     size_t at = open_packet(c, MESSAGE_FAIL);
     message_put_failed(&c->bytes, &failed->id);
