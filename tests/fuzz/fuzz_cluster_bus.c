@@ -128,7 +128,9 @@ static void write_packet(struct buf *out, uint8_t kind, uint8_t who) {
     };
     if (type <= MESSAGE_MEET) {
         message_put_gossip(out, at, &g);
-        message_put_extension(out, at, kind % 9, slice_make(out->ptr + at + 40, 48));
+        char data[48];
+        memcpy(data, out->ptr + at + 40, sizeof data);
+        message_put_extension(out, at, kind % 9, slice_make(data, sizeof data));
     }
     if (type == MESSAGE_FAIL) message_put_failed(out, &other);
     if (type == MESSAGE_PUBLISH || type == MESSAGE_PUBLISHSHARD) message_put_publish(out, LIT("a"), LIT("b"));

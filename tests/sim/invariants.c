@@ -267,6 +267,8 @@ static void look_at_known(const struct world *w, const struct sim_node *n, struc
             set_illness(ill, "node %zu knows %.6s, who is not there", n->number, o->id.text);
         else if (real->up && !role_is_known(o, real->rules.state.self))
             set_illness(ill, "node %zu does not know the role of %zu", n->number, real->number);
+        else if (!node_id_equal(&o->shard_id, &real->rules.state.self->shard_id))
+            set_illness(ill, "node %zu does not know the shard of %zu", n->number, real->number);
         else if (node_votes(o) && o != s->self && o->config_epoch == s->self->config_epoch &&
                  node_votes(s->self))
             set_illness(ill, "nodes %zu and %zu have one epoch", n->number, real->number);

@@ -23,7 +23,8 @@
 #define TROUBLES 12
 #define DOWN_MOST_MS 20000
 #define SEEDS_DEFAULT 60
-#define BIG_ONE_IN 20 /* seeds with up to a hundred nodes */
+#define TOLD_ONE_IN 50 /* seeds */
+#define BIG_ONE_IN 20  /* seeds with up to a hundred nodes */
 
 /* ---- making a cluster ---- */
 
@@ -166,7 +167,11 @@ static void clusters_heal_and_keep_their_invariants(void **state) {
     const char *wanted = getenv("TRIVET_SIM_SEEDS");
     uint64_t seeds = wanted ? strtoull(wanted, NULL, 10) : SEEDS_DEFAULT;
     assert_true(seeds > 0);
-    for (uint64_t seed = 1; seed <= seeds; seed++) run_seed(seed, false);
+    for (uint64_t seed = 1; seed <= seeds; seed++) {
+        run_seed(seed, false);
+        if (seed % TOLD_ONE_IN == 0 && wanted)
+            fprintf(stderr, "%" PRIu64 " seeds of %" PRIu64 "\n", seed, seeds);
+    }
 }
 
 static void a_seed_repeats_exactly(void **state) {

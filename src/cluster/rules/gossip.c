@@ -215,12 +215,9 @@ static void apply(struct cluster *c, struct cluster_node *n, const struct descri
     changed |= n->client_port != d->client_port || n->client_tls_port != d->client_tls_port;
     n->client_port = d->client_port;
     n->client_tls_port = d->client_tls_port;
-    /* One that tells no shard is in that of its primary. */
-    const struct node_id *shard = d->has_shard ? &d->shard_id : n->primary ? &n->primary->shard_id : NULL;
-    if (shard && !node_id_equal(&n->shard_id, shard)) {
-        n->shard_id = *shard;
-        changed = true;
-    }
+    /* A replica is in the shard of its primary, also while it does not know that itself. */
+    const struct node_id *shard = n->primary ? &n->primary->shard_id : d->has_shard ? &d->shard_id : NULL;
+    if (shard) changed |= cluster_node_set_shard(n, shard);
     if (changed) rules_save_later(c, false);
 }
 

@@ -20,7 +20,7 @@ void rules_follow(struct cluster *c, struct cluster_node *primary) {
     forget_election(c);
     if (!cluster_same_shard(s->self, primary)) s->open_count = 0; /* else the slots go on moving */
     cluster_node_make_replica(s, s->self, primary);
-    s->self->shard_id = primary->shard_id;
+    (void)cluster_node_set_shard(s->self, &primary->shard_id);
     s->self->flags &= ~NODE_MY_PRIMARY_FAILS;
     if (node_is_failed(primary)) s->self->flags |= NODE_MY_PRIMARY_FAILS;
     struct cluster_action *a = action_add(c, ACTION_FOLLOW);
@@ -147,11 +147,12 @@ static void resolve_collision(struct cluster *c, const struct cluster_node *send
     c->must_announce = true;
 }
 
-/* A packet that was on its way for long may tell of roles that were changed by a failover since. */
+/* A packet that was on its way for long may tell of roles that were changed by a failover since. A primary
+ * without slots is believed: it may have been reset, and takes nothing from anybody. */
 static bool is_stale(struct cluster *c, const struct cluster_node *sender, const struct message_header *h) {
     if (node_id_is_none(&h->primary))
         return sender->primary && cluster_same_shard(sender, sender->primary) &&
-               h->config_epoch < sender->primary->config_epoch;
+               h->config_epoch < sender->primary->config_epoch && slot_set_next(h->slots, 0) < SLOT_COUNT;
     const struct cluster_node *primary = cluster_node_find(&c->state, &h->primary);
     return node_is_primary(sender) && primary && cluster_same_shard(sender, primary) &&
            h->config_epoch < sender->config_epoch;
@@ -169,7 +170,7 @@ static void take_role(struct cluster *c, struct cluster_node *sender, const stru
         if (primary == sender || (primary && node_is_in_handshake(primary))) primary = NULL;
         cluster_node_make_replica(s, sender, primary);
         if (primary && was_primary) rules_repoint_open_slots(c, sender, primary);
-        if (primary && primary != before) sender->shard_id = primary->shard_id;
+        if (primary && primary != before) (void)cluster_node_set_shard(sender, &primary->shard_id);
     }
     if (was_primary == node_is_primary(sender) && before == sender->primary) return;
     rules_save_later(c, false);

@@ -243,6 +243,10 @@ static bool read_all(struct reading *r, struct slice text) {
     if (!(r->s->self->flags & (NODE_PRIMARY | NODE_REPLICA)))
         return refuse(r, "this node is neither primary nor replica", LIT(""));
     if (!walk(r, text, fill_node)) return false;
+    /* Files of Redis 7.0 have no shards: then a primary's name is that of its shard. */
+    for (size_t i = 0; i < r->s->node_count; i++)
+        if (node_is_primary(r->s->nodes[i]))
+            (void)cluster_node_set_shard(r->s->nodes[i], &r->s->nodes[i]->shard_id);
     /* They come last: a file that was cut off would forget votes. */
     if (!r->has_variables) return refuse(r, "no variables", LIT(""));
     for (size_t i = 0; i < r->s->node_count; i++)

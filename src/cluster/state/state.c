@@ -119,6 +119,16 @@ void cluster_node_make_replica(struct cluster_state *s, struct cluster_node *n,
     primary->flags |= NODE_MIGRATE_TO;
 }
 
+bool cluster_node_set_shard(struct cluster_node *n, const struct node_id *shard) {
+    bool changed = !node_id_equal(&n->shard_id, shard);
+    n->shard_id = *shard;
+    for (size_t i = 0; i < n->replica_count; i++) {
+        changed |= !node_id_equal(&n->replicas[i]->shard_id, shard);
+        n->replicas[i]->shard_id = *shard;
+    }
+    return changed;
+}
+
 size_t cluster_size(const struct cluster_state *s) {
     size_t size = 0;
     for (size_t i = 0; i < s->node_count; i++) size += node_votes(s->nodes[i]);

@@ -58,6 +58,8 @@ void cluster_node_make_primary(struct cluster_state *s, struct cluster_node *n);
 /* `primary` may be NULL: not known. A node that becomes a replica has no slots any more, and no epoch that
  * its next one would have to be greater than; this node keeps its own. */
 void cluster_node_make_replica(struct cluster_state *s, struct cluster_node *n, struct cluster_node *primary);
+/* Takes its replicas along; true if something changed. */
+bool cluster_node_set_shard(struct cluster_node *n, const struct node_id *shard);
 static inline bool cluster_same_shard(const struct cluster_node *a, const struct cluster_node *b) {
     return node_id_equal(&a->shard_id, &b->shard_id);
 }

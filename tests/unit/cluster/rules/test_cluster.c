@@ -320,6 +320,18 @@ static void a_stale_header_does_not_undo_a_failover(void **state) {
     assert_true(node(b, 'b')->primary == node(b, 'r') && s->owners[150] == node(b, 'r'));
 }
 
+static void a_replica_that_was_reset_is_believed(void **state) {
+    struct bench *b = *state;
+    struct slot_set none = { { 0 } };
+    node(b, 'r')->shard_id = node(b, 'b')->shard_id;
+    struct message_header h = header(b, 'r', MESSAGE_PING);
+    h.primary = (struct node_id){ { 0 } };
+    h.config_epoch = 0; /* 'b' has 1 */
+    h.slots = &none;
+    give(b, &h, LIT(""));
+    assert_true(node_is_primary(node(b, 'r')));
+}
+
 /* The new primary was not heard of yet, but the old one says who it is. */
 static void a_replaced_primary_tells_who_has_its_slots(void **state) {
     struct bench *b = *state;
@@ -355,6 +367,24 @@ static void lose_all_slots_to_c(struct bench *b) {
     h.slots = &all;
     h.config_epoch = h.current_epoch = 12;
     give(b, &h, LIT(""));
+}
+
+/* When it became a replica, the shard of its primary was not known here yet. */
+static void a_replica_goes_with_the_shard_of_its_primary(void **state) {
+    struct bench *b = *state;
+    struct buf out = { 0 };
+    struct node_id shard = named('s'), primary = named('b');
+    cluster_slots_give_all(&b->c.state, b->c.state.self, node(b, 'c'));
+    assert_null(cluster_replicate(&b->c, &primary, true, b->now_ms));
+    settle(b);
+    struct message_header h = header(b, 'b', MESSAGE_PING);
+    size_t at = message_begin(&out, &h);
+    message_put_extension(&out, at, EXTENSION_SHARD_ID, node_id_slice(&shard));
+    message_end(&out, at);
+    cluster_receive(&b->c, cluster_link_accepted(&b->c, b->ip, b->ip, b->now_ms), buf_slice(&out), b->now_ms);
+    settle(b);
+    buf_release(&out);
+    for (const char *l = "abr"; *l; l++) assert_true(node_id_equal(&node(b, *l)->shard_id, &shard));
 }
 
 static void without_migration_of_replicas_the_loser_stays_a_primary(void **state) {
@@ -480,8 +510,10 @@ int main(void) {
         BENCH_TEST(the_epoch_of_a_primary_ends_with_its_role),
         BENCH_TEST(an_update_about_who_was_replaced_is_late),
         BENCH_TEST(a_stale_header_does_not_undo_a_failover),
+        BENCH_TEST(a_replica_that_was_reset_is_believed),
         BENCH_TEST(a_replaced_primary_tells_who_has_its_slots),
         BENCH_TEST(a_replica_of_a_replica_goes_to_the_top),
+        BENCH_TEST(a_replica_goes_with_the_shard_of_its_primary),
         BENCH_TEST(without_migration_of_replicas_the_loser_stays_a_primary),
         BENCH_TEST(inside_of_a_shard_the_loser_follows_in_any_case),
         BENCH_TEST(a_primary_waits_before_it_serves),

@@ -45,6 +45,7 @@ static void a_file_of_redis_is_read(void **state) {
     struct cluster_node *a = named(&s, A), *b = named(&s, B), *c = named(&s, C);
     assert_true(s.self == a && s.node_count == 3);
     assert_true(s.current_epoch == 4 && s.last_vote_epoch == 2);
+    assert_true(cluster_same_shard(a, b) && !cluster_same_shard(a, c));
     assert_true(b->config_epoch == 0 && a->config_epoch == 3); /* the replica's line has its primary's */
     assert_true(b->primary == a && node_is_replica(b) && b->port == 17002 && b->cport == 27002);
     assert_int_equal(a->slot_count, 7);
