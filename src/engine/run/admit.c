@@ -269,7 +269,8 @@ static inline bool admit_conversation(struct call *call, unsigned now) {
     if (UNLIKELY(c->flags & CLIENT_IN_MULTI) && (command->flags & NO_MULTI))
         return refuse_in_transaction(call);
     if (UNLIKELY(!admit_at_once(call)) && !admit_user(call)) return false;
-    if (UNLIKELY(now & OBSTACLE_CLUSTER) && !command_admit_slot(call)) return false;
+    if (UNLIKELY(now & OBSTACLE_CLUSTER) && !redirect_is_needless(call) && !command_admit_slot(call))
+        return false;
     if (UNLIKELY(now & OBSTACLE_REPLICA) && (c->flags & CLIENT_CAPA_REDIRECT) && !admit_redirect(call))
         return false;
     if (UNLIKELY(c->flags & CLIENT_SUBSCRIBED) && c->reply.protocol == 2 &&
@@ -280,6 +281,10 @@ static inline bool admit_conversation(struct call *call, unsigned now) {
         return false;
     return LIKELY(!(now & OBSTACLE_BUSY)) || command_admit_busy(call);
 }
+
+/* Those that admit_resources() looks at. In a cluster the slot was looked at before, and nothing more is to
+ * be done for it: that would cost every command a look at the clock. */
+#define OBSTACLES_OF_RESOURCES (~(unsigned)OBSTACLE_CLUSTER)
 
 /* Who has the locks was admitted with the command that took them: making room would need other locks. */
 static bool admit_resources(struct call *call, unsigned now) {
@@ -294,12 +299,12 @@ static bool admit_resources(struct call *call, unsigned now) {
 
 bool command_admit(struct call *call) {
     unsigned now = obstacles_now();
-    return admit_shape(call) && (LIKELY(now == 0) || admit_resources(call, now));
+    return admit_shape(call) && (LIKELY(!(now & OBSTACLES_OF_RESOURCES)) || admit_resources(call, now));
 }
 
 bool dispatch_admit(struct call *call) {
     assert(!call->origin->is_nested && !call->origin->has_locks);
     unsigned now = obstacles_now();
     return admit_shape(call) && admit_conversation(call, now) &&
-           (LIKELY(now == 0) || admit_resources(call, now));
+           (LIKELY(!(now & OBSTACLES_OF_RESOURCES)) || admit_resources(call, now));
 }

@@ -31,7 +31,13 @@ void routes_free(struct routes *r) {
     mem_free(r);
 }
 
+static void note_own(struct routes *r) {
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
+        if (r->owner[slot] == ROUTE_MYSELF) r->own[slot / 64] |= UINT64_C(1) << slot % 64;
+}
+
 void routes_replace(struct routes *r) {
+    if (r) note_own(r);
     routes_free(routes);
     routes = r;
     routes_are_moving = r && r->moving_count > 0;

@@ -8,6 +8,7 @@
 
 #include "trivet/base/buf.h"
 #include "trivet/engine/command/call.h"
+#include "trivet/engine/slots/routes.h"
 
 enum redirect {
     REDIRECT_NONE, /* it may run here */
@@ -25,6 +26,16 @@ struct redirection {
     uint16_t slot, node;
 };
 
+/* What mostly is: all keys are in one slot, which this node serves. Then redirect_of() would say the same.
+ * Only while routes is not NULL. */
+static inline bool redirect_is_needless(const struct call *call) {
+    const struct command_keys *keys = call->keys;
+    if (keys->count == 0 || !routes->is_up || (call->command->flags & RUNS_QUEUE)) return false;
+    uint16_t slot = keys->at[0].shard;
+    for (size_t i = 1; i < keys->count; i++)
+        if (keys->at[i].shard != slot) return false;
+    return routes_slot_is_own(slot);
+}
 /* From the slots of its keys: those of all queued commands if it is EXEC. Only while routes is not NULL. */
 struct redirection redirect_of(const struct call *call);
 /* Once more under the locks of its keys, which redirect_of let through: are they here? */
