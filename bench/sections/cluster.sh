@@ -55,6 +55,7 @@ node_id() { must "$1" CLUSTER MYID; }
 
 # The source has all slots and core 0 to itself; target, redis-cli and the probe share core 1.
 start_two() {
+    rm -rf "$work/$side-source" "$work/$side-target" # nodes.conf of before
     launch_node "$side-source" 0
     launch_node "$side-target" 1
     ready "$side-source"

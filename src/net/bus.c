@@ -149,23 +149,30 @@ static void close_link(uint64_t link) {
     if (w) drop(w);
 }
 
-static bool is_over_limit(const struct wire *w, size_t waiting) {
-    uint64_t most = options.cluster_link_sendbuf_limit;
-    if (most == 0 || waiting <= most) return false;
-    LOG_WARNING("Freeing the cluster link %s %s: %zu bytes wait there, more than cluster-link-sendbuf-limit",
-                w->outbound ? "to" : "from", w->peer, waiting);
-    bus.over_limit++;
-    return true;
-}
-
 static void send_packet(uint64_t link, struct slice packet) {
     struct wire *w = link_find(link);
-    if (!w) return;
-    size_t waiting = wire_waiting(w) + packet.len;
-    if (is_over_limit(w, waiting) || (!w->outbound && waiting > ANSWERS_MOST))
-        on_lost(w, "it does not take what it is sent");
-    else
+    if (w && !w->outbound && wire_waiting(w) + packet.len > ANSWERS_MOST)
+        on_lost(w, "it does not take its answers");
+    else if (w)
         wire_send(w, packet);
+}
+
+/* The first link on which more waits than cluster-link-sendbuf-limit; NULL: none. */
+static struct wire *find_over_limit(void) {
+    uint64_t most = options.cluster_link_sendbuf_limit;
+    CHAIN_EACH(&bus.links, struct wire, in_list, w)
+    if (most && wire_waiting(w) > most) return w;
+    return NULL;
+}
+
+static void close_over_limit(void) {
+    for (struct wire *w; (w = find_over_limit()) != NULL;) {
+        LOG_WARNING(
+            "Freeing the cluster link %s %s: %zu bytes wait there, more than cluster-link-sendbuf-limit",
+            w->outbound ? "to" : "from", w->peer, wire_waiting(w));
+        bus.over_limit++;
+        on_lost(w, "cluster-link-sendbuf-limit");
+    }
 }
 
 /* ---- who comes in ---- */
@@ -288,6 +295,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg) {
     worker_begin_turn();
     if (!member) return;
     end_rest();
+    close_over_limit();
     send_strangers_away();
     if (bus.ticks++ % TICKS_PER_REST == 0) CHAIN_EACH(&bus.links, struct wire, in_list, w) wire_rest(w);
     cluster_tick(member, clock_wall_ms());

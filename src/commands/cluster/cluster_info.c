@@ -295,15 +295,20 @@ static void reply_link(struct call *c, const struct bus_link *l, const struct bu
     reply_int(c->out, (int64_t)f->used);
 }
 
-/* CLUSTER LINKS: those whose node is known. */
+/* The link at a place of the rules' table, if there is one whose node is known. */
+static const struct bus_link *link_at(size_t place, struct bus_link_facts *facts) {
+    const struct bus_link *l = member->links[place];
+    return l && l->node && bus_hooks.link_facts && bus_hooks.link_facts(l->id, facts) ? l : NULL;
+}
+
+/* CLUSTER LINKS */
 void cmd_cluster_links(struct call *c) {
     struct bus_link_facts facts;
+    const struct bus_link *l;
     size_t count = 0;
     if (!is_node(c)) return;
-    for (size_t i = 0; i < member->link_count; i++)
-        count += member->links[i]->node && bus_hooks.link_facts(member->links[i]->id, &facts);
+    for (size_t i = 0; i < member->link_count; i++) count += link_at(i, &facts) != NULL;
     reply_array(c->out, count);
     for (size_t i = 0; i < member->link_count; i++)
-        if (member->links[i]->node && bus_hooks.link_facts(member->links[i]->id, &facts))
-            reply_link(c, member->links[i], &facts);
+        if ((l = link_at(i, &facts)) != NULL) reply_link(c, l, &facts);
 }

@@ -105,7 +105,7 @@ static struct cluster_settings settings_now(void) {
     struct cluster_settings s = cluster_settings_default;
     uint16_t plain = first_port(options.cluster_announce_port, options.port);
     uint16_t tls = first_port(options.cluster_announce_tls_port, options.tls_port);
-    s.node_timeout_ms = options.cluster_node_timeout_ms;
+    s.node_timeout_ms = options.cluster_node_timeout_ms ? options.cluster_node_timeout_ms : 1;
     s.ping_interval_ms = options.cluster_ping_interval_ms;
     s.repl_ping_period_ms = options.repl_ping_replica_period_s * 1000;
     s.manual_failover_timeout_ms = options.cluster_manual_failover_timeout_ms;
