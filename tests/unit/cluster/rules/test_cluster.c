@@ -113,6 +113,17 @@ static void the_later_epoch_gets_the_slots(void **state) {
     assert_int_equal(count_of(b, ACTION_DROP_KEYS), 1); /* slot 5 had keys */
 }
 
+static void an_equal_epoch_takes_no_slots(void **state) {
+    struct bench *b = *state;
+    struct slot_set claims = node(b, 'c')->slots;
+    slot_set_add(&claims, 150);
+    node(b, 'b')->config_epoch = 2; /* as 'c' has */
+    struct message_header h = header(b, 'c', MESSAGE_PING);
+    h.slots = &claims;
+    give(b, &h, LIT(""));
+    assert_true(b->c.state.owners[150] == node(b, 'b'));
+}
+
 static void who_loses_the_last_slot_follows_the_winner(void **state) {
     struct bench *b = *state;
     struct slot_set all = { { 0 } };
@@ -496,6 +507,7 @@ int main(void) {
         BENCH_TEST(votes_are_refused_when_they_should_be),
         BENCH_TEST(a_forced_vote_needs_no_failure),
         BENCH_TEST(the_later_epoch_gets_the_slots),
+        BENCH_TEST(an_equal_epoch_takes_no_slots),
         BENCH_TEST(who_loses_the_last_slot_follows_the_winner),
         BENCH_TEST(of_two_primaries_with_one_epoch_the_smaller_name_moves_on),
         BENCH_TEST(old_headers_change_nothing),
