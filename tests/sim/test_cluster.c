@@ -181,6 +181,7 @@ static void seeds_that_have_found_something_run_again(void **state) {
         117, /* a slot that was taken and announced before it was on the disk */
         146, /* a reporter whose name was lost a moment later */
         221, /* a late packet of a replica that had won, and shards that did not tell it from news */
+        459, /* an epoch taken without votes just before a crash, and won by votes meanwhile */
         646, /* one epoch taken twice without votes */
         657, /* one epoch, won by votes and taken without */
     };

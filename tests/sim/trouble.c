@@ -215,7 +215,6 @@ void trouble_end(struct world *w) {
         if (w->nodes[i].clock.rate != 1000) world_set_clock(w, &w->nodes[i], 0, 1000);
     }
     world_run(w, 4 * SIM_NODE_TIMEOUT_MS); /* those that hang go on */
-    w->troubled = false;
     for (size_t i = 0; i < w->count; i++)
         if (!w->nodes[i].up) world_start(w, &w->nodes[i]);
 }
@@ -332,4 +331,5 @@ void trouble_repair(struct world *w) {
         cover_slots(w);
         world_run(w, REPAIR_MS);
     }
+    w->troubled = false;
 }

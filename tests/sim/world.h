@@ -87,8 +87,9 @@ struct world {
     struct map names;
     struct node_id *dead_names; /* of nodes that have another one now */
     size_t dead_count, dead_room;
-    bool troubled;
-    bool covered; /* there is a reason for every slot to have an owner in the eyes of each node */
+    bool troubled; /* from the first trouble to the end of the repair: who takes an epoch may not know of
+                      others */
+    bool covered;  /* there is a reason for every slot to have an owner in the eyes of each node */
     bool verbose;
     struct event *heap;
     size_t heap_count, heap_room;
