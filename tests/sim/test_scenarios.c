@@ -178,6 +178,8 @@ static void a_forgotten_node_is_forgotten_by_all_and_stays_away(void **state) {
         for (size_t by = 0; by < 3; by++) assert_null(seen(w, by, 3));
     }
     assert_null(cluster_forget(&w->nodes[1].rules, &w->nodes[3].id, w->now_ms)); /* is banned already */
+    /* It greets the others again and again, and is heard when the ban is over. */
+    assert_true(world_run_until(w, world_is_healed, LONG_MS));
     world_free(w);
 }
 
