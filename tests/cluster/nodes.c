@@ -163,7 +163,9 @@ static bool redis_cli_agrees(struct nodes *g, struct text *said) {
 
 static bool look(struct nodes *g, struct text *said) {
     for (size_t i = 0; i < g->count; i++) {
-        if (nodes_says(g, i, "CLUSTER INFO", "cluster_state:ok") && has_a_place(g, i)) continue;
+        if (nodes_says(g, i, "CLUSTER INFO", "cluster_state:ok") && has_a_place(g, i) &&
+            !nodes_says(g, i, "CLUSTER NODES", " disconnected"))
+            continue;
         text_clear(said);
         text_printf(said, "node %zu: %s\n", i,
                     g->client[i] ? client_ask(g->client[i], "CLUSTER NODES") : "does not run");

@@ -44,7 +44,8 @@ bool nodes_is_linked_replica(struct nodes *g, size_t i, size_t primary);
 /* What node i thinks of the other: its flags in CLUSTER NODES. */
 bool nodes_has_flags(struct nodes *g, size_t i, size_t other, const char *flags);
 bool nodes_are_sound(struct nodes *g); /* state ok everywhere */
-/* Every node runs, is sound, and has a primary that works or is one; redis-cli --cluster check agrees. */
+/* Every node runs, is sound, has a primary that works or is one, and a link to each other one; redis-cli
+ * --cluster check agrees. */
 bool nodes_are_well(struct nodes *g);
 /* Says what redis-cli has against it. */
 void nodes_assert_well(struct nodes *g);
