@@ -8,6 +8,7 @@
 #include "trivet/base/mem.h"
 #include "trivet/base/slab.h"
 #include "trivet/commands/groups.h"
+#include "trivet/commands/keys/migrate_links.h"
 #include "trivet/engine/access/access_log.h"
 #include "trivet/engine/access/user_file.h"
 #include "trivet/engine/client/blocking.h"
@@ -54,6 +55,7 @@
 #include "trivet/script/store/functions.h"
 #include "trivet/script/store/scripts.h"
 #include "trivet/server/load.h"
+#include "trivet/transport/tls.h"
 #include "trivet/transport/tls_contexts.h"
 #include "trivet/types/structures/encoding_limits.h"
 #include "trivet/web/server.h"
@@ -259,6 +261,7 @@ static void cron(int64_t now_ms) {
     }
     tracking_trim();
     waiters_cron();
+    migrate_links_cron(now_ms);
     if (worker_self() != 0) return;
     obstacle_set(OBSTACLE_DISK, journal_on ? aof_is_failing() : journal_is_missing());
     failover_cron(now_ms);
@@ -509,6 +512,7 @@ bool setup_end(void) {
     saving_end();
     web_release();
     member_stop();
+    migrate_links_release();
     bool saved = !journal_on || aof_close();
     background_stop();
     users_release();
@@ -521,6 +525,7 @@ bool setup_end(void) {
     stats_release();
     registry_release();
     metrics_release();
+    tls_thread_release(); /* of links that were closed here */
     tls_contexts_release();
     return saved;
 }

@@ -109,10 +109,14 @@ bool link_secure(struct link *l, const char *host) {
     return false;
 }
 
-static void init(struct link *l, int64_t timeout_ms, const atomic_bool *cancelled) {
+void link_set_timeout(struct link *l, int64_t timeout_ms) {
     assert(timeout_ms > 0);
-    if (timeout_ms > TIMEOUT_MAX_MS) timeout_ms = TIMEOUT_MAX_MS;
-    *l = (struct link){ .socket = { .fd = -1 }, .timeout_us = timeout_ms * 1000, .cancelled = cancelled };
+    l->timeout_us = (timeout_ms < TIMEOUT_MAX_MS ? timeout_ms : TIMEOUT_MAX_MS) * 1000;
+}
+
+static void init(struct link *l, int64_t timeout_ms, const atomic_bool *cancelled) {
+    *l = (struct link){ .socket = { .fd = -1 }, .cancelled = cancelled };
+    link_set_timeout(l, timeout_ms);
 }
 
 enum link_result link_open(struct link *l, const struct link_target *target, int64_t timeout_ms,

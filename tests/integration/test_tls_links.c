@@ -86,6 +86,62 @@ static void ten_thousand_keys_move_in_one_go(void **state) {
     text_release(&line);
 }
 
+static int64_t connections(void) { return info_number(to, "stats", "total_connections_received"); }
+
+static void link_is_kept(void) {
+    int64_t before = connections();
+    for (int i = 0; i < 20; i++) {
+        assert_reply(from, "SET k v", "+OK");
+        assert_migrates("127.0.0.1", server_tls_port(to_server), "k 0 60000 REPLACE", "+OK");
+    }
+    assert_true(connections() - before <= 1);
+}
+
+static void a_link_is_kept_for_the_next_keys(void **state) {
+    (void)state;
+    link_is_kept();
+    assert_reply(from, "SET k other", "+OK");
+    assert_migrates("127.0.0.1", server_tls_port(to_server), "k 3 60000", "+OK");
+    assert_reply(from, "SET k third", "+OK");
+    assert_migrates("127.0.0.1", server_tls_port(to_server), "k 0 60000 REPLACE", "+OK");
+    assert_reply(to, "GET k", "$\"third\"");
+    assert_reply(to, "SELECT 3", "+OK");
+    assert_reply(to, "GET k", "$\"other\"");
+
+    /* A refused database is asked for again. */
+    assert_reply(from, "SET k v", "+OK");
+    for (int i = 0; i < 2; i++)
+        assert_migrates("127.0.0.1", server_tls_port(to_server), "k 99 60000",
+                        "-ERR Target instance replied with error: ERR DB index is out of range");
+    assert_migrates("127.0.0.1", server_tls_port(to_server), "k 0 60000 REPLACE", "+OK");
+}
+
+static void a_kept_link_that_ended_is_noticed_and_an_old_one_closed(void **state) {
+    (void)state;
+    link_is_kept();
+    assert_reply(to, "CLIENT KILL TYPE normal SKIPME yes", ":1");
+    link_is_kept();
+    assert_info(to, "clients", "connected_clients", "2");
+    assert_info_soon(to, "clients", "connected_clients", "1");
+}
+
+/* Whoever may not log in gets nothing from a link of somebody who did. */
+static void a_kept_link_is_for_one_user(void **state) {
+    (void)state;
+    assert_reply(to, "ACL SETUSER mover on >sesame ~* +@all", "+OK");
+    assert_reply(from, "SET k v", "+OK");
+    assert_migrates("127.0.0.1", server_tls_port(to_server), "k 0 60000 AUTH2 mover sesame", "+OK");
+    assert_reply(from, "SET k v", "+OK");
+    assert_migrates("127.0.0.1", server_tls_port(to_server), "k 0 60000 REPLACE AUTH2 mover wrong",
+                    "-ERR Target instance replied with error: WRONGPASS ...");
+    assert_reply(to, "ACL SETUSER default -restore", "+OK");
+    assert_migrates("127.0.0.1", server_tls_port(to_server), "k 0 60000 REPLACE",
+                    "-ERR Target instance replied with error: NOPERM ...");
+    assert_migrates("127.0.0.1", server_tls_port(to_server), "k 0 60000 REPLACE AUTH2 mover sesame", "+OK");
+    assert_reply(to, "ACL SETUSER default +restore", "+OK");
+    assert_reply(to, "ACL DELUSER mover", ":1");
+}
+
 static void without_tls_cluster_links_are_plain(void **state) {
     (void)state;
     struct server *plain = server_launch(&(struct server_plan){ .tcp = true });
@@ -223,6 +279,9 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         LINK_TEST(keys_move_under_tls),
         LINK_TEST(ten_thousand_keys_move_in_one_go),
+        LINK_TEST(a_link_is_kept_for_the_next_keys),
+        LINK_TEST(a_kept_link_that_ended_is_noticed_and_an_old_one_closed),
+        LINK_TEST(a_kept_link_is_for_one_user),
         LINK_TEST(without_tls_cluster_links_are_plain),
         LINK_TEST(the_targets_certificate_is_checked),
         LINK_TEST(links_name_the_host_and_show_their_own_certificate),

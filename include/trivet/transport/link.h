@@ -40,6 +40,8 @@ MUST_CHECK enum link_result link_open_unix(struct link *l, const char *path, int
 /* Goes on under TLS with `host`, before anything was sent. False: the link is closed. */
 MUST_CHECK bool link_secure(struct link *l, const char *host);
 void link_close(struct link *l);
+/* Another one from now on. */
+void link_set_timeout(struct link *l, int64_t timeout_ms);
 
 /* One command is a header with the number of its words, then the words; flush at the end. False: the target
  * is gone or takes nothing any more. */

@@ -4,8 +4,10 @@
  * ever lost. A key may be in both servers, when the link breaks before the target's answer came. The price:
  * while it talks to the target, its worker serves nobody else, and other workers wait where they need these
  * keys' shards or all of them (exclusive commands, SCAN, a new connection if it is worker 0's). After the
- * target fell silent that lasts a timeout at most. All commands are sent before the first reply is read. */
+ * target fell silent that lasts a timeout at most. All commands are sent before the first reply is read. The
+ * link is kept for the next ones (migrate_links_private.h). */
 #include "dump.h"
+#include "migrate_links_private.h"
 #include "trivet/base/mem.h"
 #include "trivet/commands/arguments/integer.h"
 #include "trivet/commands/arguments/refuse.h"
@@ -33,7 +35,10 @@ struct migration {
     struct moving *moving;       /* the keys that are there */
     size_t moving_count;
     struct buf error; /* the target's first one, without its minus */
+    int64_t selected; /* the database of the link; NONE: it is new */
 };
+
+#define NONE INT64_MIN
 
 /* ---- arguments ---- */
 
@@ -147,6 +152,10 @@ static bool send_key(struct migration *m, const struct moving *it) {
     return sent;
 }
 
+/* A kept link is one of this user, and mostly one to this database. */
+static bool logs_in(const struct migration *m) { return m->password.ptr && m->selected == NONE; }
+static bool selects(const struct migration *m) { return m->selected != m->db; }
+
 static bool send_auth(struct migration *m) {
     struct link *l = &m->link;
     return link_header(l, m->user.ptr ? 3 : 2) && link_word(l, LIT("AUTH")) &&
@@ -155,8 +164,9 @@ static bool send_auth(struct migration *m) {
 
 static bool send_everything(struct migration *m) {
     struct link *l = &m->link;
-    if (m->password.ptr && !send_auth(m)) return false;
-    if (!link_header(l, 2) || !link_word(l, LIT("SELECT")) || !send_number(l, m->db)) return false;
+    if (logs_in(m) && !send_auth(m)) return false;
+    if (selects(m) && !(link_header(l, 2) && link_word(l, LIT("SELECT")) && send_number(l, m->db)))
+        return false;
     for (size_t i = 0; i < m->moving_count; i++)
         if (!send_key(m, &m->moving[i])) return false;
     return link_flush(l);
@@ -186,46 +196,64 @@ static void drop_key(struct call *c, struct slice key) {
 
 /* In a database that could not be selected, or under a name that was not accepted, a RESTORE may succeed
  * nevertheless: that is another place than the one meant, so the key stays here too. */
-static bool read_everything(struct migration *m) {
-    bool entered = true, fine;
-    if (m->password.ptr) {
+static bool read_everything(struct migration *m, bool *entered) {
+    bool fine;
+    *entered = true;
+    for (int i = logs_in(m) + selects(m); i > 0; i--) {
         if (!read_reply(m, &fine)) return false;
-        entered = fine;
+        *entered &= fine;
     }
-    if (!read_reply(m, &fine)) return false;
-    entered &= fine;
     for (size_t i = 0; i < m->moving_count; i++) {
         if (!read_reply(m, &fine)) return false;
-        if (fine && entered && !m->copy) drop_key(m->call, m->moving[i].key);
+        if (fine && *entered && !m->copy) drop_key(m->call, m->moving[i].key);
     }
     return true;
 }
 
 /* ---- the command ---- */
 
-static void converse(struct migration *m) {
+/* True if the link is as good as before. */
+static bool converse(struct migration *m) {
     struct reply *out = m->call->out;
-    if (!send_everything(m))
+    bool entered = false;
+    if (!send_everything(m)) {
         reply_error_text(out, LIT("IOERR error or timeout writing to target instance"));
-    else if (!read_everything(m))
+        return false;
+    }
+    if (!read_everything(m, &entered)) {
         reply_error_text(out, LIT("IOERR error or timeout reading to target instance"));
-    else if (m->error.len > 0)
+        return false;
+    }
+    if (m->error.len > 0)
         reply_error_printf(out, "ERR Target instance replied with error: %.*s",
                            SLICE_ARG(buf_slice(&m->error)));
     else
         reply_ok(out);
-    buf_release(&m->error);
+    return entered;
+}
+
+static enum link_result open_link(struct migration *m, const struct migrate_way *way) {
+    if (!migrate_link_find(way, &m->link, &m->selected))
+        return link_open(&m->link, &way->target, m->timeout_ms, NULL);
+    link_set_timeout(&m->link, m->timeout_ms);
+    return LINK_OPEN;
 }
 
 static void migrate(struct migration *m) {
     struct call *c = m->call;
-    const struct link_target target = {
-        .host = c->argv[1], .port = c->argv[2], .source = options.bind_source_addr, .tls = options.tls_cluster
-    };
-    switch (link_open(&m->link, &target, m->timeout_ms, NULL)) {
+    const struct migrate_way way = { .target = { .host = c->argv[1],
+                                                 .port = c->argv[2],
+                                                 .source = options.bind_source_addr,
+                                                 .tls = options.tls_cluster },
+                                     .user = m->user,
+                                     .password = m->password };
+    switch (open_link(m, &way)) {
     case LINK_OPEN:
-        converse(m);
-        link_close(&m->link);
+        if (converse(m))
+            migrate_link_keep_take(&way, &m->link, m->db, c->view.now_ms);
+        else
+            link_close(&m->link);
+        buf_release(&m->error);
         return;
     case LINK_REFUSED: /* to Redis this shows at its first write */
         reply_error_text(c->out, LIT("IOERR error or timeout writing to target instance"));
@@ -239,7 +267,7 @@ static void migrate(struct migration *m) {
 /* MIGRATE host port <key | ""> destination-db timeout [COPY] [REPLACE] [AUTH password | AUTH2 username
  * password] [KEYS key [key ...]] */
 static void cmd_migrate(struct call *c) {
-    struct migration m = { .call = c, .first_key = 3, .key_count = 1 };
+    struct migration m = { .call = c, .first_key = 3, .key_count = 1, .selected = NONE };
     if (!read_arguments(&m)) return;
     find_entries(&m);
     if (m.moving_count == 0)
