@@ -44,7 +44,7 @@ static void crc64_agrees_with_its_definition_at_every_length(void **state) {
 static uint16_t slow_crc16(const unsigned char *bytes, size_t len) {
     unsigned crc = 0;
     for (size_t i = 0; i < 8 * len; i++) {
-        unsigned in = (bytes[i / 8] >> (7 - i % 8)) & 1u, top = crc >> 15;
+        unsigned in = ((unsigned)bytes[i / 8] >> (7 - i % 8)) & 1u, top = crc >> 15;
         crc = (crc << 1 & 0xffffu) ^ (in != top ? 0x1021u : 0);
     }
     return (uint16_t)crc;
