@@ -169,11 +169,17 @@ bool backlog_takes_as_file(const struct effects *e, uint32_t file_db) {
     return !stream.is_copied && e->apart_count == 0 && file_selects == stream_selects;
 }
 
+static _Thread_local uint64_t taken; /* bytes, by the last backlog_take */
+
+uint64_t backlog_taken(void) { return taken; }
+
 void backlog_take(const struct effects *e, struct copied copied) {
+    uint64_t before = backlog_offset();
     if (stream.is_copied)
         append_copied(copied);
     else if (e->count > 0)
         append_effects(e);
+    taken = backlog_offset() - before;
 }
 
 void backlog_append(struct slice bytes) {

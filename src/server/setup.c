@@ -411,6 +411,7 @@ static void fill_hooks(void) {
     server_hooks.describe_listeners = describe_listeners;
     primary_hooks = (struct primary_hooks){ .load = load_from_primary,
                                             .adopt = conn_adopt,
+                                            .node_id = member_name,
                                             .run_between_turns = worker_run_between_turns };
     server_hooks.reload_aof = load_aof_anew;
     server_hooks.reload_rdb = load_rdb_anew;

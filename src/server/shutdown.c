@@ -9,6 +9,7 @@
 #include "trivet/base/log.h"
 #include "trivet/engine/client/blocking.h"
 #include "trivet/engine/client/pause.h"
+#include "trivet/engine/cluster/member.h"
 #include "trivet/engine/process/server_hooks.h"
 #include "trivet/engine/replication/heartbeat.h"
 #include "trivet/engine/replication/replicas.h"
@@ -22,6 +23,7 @@
 #include "trivet/persist/aof/aof.h"
 #include "trivet/persist/backlog.h"
 #include "trivet/persist/journal.h"
+#include "trivet/persist/journal_sink.h"
 #include "trivet/server/setup.h"
 #include <event2/event.h>
 #include <signal.h>
@@ -108,6 +110,51 @@ static void log_replicas(uint64_t offset) {
         LOG_NOTICE("%zu of %zu replicas are in sync when shutting down.", t.in_sync, t.replicas);
 }
 
+/* ---- in a cluster ---- */
+
+/* This node serves slots as a primary. Gate closed. */
+static bool serves_slots(void) {
+    return member && node_is_primary(member->state.self) && member->state.self->slot_count > 0;
+}
+
+static bool is_unsafe(unsigned flags) {
+    return (flags & SHUTDOWN_SAFE) && !(flags & SHUTDOWN_FORCE) && serves_slots();
+}
+
+#define CAN_TAKE_OVER 9 /* Valkey's major version, from which on replicas understand REPLICAID */
+
+struct heir {
+    uint64_t offset;
+    char id[41]; /* "": there is none */
+};
+
+static void look_for_heir(void *arg, struct replica *r) {
+    struct heir *h = arg;
+    if (h->id[0] || !r->node_id[0] || !replica_is_of(r, CAN_TAKE_OVER, 0)) return;
+    if (replica_is_in_sync(r, h->offset)) memcpy(h->id, r->node_id, sizeof h->id);
+}
+
+/* `offset`: of the last write. The stream is one for all replicas, so it names the one that is meant. That
+ * one has everything, because writes are paused. Nobody waits for what it makes of this: when it has the
+ * votes, this process is gone. */
+static void hand_over(uint64_t offset) {
+    struct heir heir = { .offset = offset };
+    struct buf wire = { 0 };
+    if (!serves_slots()) return;
+    replicas_each(look_for_heir, &heir);
+    if (!heir.id[0]) {
+        LOG_WARNING("No replica has all data and can take over: shutting down without a failover.");
+        return;
+    }
+    const struct slice argv[] = { LIT("CLUSTER"), LIT("FAILOVER"), LIT("FORCE"), LIT("REPLICAID"),
+                                  slice_of(heir.id) };
+    LOG_NOTICE("Replica %s is to take over.", heir.id);
+    wire_command(&wire, argv, COUNT_OF(argv));
+    backlog_append(buf_slice(&wire));
+    replicas_wake();
+    buf_release(&wire);
+}
+
 /* ---- who waits for the end ---- */
 
 static void end_of_wait(struct client *c, enum unblock_reason reason, void *arg) {
@@ -147,7 +194,7 @@ static void go_on_serving(void) {
 
 /* Not in the middle of a script, whose effects are lost in any case, and not while there is no data yet. */
 static bool must_wait(unsigned flags) {
-    bool may = !(flags & SHUTDOWN_NOW) && options.shutdown_timeout_s > 0 &&
+    bool may = !(flags & SHUTDOWN_NOW) && !is_unsafe(flags) && options.shutdown_timeout_s > 0 &&
                !(obstacles_now() & (OBSTACLE_BUSY | OBSTACLE_LOADING));
     return may && replicas_lag(backlog_offset());
 }
@@ -169,13 +216,20 @@ static void start_waiting(unsigned flags) {
 /* Gate closed. False: the server goes on. */
 static bool begin_shutdown(unsigned flags) {
     if (ending) return true;
-    log_replicas(waiting.is_on ? waiting.offset : backlog_offset());
+    if (is_unsafe(flags)) {
+        LOG_WARNING("This node serves slots: not shutting down, because SAFE was asked for.");
+        if (waiting.is_on) go_on_serving();
+        return false;
+    }
+    uint64_t offset = waiting.is_on ? waiting.offset : backlog_offset();
+    log_replicas(offset);
     stop_waiting();
     pause_begin(PAUSE_FOR_SHUTDOWN, PAUSE_WRITES, PAUSE_UNTIL_ENDED); /* no write after the last snapshot */
     if (!write_everything(flags)) {
         go_on_serving();
         return false;
     }
+    if (flags & SHUTDOWN_FAILOVER) hand_over(offset);
     ending = true;
     saving_stop();
     workers_stop();
@@ -248,6 +302,8 @@ static unsigned flags_of_signal(int sig) {
     if (wanted & SHUTDOWN_ON_NOSAVE) flags |= SHUTDOWN_NOSAVE;
     if (wanted & SHUTDOWN_ON_NOW) flags |= SHUTDOWN_NOW;
     if (wanted & SHUTDOWN_ON_FORCE) flags |= SHUTDOWN_FORCE;
+    if (wanted & SHUTDOWN_ON_SAFE) flags |= SHUTDOWN_SAFE;
+    if (wanted & SHUTDOWN_ON_FAILOVER) flags |= SHUTDOWN_FAILOVER;
     return flags;
 }
 

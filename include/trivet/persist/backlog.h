@@ -44,6 +44,8 @@ void backlog_close(void);
 bool backlog_is_open(void);
 /* The history's present end. Any thread. */
 uint64_t backlog_offset(void);
+/* The bytes that the calling thread's last journal_append put into it. */
+uint64_t backlog_taken(void);
 /* The data is another state now, and the stream is in this database (-1: in none). What was kept goes; no
  * reader is open. */
 void backlog_restart(uint64_t offset, int64_t db);

@@ -5,6 +5,7 @@
 #include "trivet/base/random.h"
 #include "trivet/commands/arguments/help.h"
 #include "trivet/commands/groups.h"
+#include "trivet/engine/client/client.h"
 #include "trivet/engine/replication/primary.h"
 #include "trivet/engine/run/change.h"
 #include "trivet/engine/saving/saving.h"
@@ -164,19 +165,37 @@ static void cmd_cluster_replicate(struct call *c) {
     if (n) reply_rules(c, cluster_replicate(member, &n->id, !has_keys(), c->view.now_ms));
 }
 
-/* CLUSTER FAILOVER [FORCE | TAKEOVER] */
-static void cmd_cluster_failover(struct call *c) {
-    enum cluster_failover way = FAILOVER_AGREED;
-    if (!is_node(c)) return;
-    if (c->argc == 3 && call_is(c, 2, "force")) {
-        way = FAILOVER_FORCE;
-    } else if (c->argc == 3 && call_is(c, 2, "takeover")) {
-        way = FAILOVER_TAKEOVER;
-    } else if (c->argc != 2) {
-        reply_error(c->out, ERR_SYNTAX);
-        return;
+struct takeover {
+    enum cluster_failover way;
+    bool is_for_another; /* the primary's stream names the replica that is meant */
+};
+
+static bool read_takeover(const struct call *c, struct takeover *t) {
+    bool has_way = false;
+    *t = (struct takeover){ .way = FAILOVER_AGREED };
+    for (size_t i = 2; i < c->argc; i++) {
+        if (!has_way && (call_is(c, i, "force") || call_is(c, i, "takeover"))) {
+            t->way = call_is(c, i, "force") ? FAILOVER_FORCE : FAILOVER_TAKEOVER;
+            has_way = true;
+        } else if (call_is(c, i, "replicaid") && i + 1 < c->argc && (c->client->flags & CLIENT_PRIMARY)) {
+            t->is_for_another = !slice_equal(c->argv[++i], node_id_slice(&member->state.self->id));
+        } else {
+            return false;
+        }
     }
-    reply_rules(c, cluster_failover(member, way, c->view.now_ms));
+    return true;
+}
+
+/* CLUSTER FAILOVER [FORCE | TAKEOVER]; in a primary's stream also REPLICAID id */
+static void cmd_cluster_failover(struct call *c) {
+    struct takeover t;
+    if (!is_node(c)) return;
+    if (!read_takeover(c, &t))
+        reply_error(c->out, ERR_SYNTAX);
+    else if (t.is_for_another)
+        reply_ok(c->out);
+    else
+        reply_rules(c, cluster_failover(member, t.way, c->view.now_ms));
 }
 
 /* ---- epochs ---- */
@@ -300,6 +319,8 @@ static void cmd_cluster_help(struct call *c) {
         "    Moves a slot; replicas are told first, and waited for.",
         "SHARDS",
         "    Slots and nodes by shard.",
+        "SLOT-STATS (SLOTSRANGE <first> <last>|ORDERBY <metric> [LIMIT <n>] [ASC|DESC])",
+        "    What the slots of this shard hold and cost.",
         "SLOTS",
         "    Nodes by ranges of slots.",
         NULL,
@@ -402,6 +423,11 @@ static const struct command cluster_subcommands[] = {
       .deprecated_since = "5.0.0", .replaced_by = "`CLUSTER REPLICAS`",
       .summary = "Returns the replicas of a node.", .complexity = "O(N) where N is the number of replicas.",
       .tips = "nondeterministic_output" },
+    { ROW("SLOT-STATS", cmd_cluster_slot_stats, -4, LOADING | STALE, "8.0.0"),
+      .syntax = "<SLOTSRANGE start-slot end-slot | ORDERBY metric [LIMIT limit] [ASC | DESC]>",
+      .summary = "Returns what slots hold and cost.",
+      .complexity = "O(N) where N is the number of slots, O(N*log(N)) with ORDERBY.",
+      .tips = "nondeterministic_output,request_policy:all_shards" },
     { ROW("SLOTS", cmd_cluster_slots, 2, LOADING | STALE, "3.0.0"),
       .summary = "Returns nodes by ranges of slots.", .complexity = "O(N) where N is the number of ranges.",
       .tips = "nondeterministic_output" },

@@ -18,6 +18,7 @@ MUST_CHECK bool slot_argument(struct call *c, size_t index, unsigned *slot);
 void cmd_cluster_info(struct call *c);
 void cmd_cluster_nodes(struct call *c);
 void cmd_cluster_replicas(struct call *c);
+void cmd_cluster_slot_stats(struct call *c);
 void cmd_cluster_slots(struct call *c);
 void cmd_cluster_shards(struct call *c);
 void cmd_cluster_links(struct call *c);

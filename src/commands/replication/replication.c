@@ -10,6 +10,7 @@
 #include "trivet/engine/replication/replicas.h"
 #include "trivet/engine/replication/sync.h"
 #include "trivet/engine/settings/options.h"
+#include "trivet/engine/slots/routes.h"
 #include <string.h>
 
 /* ---- REPLCONF ---- */
@@ -95,6 +96,23 @@ static bool conf_filter(struct call *c, size_t at) {
     return true;
 }
 
+/* The node that may take over when this server is shut down (SHUTDOWN FAILOVER). */
+static bool conf_node_id(struct call *c, size_t at) {
+    struct node_id id;
+    if (!routes) {
+        reply_error_text(c->out, LIT("ERR This instance has cluster support disabled"));
+        return false;
+    }
+    if (!node_id_parse(c->argv[at], &id) || !routes_know(routes, &id)) {
+        reply_error_printf(c->out, "ERR Unknown node %.*s", SLICE_ARG(c->argv[at]));
+        return false;
+    }
+    struct replica *r = replica_of(c->client);
+    memcpy(r->node_id, id.text, NODE_ID_LEN);
+    r->node_id[NODE_ID_LEN] = '\0';
+    return true;
+}
+
 /* "ACK <offset>", and perhaps "FACK <offset>" after it. */
 static void acknowledge(struct call *c, size_t at) {
     int64_t offset, synced = 0;
@@ -108,8 +126,13 @@ static const struct {
     const char *word;
     bool (*take)(struct call *c, size_t at);
 } confs[] = {
-    { "listening-port", conf_port }, { "ip-address", conf_ip },     { "capa", conf_capability },
-    { "version", conf_version },     { "rdb-only", conf_rdb_only }, { "rdb-filter-only", conf_filter },
+    { "listening-port", conf_port },
+    { "ip-address", conf_ip },
+    { "capa", conf_capability },
+    { "version", conf_version },
+    { "rdb-only", conf_rdb_only },
+    { "rdb-filter-only", conf_filter },
+    { "set-cluster-node-id", conf_node_id },
 };
 
 static bool take_conf(struct call *c, size_t at) {

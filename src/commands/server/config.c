@@ -11,6 +11,7 @@
 #include "trivet/engine/watch/stats.h"
 #include "trivet/keyspace/compaction.h"
 #include "trivet/keyspace/counters.h"
+#include "trivet/keyspace/slot_stats.h"
 
 struct config_get {
     struct reply *out;
@@ -82,6 +83,7 @@ static void cmd_config_resetstat(struct call *c) {
     reply_blocks_reset();
     pubsub_messages_reset();
     access_log_reset_counts();
+    slot_stats_reset_all();
     reply_ok(c->out);
 }
 

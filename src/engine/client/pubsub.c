@@ -23,6 +23,7 @@
 #include "trivet/engine/client/client_memory.h"
 #include "trivet/engine/turn/locks.h"
 #include "trivet/engine/turn/workers.h"
+#include "trivet/keyspace/slot_stats.h"
 #include "trivet/types/structures/table.h"
 
 #define BIG_MESSAGE 4096    /* from here on the tail is built before the lock is taken */
@@ -425,6 +426,14 @@ static bool is_heard(enum pubsub_kind kind) {
            atomic_load_explicit(&name_counts[PUBSUB_PATTERN], memory_order_acquire) > 0;
 }
 
+#define SHARD_HEAD "*3\r\n$8\r\nsmessage\r\n"
+
+/* Of a sharded channel: what its subscribers here get. */
+static void count_for_slot(enum pubsub_kind kind, struct slice channel, size_t tail, size_t receivers) {
+    if (kind == PUBSUB_SHARD)
+        slot_stats_add(slot_of_key(channel), SLOT_BYTES_OUT, (sizeof SHARD_HEAD - 1 + tail) * receivers);
+}
+
 size_t pubsub_publish(enum pubsub_kind kind, struct slice channel, struct slice message) {
     assert(kind != PUBSUB_PATTERN);
     if (!is_heard(kind)) return 0;
@@ -446,6 +455,7 @@ size_t pubsub_publish(enum pubsub_kind kind, struct slice channel, struct slice 
     /* The order is fixed now. Waking a worker is a system call, so do it without the lock. */
     for (; to_call; to_call &= to_call - 1)
         worker_post(__builtin_ctzll(to_call), &stations[__builtin_ctzll(to_call)].call);
+    if (UNLIKELY(slot_stats_on) && m.receivers > 0) count_for_slot(kind, channel, tail->len, m.receivers);
     blob_unref(tail);
     if (m.names != m.inside) mem_free(m.names);
     return m.receivers;
@@ -458,7 +468,7 @@ static void write_head(const struct name *n) {
     buf_clear(&head);
     switch (n->kind) {
     case PUBSUB_CHANNEL: buf_append(&head, LIT("*3\r\n$7\r\nmessage\r\n")); return;
-    case PUBSUB_SHARD: buf_append(&head, LIT("*3\r\n$8\r\nsmessage\r\n")); return;
+    case PUBSUB_SHARD: buf_append(&head, LIT(SHARD_HEAD)); return;
     case PUBSUB_PATTERN:
         buf_printf(&head, "*4\r\n$8\r\npmessage\r\n$%u\r\n", n->len);
         buf_append(&head, name_text(n));

@@ -21,6 +21,7 @@
 #include "trivet/engine/turn/turn.h"
 #include "trivet/engine/turn/workers.h"
 #include "trivet/keyspace/keyspace.h"
+#include "trivet/keyspace/slot_stats.h"
 #include "trivet/persist/backlog.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -194,6 +195,10 @@ struct node_id member_new_id(void) {
     return id;
 }
 
+struct slice member_name(void) {
+    return member ? node_id_slice(&member->state.self->id) : LIT("");
+}
+
 bool member_start(struct buf *error) {
     struct cluster_state state;
     bool found;
@@ -213,6 +218,7 @@ bool member_start(struct buf *error) {
     struct cluster_settings settings = settings_now();
     cluster_init(&the_member, &state, &settings, &hooks, clock_wall_ms());
     member = &the_member;
+    slot_stats_turn(options.cluster_slot_stats_enabled);
     return member_save(error);
 }
 
@@ -220,6 +226,7 @@ void member_stop(void) {
     if (!member) return;
     member = NULL;
     cluster_release(&the_member);
+    slot_stats_release();
     if (nodes_fd >= 0) close(nodes_fd);
     nodes_fd = -1;
 }
@@ -261,7 +268,7 @@ static uint16_t number_of_primary(void) {
 static void add_node(struct routes *r, const struct cluster_node *n) {
     bool known;
     struct slice host = member_endpoint(n, &known);
-    (void)routes_add(r, host, member_port(n, false), member_port(n, true));
+    (void)routes_add(r, &n->id, host, member_port(n, false), member_port(n, true));
 }
 
 static struct routes *draw_routes(void) {
@@ -288,6 +295,7 @@ static bool nodes_are_right(void) {
     for (size_t i = 0; i < s->node_count; i++) {
         const struct route_node *r = &routes->nodes[number_of(s->nodes[i])];
         bool known;
+        if (!node_id_equal(&r->id, &s->nodes[i]->id)) return false;
         if (!slice_equal(buf_slice(&r->host), member_endpoint(s->nodes[i], &known))) return false;
         if (r->port != member_port(s->nodes[i], false) || r->tls_port != member_port(s->nodes[i], true))
             return false;
@@ -316,10 +324,23 @@ static bool routes_are_right(void) {
            nodes_are_right() && open_slots_are_right() && owners_are_right();
 }
 
+static const struct node_id *owner_in(const struct routes *r, unsigned slot) {
+    return &r->nodes[r->owner[slot]].id;
+}
+
+/* What was counted for a slot was somebody else's. */
+static void reset_changed_slots(const struct routes *before, const struct routes *now) {
+    if (!slot_stats_on || !before) return;
+    for (unsigned slot = 0; slot < SLOT_COUNT; slot++)
+        if (!node_id_equal(owner_in(before, slot), owner_in(now, slot))) slot_stats_reset((uint16_t)slot);
+}
+
 static void renew_routes(void) {
     if (routes_are_right()) return;
     exclusive_begin(); /* others may act while this waits, so the table is drawn after it */
-    routes_replace(draw_routes());
+    struct routes *now = draw_routes();
+    reset_changed_slots(routes, now);
+    routes_replace(now);
     departures_tell();
     migrations_routes_changed();
     open_slots_changed();
@@ -490,6 +511,7 @@ void member_publish(bool sharded, struct slice channel, struct slice payload) {
 
 void member_settings_changed(void) {
     if (!member) return;
+    slot_stats_turn(options.cluster_slot_stats_enabled);
     struct cluster_settings settings = settings_now();
     cluster_configure(member, &settings, clock_wall_ms());
     member_act();

@@ -16,6 +16,7 @@
 #include "trivet/engine/turn/turn.h"
 #include "trivet/engine/watch/stats.h"
 #include "trivet/keyspace/eviction.h"
+#include "trivet/keyspace/slot_stats.h"
 #include "trivet/persist/aof/aof.h"
 #include "trivet/persist/backlog.h"
 #include "trivet/persist/journal_sink.h"
@@ -110,10 +111,12 @@ static void run_call(struct client *c, const struct args *args, const struct pre
     if (!args->blobs && !(c->flags & CLIENT_IN_MULTI)) call.wire = wire;
     call_set_keys(&call, &p->keys);
     c->last_command = p->command;
-    if ((c->flags & CLIENT_IN_MULTI) && !(p->command->flags & RUNS_IN_MULTI))
-        transaction_queue(&call);
-    else
+    if (!(c->flags & CLIENT_IN_MULTI) || (p->command->flags & RUNS_IN_MULTI)) {
         command_run(&call);
+        return;
+    }
+    transaction_queue(&call);
+    if (UNLIKELY(slot_stats_on)) command_note_queued(&call, 0);
 }
 
 /* Runs it, with `wire` as its bytes for the stream. */

@@ -101,6 +101,9 @@ static bool introduce(struct work *w) {
     log_refusal("capa", line);
     if (!ASK(w, &line, LIT("REPLCONF"), LIT("version"), LIT(TRIVET_VALKEY_VERSION))) return false;
     log_refusal("version", line);
+    if (!a->node_id[0]) return true;
+    if (!ASK(w, &line, LIT("REPLCONF"), LIT("SET-CLUSTER-NODE-ID"), slice_of(a->node_id))) return false;
+    log_refusal("SET-CLUSTER-NODE-ID", line);
     return true;
 }
 
@@ -341,7 +344,7 @@ void attempt_free(struct attempt *a) {
     if (a->rdb_path && a->rdb_fd >= 0) (void)file_io.unlink(a->rdb_path); /* it may have its final name */
     buf_release(&a->received);
     buf_release(&a->why);
-    char *texts[] = { a->host, a->source, a->user, a->password, a->announce_ip, a->rdb_path };
+    char *texts[] = { a->host, a->source, a->user, a->password, a->announce_ip, a->node_id, a->rdb_path };
     for (size_t i = 0; i < COUNT_OF(texts); i++) mem_free(texts[i]);
     mem_free(a);
 }

@@ -27,6 +27,7 @@ struct attempt {
     bool is_started, is_joined;
     /* Set by the maker, owned. */
     char *host, *source, *user, *password, *announce_ip, *rdb_path; /* rdb_path NULL: in memory */
+    char *node_id; /* of this server in its cluster; "": it is in none */
     int port, listening_port;
     int64_t timeout_ms;
     bool tls, is_failover;

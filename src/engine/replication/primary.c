@@ -99,6 +99,7 @@ static struct attempt *attempt_new(void) {
     a->user = mem_strdup(options.primaryuser);
     a->password = mem_strdup(options.primaryauth);
     a->announce_ip = mem_strdup(options.replica_announce_ip);
+    a->node_id = slice_to_cstr(primary_hooks.node_id ? primary_hooks.node_id() : LIT(""));
     a->rdb_path = rdb_path();
     a->load.beside = options.repl_diskless_load == DISKLESS_SWAPDB;
     a->listening_port = listening_port();

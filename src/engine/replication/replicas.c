@@ -10,6 +10,7 @@
 #include "trivet/engine/turn/locks.h"
 #include "trivet/engine/turn/turn.h"
 #include "trivet/engine/turn/workers.h"
+#include "trivet/keyspace/slot_stats.h"
 #include "trivet/persist/backlog.h"
 #include <string.h>
 
@@ -50,6 +51,7 @@ static void enlist(struct replica *r) {
     chain_insert_last(&list.all, &r->in_list);
     lock_drop(&list.lock);
     atomic_fetch_add(&list.count, 1);
+    atomic_fetch_add(&slot_stats_replicas, 1);
     atomic_fetch_add(&here[c->worker].replicas, 1);
 }
 
@@ -58,6 +60,7 @@ static void delist(struct replica *r) {
     chain_remove(&list.all, &r->in_list);
     lock_drop(&list.lock);
     atomic_fetch_sub(&list.count, 1);
+    atomic_fetch_sub(&slot_stats_replicas, 1);
     atomic_fetch_sub(&here[r->client->worker].replicas, 1);
 }
 

@@ -16,6 +16,7 @@
 #include "trivet/engine/slots/link.h"
 #include "trivet/engine/turn/turn.h"
 #include "trivet/engine/watch/stats.h"
+#include "trivet/keyspace/slot_stats.h"
 #include <string.h>
 
 /* Client states in which a command needs a second look before and after it runs. */
@@ -32,8 +33,10 @@ static bool is_queueing(const struct client *c, const struct command *command) {
 ALWAYS_INLINE void run_or_queue(struct call *call) {
     struct client *c = call->client;
     if (UNLIKELY(is_queueing(c, call->command))) {
+        uint64_t before = call->out->total;
         transaction_queue(call);
         reply_simple(call->out, LIT("QUEUED"));
+        if (UNLIKELY(slot_stats_on)) command_note_queued(call, call->out->total - before);
         return;
     }
     command_run(call);

@@ -12,6 +12,7 @@
 #include "trivet/engine/run/change.h"
 #include "trivet/engine/run/keeping.h"
 #include "trivet/engine/settings/options.h"
+#include "trivet/engine/slots/redirect.h"
 #include "trivet/engine/slots/routes.h"
 #include "trivet/engine/turn/locks.h"
 #include "trivet/engine/turn/turn.h"
@@ -19,6 +20,7 @@
 #include "trivet/engine/watch/errors.h"
 #include "trivet/engine/watch/latency.h"
 #include "trivet/engine/watch/stats.h"
+#include "trivet/keyspace/slot_stats.h"
 #include "trivet/persist/backlog.h"
 #include "trivet/persist/journal.h"
 
@@ -46,7 +48,54 @@ const struct call *call_running(int worker) {
     return atomic_load_explicit(&running[worker].call, memory_order_relaxed);
 }
 
-ALWAYS_INLINE void done(const struct call *call) {
+/* ---- what its slot costs ---- */
+
+#define MULTI_BYTES 15 /* of the MULTI that came before an EXEC: nobody knew its slot then */
+
+static _Thread_local int32_t settled_slot = -1; /* of the command whose effects are settled next */
+
+/* What clients and the primary send counts, not what is in it, and not what the journal replays. */
+RARE static int32_t counted_slot(const struct call *call) {
+    bool counts =
+        !call->origin->is_nested && (!call->origin->is_replay || call->client->flags & CLIENT_PRIMARY);
+    return counts ? slot_of_call(call) : -1;
+}
+
+RARE static void count_for_slot(const struct call *call, int32_t slot) {
+    slot_stats_add(slot, SLOT_CPU_NS, (uint64_t)call->ns);
+    slot_stats_add(slot, SLOT_BYTES_OUT, call->reply_bytes);
+    slot_stats_add(slot, SLOT_BYTES_IN,
+                   call->request_bytes + (call->command->flags & RUNS_QUEUE ? MULTI_BYTES : 0));
+}
+
+void command_note_queued(const struct call *call, uint64_t reply_bytes) {
+    int32_t slot = slot_of_call(call);
+    slot_stats_add(slot, SLOT_BYTES_IN, call->request_bytes);
+    slot_stats_add(slot, SLOT_BYTES_OUT, reply_bytes);
+}
+
+/* Its effects went into the stream, once for each replica. */
+RARE static void count_stream(void) {
+    size_t replicas = atomic_load_explicit(&slot_stats_replicas, memory_order_relaxed);
+    slot_stats_add(settled_slot, SLOT_BYTES_OUT, backlog_taken() * replicas);
+}
+
+/* The handler, and around it what a script without keys needs. */
+RARE static int32_t run_counted(struct call *call) {
+    int32_t slot = counted_slot(call);
+    if (slot < 0 && call->command->runs_alone && !call->origin->is_nested) {
+        int32_t outer = slot_stats_uses_begin();
+        call->command->run(call);
+        slot = slot_stats_uses_end(outer);
+    } else {
+        call->command->run(call);
+    }
+    if (!call->origin->is_nested) settled_slot = slot;
+    return slot;
+}
+
+ALWAYS_INLINE void done(const struct call *call, int32_t slot) {
+    if (UNLIKELY(slot >= 0)) count_for_slot(call, slot);
     const struct reply *out = call->out;
     call->client->commands++;
     COUNTER_ADD(stats_mine()->commands, 1);
@@ -63,7 +112,7 @@ ALWAYS_INLINE void done(const struct call *call) {
         commandlog_note(call, us, call->reply_bytes);
 }
 
-void command_done(const struct call *call) { done(call); }
+void command_done(const struct call *call) { done(call, UNLIKELY(slot_stats_on) ? counted_slot(call) : -1); }
 
 ALWAYS_INLINE int running_index(void) { return thread_worker_index < 0 ? 0 : thread_worker_index; }
 
@@ -94,7 +143,11 @@ static inline void execute(struct call *call) {
     const struct call *outer = atomic_load_explicit(&mine->call, memory_order_relaxed);
     atomic_store_explicit(&mine->command, call->command, memory_order_relaxed);
     atomic_store_explicit(&mine->call, call, memory_order_relaxed);
-    call->command->run(call);
+    int32_t slot = -1;
+    if (LIKELY(!slot_stats_on))
+        call->command->run(call);
+    else
+        slot = run_counted(call);
     atomic_store_explicit(&mine->call, outer, memory_order_relaxed);
     call->ended_ns = clock_ticks_ns();
     call->ns += call->ended_ns - start;
@@ -106,6 +159,7 @@ static inline void execute(struct call *call) {
     if (UNLIKELY(c->flags & (CLIENT_TRACKING | CLIENT_BLOCKED | CLIENT_UNFINISHED))) {
         if (c->flags & CLIENT_UNFINISHED) {
             c->unfinished_ns = call->ns;
+            slot_stats_add(slot, SLOT_BYTES_OUT, call->reply_bytes);
             return;
         }
         if (c->flags & CLIENT_TRACKING) tracking_remember(call);
@@ -114,7 +168,7 @@ static inline void execute(struct call *call) {
             return;
         }
     }
-    done(call);
+    done(call, slot);
 }
 
 /* Serves the clients that waited for this change, then writes the journal. */
@@ -123,6 +177,7 @@ static __attribute__((noinline)) void settle_some(struct client *c) {
     if (served) blocking_serve();
     bool has_effects = change_has_effects();
     uint64_t offset = change_flush();
+    if (UNLIKELY(slot_stats_on) && has_effects) count_stream();
     if (UNLIKELY(has_effects && effects_apart_are_wanted)) c->stream_offset = backlog_offset();
     if (served) blocking_deliver(offset);
     assert(offset == 0 || offset >= c->journal_offset);

@@ -53,6 +53,7 @@ const struct option options_table_cluster[] = {
     { INT("cluster-slot-migration-log-max-len", cluster_slot_migration_log_max_len, "1000", 0, MAX_ANY) },
     { INT("slot-migration-max-failover-repl-bytes", slot_migration_max_failover_repl_bytes, "0", -1,
           MAX_ANY) },
+    { BOOL("cluster-slot-stats-enabled", cluster_slot_stats_enabled, "no"), CHANGES },
     { MEMORY("cluster-link-sendbuf-limit", cluster_link_sendbuf_limit, "0", 0, UINT64_MAX) },
     { .name = NULL },
 };

@@ -66,6 +66,5 @@ const struct option options_table_ignored[] = {
 
     /* Cluster, and replication beyond one stream. */
     { KEEP_BOOL("dual-channel-replication-enabled", "no"), KEPT(0) },
-    { KEEP_BOOL("cluster-slot-stats-enabled", "no"), KEPT(0) },
     { .name = NULL },
 };

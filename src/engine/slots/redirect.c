@@ -54,6 +54,11 @@ static struct slots_look look(const struct call *call) {
     return l;
 }
 
+int32_t slot_of_call(const struct call *call) {
+    struct slots_look l = look(call);
+    return l.any && !l.several ? l.slot : -1;
+}
+
 /* The cluster is down: is this served all the same? */
 static enum redirect when_down(const struct slots_look *l) {
     if (l->channels) return options.cluster_allow_pubsubshard_when_down ? REDIRECT_NONE : REDIRECT_DOWN;

@@ -15,13 +15,20 @@ struct routes *routes_new(void) {
     return r;
 }
 
-uint16_t routes_add(struct routes *r, struct slice host, uint16_t port, uint16_t tls_port) {
+uint16_t routes_add(struct routes *r, const struct node_id *id, struct slice host, uint16_t port,
+                    uint16_t tls_port) {
     assert(r->node_count < UINT16_MAX);
     uint16_t number = r->node_count++;
     r->nodes = mem_realloc(r->nodes, r->node_count * sizeof *r->nodes);
-    r->nodes[number] = (struct route_node){ .port = port, .tls_port = tls_port };
+    r->nodes[number] = (struct route_node){ .id = *id, .port = port, .tls_port = tls_port };
     buf_append(&r->nodes[number].host, host);
     return number;
+}
+
+bool routes_know(const struct routes *r, const struct node_id *id) {
+    for (uint16_t i = ROUTE_MYSELF; i < r->node_count; i++)
+        if (node_id_equal(&r->nodes[i].id, id)) return true;
+    return false;
 }
 
 void routes_free(struct routes *r) {

@@ -3,6 +3,7 @@
 #include "trivet/engine/slots/redirect.h"
 #include "trivet/engine/slots/routes.h"
 #include "trivet/engine/turn/locks.h"
+#include "trivet/keyspace/slot_stats.h"
 
 static void refuse_command(const struct call *call, const char *reason, struct buf *why) {
     buf_append(why, LIT("ERR "));
@@ -58,7 +59,10 @@ bool script_slots_admit(struct script_run *run, const struct call *call, struct 
     }
     if (r.what == REDIRECT_NONE && routes->moving[r.slot] != ROUTE_NOBODY)
         r.what = look_for_keys(run, call, r.slot);
-    if (r.what == REDIRECT_NONE) return true;
+    if (r.what == REDIRECT_NONE) {
+        if (UNLIKELY(slot_stats_on)) slot_stats_note_use(r.slot);
+        return true;
+    }
     refuse_command(call, words_of(r.what), why);
     return false;
 }

@@ -54,6 +54,8 @@ void member_publish(bool sharded, struct slice channel, struct slice payload);
 void member_drop_slots(const struct slot_set *slots);
 /* CLUSTER SAVECONFIG. */
 MUST_CHECK bool member_save(struct buf *error);
+/* This node's name; empty outside of a cluster. Gate closed. */
+struct slice member_name(void);
 /* A name that nobody has. */
 struct node_id member_new_id(void);
 /* The port of the bus. */

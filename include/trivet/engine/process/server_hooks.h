@@ -16,10 +16,10 @@
 enum shutdown_flag {
     SHUTDOWN_SAVE = 1 << 0,
     SHUTDOWN_NOSAVE = 1 << 1,
-    SHUTDOWN_NOW = 1 << 2,   /* do not wait for replicas */
-    SHUTDOWN_FORCE = 1 << 3, /* go even if data cannot be written */
-    SHUTDOWN_SAFE = 1 << 4,
-    SHUTDOWN_FAILOVER = 1 << 5, /* of clusters */
+    SHUTDOWN_NOW = 1 << 2,      /* do not wait for replicas */
+    SHUTDOWN_FORCE = 1 << 3,    /* go even if data cannot be written */
+    SHUTDOWN_SAFE = 1 << 4,     /* not while it serves slots of a cluster, unless forced */
+    SHUTDOWN_FAILOVER = 1 << 5, /* a replica that has all data takes over its slots */
 };
 
 /* The words of DEBUG RELOAD. */

@@ -35,6 +35,8 @@ struct primary_hooks {
     /* The link becomes a connection of the calling worker, 0; `received` are bytes of the stream that came
      * with the answer. NULL, and the socket is closed, if the server ends. */
     struct client *(*adopt)(struct socket socket, struct slice received);
+    /* The name of this server in its cluster; empty: it is in none. Gate closed. NULL: likewise. */
+    struct slice (*node_id)(void);
     /* Runs this on worker 0 between two turns, its gate open: it may take long and give clients a turn. Any
      * thread. */
     void (*run_between_turns)(void (*task)(void *arg), void *arg);

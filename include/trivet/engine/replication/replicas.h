@@ -41,6 +41,7 @@ struct replica {
     bool is_rdb_only; /* close when it has the file */
     bool speaks_sync; /* SYNC: it knows no offsets and never acknowledges */
     int version[3];   /* of the software, 0.0.0: not told */
+    char node_id[41]; /* in the cluster; "": not told */
     _Atomic enum replica_state state;
     _Atomic uint64_t acked;       /* the offset that it has processed */
     _Atomic uint64_t synced;      /* and that it has on disk */

@@ -74,6 +74,10 @@ void command_run(struct call *call);
  * client, it is called when the wait ends. Thread: the client's worker. */
 void command_done(const struct call *call);
 
+/* A transaction has queued it, and answered with so many bytes: for its slot's statistics, while they are on.
+ */
+void command_note_queued(const struct call *call, uint64_t reply_bytes);
+
 /* The command that this worker runs, or ran last in its present turn; NULL between turns. Any thread. */
 const struct command *command_running(int worker);
 /* The innermost call that this worker is in the middle of, or NULL. It lies on that worker's stack: only the

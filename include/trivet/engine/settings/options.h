@@ -283,7 +283,7 @@ struct options {
     int64_t min_replicas_to_write;
     int64_t min_replicas_max_lag_s;
     /* A node of a cluster. */
-    bool cluster_enabled;
+    bool cluster_enabled, cluster_slot_stats_enabled;
     int64_t cluster_databases; /* of a node; elsewhere `databases` counts */
     char *cluster_config_file;
     int cluster_config_save_behavior; /* 1: a failure to write it is logged and lived with */

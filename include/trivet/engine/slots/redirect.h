@@ -26,6 +26,9 @@ struct redirection {
     uint16_t slot, node;
 };
 
+/* The slot of its keys or sharded channels, of all queued commands if it is EXEC; -1: it has none, or they
+ * are of several. */
+int32_t slot_of_call(const struct call *call);
 /* What mostly is: all keys are in one slot, which this node serves. Then redirect_of() would say the same.
  * Only while routes is not NULL. */
 static inline bool redirect_is_needless(const struct call *call) {

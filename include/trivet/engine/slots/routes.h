@@ -6,6 +6,7 @@
 #define TRIVET_ENGINE_SLOTS_ROUTES_H
 
 #include "trivet/base/buf.h"
+#include "trivet/cluster/message/node_id.h"
 #include "trivet/keyspace/slot.h"
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,6 +16,7 @@
 #define ROUTE_MYSELF 1
 
 struct route_node {
+    struct node_id id;
     struct buf host; /* what clients are told; empty: the host that they know already */
     uint16_t port, tls_port;
 };
@@ -43,7 +45,10 @@ static inline bool routes_slot_is_own(uint16_t slot) { return routes->own[slot /
 /* An empty table: no slot is served. */
 struct routes *routes_new(void);
 /* Adds a node and returns its number. The first one is this node. */
-uint16_t routes_add(struct routes *r, struct slice host, uint16_t port, uint16_t tls_port);
+uint16_t routes_add(struct routes *r, const struct node_id *id, struct slice host, uint16_t port,
+                    uint16_t tls_port);
+/* Is there a node of this name? */
+bool routes_know(const struct routes *r, const struct node_id *id);
 void routes_free(struct routes *r);
 /* Puts it (NULL: none) in the place of the table in use, which is freed. Gate closed. */
 void routes_replace(struct routes *r);

@@ -13,14 +13,16 @@
 
 enum { OTHER = 2, THIRD = 3 };
 
+static const struct node_id nobody;
+
 static uint16_t slot(const char *key) { return slot_of_key(slice_of(key)); }
 
 /* All slots are ours but that of "far" (another's) and that of "nobody". */
 static struct routes *usual(void) {
     struct routes *r = routes_new();
-    assert_int_equal(routes_add(r, LIT("10.0.0.1"), 7001, 0), ROUTE_MYSELF);
-    assert_int_equal(routes_add(r, LIT("10.0.0.2"), 7002, 7102), OTHER);
-    assert_int_equal(routes_add(r, LIT(""), 7003, 0), THIRD);
+    assert_int_equal(routes_add(r, &nobody, LIT("10.0.0.1"), 7001, 0), ROUTE_MYSELF);
+    assert_int_equal(routes_add(r, &nobody, LIT("10.0.0.2"), 7002, 7102), OTHER);
+    assert_int_equal(routes_add(r, &nobody, LIT(""), 7003, 0), THIRD);
     r->is_up = true;
     for (uint32_t i = 0; i < SLOT_COUNT; i++) r->owner[i] = ROUTE_MYSELF;
     r->owner[slot("far")] = OTHER;

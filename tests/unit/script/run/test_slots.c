@@ -14,10 +14,12 @@
 #define NOBODYS 2094
 #define GOING 4084
 
+static const struct node_id nobody;
+
 static struct routes *usual(void) {
     struct routes *r = routes_new();
-    (void)routes_add(r, LIT("10.0.0.1"), 7001, 0);
-    uint16_t other = routes_add(r, LIT("10.0.0.2"), 7002, 0);
+    (void)routes_add(r, &nobody, LIT("10.0.0.1"), 7001, 0);
+    uint16_t other = routes_add(r, &nobody, LIT("10.0.0.2"), 7002, 0);
     r->is_up = true;
     for (uint32_t i = 0; i < SLOT_COUNT; i++) r->owner[i] = ROUTE_MYSELF;
     r->owner[FAR] = other;
