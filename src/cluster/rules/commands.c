@@ -83,6 +83,8 @@ void cluster_reset(struct cluster *c, const struct node_id *new_id, const struct
 
 /* ---- epochs ---- */
 
+/* The others hear of it with the next PINGs, and not at once: tools that repair a slot give it to a node by
+ * ADDSLOTS and this, and only then move the keys that its owner has, who deletes them when it hears. */
 bool cluster_bump_epoch(struct cluster *c, uint64_t *epoch, int64_t now_ms) {
     rules_begin(c, now_ms);
     bool bumped = rules_bump_epoch(c);

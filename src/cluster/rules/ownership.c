@@ -58,7 +58,6 @@ bool rules_bump_epoch(struct cluster *c) {
     if (s->self->config_epoch != 0 && s->self->config_epoch == most && !shared) return false;
     s->current_epoch = s->self->config_epoch = most + 1;
     rules_save_now(c);
-    c->must_announce = true;
     return true;
 }
 

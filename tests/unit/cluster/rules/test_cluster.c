@@ -184,6 +184,17 @@ static void a_node_that_moves_is_dialled_at_its_new_place(void **state) {
     assert_true(node(b, 'c')->link_is_open);
 }
 
+static void an_epoch_taken_by_hand_is_not_told_at_once(void **state) {
+    struct bench *b = *state;
+    uint64_t epoch;
+    b->c.state.self->config_epoch = 1;
+    assert_true(cluster_bump_epoch(&b->c, &epoch, b->now_ms));
+    settle(b);
+    assert_int_equal(epoch, 10);
+    assert_int_equal(count_of(b, ACTION_SAVE), 1);
+    assert_int_equal(count_of(b, ACTION_SEND), 0);
+}
+
 static void assert_own_ip(struct bench *b, char sender, enum message_type type, const char *local,
                           const char *expected) {
     b->local = node_ip_make(slice_of(local));
@@ -513,6 +524,7 @@ int main(void) {
         BENCH_TEST(old_headers_change_nothing),
         BENCH_TEST(a_light_header_needs_a_link_that_is_known),
         BENCH_TEST(a_node_that_moves_is_dialled_at_its_new_place),
+        BENCH_TEST(an_epoch_taken_by_hand_is_not_told_at_once),
         BENCH_TEST(a_node_learns_its_address_from_those_who_found_it),
         BENCH_TEST(a_handshake_brings_the_epochs_too),
         BENCH_TEST(a_handshake_under_a_name_that_is_taken_comes_to_nothing),
