@@ -18,7 +18,7 @@ static const char *program_of(enum peer kind) {
     return reference && *reference ? reference : "redis-server";
 }
 
-struct server *peer_start_unready(enum peer kind, const char *const *args) {
+static struct server *launch(enum peer kind, const char *conf, const char *const *args) {
     const char *all[ARGS_MAX] = { "--repl-diskless-sync-delay", "0", "--repl-backlog-size", "10mb" };
     size_t count = 4;
     for (; args && *args; args++) {
@@ -26,13 +26,21 @@ struct server *peer_start_unready(enum peer kind, const char *const *args) {
         all[count++] = *args;
     }
     return server_launch_unready(
-        &(struct server_plan){ .program = program_of(kind), .args = all, .tcp = true });
+        &(struct server_plan){ .program = program_of(kind), .conf = conf, .args = all, .tcp = true });
+}
+
+struct server *peer_start_unready(enum peer kind, const char *const *args) {
+    return launch(kind, NULL, args);
+}
+
+struct server *peer_start_with(enum peer kind, const char *conf, const char *const *args) {
+    struct server *s = launch(kind, conf, args);
+    server_await(s);
+    return s;
 }
 
 struct server *peer_start(enum peer kind, const char *const *args) {
-    struct server *s = peer_start_unready(kind, args);
-    server_await(s);
-    return s;
+    return peer_start_with(kind, NULL, args);
 }
 
 /* ---- INFO ---- */

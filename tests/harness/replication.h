@@ -18,7 +18,9 @@ const char *peer_name(enum peer kind);
 /* `args` as on the command line, ended by NULL; may be NULL. Later ones win over those for all: diskless
  * transfers begin at once, the backlog has 10 MB. */
 struct server *peer_start(enum peer kind, const char *const *args);
-/* The same, not waiting until it has loaded. */
+/* The same with a conf file of these lines. */
+struct server *peer_start_with(enum peer kind, const char *conf, const char *const *args);
+/* As peer_start(), not waiting until it has loaded. */
 struct server *peer_start_unready(enum peer kind, const char *const *args);
 /* With these arguments: TRIVET("--appendonly", "yes"). */
 #define TRIVET(...) peer_start(PEER_TRIVET, (const char *const[]){ __VA_ARGS__ __VA_OPT__(, ) NULL })

@@ -1,228 +1,47 @@
 /* test_cluster.c: clusters as people make them, with redis-cli: of Trivet alone, and with redis-server among
  * them, each kind as primary, replica and voter. Keys are moved, nodes killed, restarted and exchanged, and
  * whatever was written is there after it. */
-#include "../harness/await.h"
 #include "../harness/check.h"
-#include "../harness/fail.h"
-#include "../harness/replication.h"
+#include "../harness/cluster.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #define NODES 6
 #define KEYS 120
-#define NODE_TIMEOUT "3000"
-
-struct group {
-    struct server *node[NODES];
-    struct client *client[NODES];
-    size_t count;
-};
-
-/* ---- making one ---- */
-
-static struct server *start_node(enum peer kind) {
-    char port[16];
-    snprintf(port, sizeof port, "%d", server_free_port());
-    const char *args[] = { "--cluster-enabled",
-                           "yes",
-                           "--cluster-port",
-                           port,
-                           "--cluster-node-timeout",
-                           NODE_TIMEOUT,
-                           "--repl-diskless-sync-delay",
-                           "0",
-                           NULL };
-    return peer_start(kind, args);
-}
-
-static void group_start(struct group *g, const enum peer *kinds, size_t count) {
-    *g = (struct group){ .count = count };
-    for (size_t i = 0; i < count; i++) {
-        g->node[i] = start_node(kinds[i]);
-        g->client[i] = server_connect(g->node[i]);
-    }
-}
-
-static void group_end(struct group *g) {
-    for (size_t i = 0; i < g->count; i++) {
-        client_close(g->client[i]);
-        server_free(g->node[i]);
-    }
-}
-
-/* Runs redis-cli --cluster; true if it is content. If not, the end of what it said is shown. */
-static bool redis_cli(const char *what) {
-    char command[1024], line[512];
-    struct text said = { 0 };
-    snprintf(command, sizeof command, "timeout 120 redis-cli --cluster %s 2>&1", what);
-    FILE *pipe = popen(command, "r");
-    if (!pipe) HARNESS_FAIL("cannot run %s", command);
-    while (fgets(line, sizeof line, pipe)) {
-        if (said.len > 4096) text_clear(&said);
-        text_append_str(&said, line);
-    }
-    bool content = pclose(pipe) == 0;
-    if (!content) printf("redis-cli --cluster %s\n%.*s\n", what, (int)said.len, said.ptr);
-    text_release(&said);
-    return content;
-}
-
-static void create(struct group *g, int replicas) {
-    char what[512];
-    int len = snprintf(what, sizeof what, "create");
-    for (size_t i = 0; i < g->count; i++)
-        len += snprintf(what + len, sizeof what - (size_t)len, " 127.0.0.1:%d", server_port(g->node[i]));
-    snprintf(what + len, sizeof what - (size_t)len, " --cluster-replicas %d --cluster-yes", replicas);
-    assert_true(redis_cli(what));
-}
-
-static bool agrees(const struct group *g, size_t node) {
-    char what[64];
-    snprintf(what, sizeof what, "check 127.0.0.1:%d", server_port(g->node[node]));
-    return redis_cli(what);
-}
-
-/* ---- looking at it ---- */
-
-static bool says(struct client *c, const char *command, const char *part) {
-    return strstr(client_ask(c, command), part) != NULL;
-}
-
-static bool all_are_up(struct group *g) {
-    for (size_t i = 0; i < g->count; i++)
-        if (g->client[i] && !says(g->client[i], "CLUSTER INFO", "cluster_state:ok")) return false;
-    return true;
-}
-
-static bool is_linked_replica(struct client *c) {
-    return says(c, "INFO replication", "role:slave") && says(c, "INFO replication", "master_link_status:up");
-}
-
-static size_t linked_replicas(struct group *g) {
-    size_t count = 0;
-    for (size_t i = 0; i < g->count; i++) count += g->client[i] && is_linked_replica(g->client[i]);
-    return count;
-}
-
-static void copy_id(struct client *c, const char *command, char id[41]) {
-    struct node *n = client_ask_node(c, command);
-    assert_int_equal(n->bytes.len, 40);
-    memcpy(id, n->bytes.ptr, 40);
-    id[40] = '\0';
-    node_free(n);
-}
-
-/* ---- a client of clusters ---- */
-
-static size_t node_at_port(const struct group *g, int port) {
-    for (size_t i = 0; i < g->count; i++)
-        if (server_port(g->node[i]) == port) return i;
-    fail_msg("nobody has port %d", port);
-    return 0;
-}
-
-/* Asks a node, and goes where it is sent. */
-static const char *ask(struct group *g, const char *command) {
-    size_t at = 0;
-    while (!g->client[at]) at++;
-    const char *reply = client_ask(g->client[at], command);
-    for (int hops = 0; strncmp(reply, "-MOVED ", 7) == 0 && hops < 5; hops++) {
-        at = node_at_port(g, atoi(strrchr(reply, ':') + 1));
-        if (!g->client[at]) break;
-        reply = client_ask(g->client[at], command);
-    }
-    return reply;
-}
-
-static void write_keys(struct group *g) {
-    char command[64];
-    for (int i = 0; i < KEYS; i++) {
-        snprintf(command, sizeof command, "SET key:%d value:%d", i, i);
-        assert_string_equal(ask(g, command), "+OK");
-    }
-}
-
-static void assert_keys(struct group *g) {
-    char command[64], expected[64];
-    for (int i = 0; i < KEYS; i++) {
-        snprintf(command, sizeof command, "GET key:%d", i);
-        snprintf(expected, sizeof expected, "$\"value:%d\"", i);
-        assert_string_equal(ask(g, command), expected);
-    }
-}
-
-/* ---- what is done to it ---- */
-
-static void move_slots(struct group *g, size_t from, size_t to, int count) {
-    char source[41], target[41], what[256];
-    copy_id(g->client[from], "CLUSTER MYID", source);
-    copy_id(g->client[to], "CLUSTER MYID", target);
-    snprintf(what, sizeof what,
-             "reshard 127.0.0.1:%d --cluster-from %s --cluster-to %s --cluster-slots %d --cluster-yes > "
-             "/tmp/reshard.out",
-             server_port(g->node[from]), source, target, count);
-    assert_true(redis_cli(what));
-}
-
-static void kill_node(struct group *g, size_t i) {
-    client_close(g->client[i]);
-    g->client[i] = NULL;
-    server_kill(g->node[i]);
-}
-
-static void bring_back(struct group *g, size_t i) {
-    server_restart(g->node[i]);
-    g->client[i] = server_connect(g->node[i]);
-}
-
-/* The replica of this primary, by what CLUSTER NODES says. */
-static size_t replica_of(struct group *g, size_t primary) {
-    char id[41], line[80];
-    copy_id(g->client[primary], "CLUSTER MYID", id);
-    snprintf(line, sizeof line, "myself,slave %s", id);
-    for (size_t i = 0; i < g->count; i++)
-        if (says(g->client[i], "CLUSTER NODES", line)) return i;
-    fail_msg("it has no replica");
-    return 0;
-}
 
 static void play(const enum peer *kinds) {
-    struct group g;
-    group_start(&g, kinds, NODES);
-    create(&g, 1);
-    assert_soon(all_are_up(&g));
-    assert_soon(linked_replicas(&g) == NODES / 2);
-    write_keys(&g);
-    move_slots(&g, 0, 1, 300);
-    assert_soon(agrees(&g, 0));
-    move_slots(&g, 1, 0, 100);
-    assert_keys(&g);
-    assert_soon(agrees(&g, 2));
+    struct nodes nodes;
+    nodes_start(&nodes, kinds, NODES);
+    nodes_create(&nodes, 1);
+    nodes_write_keys(&nodes, KEYS);
+    nodes_move_slots(&nodes, 0, 1, 300);
+    assert_soon(nodes_agree(&nodes, 0));
+    nodes_move_slots(&nodes, 1, 0, 100);
+    nodes_assert_keys(&nodes, KEYS);
+    assert_soon(nodes_agree(&nodes, 2));
 
-    size_t heir = replica_of(&g, 0);
-    kill_node(&g, 0);
-    assert_soon(says(g.client[heir], "INFO replication", "role:master"));
-    assert_soon(all_are_up(&g));
-    assert_keys(&g);
-    bring_back(&g, 0);
-    assert_soon(is_linked_replica(g.client[0]));
-    assert_soon(agrees(&g, 1));
+    size_t heir = nodes_replica_of(&nodes, 0);
+    nodes_kill(&nodes, 0);
+    assert_soon(peer_says(nodes.client[heir], "INFO replication", "role:master"));
+    assert_soon(nodes_are_up(&nodes));
+    nodes_assert_keys(&nodes, KEYS);
+    nodes_bring_back(&nodes, 0);
+    assert_soon(peer_is_linked_replica(nodes.client[0]));
+    assert_soon(nodes_agree(&nodes, 1));
 
-    assert_reply(g.client[0], "CLUSTER FAILOVER", "+OK");
-    assert_soon(says(g.client[0], "INFO replication", "role:master"));
-    assert_soon(is_linked_replica(g.client[heir]));
-    assert_soon(all_are_up(&g));
-    write_keys(&g);
-    assert_keys(&g);
-    assert_soon(agrees(&g, 3));
-    group_end(&g);
+    assert_reply(nodes.client[0], "CLUSTER FAILOVER", "+OK");
+    assert_soon(peer_says(nodes.client[0], "INFO replication", "role:master"));
+    assert_soon(peer_is_linked_replica(nodes.client[heir]));
+    assert_soon(nodes_are_up(&nodes));
+    nodes_write_keys(&nodes, KEYS);
+    nodes_assert_keys(&nodes, KEYS);
+    assert_soon(nodes_agree(&nodes, 3));
+    nodes_end(&nodes);
 }
 
 static void a_cluster_of_trivet(void **state) {
@@ -243,19 +62,19 @@ static void trivet_among_nodes_of_redis(void **state) {
 
 static void a_node_keeps_its_name_and_its_slots(void **state) {
     (void)state;
-    struct group g;
-    char before[41], after[41];
+    struct nodes nodes;
+    char before[NODE_NAME_SIZE], after[NODE_NAME_SIZE];
     static const enum peer kinds[] = { PEER_TRIVET };
-    group_start(&g, kinds, 1);
-    assert_reply(g.client[0], "CLUSTER ADDSLOTSRANGE 0 100 200 16383", "+OK");
-    assert_reply(g.client[0], "CLUSTER ADDSLOTS 101", "+OK");
-    copy_id(g.client[0], "CLUSTER MYID", before);
-    kill_node(&g, 0);
-    bring_back(&g, 0);
-    copy_id(g.client[0], "CLUSTER MYID", after);
+    nodes_start(&nodes, kinds, 1);
+    assert_reply(nodes.client[0], "CLUSTER ADDSLOTSRANGE 0 100 200 16383", "+OK");
+    assert_reply(nodes.client[0], "CLUSTER ADDSLOTS 101", "+OK");
+    peer_copy_id(nodes.client[0], "CLUSTER MYID", before);
+    nodes_kill(&nodes, 0);
+    nodes_bring_back(&nodes, 0);
+    peer_copy_id(nodes.client[0], "CLUSTER MYID", after);
     assert_string_equal(after, before);
-    assert_true(says(g.client[0], "CLUSTER NODES", "connected 0-101 200-16383"));
-    group_end(&g);
+    assert_true(peer_says(nodes.client[0], "CLUSTER NODES", "connected 0-101 200-16383"));
+    nodes_end(&nodes);
 }
 
 struct line {
@@ -299,21 +118,21 @@ static void wrong_words_are_refused(void **state) {
         { "GET a", "-CLUSTERDOWN Hash slot not served" },
         { NULL, NULL },
     };
-    struct group g;
+    struct nodes nodes;
     static const enum peer kinds[] = { PEER_TRIVET };
-    group_start(&g, kinds, 1);
-    hold(g.client[0], lines);
-    group_end(&g);
+    nodes_start(&nodes, kinds, 1);
+    hold(nodes.client[0], lines);
+    nodes_end(&nodes);
 }
 
 static void keys_of_a_slot_are_counted_and_named(void **state) {
     (void)state;
-    struct group g;
+    struct nodes nodes;
     static const enum peer kinds[] = { PEER_TRIVET };
-    group_start(&g, kinds, 1);
-    struct client *c = g.client[0];
+    nodes_start(&nodes, kinds, 1);
+    struct client *c = nodes.client[0];
     assert_reply(c, "CLUSTER ADDSLOTSRANGE 0 16383", "+OK");
-    assert_soon(all_are_up(&g));
+    assert_soon(nodes_are_up(&nodes));
     assert_reply(c, "MSET {foo}1 a {foo}2 b {foo}3 c", "+OK");
     assert_reply(c, "SET bar d", "+OK");
     assert_reply(c, "CLUSTER COUNTKEYSINSLOT 12182", ":3");
@@ -328,20 +147,21 @@ static void keys_of_a_slot_are_counted_and_named(void **state) {
         "slots.");
     assert_reply(c, "FLUSHALL", "+OK");
     assert_reply(c, "CLUSTER FLUSHSLOTS", "+OK");
-    assert_soon(says(c, "CLUSTER INFO", "cluster_state:fail"));
-    group_end(&g);
+    assert_soon(peer_says(c, "CLUSTER INFO", "cluster_state:fail"));
+    nodes_end(&nodes);
 }
 
-static bool one_waits(struct client *c) { return says(c, "INFO clients", "blocked_clients:1\\r\\n"); }
+static bool one_waits(struct client *c) { return peer_says(c, "INFO clients", "blocked_clients:1\\r\\n"); }
 
 static void who_waits_or_listens_hears_that_the_slot_has_gone(void **state) {
     (void)state;
-    struct group g;
+    struct nodes nodes;
     static const enum peer kinds[] = { PEER_TRIVET };
-    group_start(&g, kinds, 1);
-    struct client *c = g.client[0], *waits = server_connect(g.node[0]), *listens = server_connect(g.node[0]);
+    nodes_start(&nodes, kinds, 1);
+    struct client *c = nodes.client[0], *waits = server_connect(nodes.server[0]),
+                  *listens = server_connect(nodes.server[0]);
     assert_reply(c, "CLUSTER ADDSLOTSRANGE 0 16383", "+OK");
-    assert_soon(all_are_up(&g));
+    assert_soon(nodes_are_up(&nodes));
     client_send(waits, "BLPOP {foo}list 0");
     assert_soon(one_waits(c));
     assert_reply(listens, "SSUBSCRIBE foo {foo}2", "*[$\"ssubscribe\", $\"foo\", :1]");
@@ -354,7 +174,7 @@ static void who_waits_or_listens_hears_that_the_slot_has_gone(void **state) {
     assert_reply(waits, "CLUSTER KEYSLOT foo", ":12182");
     client_close(waits);
     client_close(listens);
-    group_end(&g);
+    nodes_end(&nodes);
 }
 
 static void outside_a_cluster_cluster_is_refused(void **state) {

@@ -1,8 +1,8 @@
 /* The cluster's rules in one cluster with redis-server: a node that is nothing but rules and sockets joins,
  * gossips, votes, hears of failures and takes over. And nodes.conf: each side reads the other's. */
 #include "../harness/check.h"
+#include "../harness/cluster.h"
 #include "../harness/fail.h"
-#include "../harness/replication.h"
 #include "trivet/base/mem.h"
 #include "trivet/cluster/rules/cluster.h"
 #include "trivet/cluster/state/nodes_file.h"
@@ -228,15 +228,12 @@ struct neighbour {
 };
 
 static void neighbour_open(struct neighbour *r, const char *slots) {
-    char port[16], command[64];
-    r->bus_port = server_free_port();
-    snprintf(port, sizeof port, "%d", r->bus_port);
-    r->server = REDIS("--cluster-enabled", "yes", "--cluster-port", port, "--cluster-node-timeout",
-                      NODE_TIMEOUT, "--cluster-allow-replica-migration", "no");
+    static const char *const args[] = { "--cluster-allow-replica-migration", "no", NULL };
+    char id[NODE_NAME_SIZE], command[64];
+    r->server = peer_start_node(PEER_REDIS, NODE_TIMEOUT, args, &r->bus_port);
     r->client = server_connect(r->server);
-    struct node *id = client_ask_node(r->client, "CLUSTER MYID");
-    assert_true(node_id_parse(text_slice(&id->bytes), &r->id));
-    node_free(id);
+    peer_copy_id(r->client, "CLUSTER MYID", id);
+    assert_true(node_id_parse(slice_of(id), &r->id));
     if (!slots) return;
     snprintf(command, sizeof command, "CLUSTER ADDSLOTSRANGE %s", slots);
     assert_reply(r->client, command, "+OK");
@@ -259,7 +256,7 @@ static void meet(struct bus_node *n, struct neighbour *r) {
 }
 
 static bool says(struct neighbour *r, const char *command, const char *part) {
-    return strstr(client_ask(r->client, command), part) != NULL;
+    return peer_says(r->client, command, part);
 }
 
 /* "<id> 127.0.0.1:1@..." and so on, as far as it does not change. */
