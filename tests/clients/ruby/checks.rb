@@ -3,7 +3,7 @@ require "socket"
 require "timeout"
 
 module Checks
-  PATIENCE = 60 # seconds; only a hung server is that slow
+  PATIENCE = ENV.fetch("PATIENCE", 60).to_i # seconds; only a hung server is that slow
 
   @count = 0
   @failed = []
