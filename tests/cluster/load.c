@@ -24,7 +24,7 @@ struct writer {
 };
 
 static struct writer writers[WRITERS];
-static struct nodes *group;
+static struct fleet *group;
 static char tags[NETWORK_NODES][64]; /* of keys in the slots of that node */
 static atomic_bool over;
 static atomic_size_t covered;
@@ -41,7 +41,7 @@ static void key_of(const struct writer *w, size_t n, char *key, size_t size) {
 static size_t sent_to(const struct node *reply, size_t at) {
     const char *text = text_str(&reply->bytes), *port = strrchr(text, ':');
     if (reply->kind != '-' || strncmp(text, "MOVED ", 6) != 0 || !port) return at;
-    size_t to = nodes_at_port(group, atoi(port + 1));
+    size_t to = fleet_at_port(group, atoi(port + 1));
     return to < group->count ? to : at;
 }
 
@@ -92,12 +92,12 @@ static void *write_until_the_end(void *arg) {
 
 /* ---- all of them ---- */
 
-void load_start(struct nodes *g) {
+void load_start(struct fleet *g) {
     group = g;
     atomic_store(&over, false);
     atomic_store(&covered, 0);
     for (size_t i = 0; i < NETWORK_NODES; i++) atomic_store(&acknowledged[i], 0);
-    for (size_t i = 0; i < g->primaries; i++) nodes_key(g, i, "", tags[i]);
+    for (size_t i = 0; i < g->primaries; i++) fleet_key(g, i, "", tags[i]);
     watch_start(g);
     for (int i = 0; i < WRITERS; i++) {
         struct writer *w = &writers[i];

@@ -13,10 +13,10 @@
 #ifndef TESTS_CLUSTER_LOAD_H
 #define TESTS_CLUSTER_LOAD_H
 
-#include "nodes.h"
+#include "fleet.h"
 
 /* The nodes must not go away before load_end(). */
-void load_start(struct nodes *g);
+void load_start(struct fleet *g);
 /* Until so many more writes were covered. */
 void load_await(size_t more);
 /* Until a write to the slots of each primary, as they were at first, was acknowledged after now. */

@@ -21,17 +21,17 @@
 /* A ping goes out every half a timeout and must be answered within one; the rest is for a busy machine. */
 #define ALONE_MOST_MS (NODE_TIMEOUT_MS * 3 / 2 + 4000)
 
-static struct nodes g; /* threads look at it, also if a test fails */
+static struct fleet g; /* threads look at it, also if a test fails */
 
 static void trivets(void) {
-    static const struct nodes_plan plan = { .primaries = PRIMARIES, .count = COUNT };
-    nodes_start(&g, &plan);
+    static const struct fleet_plan plan = { .primaries = PRIMARIES, .count = COUNT };
+    fleet_start(&g, &plan);
 }
 
 /* A write to a slot that node i had at first, at that node. */
 static const char *write_at(size_t i) {
     char key[64];
-    nodes_key(&g, i, "probe:", key);
+    fleet_key(&g, i, "probe:", key);
     return client_ask(g.client[i], "SET %s x", key);
 }
 
@@ -50,16 +50,16 @@ static void a_primary_that_is_alone_stops_and_comes_back_as_a_replica(void **sta
     int64_t until_ms = deadline_after(ALONE_MOST_MS);
     assert_soon(refuses_as_down(0));
     assert_false(deadline_has_passed(until_ms));
-    assert_soon(nodes_is_primary(&g, REPLICA_OF(0)));
+    assert_soon(fleet_is_primary(&g, REPLICA_OF(0)));
     load_await_all_slots();
     assert_true(refuses_as_down(0));
     network_heal(g.network);
-    assert_soon(nodes_is_linked_replica(&g, 0, REPLICA_OF(0)));
+    assert_soon(fleet_is_linked_replica(&g, 0, REPLICA_OF(0)));
     assert_soon(sends_elsewhere(0));
     load_await_all_slots();
-    nodes_assert_well(&g);
+    fleet_assert_well(&g);
     load_end();
-    nodes_end(&g);
+    fleet_end(&g);
 }
 
 /* Two primaries of three are the majority; the third one's replica is with them, and one of theirs is not. */
@@ -71,17 +71,17 @@ static void the_half_with_the_majority_goes_on(void **state) {
     unsigned minority = NODE(2) | NODE(REPLICA_OF(1));
     network_part(g.network, minority, ALL & ~minority);
     assert_soon(refuses_as_down(2));
-    assert_soon(nodes_is_primary(&g, REPLICA_OF(2)));
-    assert_soon(nodes_has_flags(&g, 0, REPLICA_OF(1), "slave,fail"));
+    assert_soon(fleet_is_primary(&g, REPLICA_OF(2)));
+    assert_soon(fleet_has_flags(&g, 0, REPLICA_OF(1), "slave,fail"));
     assert_soon(takes_writes(0));
     assert_soon(takes_writes(1));
     network_heal(g.network);
-    assert_soon(nodes_is_linked_replica(&g, 2, REPLICA_OF(2)));
-    assert_soon(nodes_is_linked_replica(&g, REPLICA_OF(1), 1));
+    assert_soon(fleet_is_linked_replica(&g, 2, REPLICA_OF(2)));
+    assert_soon(fleet_is_linked_replica(&g, REPLICA_OF(1), 1));
     load_await_all_slots();
-    nodes_assert_well(&g);
+    fleet_assert_well(&g);
     load_end();
-    nodes_end(&g);
+    fleet_end(&g);
 }
 
 /* What it hears is not what others hear of it: they replace it, and tell it so. */
@@ -91,14 +91,14 @@ static void a_primary_that_nobody_hears_is_replaced(void **state) {
     load_start(&g);
     load_await(WRITES);
     for (size_t i = 1; i < COUNT; i++) network_silence(g.network, 0, i, true);
-    assert_soon(nodes_is_primary(&g, REPLICA_OF(0)));
+    assert_soon(fleet_is_primary(&g, REPLICA_OF(0)));
     assert_soon(sends_elsewhere(0));
     load_await_all_slots();
     network_heal(g.network);
-    assert_soon(nodes_is_linked_replica(&g, 0, REPLICA_OF(0)));
-    nodes_assert_well(&g);
+    assert_soon(fleet_is_linked_replica(&g, 0, REPLICA_OF(0)));
+    fleet_assert_well(&g);
     load_end();
-    nodes_end(&g);
+    fleet_end(&g);
 }
 
 /* It knows of nobody who lives, and so must not serve. */
@@ -111,9 +111,9 @@ static void a_primary_that_hears_nobody_stops(void **state) {
     assert_soon(refuses_as_down(0));
     network_heal(g.network);
     load_await_all_slots();
-    nodes_assert_well(&g);
+    fleet_assert_well(&g);
     load_end();
-    nodes_end(&g);
+    fleet_end(&g);
 }
 
 /* Two nodes lose their link, a third way is slow, and every second time a whole node is cut off: sometimes
@@ -133,9 +133,9 @@ static void a_network_that_comes_and_goes_does_no_harm(void **state) {
         load_await(20);
     }
     load_await_all_slots();
-    nodes_assert_well(&g);
+    fleet_assert_well(&g);
     load_end();
-    nodes_end(&g);
+    fleet_end(&g);
 }
 
 int main(int argc, char **argv) {

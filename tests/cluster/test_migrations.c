@@ -21,12 +21,12 @@
 #define NOBODY "0000000000000000000000000000000000000000"
 #define NAME "abcdefabcdefabcdefabcdefabcdefabcdefabcd"
 
-static struct nodes g;
+static struct fleet g;
 
 /* Nodes 0, 1 and 2 begin with 0-5460, 5461-10922 and 10923-16383. The slot of {06S} is 0. */
 static const char *const args[] = { "--enable-debug-command", "yes", NULL };
-static const struct nodes_plan all = { .primaries = PRIMARIES, .count = COUNT, .args = args };
-static const struct nodes_plan primaries_only = { .primaries = PRIMARIES, .count = PRIMARIES, .args = args };
+static const struct fleet_plan all = { .primaries = PRIMARIES, .count = COUNT, .args = args };
+static const struct fleet_plan primaries_only = { .primaries = PRIMARIES, .count = PRIMARIES, .args = args };
 
 /* ---- migrations ---- */
 
@@ -59,7 +59,7 @@ static void assert_migrates(size_t from, size_t to, const char *ranges) {
 
 static void slots_go_and_come_back_while_they_are_written(void **state) {
     (void)state;
-    nodes_start(&g, &all);
+    fleet_start(&g, &all);
     load_start(&g);
     load_await(200);
     for (int round = 0; round < 3; round++) {
@@ -68,9 +68,9 @@ static void slots_go_and_come_back_while_they_are_written(void **state) {
         assert_migrates(1, 0, "0 2000 3000 5460");
         load_await(200);
     }
-    nodes_assert_well(&g);
+    fleet_assert_well(&g);
     load_end();
-    nodes_end(&g);
+    fleet_end(&g);
 }
 
 /* ---- every sort of write ---- */
@@ -197,7 +197,7 @@ static void assert_same_data(size_t at) {
 
 static void every_sort_of_write_arrives(void **state) {
     (void)state;
-    nodes_start(&g, &primaries_only);
+    fleet_start(&g, &primaries_only);
     start_writer(7);
     fill_both();
     assert_int_equal(pthread_create(&writer.thread, NULL, write_all_sorts, NULL), 0);
@@ -211,14 +211,14 @@ static void every_sort_of_write_arrives(void **state) {
     assert_same_data(0);
     assert_reply(g.client[1], "DBSIZE", ":0");
     end_writer();
-    nodes_end(&g);
+    fleet_end(&g);
 }
 
 static void several_databases_and_expiries_arrive(void **state) {
     static const char *const with_databases[] = { "--cluster-databases", "4", NULL };
-    struct nodes_plan plan = { .primaries = 2, .count = 2, .args = with_databases };
+    struct fleet_plan plan = { .primaries = 2, .count = 2, .args = with_databases };
     (void)state;
-    nodes_start(&g, &plan);
+    fleet_start(&g, &plan);
     assert_reply(g.client[0], "SET {06S}a zero PXAT 32503680000000", "+OK");
     assert_reply(g.client[0], "SELECT 3", "+OK");
     assert_reply(g.client[0], "HSET {06S}a f three g 4", ":2");
@@ -230,14 +230,14 @@ static void several_databases_and_expiries_arrive(void **state) {
     assert_reply(g.client[1], "SELECT 3", "+OK");
     assert_reply(g.client[1], "HGET {06S}a f", "$\"three\"");
     assert_reply(g.client[1], "HPEXPIRETIME {06S}a FIELDS 2 f g", "*[:32503680000000, :-1]");
-    nodes_end(&g);
+    fleet_end(&g);
 }
 
 /* ---- bad input ---- */
 
 static void wrong_words_are_refused(void **state) {
     (void)state;
-    nodes_start(&g, &primaries_only);
+    fleet_start(&g, &primaries_only);
     const struct {
         const char *words, *reply;
     } rows[] = {
@@ -272,7 +272,7 @@ static void wrong_words_are_refused(void **state) {
     assert_reply(c, "CLUSTER SYNCSLOTS NONSENSE", "-ERR syntax error");
     assert_reply(c, "CLUSTER SYNCSLOTS ESTABLISH SOURCE x NAME " NAME " SLOTSRANGE 1 2",
                  "-ERR Invalid node name: x");
-    nodes_end(&g);
+    fleet_end(&g);
 }
 
 /* ---- what arrives is hidden ---- */
@@ -297,7 +297,7 @@ static void assert_hidden(size_t at) {
 
 static void what_arrives_is_hidden_until_it_is_served(void **state) {
     (void)state;
-    nodes_start(&g, &all);
+    fleet_start(&g, &all);
     struct client *source = play_source();
     assert_soon(is_in(1, "receiving-snapshot") && is_in(REPLICA_OF(1), "occurring-on-primary"));
     client_send(source, "SET {06S}a 1");
@@ -324,8 +324,8 @@ static void what_arrives_is_hidden_until_it_is_served(void **state) {
     assert_reply(g.client[1], "DBSIZE", ":2");
     assert_reply(g.client[REPLICA_OF(1)], "DBSIZE", ":2");
     client_close(source);
-    nodes_assert_well(&g);
-    nodes_end(&g);
+    fleet_assert_well(&g);
+    fleet_end(&g);
 }
 
 static void what_does_not_come_to_its_end_leaves_nothing(void **state) {
@@ -336,7 +336,7 @@ static void what_does_not_come_to_its_end_leaves_nothing(void **state) {
                                          "LPUSH {06S}a 1",
                                          NULL };
     (void)state;
-    nodes_start(&g, &all);
+    fleet_start(&g, &all);
     for (size_t i = 0; i < COUNT_OF(wrong); i++) {
         struct client *source = play_source();
         client_send(source, "SET {06S}a 1");
@@ -355,7 +355,7 @@ static void what_does_not_come_to_its_end_leaves_nothing(void **state) {
         "-ERR Slots are not served by the source node.");
     assert_reply(c, "CLUSTER SYNCSLOTS ESTABLISH SOURCE " NOBODY " NAME " NAME " SLOTSRANGE 0 0",
                  "-ERR Unknown source node");
-    nodes_end(&g);
+    fleet_end(&g);
 }
 
 /* ---- what ends it ---- */
@@ -378,7 +378,7 @@ static void assert_stays(const char *state) {
 
 static void slots_stay_whatever_goes_wrong(void **state) {
     (void)state;
-    nodes_start(&g, &all);
+    fleet_start(&g, &all);
     begin_and_hold();
     assert_reply(g.client[0], "CLUSTER CANCELSLOTMIGRATIONS", "+OK");
     assert_stays("cancelled");
@@ -395,26 +395,26 @@ static void slots_stay_whatever_goes_wrong(void **state) {
     begin_and_hold();
     assert_reply(g.client[REPLICA_OF(0)], "CLUSTER FAILOVER", "+OK");
     assert_stays("failed");
-    assert_soon(nodes_is_linked_replica(&g, 0, REPLICA_OF(0)));
-    nodes_assert_well(&g);
-    nodes_end(&g);
+    assert_soon(fleet_is_linked_replica(&g, 0, REPLICA_OF(0)));
+    fleet_assert_well(&g);
+    fleet_end(&g);
 }
 
 static void a_target_without_memory_says_so(void **state) {
     (void)state;
-    nodes_start(&g, &primaries_only);
+    fleet_start(&g, &primaries_only);
     assert_reply(g.client[0], "SET {06S}a 1", "+OK");
     assert_reply(g.client[1], "CONFIG SET maxmemory 1 maxmemory-policy noeviction", "+OK");
     assert_string_equal(migrate(0, 1, "0 100"), "+OK");
     assert_soon(is_in(0, "failed") && is_in(1, "failed"));
     assert_non_null(strstr(client_ask(g.client[1], "CLUSTER GETSLOTMIGRATIONS"), "OOM"));
     assert_reply(g.client[0], "GET {06S}a", "$\"1\"");
-    nodes_end(&g);
+    fleet_end(&g);
 }
 
 static void who_knows_nobody_at_the_other_end_says_so(void **state) {
     (void)state;
-    nodes_start(&g, &all);
+    fleet_start(&g, &all);
     assert_reply(g.client[1], "CONFIG SET requirepass secret", "+OK");
     assert_string_equal(migrate(0, 1, "0 100"), "+OK");
     assert_soon(is_in(0, "failed"));
@@ -436,7 +436,7 @@ static void who_knows_nobody_at_the_other_end_says_so(void **state) {
             pause_ms(10);
     }
     assert_null(list);
-    nodes_end(&g);
+    fleet_end(&g);
 }
 
 int main(int argc, char **argv) {

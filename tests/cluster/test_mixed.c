@@ -15,16 +15,16 @@
 #define REPLICA_OF(primary) ((primary) + PRIMARIES)
 #define WRITES 100
 
-static struct nodes g; /* threads look at it, also if a test fails */
+static struct fleet g; /* threads look at it, also if a test fails */
 
 /* Trivet replicates from redis-server, and the other way round; the voters are one of each kind. */
 static void both_kinds(void) {
-    static const struct nodes_plan plan = {
+    static const struct fleet_plan plan = {
         .primaries = PRIMARIES,
         .count = COUNT,
         .kinds = { PEER_REDIS, PEER_TRIVET, PEER_REDIS, PEER_TRIVET, PEER_REDIS, PEER_TRIVET },
     };
-    nodes_start(&g, &plan);
+    fleet_start(&g, &plan);
 }
 
 static void a_primary_that_is_alone_is_replaced_by_the_other_kind(void **state) {
@@ -34,15 +34,15 @@ static void a_primary_that_is_alone_is_replaced_by_the_other_kind(void **state) 
     for (size_t alone = 0; alone < 2; alone++) {
         load_await(WRITES);
         network_part(g.network, 1u << alone, 0x3fu & ~(1u << alone));
-        assert_soon(nodes_says(&g, alone, "CLUSTER INFO", "cluster_state:fail"));
-        assert_soon(nodes_is_primary(&g, REPLICA_OF(alone)));
+        assert_soon(fleet_says(&g, alone, "CLUSTER INFO", "cluster_state:fail"));
+        assert_soon(fleet_is_primary(&g, REPLICA_OF(alone)));
         load_await_all_slots();
         network_heal(g.network);
-        assert_soon(nodes_is_linked_replica(&g, alone, REPLICA_OF(alone)));
+        assert_soon(fleet_is_linked_replica(&g, alone, REPLICA_OF(alone)));
     }
-    nodes_assert_well(&g);
+    fleet_assert_well(&g);
     load_end();
-    nodes_end(&g);
+    fleet_end(&g);
 }
 
 static void a_primary_that_hangs_is_replaced_by_the_other_kind(void **state) {
@@ -51,15 +51,15 @@ static void a_primary_that_hangs_is_replaced_by_the_other_kind(void **state) {
     load_start(&g);
     for (size_t hangs = 0; hangs < 2; hangs++) {
         load_await(WRITES);
-        nodes_freeze(&g, hangs);
-        assert_soon(nodes_is_primary(&g, REPLICA_OF(hangs)));
+        fleet_freeze(&g, hangs);
+        assert_soon(fleet_is_primary(&g, REPLICA_OF(hangs)));
         load_await_all_slots();
-        nodes_thaw(&g, hangs);
-        assert_soon(nodes_is_linked_replica(&g, hangs, REPLICA_OF(hangs)));
+        fleet_thaw(&g, hangs);
+        assert_soon(fleet_is_linked_replica(&g, hangs, REPLICA_OF(hangs)));
     }
-    nodes_assert_well(&g);
+    fleet_assert_well(&g);
     load_end();
-    nodes_end(&g);
+    fleet_end(&g);
 }
 
 static void a_killed_primary_comes_back_as_a_replica_of_the_other_kind(void **state) {
@@ -68,15 +68,15 @@ static void a_killed_primary_comes_back_as_a_replica_of_the_other_kind(void **st
     load_start(&g);
     for (size_t killed = 0; killed < 2; killed++) {
         load_await(WRITES);
-        nodes_kill(&g, killed);
-        assert_soon(nodes_is_primary(&g, REPLICA_OF(killed)));
+        fleet_kill(&g, killed);
+        assert_soon(fleet_is_primary(&g, REPLICA_OF(killed)));
         load_await_all_slots();
-        nodes_restart(&g, killed);
-        assert_soon(nodes_is_linked_replica(&g, killed, REPLICA_OF(killed)));
+        fleet_restart(&g, killed);
+        assert_soon(fleet_is_linked_replica(&g, killed, REPLICA_OF(killed)));
     }
-    nodes_assert_well(&g);
+    fleet_assert_well(&g);
     load_end();
-    nodes_end(&g);
+    fleet_end(&g);
 }
 
 int main(int argc, char **argv) {

@@ -3,7 +3,7 @@
  * data. */
 #include "../harness/check.h"
 #include "../harness/folder.h"
-#include "nodes.h"
+#include "fleet.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* test_publish.c: messages over the bus between nodes of both kinds: who hears what, in which form it
  * travels, and what becomes of a link that does not take it. */
 #include "../harness/check.h"
-#include "nodes.h"
+#include "fleet.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,13 +18,13 @@
 #define MANY 1000
 
 /* Two of each kind of pair: Trivet and its replica of Trivet, and each kind with a replica of the other. */
-static const struct nodes_plan both_kinds = {
+static const struct fleet_plan both_kinds = {
     .primaries = PRIMARIES,
     .count = COUNT,
     .kinds = { PEER_TRIVET, PEER_REDIS, PEER_TRIVET, PEER_TRIVET, PEER_TRIVET, PEER_REDIS },
 };
 
-static struct nodes g;
+static struct fleet g;
 static struct client *listeners[NETWORK_NODES];
 
 static void listen_everywhere(const char *command, const char *reply) {
@@ -41,7 +41,7 @@ static void stop_listening(void) {
 static void a_message_is_heard_at_every_node(void **state) {
     (void)state;
     char command[64], expected[128];
-    nodes_start(&g, &both_kinds);
+    fleet_start(&g, &both_kinds);
     listen_everywhere("PSUBSCRIBE ne?s", "*[$\"psubscribe\", $\"ne?s\", :1]");
     for (size_t from = 0; from < COUNT; from++) {
         snprintf(command, sizeof command, "PUBLISH news from-%zu", from);
@@ -50,18 +50,18 @@ static void a_message_is_heard_at_every_node(void **state) {
         for (size_t i = 0; i < COUNT; i++) assert_next(listeners[i], expected);
     }
     stop_listening();
-    nodes_end(&g);
+    fleet_end(&g);
 }
 
 /* Only a shard's nodes hear it: its primary and its replica. */
 static void a_message_of_a_shard_stays_in_it(void **state) {
     (void)state;
     char channel[64], command[128], expected[192];
-    nodes_start(&g, &both_kinds);
+    fleet_start(&g, &both_kinds);
     for (size_t shard = 0; shard < PRIMARIES; shard++) {
         size_t members[] = { shard, shard + PRIMARIES };
         struct client *hear[2];
-        nodes_key(&g, shard, "news:", channel);
+        fleet_key(&g, shard, "news:", channel);
         for (int i = 0; i < 2; i++) {
             hear[i] = server_connect(g.server[members[i]]);
             snprintf(command, sizeof command, "SSUBSCRIBE %s", channel);
@@ -82,10 +82,10 @@ static void a_message_of_a_shard_stays_in_it(void **state) {
     for (size_t i = 0; i < COUNT; i++) assert_next(listeners[i], "*[$\"message\", $\"all\", $\"x\"]");
     stop_listening();
     for (size_t i = 0; i < COUNT; i++) {
-        assert_true(nodes_says(&g, i, "CLUSTER INFO", "messages_publishshard_received:1\\r"));
-        assert_true(nodes_says(&g, i, "CLUSTER INFO", "messages_publishshard_sent:1\\r"));
+        assert_true(fleet_says(&g, i, "CLUSTER INFO", "messages_publishshard_received:1\\r"));
+        assert_true(fleet_says(&g, i, "CLUSTER INFO", "messages_publishshard_sent:1\\r"));
     }
-    nodes_end(&g);
+    fleet_end(&g);
 }
 
 static void publish_words(struct client *c, const char *channel, const struct text *payload) {
@@ -111,7 +111,7 @@ static void big_messages_arrive_whole(void **state) {
     (void)state;
     struct text big = { 0 }, none = { 0 };
     uint32_t chance = 1;
-    nodes_start(&g, &both_kinds);
+    fleet_start(&g, &both_kinds);
     for (size_t i = 0; i < BIG; i++)
         text_append_char(&big, (char)((chance = chance * 1664525 + 1013904223) >> 24));
     text_append_str(&none, "");
@@ -124,17 +124,17 @@ static void big_messages_arrive_whole(void **state) {
             assert_hears(listeners[i], &none);
         }
     }
-    nodes_assert_well(&g);
+    fleet_assert_well(&g);
     stop_listening();
     text_release(&big);
     text_release(&none);
-    nodes_end(&g);
+    fleet_end(&g);
 }
 
 /* Between nodes that know it, a message has a header of 16 bytes; redis-server 7.0 gets one of 2256. */
 static void nodes_that_know_it_get_a_light_header(void **state) {
     (void)state;
-    nodes_start(&g, &both_kinds);
+    fleet_start(&g, &both_kinds);
     listen_everywhere("SUBSCRIBE news", "*[$\"subscribe\", $\"news\", :1]");
     uint64_t to_trivet = network_carried(g.network, 0, 2), to_redis = network_carried(g.network, 0, 1);
     for (int i = 0; i < MANY; i++) client_queue(g.client[0], "PUBLISH news %d", i);
@@ -146,7 +146,7 @@ static void nodes_that_know_it_get_a_light_header(void **state) {
     assert_true(to_redis > (uint64_t)MANY * 2256);
     assert_true(to_trivet < to_redis / 3); /* PINGs too, which have full headers */
     stop_listening();
-    nodes_end(&g);
+    fleet_end(&g);
 }
 
 static int64_t links_over_limit(size_t i) {
@@ -165,9 +165,9 @@ static bool hears(size_t from, size_t to) {
 static void a_link_that_takes_nothing_is_closed_at_its_limit(void **state) {
     (void)state;
     static const char *const args[] = { "--cluster-link-sendbuf-limit", "1mb", NULL };
-    struct nodes_plan plan = { .primaries = 2, .count = 2, .args = args };
+    struct fleet_plan plan = { .primaries = 2, .count = 2, .args = args };
     struct text payload = { 0 };
-    nodes_start(&g, &plan);
+    fleet_start(&g, &plan);
     for (int i = 0; i < 256 * 1024; i++) text_append_char(&payload, 'x');
     listeners[1] = server_connect(g.server[1]);
     assert_int_equal(links_over_limit(0), 0);
@@ -180,12 +180,12 @@ static void a_link_that_takes_nothing_is_closed_at_its_limit(void **state) {
     }
     server_await_log(g.server[0], "Freeing outbound cluster link", 1);
     network_heal(g.network);
-    nodes_assert_well(&g);
+    fleet_assert_well(&g);
     assert_reply(listeners[1], "SUBSCRIBE news", "*[$\"subscribe\", $\"news\", :1]");
     assert_soon(hears(0, 1));
     client_close(listeners[1]);
     text_release(&payload);
-    nodes_end(&g);
+    fleet_end(&g);
 }
 
 int main(int argc, char **argv) {

@@ -16,10 +16,10 @@
 #define REPLICA_OF(primary) ((primary) + PRIMARIES)
 #define WRITES 200
 
-static struct nodes g; /* threads look at it, also if a test fails */
+static struct fleet g; /* threads look at it, also if a test fails */
 
 static void trivets(const char *const *args) {
-    nodes_start(&g, &(struct nodes_plan){ .primaries = PRIMARIES, .count = COUNT, .args = args });
+    fleet_start(&g, &(struct fleet_plan){ .primaries = PRIMARIES, .count = COUNT, .args = args });
 }
 
 static void assert_value(size_t at, const char *key, const char *expected) {
@@ -36,8 +36,8 @@ static void a_primary_that_hangs_comes_back_as_a_replica(void **state) {
     trivets(NULL);
     load_start(&g);
     load_await(WRITES);
-    nodes_key(&g, 0, "covered:", covered);
-    nodes_key(&g, 0, "lost:", lost);
+    fleet_key(&g, 0, "covered:", covered);
+    fleet_key(&g, 0, "lost:", lost);
     snprintf(command, sizeof command, "SET %s 1", covered);
     assert_reply(g.client[0], command, "+OK");
     assert_reply(g.client[0], "WAIT 1 0", ":1");
@@ -45,21 +45,21 @@ static void a_primary_that_hangs_comes_back_as_a_replica(void **state) {
     network_silence(g.network, 0, REPLICA_OF(0), true);
     snprintf(command, sizeof command, "SET %s 1", lost);
     assert_reply(g.client[0], command, "+OK");
-    nodes_freeze(&g, 0);
-    assert_soon(nodes_is_primary(&g, REPLICA_OF(0)));
+    fleet_freeze(&g, 0);
+    assert_soon(fleet_is_primary(&g, REPLICA_OF(0)));
     load_await_all_slots();
-    nodes_thaw(&g, 0);
+    fleet_thaw(&g, 0);
     network_heal(g.network);
-    assert_soon(nodes_is_linked_replica(&g, 0, REPLICA_OF(0)));
+    assert_soon(fleet_is_linked_replica(&g, 0, REPLICA_OF(0)));
     assert_value(REPLICA_OF(0), covered, "$\"1\"");
     assert_value(REPLICA_OF(0), lost, "$-1");
     assert_reply(g.client[0], "READONLY", "+OK");
     assert_value(0, covered, "$\"1\"");
     assert_value(0, lost, "$-1");
     load_await_all_slots();
-    nodes_assert_well(&g);
+    fleet_assert_well(&g);
     load_end();
-    nodes_end(&g);
+    fleet_end(&g);
 }
 
 /* Shorter than the timeout: nothing happens. Longer: all of them take each other for failed when they wake.
@@ -69,13 +69,13 @@ static void nodes_that_hang_all_at_once_go_on(void **state) {
     trivets(NULL);
     load_start(&g);
     load_await(WRITES);
-    for (size_t i = 0; i < COUNT; i++) nodes_freeze(&g, i);
+    for (size_t i = 0; i < COUNT; i++) fleet_freeze(&g, i);
     pause_ms(NODE_TIMEOUT_MS * 2);
-    for (size_t i = 0; i < COUNT; i++) nodes_thaw(&g, i);
+    for (size_t i = 0; i < COUNT; i++) fleet_thaw(&g, i);
     load_await_all_slots();
-    nodes_assert_well(&g);
+    fleet_assert_well(&g);
     load_end();
-    nodes_end(&g);
+    fleet_end(&g);
 }
 
 /* ---- SIGKILL ---- */
@@ -87,19 +87,19 @@ static void a_killed_primary_with_a_file_comes_back_as_what_it_has_become(void *
     trivets(with_aof);
     load_start(&g);
     load_await(WRITES);
-    nodes_kill(&g, 1);
-    assert_soon(nodes_is_primary(&g, REPLICA_OF(1)));
+    fleet_kill(&g, 1);
+    assert_soon(fleet_is_primary(&g, REPLICA_OF(1)));
     load_await_all_slots();
-    nodes_restart(&g, 1);
-    assert_soon(nodes_is_linked_replica(&g, 1, REPLICA_OF(1)));
-    nodes_kill(&g, REPLICA_OF(1));
-    assert_soon(nodes_is_primary(&g, 1));
+    fleet_restart(&g, 1);
+    assert_soon(fleet_is_linked_replica(&g, 1, REPLICA_OF(1)));
+    fleet_kill(&g, REPLICA_OF(1));
+    assert_soon(fleet_is_primary(&g, 1));
     load_await_all_slots();
-    nodes_restart(&g, REPLICA_OF(1));
-    assert_soon(nodes_is_linked_replica(&g, REPLICA_OF(1), 1));
-    nodes_assert_well(&g);
+    fleet_restart(&g, REPLICA_OF(1));
+    assert_soon(fleet_is_linked_replica(&g, REPLICA_OF(1), 1));
+    fleet_assert_well(&g);
     load_end();
-    nodes_end(&g);
+    fleet_end(&g);
 }
 
 /* Under everysec, what was acknowledged is in the file before the reply: SIGKILL loses nothing of it. */
@@ -108,12 +108,12 @@ static void all_are_killed_at_once_and_nothing_is_lost(void **state) {
     trivets(with_aof);
     load_start(&g);
     load_await(WRITES);
-    for (size_t i = 0; i < COUNT; i++) nodes_kill(&g, i);
-    for (size_t i = 0; i < COUNT; i++) nodes_restart(&g, i);
+    for (size_t i = 0; i < COUNT; i++) fleet_kill(&g, i);
+    for (size_t i = 0; i < COUNT; i++) fleet_restart(&g, i);
     load_await_all_slots();
-    nodes_assert_well(&g);
+    fleet_assert_well(&g);
     load_end();
-    nodes_end(&g);
+    fleet_end(&g);
 }
 
 /* Its replica took over while it was down, and nobody can tell it so when it has loaded its data, which takes
@@ -123,32 +123,32 @@ static void a_primary_that_starts_alone_does_not_believe_its_file(void **state) 
     static const char *const slow[] = { "--appendonly", "yes", "--key-load-delay", "1000", NULL };
     char key[64], command[96];
     trivets(slow);
-    nodes_key(&g, 0, "probe:", key);
+    fleet_key(&g, 0, "probe:", key);
     snprintf(command, sizeof command, "SET %s x", key);
     for (int i = 0; i < 3000; i++) client_queue(g.client[0], "SET %s:%d x", key, i);
     assert_true(client_flush(g.client[0]));
     client_skip(g.client[0], 3000);
     saves_rewrite(g.client[0]); /* loading what stands in a base is slowed down */
-    nodes_kill(&g, 0);
-    assert_soon(nodes_is_primary(&g, REPLICA_OF(0)));
+    fleet_kill(&g, 0);
+    assert_soon(fleet_is_primary(&g, REPLICA_OF(0)));
     network_part(g.network, 1, 0x3e);
-    nodes_restart(&g, 0);
+    fleet_restart(&g, 0);
     /* It has asked the others and got no answer for so long that it suspects them all. */
     do {
         assert_reply(g.client[0], command, "-CLUSTERDOWN The cluster is down");
-    } while (!nodes_has_flags(&g, 0, 1, "master,fail?") || !nodes_has_flags(&g, 0, 2, "master,fail?"));
+    } while (!fleet_has_flags(&g, 0, 1, "master,fail?") || !fleet_has_flags(&g, 0, 2, "master,fail?"));
     assert_reply(g.client[0], command, "-CLUSTERDOWN The cluster is down");
     network_heal(g.network);
-    assert_soon(nodes_is_linked_replica(&g, 0, REPLICA_OF(0)));
-    nodes_assert_well(&g);
-    nodes_end(&g);
+    assert_soon(fleet_is_linked_replica(&g, 0, REPLICA_OF(0)));
+    fleet_assert_well(&g);
+    fleet_end(&g);
 }
 
 /* ---- data that is too old ---- */
 
 static bool has_been_cut_off_for(size_t i, int64_t seconds) {
     int64_t down = info_number(g.client[i], "replication", "master_link_down_since_seconds");
-    return down >= seconds && nodes_says(&g, i, "INFO replication", "master_link_status:down");
+    return down >= seconds && fleet_says(&g, i, "INFO replication", "master_link_status:down");
 }
 
 /* Its link to the primary alone is cut. Whose data is older than the timeout and a second allow, does not
@@ -160,18 +160,18 @@ static void a_replica_whose_data_is_too_old_waits_for_the_operator(void **state)
     trivets(strict);
     network_refuse(g.network, 0, REPLICA_OF(0), true);
     assert_soon(has_been_cut_off_for(REPLICA_OF(0), 3 + NODE_TIMEOUT_MS * 2 / 1000));
-    nodes_freeze(&g, 0);
-    assert_soon(nodes_has_flags(&g, REPLICA_OF(0), 0, "master,fail"));
+    fleet_freeze(&g, 0);
+    assert_soon(fleet_has_flags(&g, REPLICA_OF(0), 0, "master,fail"));
     server_await_log(g.server[REPLICA_OF(0)], "Currently unable to failover: the data is older", 1);
-    assert_true(nodes_has_flags(&g, REPLICA_OF(0), REPLICA_OF(0), "myself,slave"));
-    assert_soon(nodes_says(&g, 1, "CLUSTER INFO", "cluster_state:fail"));
+    assert_true(fleet_has_flags(&g, REPLICA_OF(0), REPLICA_OF(0), "myself,slave"));
+    assert_soon(fleet_says(&g, 1, "CLUSTER INFO", "cluster_state:fail"));
     assert_reply(g.client[REPLICA_OF(0)], "CLUSTER FAILOVER FORCE", "+OK");
-    assert_soon(nodes_is_primary(&g, REPLICA_OF(0)));
-    nodes_thaw(&g, 0);
+    assert_soon(fleet_is_primary(&g, REPLICA_OF(0)));
+    fleet_thaw(&g, 0);
     network_heal(g.network);
-    assert_soon(nodes_is_linked_replica(&g, 0, REPLICA_OF(0)));
-    nodes_assert_well(&g);
-    nodes_end(&g);
+    assert_soon(fleet_is_linked_replica(&g, 0, REPLICA_OF(0)));
+    fleet_assert_well(&g);
+    fleet_end(&g);
 }
 
 int main(int argc, char **argv) {

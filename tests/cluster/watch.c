@@ -21,7 +21,7 @@ struct taken {
     long long epoch;
 };
 
-static struct nodes *group;
+static struct fleet *group;
 static struct asker *askers[NETWORK_NODES];
 static char keys[NETWORK_NODES][64];
 static struct taken taken[TAKEN_MOST];
@@ -91,14 +91,14 @@ static void *watch(void *arg) {
     return arg;
 }
 
-void watch_start(struct nodes *g) {
+void watch_start(struct fleet *g) {
     group = g;
     taken_count = 0;
     both_longest_ms = 0;
     problem[0] = '\0';
     memset(both_since_ms, 0, sizeof both_since_ms);
     atomic_store(&over, false);
-    for (size_t i = 0; i < g->primaries; i++) nodes_key(g, i, "watched:", keys[i]);
+    for (size_t i = 0; i < g->primaries; i++) fleet_key(g, i, "watched:", keys[i]);
     for (size_t i = 0; i < g->count; i++) askers[i] = asker_new(g->server[i]);
     if (pthread_create(&thread, NULL, watch, NULL) != 0) HARNESS_FAIL("cannot start a thread");
 }

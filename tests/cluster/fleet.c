@@ -1,5 +1,5 @@
-/* nodes.c: see nodes.h. */
-#include "nodes.h"
+/* nodes.c: see fleet.h. */
+#include "fleet.h"
 #include "../harness/check.h"
 #include "../harness/fail.h"
 #include "trivet/base/crc.h"
@@ -11,7 +11,7 @@
 
 /* ---- starting ---- */
 
-static struct server *start_node(const struct nodes *g, size_t i, const struct nodes_plan *plan) {
+static struct server *start_node(const struct fleet *g, size_t i, const struct fleet_plan *plan) {
     char bus[16], inlet[16], bus_inlet[16], timeout[16];
     const char *args[64] = { "--cluster-enabled",
                              "yes",
@@ -41,7 +41,7 @@ static struct server *start_node(const struct nodes *g, size_t i, const struct n
     return s;
 }
 
-static void learn_id(struct nodes *g, size_t i) {
+static void learn_id(struct fleet *g, size_t i) {
     struct node *id = client_ask_node(g->client[i], "CLUSTER MYID");
     if (id->bytes.len != 40) HARNESS_FAIL("CLUSTER MYID has %zu bytes", id->bytes.len);
     snprintf(g->id[i], sizeof g->id[i], "%s", text_str(&id->bytes));
@@ -49,21 +49,21 @@ static void learn_id(struct nodes *g, size_t i) {
     network_name(g->network, i, g->id[i]);
 }
 
-static bool all_know_all(struct nodes *g) {
+static bool all_know_all(struct fleet *g) {
     char known[64];
     snprintf(known, sizeof known, "cluster_known_nodes:%zu\\r", g->count);
     for (size_t i = 0; i < g->count; i++) {
-        if (!nodes_says(g, i, "CLUSTER INFO", known) || nodes_says(g, i, "CLUSTER NODES", "handshake"))
+        if (!fleet_says(g, i, "CLUSTER INFO", known) || fleet_says(g, i, "CLUSTER NODES", "handshake"))
             return false;
         for (size_t k = 0; k < g->count; k++)
-            if (!nodes_says(g, i, "CLUSTER NODES", g->id[k])) return false;
+            if (!fleet_says(g, i, "CLUSTER NODES", g->id[k])) return false;
     }
     return true;
 }
 
-static size_t first_slot(const struct nodes *g, size_t primary) { return SLOTS * primary / g->primaries; }
+static size_t first_slot(const struct fleet *g, size_t primary) { return SLOTS * primary / g->primaries; }
 
-static void give_slots(struct nodes *g) {
+static void give_slots(struct fleet *g) {
     char command[96];
     for (size_t i = 0; i < g->primaries; i++) {
         snprintf(command, sizeof command, "CLUSTER ADDSLOTSRANGE %zu %zu", first_slot(g, i),
@@ -74,7 +74,7 @@ static void give_slots(struct nodes *g) {
     }
 }
 
-static void introduce(struct nodes *g) {
+static void introduce(struct fleet *g) {
     char command[96];
     for (size_t i = 1; i < g->count; i++) {
         snprintf(command, sizeof command, "CLUSTER MEET 127.0.0.1 %d %d",
@@ -84,17 +84,17 @@ static void introduce(struct nodes *g) {
     assert_soon(all_know_all(g));
 }
 
-static void give_replicas(struct nodes *g) {
+static void give_replicas(struct fleet *g) {
     char command[96];
     for (size_t i = g->primaries; i < g->count; i++) {
         snprintf(command, sizeof command, "CLUSTER REPLICATE %s", g->id[i - g->primaries]);
         assert_reply_soon(g->client[i], command, "+OK");
     }
-    assert_soon(nodes_are_well(g));
+    assert_soon(fleet_are_well(g));
 }
 
-void nodes_start(struct nodes *g, const struct nodes_plan *plan) {
-    *g = (struct nodes){ .primaries = plan->primaries, .count = plan->count };
+void fleet_start(struct fleet *g, const struct fleet_plan *plan) {
+    *g = (struct fleet){ .primaries = plan->primaries, .count = plan->count };
     g->network = network_start(plan->count);
     for (size_t i = 0; i < g->count; i++) {
         g->server[i] = start_node(g, i, plan);
@@ -106,7 +106,7 @@ void nodes_start(struct nodes *g, const struct nodes_plan *plan) {
     give_replicas(g);
 }
 
-void nodes_end(struct nodes *g) {
+void fleet_end(struct fleet *g) {
     for (size_t i = 0; i < g->count; i++) {
         client_close(g->client[i]);
         server_free(g->server[i]);
@@ -116,22 +116,22 @@ void nodes_end(struct nodes *g) {
 
 /* ---- looking ---- */
 
-bool nodes_says(struct nodes *g, size_t i, const char *command, const char *part) {
+bool fleet_says(struct fleet *g, size_t i, const char *command, const char *part) {
     return g->client[i] && strstr(client_ask(g->client[i], "%s", command), part) != NULL;
 }
 
-bool nodes_is_primary(struct nodes *g, size_t i) {
-    return nodes_says(g, i, "CLUSTER NODES", "myself,master");
+bool fleet_is_primary(struct fleet *g, size_t i) {
+    return fleet_says(g, i, "CLUSTER NODES", "myself,master");
 }
 
-bool nodes_is_linked_replica(struct nodes *g, size_t i, size_t primary) {
+bool fleet_is_linked_replica(struct fleet *g, size_t i, size_t primary) {
     char line[80];
     snprintf(line, sizeof line, "myself,slave %s ", g->id[primary]);
-    return nodes_says(g, i, "CLUSTER NODES", line) &&
-           nodes_says(g, i, "INFO replication", "master_link_status:up");
+    return fleet_says(g, i, "CLUSTER NODES", line) &&
+           fleet_says(g, i, "INFO replication", "master_link_status:up");
 }
 
-bool nodes_has_flags(struct nodes *g, size_t i, size_t other, const char *flags) {
+bool fleet_has_flags(struct fleet *g, size_t i, size_t other, const char *flags) {
     const char *line = strstr(client_ask(g->client[i], "CLUSTER NODES"), g->id[other]);
     /* The name may stand in a replica's line as its primary first. */
     while (line && !(line[40] == ' ' && line[41] == '1')) line = strstr(line + 40, g->id[other]);
@@ -139,18 +139,18 @@ bool nodes_has_flags(struct nodes *g, size_t i, size_t other, const char *flags)
     return at && strncmp(at + 1, flags, strlen(flags)) == 0 && at[1 + strlen(flags)] == ' ';
 }
 
-bool nodes_are_sound(struct nodes *g) {
+bool fleet_are_sound(struct fleet *g) {
     for (size_t i = 0; i < g->count; i++)
-        if (!nodes_says(g, i, "CLUSTER INFO", "cluster_state:ok")) return false;
+        if (!fleet_says(g, i, "CLUSTER INFO", "cluster_state:ok")) return false;
     return true;
 }
 
-static bool has_a_place(struct nodes *g, size_t i) {
-    return nodes_is_primary(g, i) || nodes_says(g, i, "INFO replication", "master_link_status:up");
+static bool has_a_place(struct fleet *g, size_t i) {
+    return fleet_is_primary(g, i) || fleet_says(g, i, "INFO replication", "master_link_status:up");
 }
 
 /* True if redis-cli --cluster check is content. */
-static bool redis_cli_agrees(struct nodes *g, struct text *said) {
+static bool redis_cli_agrees(struct fleet *g, struct text *said) {
     char command[128], line[512];
     snprintf(command, sizeof command, "timeout 60 redis-cli --cluster check 127.0.0.1:%d 2>&1",
              server_port(g->server[0]));
@@ -161,10 +161,10 @@ static bool redis_cli_agrees(struct nodes *g, struct text *said) {
     return pclose(pipe) == 0;
 }
 
-static bool look(struct nodes *g, struct text *said) {
+static bool look(struct fleet *g, struct text *said) {
     for (size_t i = 0; i < g->count; i++) {
-        if (nodes_says(g, i, "CLUSTER INFO", "cluster_state:ok") && has_a_place(g, i) &&
-            !nodes_says(g, i, "CLUSTER NODES", " disconnected"))
+        if (fleet_says(g, i, "CLUSTER INFO", "cluster_state:ok") && has_a_place(g, i) &&
+            !fleet_says(g, i, "CLUSTER NODES", " disconnected"))
             continue;
         text_clear(said);
         text_printf(said, "node %zu: %s\n", i,
@@ -174,14 +174,14 @@ static bool look(struct nodes *g, struct text *said) {
     return redis_cli_agrees(g, said);
 }
 
-bool nodes_are_well(struct nodes *g) {
+bool fleet_are_well(struct fleet *g) {
     struct text said = { 0 };
     bool well = look(g, &said);
     text_release(&said);
     return well;
 }
 
-void nodes_assert_well(struct nodes *g) {
+void fleet_assert_well(struct fleet *g) {
     struct text said = { 0 };
     int64_t until_ms = deadline_after(AWAIT_PATIENCE_MS);
     while (!look(g, &said)) {
@@ -191,13 +191,13 @@ void nodes_assert_well(struct nodes *g) {
     text_release(&said);
 }
 
-size_t nodes_at_port(const struct nodes *g, int port) {
+size_t fleet_at_port(const struct fleet *g, int port) {
     for (size_t i = 0; i < g->count; i++)
         if (network_port(g->network, i, INLET_CLIENTS) == port) return i;
     return g->count;
 }
 
-void nodes_key(const struct nodes *g, size_t i, const char *prefix, char key[64]) {
+void fleet_key(const struct fleet *g, size_t i, const char *prefix, char key[64]) {
     char tag[16];
     for (unsigned n = 0;; n++) {
         size_t len = (size_t)snprintf(tag, sizeof tag, "%u", n);
@@ -210,27 +210,27 @@ void nodes_key(const struct nodes *g, size_t i, const char *prefix, char key[64]
 
 /* ---- doing ---- */
 
-static void lose_client(struct nodes *g, size_t i) {
+static void lose_client(struct fleet *g, size_t i) {
     client_close(g->client[i]);
     g->client[i] = NULL;
 }
 
-void nodes_kill(struct nodes *g, size_t i) {
+void fleet_kill(struct fleet *g, size_t i) {
     lose_client(g, i);
     server_kill(g->server[i]);
 }
 
-void nodes_restart(struct nodes *g, size_t i) {
+void fleet_restart(struct fleet *g, size_t i) {
     server_restart(g->server[i]);
     g->client[i] = server_connect(g->server[i]);
 }
 
-void nodes_freeze(struct nodes *g, size_t i) {
+void fleet_freeze(struct fleet *g, size_t i) {
     lose_client(g, i);
     if (kill(server_pid(g->server[i]), SIGSTOP) != 0) HARNESS_FAIL("cannot stop node %zu", i);
 }
 
-void nodes_thaw(struct nodes *g, size_t i) {
+void fleet_thaw(struct fleet *g, size_t i) {
     if (kill(server_pid(g->server[i]), SIGCONT) != 0) HARNESS_FAIL("cannot wake node %zu", i);
     g->client[i] = server_connect(g->server[i]);
 }
