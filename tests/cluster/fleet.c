@@ -1,4 +1,4 @@
-/* nodes.c: see fleet.h. */
+/* fleet.c: see fleet.h. */
 #include "fleet.h"
 #include "../harness/check.h"
 #include "../harness/fail.h"
