@@ -167,9 +167,9 @@ static struct wire *find_over_limit(void) {
 
 static void close_over_limit(void) {
     for (struct wire *w; (w = find_over_limit()) != NULL;) {
-        LOG_WARNING(
-            "Freeing the cluster link %s %s: %zu bytes wait there, more than cluster-link-sendbuf-limit",
-            w->outbound ? "to" : "from", w->peer, wire_waiting(w));
+        LOG_WARNING("Freeing %s %s: %zu bytes wait there, more than cluster-link-sendbuf-limit",
+                    w->outbound ? "outbound cluster link to" : "inbound cluster link from", w->peer,
+                    wire_waiting(w));
         bus.over_limit++;
         on_lost(w, "cluster-link-sendbuf-limit");
     }

@@ -211,8 +211,16 @@ static void a_node_answers_while_it_loads(void **state) {
     assert_reply(c, "SAVE", "+OK");
     client_close(c);
     server_stop(folder);
-    const char *const args[] = { "--dir", server_folder(folder), "--cluster-enabled",
-                                 "yes",   "--key-load-delay",    "10000",
+    char port[16];
+    snprintf(port, sizeof port, "%d", server_free_port());
+    const char *const args[] = { "--dir",
+                                 server_folder(folder),
+                                 "--cluster-enabled",
+                                 "yes",
+                                 "--key-load-delay",
+                                 "10000",
+                                 "--cluster-port",
+                                 port,
                                  NULL };
     struct server *s = server_launch_unready(&(struct server_plan){ .args = args, .tcp = true });
     c = server_connect_early(s);

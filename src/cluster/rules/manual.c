@@ -2,6 +2,7 @@
  * holds writes back and tells its offset, and the replica waits until it has everything. */
 #include "rules.h"
 
+#define ASK_EVERY_MS 1000
 #define PAUSE_TIMEOUTS 2 /* so that the primary still waits when it hears of a replica that won late */
 
 void manual_reset(struct cluster *c) {
@@ -9,12 +10,15 @@ void manual_reset(struct cluster *c) {
     c->manual = (struct manual_failover){ 0 };
 }
 
+/* Who asks again may have the offset already: writes stay held all the time. */
 void manual_begin_at_primary(struct cluster *c, struct cluster_node *replica) {
     if (replica->primary != c->state.self) return;
-    manual_reset(c);
+    bool again = c->manual.end_ms && c->manual.replica == replica;
+    if (!again) manual_reset(c);
     c->manual.end_ms = c->now_ms + c->settings.manual_failover_timeout_ms * PAUSE_TIMEOUTS;
     c->manual.replica = replica;
     action_add(c, ACTION_PAUSE)->until_ms = c->manual.end_ms - c->ahead_ms;
+    if (again) return;
     action_log(c, "Manual failover requested by replica %.*s", NODE_ID_ARG(&replica->id));
 }
 
@@ -42,6 +46,14 @@ void manual_take_offset(struct cluster *c, struct cluster_node *sender, const st
     manual_step(c);
 }
 
+/* Again and again: the primary may not have heard yet that this node is its replica. */
+static void ask_for_offset(struct cluster *c) {
+    struct manual_failover *f = &c->manual;
+    if (c->now_ms < f->ask_ms || !c->state.self->primary) return;
+    f->ask_ms = c->now_ms + ASK_EVERY_MS;
+    send_plain(c, c->state.self->primary, MESSAGE_MFSTART);
+}
+
 void manual_step(struct cluster *c) {
     struct manual_failover *f = &c->manual;
     if (!f->end_ms) return;
@@ -55,7 +67,11 @@ void manual_step(struct cluster *c) {
         tell_offset(c);
         return;
     }
-    if (f->can_start || !f->knows_offset) return;
+    if (f->can_start) return;
+    if (!f->knows_offset) {
+        ask_for_offset(c);
+        return;
+    }
     if (c->hooks.offset(c->hooks.arg) != f->offset) return;
     f->can_start = true;
     c->election = (struct cluster_election){ 0 };
@@ -83,7 +99,7 @@ const char *cluster_failover(struct cluster *c, enum cluster_failover way, int64
         if (way == FAILOVER_FORCE)
             rules_lead_election(c);
         else
-            send_plain(c, self->primary, MESSAGE_MFSTART);
+            ask_for_offset(c);
     }
     rules_finish(c);
     return NULL;

@@ -72,6 +72,7 @@ struct manual_failover {
     struct cluster_node *replica; /* at the primary: who takes over */
     bool held;                    /* at the primary: no more writes, so its offset is the last one */
     bool can_start;               /* at the replica: it has all data */
+    int64_t ask_ms;               /* when the replica asks for the offset again */
     bool knows_offset;
     uint64_t offset; /* of the paused primary */
 };
