@@ -84,13 +84,21 @@ static void introduce(struct fleet *g) {
     assert_soon(all_know_all(g));
 }
 
+/* Every node knows of each replica that it is one. */
+static bool all_know_replicas(struct fleet *g) {
+    for (size_t i = 0; i < g->count; i++)
+        for (size_t replica = g->primaries; replica < g->count; replica++)
+            if (!fleet_has_flags(g, i, replica, i == replica ? "myself,slave" : "slave")) return false;
+    return true;
+}
+
 static void give_replicas(struct fleet *g) {
     char command[96];
     for (size_t i = g->primaries; i < g->count; i++) {
         snprintf(command, sizeof command, "CLUSTER REPLICATE %s", g->id[i - g->primaries]);
         assert_reply_soon(g->client[i], command, "+OK");
     }
-    assert_soon(fleet_are_well(g));
+    assert_soon(fleet_are_well(g) && all_know_replicas(g));
 }
 
 void fleet_start(struct fleet *g, const struct fleet_plan *plan) {
