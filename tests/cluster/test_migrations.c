@@ -367,6 +367,8 @@ static void begin_and_hold(void) {
     assert_string_equal(migrate(0, 1, "0 100"), "+OK");
     assert_soon(is_in(0, "replicating") && is_in(1, "receiving-snapshot"));
     assert_string_equal(migrate(0, 1, "100 200"), "-ERR I am already migrating slot 100.");
+    assert_reply(g.client[0], "CLUSTER SETSLOT 100 STABLE", "-ERR Slot export in progress.");
+    assert_reply(g.client[1], "CLUSTER SETSLOT 0 STABLE", "-ERR Slot import in progress.");
 }
 
 static void assert_stays(const char *state) {

@@ -57,6 +57,8 @@ static struct known_difference known[] = {
     { "Z...RANK ...", "-ERR wrong number of arguments for ...", "-ERR syntax error",
       "7.0 has no WITHSCORE, so no fourth argument", 0 },
     { "ACL DRYRUN ... Z...RANK ...", "-ERR wrong number of arguments for ...", "...", "the same", 0 },
+    { "ACL DRYRUN ...", "-ERR wrong number of arguments for 'cluster|replicate' command", "...",
+      "7.0 has no REPLICATE NO ONE, so no fourth argument", 0 },
     { "ACL DRYRUN ... COMMAND GETKEYS...", "-ERR wrong number of arguments for ...", "...",
       "it takes a command of one word since 7.2", 0 },
     { "ACL DRYRUN copy ...", "$\"This user has no permissions to access the '' key\"", "+OK",

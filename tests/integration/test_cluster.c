@@ -34,7 +34,7 @@ static void play(const enum peer *kinds) {
     assert_soon(peer_is_linked_replica(nodes.client[0]));
     assert_soon(nodes_agree(&nodes, 1));
 
-    assert_reply(nodes.client[0], "CLUSTER FAILOVER", "+OK");
+    assert_reply_soon(nodes.client[0], "CLUSTER FAILOVER", "+OK");
     assert_soon(peer_says(nodes.client[0], "INFO replication", "role:master"));
     assert_soon(peer_is_linked_replica(nodes.client[heir]));
     assert_soon(nodes_are_up(&nodes));

@@ -5,6 +5,7 @@
 #include "cluster.h"
 #include "trivet/base/buf.h"
 #include "trivet/base/mem.h"
+#include "trivet/engine/cluster/migrations.h"
 #include "trivet/engine/cluster/open_slots.h"
 #include "trivet/engine/replication/waiters.h"
 #include "trivet/engine/turn/locks.h"
@@ -121,6 +122,11 @@ void cmd_cluster_setslot(struct call *c) {
     struct slot_step step;
     int64_t timeout_ms;
     if (!is_node(c) || !read_step(c, &step, &timeout_ms)) return;
+    if (migrations_import(step.slot) || migrations_export(step.slot)) {
+        reply_error_printf(c->out, "ERR Slot %s in progress.",
+                           migrations_import(step.slot) ? "import" : "export");
+        return;
+    }
     struct slice name = c->argc > 4 ? c->argv[4] : LIT("");
     const char *error = cluster_slot_step_refused(member, &step);
     if (error) {

@@ -175,7 +175,7 @@ static size_t find_candidates(struct client **found, size_t *sum) {
     for (int worker = 0; worker < thread_worker_count; worker++) {
         CLIENTS_OF(worker, c) {
             if ((c->flags & CLIENT_CLOSING) || client_class(c) == CLASS_REPLICA ||
-                (c->flags & CLIENT_PRIMARY))
+                (c->flags & (CLIENT_PRIMARY | CLIENT_SLOT_EXPORT | CLIENT_SLOT_IMPORT)))
                 continue;
             client_recount(c);
             *sum += c->counted.memory;

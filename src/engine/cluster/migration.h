@@ -106,6 +106,8 @@ void export_tick(struct migration *m, bool speaks);
 void export_owners_changed(struct migration *m);
 void export_release(struct migration *m);
 void export_start(void);
+/* The client is being closed. */
+void export_forget_link(const struct client *c);
 void import_hear(struct migration *m, struct client *c, enum migration_word word);
 void import_tick(struct migration *m, bool speaks);
 void import_owners_changed(struct migration *m);

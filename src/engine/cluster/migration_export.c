@@ -58,6 +58,10 @@ static void wake(void) {
 
 void export_start(void) { slot_export_wakes = wake; }
 
+void export_forget_link(const struct client *c) {
+    if (atomic_load(&full) == c) atomic_store(&full, NULL);
+}
+
 /* ---- reading ---- */
 
 bool migrations_are_due(void) {

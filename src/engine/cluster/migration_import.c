@@ -3,16 +3,25 @@
 #include "trivet/base/clock.h"
 #include "trivet/base/mem.h"
 #include "trivet/engine/cluster/member.h"
+#include "trivet/engine/replication/replicas.h"
 #include "trivet/engine/run/change.h"
+#include "trivet/engine/settings/options.h"
 #include "trivet/engine/turn/locks.h"
 #include "trivet/engine/turn/turn.h"
 #include "trivet/keyspace/hidden.h"
 
+#define FIRST_TO_KNOW 9 /* the version of Valkey whose replicas understand SYNCSLOTS */
+
 /* ---- beginning ---- */
 
+static void note_old(void *any, struct replica *r) { *(bool *)any |= !replica_is_of(r, FIRST_TO_KNOW, 0); }
+
+/* The stream is one for all: while some replica would take it for an error, nobody hears of migrations. */
 static void tell_replicas(void *arg, const struct slice *argv, size_t argc) {
+    bool any_old = false;
     (void)arg;
-    change_for_replicas(argv, argc);
+    if (replicas_count() > 0) replicas_each(note_old, &any_old);
+    if (!any_old) change_for_replicas(argv, argc);
 }
 
 static void hide(const struct migration *m) { SLOT_SET_EACH(&m->slots, slot) slot_hide((uint16_t)slot); }
@@ -84,9 +93,12 @@ static void say_ack(struct client *c, void *arg) {
     if (c) migration_say(c, "ACK");
 }
 
-/* Replicas that came meanwhile hear of it, too. */
+/* Replicas that came meanwhile hear of it, too. One that hears no more of it was not told the end. */
 void import_tick(struct migration *m, bool speaks) {
-    if (!speaks || m->state == IMPORT_OF_PRIMARY) return;
+    bool is_primarys = m->state == IMPORT_OF_PRIMARY;
+    if (is_primarys && turn_now_ms - m->heard_ms > options.repl_timeout_s * 1000)
+        migration_fail(m, "The primary told nothing of it for repl-timeout");
+    if (!speaks || is_primarys) return;
     if (m->client) client_post(m->worker, m->client, say_ack, NULL);
     migration_establish(m, tell_replicas, NULL);
     change_flush_quietly();
@@ -123,7 +135,7 @@ static void tell_end(const struct migration *m) {
                                   name_of_end(m),
                                   LIT_INIT("MESSAGE"),
                                   buf_slice(&m->message) };
-    change_for_replicas(argv, m->message.len > 0 ? COUNT_OF(argv) : COUNT_OF(argv) - 2);
+    tell_replicas(NULL, argv, m->message.len > 0 ? COUNT_OF(argv) : COUNT_OF(argv) - 2);
     change_flush_quietly();
 }
 
@@ -145,7 +157,9 @@ static struct migration *named(struct slice name) {
 
 void migrations_note_begin(const struct node_id *source, struct slice name, const struct slot_set *slots) {
     static const struct node_id nobody;
-    if (named(name)) return;
+    struct migration *known = named(name);
+    if (known) known->heard_ms = clock_wall_ms();
+    if (known) return;
     struct migration *m = migration_new(true, source, &nobody, slots, name);
     hide(m);
     migration_go_to(m, IMPORT_OF_PRIMARY);

@@ -258,6 +258,7 @@ void migrations_routes_changed(void) {
 void migrations_link_lost(const struct client *c) {
     exclusive_begin();
     struct migration *m = migration_of_client(c);
+    export_forget_link(c);
     if (m) m->client = 0; /* it is being closed already */
     /* Once the failover is granted the target may have the slots: then the bus says so, or the time is up. */
     if (m && m->state != EXPORT_GRANTED) migration_end(m, MIGRATION_FAILED, "The connection was lost");

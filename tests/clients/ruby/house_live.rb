@@ -22,7 +22,7 @@ TRIVET = random_port
 PIDS = {}
 
 # The commands of the section: the lines that stand four columns in, block by block.
-BLOCKS = File.read("#{ROOT}/docs/moving.md")[/^## Live\n(.*)\z/m, 1]
+BLOCKS = File.read("#{ROOT}/docs/moving.md")[/^## Live\n(.*?)(?=^## |\z)/m, 1]
              .split(/\n{2,}/).select { |part| part.start_with?("    ") }.map { |part| part.gsub(/^    /, "") }
 raise "the section has three blocks of commands, not #{BLOCKS.size}" unless BLOCKS.size == 3
 
