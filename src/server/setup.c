@@ -266,7 +266,7 @@ static void cron(int64_t now_ms) {
     obstacle_set(OBSTACLE_DISK, journal_on ? aof_is_failing() : journal_is_missing());
     failover_cron(now_ms);
     primary_cron(now_ms);
-    migrations_cron(now_ms);
+    migrations_cron();
     if (!loading && !(obstacles_now() & (OBSTACLE_BUSY | OBSTACLE_PAUSE))) local_keys_expire(now_ms);
     heartbeat_cron(now_ms);
     sync_cron(now_ms);

@@ -295,8 +295,7 @@ static void tick(struct migration *m) {
         export_tick(m, is_due);
 }
 
-void migrations_cron(int64_t now_ms) {
-    (void)now_ms;
+void migrations_cron(void) {
     if (chain_is_empty(&migrations)) return;
     trim();
     look_at_all(tick);

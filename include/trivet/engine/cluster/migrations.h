@@ -70,7 +70,7 @@ void migrations_routes_changed(void);
 void migrations_link_lost(const struct client *c);
 
 /* Every tenth of a second. Worker 0. */
-void migrations_cron(int64_t now_ms);
+void migrations_cron(void);
 /* A chore of worker 0: keys are read and sent. are_due is asked without a gate. */
 bool migrations_are_due(void);
 void migrations_go_on(int64_t now_ms, int64_t slice_us);
