@@ -39,9 +39,13 @@ class Adapter {
   shardPublish = (channel, message) => this.cluster.spublish(channel, message);
 
   async setBoth(key, other, value) {
-    const replies = await this.cluster.multi().set(key, value).set(other, value).get(key).get(other).exec();
-    for (const [error] of replies) if (error) throw Object.assign(error, { inTransaction: true });
-    return replies.slice(2).map(([, reply]) => reply);
+    try {
+      const replies = await this.cluster.multi().set(key, value).set(other, value).get(key).get(other).exec();
+      for (const [error] of replies) if (error) throw error;
+      return replies.slice(2).map(([, reply]) => reply);
+    } catch (error) {
+      throw Object.assign(error, { inTransaction: true });
+    }
   }
 
   subscribe(channel, listener) {

@@ -49,9 +49,10 @@ class Adapter {
   }
 
   // It follows MOVED and ASK and tries nothing else again. It does not know the node of an ASK before that node has a
-  // slot.
+  // slot, and gives up what it has sent to a node that it hears has none.
   maySay(phase, error) {
-    if (phase === 'resize') return /^Cannot find node/.test(error.message);
+    if (phase === 'resize')
+      return /^Cannot find node/.test(error.message) || error.constructor.name === 'DisconnectsClientError';
     if (phase !== 'kill') return false;
     return CONNECTION_ERRORS.has(error.constructor.name) || /^(read|connect) E|^(CLUSTERDOWN|LOADING)/.test(error.message);
   }
