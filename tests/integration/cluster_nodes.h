@@ -77,10 +77,13 @@ static inline void cnode_meet(struct cnode *a, struct cnode *b) {
     assert_soon(cnode_says(b, "CLUSTER NODES", a->id) && !cnode_says(b, "CLUSTER NODES", "handshake"));
 }
 
-/* Follows, and has all that was written. */
+/* Follows, has all that was written, and the primary has heard that: it waits for no others. */
 static inline void cnode_follow(struct cnode *replica, struct cnode *primary) {
     assert_string_equal(client_ask(replica->client, "CLUSTER REPLICATE %s", primary->id), "+OK");
     replication_await_link(replica->server);
+    char line[64];
+    snprintf(line, sizeof line, "port=%d,state=online", server_port(replica->server));
+    assert_soon(cnode_says(primary, "INFO replication", line));
 }
 
 /* Until both have the same data. Nobody may write. */
