@@ -25,10 +25,14 @@ static size_t check_bucket(const struct table *t, const struct group *g, const s
     assert((uintptr_t)b % CACHE_LINE == 0 && (is_line || mem_size(b) >= sizeof *b));
     assert((b->choices & TOP_BITS & ~(PASSED | CHAINED | WALKED)) == 0);
     if (is_chained(b)) {
-        assert(b->choices & PASSED && b->tag[LINK] == 0 && bucket_next(b) && !slots_empty(b));
+        assert(b->choices & PASSED && b->tag[LINK] == 0 && bucket_next(b));
         assert(!is_line || b == group_last(g));
-        for (uint32_t i = 0; is_line && i < g->lines; i++) assert(g->first[i].choices & PASSED);
+        for (uint32_t i = 0; is_line && i < g->lines; i++)
+            assert(g->first[i].choices & PASSED && !slots_empty(&g->first[i]));
     }
+    bool is_front = b == bucket_next(group_last(g));
+    assert(is_line || slots_used(b)); /* none is there for nothing */
+    assert(is_line || is_front || !slots_empty(b));
     for (size_t slot = 0; slot < SLOTS - (size_t)is_chained(b); slot++) {
         if (b->tag[slot])
             check_item(t, g, b, slot);

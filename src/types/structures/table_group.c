@@ -16,20 +16,31 @@ static struct bucket *bucket_fill(struct bucket *b, uint64_t empty, struct filed
     return b;
 }
 
-/* All lines are full, and PASSED. */
-static struct bucket *chain_place(struct table *t, struct bucket *last, struct filed f) {
-    while (is_chained(last)) last = bucket_next(last);
-    uint64_t empty = slots_empty(last);
-    if (empty) return bucket_fill(last, empty, f);
-    struct bucket *more = mem_alloc_aligned(CACHE_LINE, sizeof *more);
-    memset(more, 0, sizeof *more);
-    struct filed first = filed_at(last, LINK);
-    bucket_put(more, 0, first.item, first.tag, first.choice);
-    bucket_put(last, LINK, more, 0, 0);
-    more->choices |= last->choices & WALKED;
+/* A chain grows and shrinks at its front: only there are slots empty, so its length costs nothing. It is long
+ * where items are taken out in the order of a scan (or put in so): what is left lies in a few groups of a
+ * table that shrinks as if it were spread evenly. */
+static struct bucket *chain_push(struct table *t, struct bucket *last) {
+    struct bucket *front = mem_alloc_aligned(CACHE_LINE, sizeof *front);
+    memset(front, 0, sizeof *front);
+    if (is_chained(last)) {
+        bucket_put(front, LINK, bucket_next(last), 0, 0);
+        front->choices |= CHAINED | PASSED;
+    } else {
+        struct filed f = filed_at(last, LINK);
+        bucket_put(front, 0, f.item, f.tag, f.choice);
+        front->choices |= last->choices & WALKED;
+    }
+    bucket_put(last, LINK, front, 0, 0);
     last->choices |= CHAINED | PASSED;
     t->chained++;
-    return bucket_fill(more, slots_empty(more), f);
+    return front;
+}
+
+/* All lines are full, and PASSED. */
+static struct bucket *chain_place(struct table *t, struct bucket *last, struct filed f) {
+    struct bucket *front = bucket_next(last);
+    if (!front || !slots_empty(front)) front = chain_push(t, last);
+    return bucket_fill(front, slots_empty(front), f);
 }
 
 struct bucket *group_place(struct table *t, struct bucket *first, uint32_t lines, struct filed f) {
@@ -141,9 +152,38 @@ static void clear_flags(const struct group *g, uint32_t line, uint32_t end) {
             g->first[line].choices &= ~PASSED;
 }
 
-void group_mend(struct table *t, const struct group *g, const struct bucket *hole, uint8_t choice) {
-    if (is_chained(group_last(g))) {
-        group_tidy(t, g);
+/* The slot of an item whose home is this bucket, if there is one, else of any. */
+static size_t slot_for(const struct group *g, const struct bucket *from, const struct bucket *to) {
+    uint64_t used = slots_used(from);
+    for (uint64_t left = used; left; left &= left - 1) {
+        size_t slot = slot_first(left);
+        if (g->first + choice_line(bucket_choice(from, slot), g->lines) == to) return slot;
+    }
+    return slot_first(used);
+}
+
+/* An item from the front of the chain fills the hole: wherever it lies, a look-up passes there. */
+static void chain_fill(struct table *t, const struct group *g, struct bucket *hole) {
+    struct bucket *last = group_last(g), *front = bucket_next(last);
+    if (hole != front) {
+        size_t slot = slot_for(g, front, hole);
+        hole->choices |= front->choices & WALKED;
+        (void)bucket_fill(hole, slots_empty(hole), filed_at(front, slot));
+        bucket_clear(front, slot);
+    }
+    if (slots_used(front)) return;
+    bucket_put(last, LINK, bucket_next(front), 0, 0);
+    mem_free(front);
+    t->chained--;
+}
+
+void group_mend(struct table *t, const struct group *g, struct bucket *hole, uint8_t choice) {
+    const struct bucket *chained = bucket_next(group_last(g));
+    if (UNLIKELY(chained)) {
+        if (is_chained(chained))
+            chain_fill(t, g, hole);
+        else
+            group_tidy(t, g);
         return;
     }
     uint32_t line = (uint32_t)(hole - g->first), where;

@@ -219,8 +219,9 @@ struct bucket *group_place(struct table *t, struct bucket *first, uint32_t lines
 /* Brings every item as near to its home as there is room, after some were taken out. */
 void group_tidy(struct table *t, const struct group *g);
 
-/* The same where one item was taken out of a bucket of the group; `choice` was its. */
-void group_mend(struct table *t, const struct group *g, const struct bucket *hole, uint8_t choice);
+/* The same where one item was taken out of a bucket of the group; `choice` was its. While more than one
+ * bucket is chained the hole is only filled, which takes the same time however many there are. */
+void group_mend(struct table *t, const struct group *g, struct bucket *hole, uint8_t choice);
 
 /* Groups that become others, over the same memory or not. If `to_groups` is two, the hashes' bit `split` says
  * in which of them an item goes. */

@@ -4,9 +4,10 @@
  * each hash. A few of them make a group; an item whose bucket is full lies in the next one of its group. The
  * table grows by one bucket at a time, and shrinks so: a step takes one group of 4 to 7 buckets and gives it
  * one more, or cuts it in two. So a table of any size has 4 to 6.25 items a bucket (10.2 to 16 bytes an item;
- * 11 while it only grows), there is one array at any time, and no change moves more than some 50 items. It
- * never owns the items' memory: an item is whatever pointer the caller put in, and `key` in the ops says
- * which bytes of it are its key.
+ * 11 while it only grows), there is one array at any time, and no change moves more than some 50 items. Only
+ * where items come or go in the order of a scan, groups have more: of N items, the last 4 * sqrt(N) lie in
+ * one. It never owns the items' memory: an item is whatever pointer the caller put in, and `key` in the ops
+ * says which bytes of it are its key.
  *
  * The caller computes the hash (hash_bytes of the key) and passes it, so that a key is hashed once.
  * Of it, bits 0..38 choose the place and 56..63 are the tag; the bits between are the caller's.
