@@ -178,6 +178,7 @@ static void clusters_heal_and_keep_their_invariants(void **state) {
 static void seeds_that_have_found_something_run_again(void **state) {
     (void)state;
     static const uint64_t seeds[] = {
+        116, /* a slot left open at a primary that came back as a replica */
         117, /* a slot that was taken and announced before it was on the disk */
         146, /* a reporter whose name was lost a moment later */
         221, /* a late packet of a replica that had won, and shards that did not tell it from news */

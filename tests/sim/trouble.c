@@ -284,10 +284,15 @@ static void meet_the_lonely(struct world *w) {
     }
 }
 
+/* Tools tell primaries, who tell their replicas: one may have a slot open that it took as a primary, before a
+ * crash. */
 static void close_slots(struct world *w, struct sim_node *n) {
     while (n->rules.state.open_count > 0) {
-        unsigned slot = n->rules.state.open[0].slot;
-        if (set_slot(w, n, slot, SLOT_IS_STABLE, NULL)) world_fail(w, "SETSLOT STABLE");
+        struct slot_step step = { .slot = n->rules.state.open[0].slot,
+                                  .way = SLOT_IS_STABLE,
+                                  .by_primary = node_is_replica(n->rules.state.self) };
+        const char *error = cluster_set_slot(&n->rules, &step, world_clock(w, n));
+        if (error) world_fail(w, "SETSLOT STABLE at %zu: %s", n->number, error);
         world_reply(w, n);
     }
 }
