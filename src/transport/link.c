@@ -181,6 +181,7 @@ static bool wait_for(struct link *l, bool writing, int64_t deadline_us) {
     if (socket_has_pending(&l->socket)) return take_in(l);
     bool out = writing ? !socket_write_waits_to_read(&l->socket) : socket_read_waits_to_write(&l->socket);
     short ready = await(l, l->socket.fd, (short)(POLLIN | (out ? POLLOUT : 0)), deadline_us);
+    l->timed_out = ready == 0;
     return ready != 0 && (!(ready & POLLIN) || take_in(l));
 }
 

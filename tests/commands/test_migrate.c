@@ -1,5 +1,6 @@
 /* test_migrate.c: MIGRATE to another server of ours, to a redis-server, and to targets that do not behave. */
 #include "../harness/fixture.h"
+#include "../harness/wire.h"
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -217,6 +218,80 @@ static void a_target_that_never_answers_gets_a_timeout(void **state) {
     assert_reply(here, "CONFIG SET rdbcompression yes", "+OK");
 }
 
+static void begin_migrate(const struct wire_listener *target, const char *rest) {
+    client_send(here, "MIGRATE 127.0.0.1 %d %s", wire_port(target), rest);
+}
+
+static void expect_command(struct wire *w, const char *begin) {
+    const char *command = wire_next(w);
+    assert_non_null(command);
+    if (strncmp(command, begin, strlen(begin)) != 0) fail_msg("%s, not %s", command, begin);
+}
+
+/* The next one is migrated over a link that is kept from this one. */
+static struct wire *keep_a_link(struct wire_listener *target, const char *rest) {
+    begin_migrate(target, rest);
+    struct wire *w = wire_accept(target);
+    expect_command(w, "SELECT 0");
+    expect_command(w, "RESTORE first 0 ");
+    wire_say(w, "+OK\r\n+OK\r\n");
+    assert_next(here, "+OK");
+    return w;
+}
+
+static void a_kept_link_that_ends_just_then_is_replaced_once(void **state) {
+    (void)state;
+    struct wire_listener *target = wire_listen();
+    assert_reply(here, "MSET first 1 second 2 third 3", "+OK");
+    struct wire *kept = keep_a_link(target, "first 0 " PATIENT);
+    begin_migrate(target, "\"\" 0 " PATIENT " KEYS second third");
+    expect_command(kept, "RESTORE second 0 ");
+    expect_command(kept, "RESTORE third 0 ");
+    wire_close(kept);
+    struct wire *fresh = wire_accept(target);
+    expect_command(fresh, "SELECT 0");
+    expect_command(fresh, "RESTORE second 0 ");
+    expect_command(fresh, "RESTORE third 0 ");
+    wire_say(fresh, "+OK\r\n+OK\r\n-BUSYKEY it is there\r\n");
+    assert_next(here, TARGET_SAYS "BUSYKEY it is there");
+    assert_reply(here, "KEYS *", "*[$\"third\"]");
+    /* Now that one is kept, and it is the new one that ends. */
+    begin_migrate(target, "third 0 " PATIENT);
+    expect_command(fresh, "RESTORE third 0 ");
+    wire_close(fresh);
+    fresh = wire_accept(target);
+    expect_command(fresh, "SELECT 0");
+    wire_close(fresh);
+    assert_next(here, READING);
+    assert_reply(here, "EXISTS third", ":1");
+    wire_listener_close(target);
+}
+
+static void no_kept_link_is_replaced_that_was_heard_or_is_silent(void **state) {
+    (void)state;
+    struct wire_listener *target = wire_listen();
+    assert_reply(here, "MSET first 1 second 2 third 3", "+OK");
+    struct wire *kept = keep_a_link(target, "first 0 " PATIENT);
+    begin_migrate(target, "\"\" 0 " PATIENT " KEYS second third");
+    expect_command(kept, "RESTORE second 0 ");
+    expect_command(kept, "RESTORE third 0 ");
+    wire_say(kept, "+OK\r\n");
+    wire_finish(kept);
+    assert_next(here, READING);
+    assert_reply(here, "KEYS *", "*[$\"third\"]");
+    assert_reply(here, "SET first 1", "+OK");
+    kept = keep_a_link(target, "first 0 " PATIENT);
+    begin_migrate(target, "third 0 50");
+    expect_command(kept, "RESTORE third 0 ");
+    assert_next(here, READING);
+    assert_reply(here, "EXISTS third", ":1");
+    wire_close(kept);
+    /* Nobody connected meanwhile: the next connection is this one. */
+    assert_reply(here, "SET first 1", "+OK");
+    wire_close(keep_a_link(target, "first 0 " PATIENT));
+    wire_listener_close(target);
+}
+
 static size_t count_replies(struct client *const *clients, size_t count) {
     size_t replies = 0;
     for (size_t i = 0; i < count; i++) replies += client_has_reply(clients[i]);
@@ -368,6 +443,8 @@ int main(void) {
         BOTH_TEST(a_database_that_is_not_there_takes_nothing),
         BOTH_TEST(passwords_are_shown_to_the_target),
         BOTH_TEST(a_target_that_never_answers_gets_a_timeout),
+        BOTH_TEST(a_kept_link_that_ends_just_then_is_replaced_once),
+        BOTH_TEST(no_kept_link_is_replaced_that_was_heard_or_is_silent),
         BOTH_TEST(other_clients_and_keys_do_not_wait_for_a_silent_target),
         BOTH_TEST(a_server_that_is_its_own_target_does_not_hang),
         BOTH_TEST(wrong_arguments_are_refused_before_anything_is_sent),

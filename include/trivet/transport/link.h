@@ -16,8 +16,9 @@ struct link {
     int64_t timeout_us;
     const atomic_bool *cancelled;
     struct buf in, out;
-    size_t taken;  /* bytes of `in` that were handed out */
-    char why[192]; /* after a failure to open or to secure it: the reason, in words */
+    size_t taken;   /* bytes of `in` that were handed out */
+    bool timed_out; /* what failed last failed at its timeout: the other side has not closed */
+    char why[192];  /* after a failure to open or to secure it: the reason, in words */
 };
 
 /* REFUSED: the host is there, but nobody listens. Only an OPEN link is to be closed. */

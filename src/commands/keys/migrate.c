@@ -36,6 +36,8 @@ struct migration {
     size_t moving_count;
     struct buf error; /* the target's first one, without its minus */
     int64_t selected; /* the database of the link; NONE: it is new */
+    bool is_kept;     /* the link was open before */
+    bool was_heard;   /* some reply has come: the target may have said of a key that it has it */
 };
 
 #define NONE INT64_MIN
@@ -178,7 +180,9 @@ static bool send_everything(struct migration *m) {
  * command. */
 static bool read_reply(struct migration *m, bool *fine) {
     struct slice line;
-    if (!link_line(&m->link, &line) || line.len == 0) return false;
+    if (!link_line(&m->link, &line)) return false;
+    m->was_heard = true;
+    if (line.len == 0) return false;
     *fine = line.ptr[0] == '+';
     if (*fine) return true;
     if (line.ptr[0] != '-') return false;
@@ -212,31 +216,40 @@ static bool read_everything(struct migration *m, bool *entered) {
 
 /* ---- the command ---- */
 
-/* True if the link is as good as before. */
-static bool converse(struct migration *m) {
-    struct reply *out = m->call->out;
-    bool entered = false;
-    if (!send_everything(m)) {
-        reply_error_text(out, LIT("IOERR error or timeout writing to target instance"));
-        return false;
-    }
-    if (!read_everything(m, &entered)) {
-        reply_error_text(out, LIT("IOERR error or timeout reading to target instance"));
-        return false;
-    }
-    if (m->error.len > 0)
-        reply_error_printf(out, "ERR Target instance replied with error: %.*s",
-                           SLICE_ARG(buf_slice(&m->error)));
-    else
-        reply_ok(out);
-    return entered;
+#define BROKEN_WHILE(doing) LIT("IOERR error or timeout " doing)
+
+/* What went wrong with the link, or nothing. *entered: what was meant for this database reached it. */
+static struct slice converse(struct migration *m, bool *entered) {
+    if (!send_everything(m)) return BROKEN_WHILE("writing to target instance");
+    if (!read_everything(m, entered)) return BROKEN_WHILE("reading to target instance");
+    return LIT("");
 }
 
-static enum link_result open_link(struct migration *m, const struct migrate_way *way) {
-    if (!migrate_link_find(way, &m->link, &m->selected))
-        return link_open(&m->link, &way->target, m->timeout_ms, NULL);
-    link_set_timeout(&m->link, m->timeout_ms);
-    return LINK_OPEN;
+static enum link_result open_link(struct migration *m, const struct migrate_way *way, bool may_be_kept) {
+    m->is_kept = may_be_kept && migrate_link_find(way, &m->link, &m->selected);
+    if (m->is_kept) {
+        link_set_timeout(&m->link, m->timeout_ms);
+        return LINK_OPEN;
+    }
+    m->selected = NONE;
+    return link_open(&m->link, &way->target, m->timeout_ms, NULL);
+}
+
+/* One conversation, on a kept link if that may be. Returns what went wrong with the link, or nothing. */
+static struct slice try_to_migrate(struct migration *m, const struct migrate_way *way, bool may_be_kept) {
+    bool entered = false;
+    switch (open_link(m, way, may_be_kept)) {
+    case LINK_OPEN: break;
+    case LINK_REFUSED:
+        return BROKEN_WHILE("writing to target instance"); /* Redis sees it at its first write */
+    case LINK_UNREACHABLE: return BROKEN_WHILE("connecting to the client");
+    }
+    struct slice broken = converse(m, &entered);
+    if (broken.len == 0 && entered)
+        migrate_link_keep_take(way, &m->link, m->db, m->call->view.now_ms);
+    else
+        link_close(&m->link);
+    return broken;
 }
 
 static void migrate(struct migration *m) {
@@ -247,21 +260,17 @@ static void migrate(struct migration *m) {
                                                  .tls = options.tls_cluster },
                                      .user = m->user,
                                      .password = m->password };
-    switch (open_link(m, &way)) {
-    case LINK_OPEN:
-        if (converse(m))
-            migrate_link_keep_take(&way, &m->link, m->db, c->view.now_ms);
-        else
-            link_close(&m->link);
-        buf_release(&m->error);
-        return;
-    case LINK_REFUSED: /* to Redis this shows at its first write */
-        reply_error_text(c->out, LIT("IOERR error or timeout writing to target instance"));
-        return;
-    case LINK_UNREACHABLE:
-        reply_error_text(c->out, LIT("IOERR error or timeout connecting to the client"));
-        return;
-    }
+    struct slice broken = try_to_migrate(m, &way, true);
+    if (broken.len > 0 && m->is_kept && !m->was_heard && !m->link.timed_out)
+        broken = try_to_migrate(m, &way, false);
+    if (broken.len > 0)
+        reply_error_text(c->out, broken);
+    else if (m->error.len > 0)
+        reply_error_printf(c->out, "ERR Target instance replied with error: %.*s",
+                           SLICE_ARG(buf_slice(&m->error)));
+    else
+        reply_ok(c->out);
+    buf_release(&m->error);
 }
 
 /* MIGRATE host port <key | ""> destination-db timeout [COPY] [REPLACE] [AUTH password | AUTH2 username
