@@ -1,42 +1,38 @@
-/* slot_set.c: walks over a set of slots. Most sets are a few long runs, so empty bytes are passed over eight
- * at a time. */
+/* slot_set.c: walks over a set of slots, 64 at a time: most sets are a few long runs. */
 #include "trivet/cluster/slots/slot_set.h"
+#include <endian.h>
+
+/* Slot n is bit n % 64 of word n / 64. */
+static uint64_t word_of(const struct slot_set *set, unsigned slot) {
+    uint64_t word;
+    memcpy(&word, set->bits + slot / 64 * sizeof word, sizeof word);
+    return le64toh(word);
+}
 
 unsigned slot_set_count(const struct slot_set *set) {
     unsigned count = 0;
-    for (size_t i = 0; i < sizeof set->bits; i += sizeof(uint64_t)) {
-        uint64_t word;
-        memcpy(&word, set->bits + i, sizeof word);
-        count += (unsigned)__builtin_popcountll(word);
-    }
+    for (unsigned slot = 0; slot < SLOT_COUNT; slot += 64)
+        count += (unsigned)__builtin_popcountll(word_of(set, slot));
     return count;
 }
 
-static bool eight_are_empty(const struct slot_set *set, size_t byte) {
-    uint64_t word;
-    memcpy(&word, set->bits + byte, sizeof word);
-    return word == 0;
-}
-
-unsigned slot_set_next(const struct slot_set *set, unsigned from) {
+/* The first slot from here on that is in the set, or, with all bits of `flip` set, that is not. */
+static inline unsigned next(const struct slot_set *set, unsigned from, uint64_t flip) {
     assert(from <= SLOT_COUNT);
     while (from < SLOT_COUNT) {
-        if (from % 64 == 0 && eight_are_empty(set, from / 8)) {
-            from += 64;
-            continue;
-        }
-        unsigned rest = (unsigned)set->bits[from / 8] >> (from % 8);
-        if (rest != 0) return from + (unsigned)__builtin_ctz(rest);
-        from = (from / 8 + 1) * 8;
+        uint64_t left = (word_of(set, from) ^ flip) >> from % 64;
+        if (left != 0) return from + (unsigned)__builtin_ctzll(left);
+        from = (from / 64 + 1) * 64;
     }
     return SLOT_COUNT;
 }
 
+unsigned slot_set_next(const struct slot_set *set, unsigned from) { return next(set, from, 0); }
+
 bool slot_set_next_range(const struct slot_set *set, unsigned from, unsigned *first, unsigned *last) {
-    unsigned slot = slot_set_next(set, from);
+    unsigned slot = next(set, from, 0);
     if (slot == SLOT_COUNT) return false;
     *first = slot;
-    while (slot + 1 < SLOT_COUNT && slot_set_has(set, slot + 1)) slot++;
-    *last = slot;
+    *last = next(set, slot, UINT64_MAX) - 1;
     return true;
 }
