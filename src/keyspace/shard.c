@@ -21,11 +21,6 @@ void shards_init(bool by_slot) {
     }
 }
 
-uint64_t key_hash_with_slot(uint64_t hash, struct slice key) {
-    const uint64_t mask = (uint64_t)(SLOT_COUNT - 1) << SHARD_AT;
-    return (hash & ~mask) | (uint64_t)slot_of_key(key) << SHARD_AT;
-}
-
 static void free_entry(void *item) { entry_free(item); }
 
 void shards_release(void) {

@@ -1,6 +1,5 @@
 /* slot.c: see slot.h. */
 #include "trivet/keyspace/slot.h"
-#include "trivet/base/crc.h"
 #include <string.h>
 
 /* The hash tag, or all of it. An empty tag does not count. */
@@ -13,7 +12,7 @@ static struct slice what_counts(struct slice key) {
     return (struct slice){ tag, (size_t)(close - tag) };
 }
 
-uint16_t slot_of_key(struct slice key) { return crc16(what_counts(key)) & (SLOT_COUNT - 1); }
+uint16_t slot_of_braced_key(struct slice key) { return crc16(what_counts(key)) % SLOT_COUNT; }
 
 int32_t slot_of_pattern(struct slice pattern) {
     struct slice tag = what_counts(pattern);

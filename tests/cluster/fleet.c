@@ -2,7 +2,7 @@
 #include "fleet.h"
 #include "../harness/check.h"
 #include "../harness/fail.h"
-#include "trivet/base/crc.h"
+#include "trivet/base/crc16.h"
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>

@@ -66,11 +66,12 @@ void shards_init(bool by_slot);
 /* Frees every table and entry; for tests and the leak checker's sake at exit. */
 void shards_release(void);
 
-uint64_t key_hash_with_slot(uint64_t hash, struct slice key);
 /* The hash of a key, which says its shard. */
 static inline uint64_t key_hash(struct slice key) {
+    const uint64_t mask = (uint64_t)(SLOT_COUNT - 1) << SHARD_AT;
     uint64_t hash = hash_bytes(key);
-    return LIKELY(shard_count != SLOT_COUNT) ? hash : key_hash_with_slot(hash, key);
+    if (LIKELY(shard_count != SLOT_COUNT)) return hash;
+    return (hash & ~mask) | (uint64_t)slot_of_key(key) << SHARD_AT;
 }
 
 static inline void shard_lock(struct shard *s) UNCHECKED;

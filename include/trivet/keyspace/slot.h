@@ -5,13 +5,20 @@
 #ifndef TRIVET_KEYSPACE_SLOT_H
 #define TRIVET_KEYSPACE_SLOT_H
 
+#include "trivet/base/compiler.h"
+#include "trivet/base/crc16.h"
 #include "trivet/base/slice.h"
 #include <stdint.h>
 
 #define SLOT_BITS 14
 #define SLOT_COUNT (1u << SLOT_BITS)
 
-uint16_t slot_of_key(struct slice key);
+/* For slot_of_key(), of a key with a '{': there may be a tag. */
+uint16_t slot_of_braced_key(struct slice key);
+static inline uint16_t slot_of_key(struct slice key) {
+    int32_t crc = crc16_without_brace(key);
+    return LIKELY(crc >= 0) ? (uint16_t)crc % SLOT_COUNT : slot_of_braced_key(key);
+}
 /* The slot of all keys that a glob pattern can match, or -1 if they may be in several: nothing in it, or
  * nothing before the end of its hash tag, matches more than itself. */
 int32_t slot_of_pattern(struct slice pattern);

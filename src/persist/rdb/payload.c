@@ -1,6 +1,6 @@
 /* payload.c: see payload.h. */
 #include "trivet/persist/rdb/payload.h"
-#include "trivet/base/crc.h"
+#include "trivet/base/crc64.h"
 #include "trivet/persist/rdb/file.h"
 #include <endian.h>
 

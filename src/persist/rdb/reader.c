@@ -6,7 +6,7 @@
  * the window has grown. The window doubles, so bytes are read a few times at most. Pages far behind are given
  * back, so that the file does not count as memory of this process. */
 #include "scan.h"
-#include "trivet/base/crc.h"
+#include "trivet/base/crc64.h"
 #include "trivet/base/file.h"
 #include "trivet/base/mem.h"
 #include "trivet/base/number.h"

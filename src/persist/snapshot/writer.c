@@ -3,7 +3,7 @@
  *
  * After the first failure nothing more is passed on. The reason is kept until the end. */
 #include "snapshot_private.h"
-#include "trivet/base/crc.h"
+#include "trivet/base/crc64.h"
 #include "trivet/base/mem.h"
 #include "trivet/base/version.h"
 #include "trivet/base/watchdog.h"

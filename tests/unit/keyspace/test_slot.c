@@ -3,6 +3,9 @@
 #include "trivet/keyspace/shard.h"
 #include "trivet/keyspace/slot.h"
 
+static const char filler[] = "0123456789abcdefghijklmnopqrstuvwxyzABCD";
+static const char *const no_tags[] = { "{}", "{", "}", "}{", "{}{tag}", NULL };
+
 static void a_hash_tag_decides_if_there_is_one(void **state) {
     (void)state;
     static const struct {
@@ -29,6 +32,26 @@ static void a_hash_tag_decides_if_there_is_one(void **state) {
     assert_int_equal(slot_of_key(LIT("{{bar}}")), slot_of_key(LIT("x{{bar}y")));
     assert_true(slot_of_key(LIT("foo{}bar")) != slot_of_key(LIT("foo{}baz")));
     assert_true(slot_of_key(LIT("foo{bar")) != slot_of_key(LIT("bar")));
+}
+
+/* With a tag, and with what only looks like one, before, in, behind and after what is read at once. */
+static void a_tag_counts_wherever_it_is(void **state) {
+    (void)state;
+    static const char binary[] = "\0}\xff{\0\xff}\0{foo}", no_end[] = "\0{\0\xff";
+    assert_int_equal(slot_of_key(LIT(binary)), slot_of_key(LIT("\0\xff")));
+    assert_int_equal(slot_of_key(LIT(no_end)), crc16(LIT(no_end)) % SLOT_COUNT);
+    for (size_t before = 0; before < 40; before++) {
+        for (size_t after = 0; after < 40; after++) {
+            char key[128];
+            int len = snprintf(key, sizeof key, "%.*s{tag}%.*s", (int)before, filler, (int)after, filler);
+            assert_int_equal(slot_of_key(slice_make(key, (size_t)len)), slot_of_key(LIT("tag")));
+            for (const char *const *form = no_tags; *form; form++) {
+                len = snprintf(key, sizeof key, "%.*s%s%.*s", (int)before, filler, *form, (int)after, filler);
+                struct slice all = slice_make(key, (size_t)len);
+                assert_int_equal(slot_of_key(all), crc16(all) % SLOT_COUNT);
+            }
+        }
+    }
 }
 
 static void a_pattern_has_a_slot_if_its_tag_is_fixed(void **state) {
@@ -67,6 +90,7 @@ int main(void) {
     hash_init();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_hash_tag_decides_if_there_is_one),
+        cmocka_unit_test(a_tag_counts_wherever_it_is),
         cmocka_unit_test(a_pattern_has_a_slot_if_its_tag_is_fixed),
         cmocka_unit_test(by_slot_a_shard_is_a_slot),
     };

@@ -1,7 +1,7 @@
 /* test_record.c: whole RDB files: what is read from them, and that no damage goes unseen. The values are
  * put together byte by byte from the descriptions of their forms. */
 #include "../aof/folder.h"
-#include "trivet/base/crc.h"
+#include "trivet/base/crc64.h"
 #include "trivet/base/hashing.h"
 #include "trivet/keyspace/eviction.h"
 #include "trivet/persist/rdb/file.h"
