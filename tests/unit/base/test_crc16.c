@@ -30,7 +30,7 @@ static void the_checksum_has_the_published_check_value(void **state) {
 static uint16_t slow_crc16(const char *bytes, size_t len) {
     unsigned crc = 0;
     for (size_t i = 0; i < 8 * len; i++) {
-        unsigned in = ((unsigned char)bytes[i / 8] >> (7 - i % 8)) & 1u, top = crc >> 15;
+        unsigned in = (unsigned)(unsigned char)bytes[i / 8] >> (7 - i % 8) & 1u, top = crc >> 15;
         crc = (crc << 1 & 0xffffu) ^ (in != top ? 0x1021u : 0);
     }
     return (uint16_t)crc;
