@@ -4,6 +4,7 @@
 #include "../harness/fail.h"
 #include "../harness/fixture.h"
 #include "../harness/replication.h"
+#include "../harness/saves.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -282,9 +283,11 @@ static void a_replica_may_have_such_databases_of_its_own(void **state) {
     assert_exchanges(p.primary, rows);
     replication_await_write(p.primary, p.replica);
     replication_assert_same(primary, replica);
+    saves_await(p.replica); /* its file begins anew with what it has got */
     assert_reply(p.replica, "DEBUG LOADAOF", "+OK");
     replica_pair_await_link(&p);
     replication_assert_same(primary, replica);
+    saves_await(p.replica);
     client_close(p.replica);
     server_kill(replica);
     server_restart(replica);
