@@ -20,15 +20,15 @@ struct writer {
     int number;
     size_t written; /* keys, of which the first may be written again */
     unsigned char *covered;
-    struct asker *askers[NETWORK_NODES];
+    struct asker *askers[NODES_MAX];
 };
 
 static struct writer writers[WRITERS];
 static struct fleet *group;
-static char tags[NETWORK_NODES][64]; /* of keys in the slots of that node */
+static char tags[NODES_MAX][64]; /* of keys in the slots of that node */
 static atomic_bool over;
 static atomic_size_t covered;
-static atomic_size_t acknowledged[NETWORK_NODES]; /* by the node whose slots they were at first */
+static atomic_size_t acknowledged[NODES_MAX]; /* by the node whose slots they were at first */
 
 /* ---- one write ---- */
 
@@ -42,7 +42,7 @@ static size_t sent_to(const struct node *reply, size_t at) {
     const char *text = text_str(&reply->bytes), *port = strrchr(text, ':');
     if (reply->kind != '-' || strncmp(text, "MOVED ", 6) != 0 || !port) return at;
     size_t to = fleet_at_port(group, atoi(port + 1));
-    return to < group->count ? to : at;
+    return to < group->nodes.count ? to : at;
 }
 
 static bool is_ok(const struct node *reply) { return reply->kind == '+'; }
@@ -76,7 +76,7 @@ static void *write_until_the_end(void *arg) {
         key_of(w, n, key, sizeof key);
         if (!set(w, key, n, &at)) {
             /* The next one may know more; but a slot that is down must not hold up the writes to others. */
-            at = (at + 1) % group->count;
+            at = (at + 1) % group->nodes.count;
             pause_ms(5);
             w->written++;
             continue;
@@ -96,14 +96,14 @@ void load_start(struct fleet *g) {
     group = g;
     atomic_store(&over, false);
     atomic_store(&covered, 0);
-    for (size_t i = 0; i < NETWORK_NODES; i++) atomic_store(&acknowledged[i], 0);
+    for (size_t i = 0; i < NODES_MAX; i++) atomic_store(&acknowledged[i], 0);
     for (size_t i = 0; i < g->primaries; i++) fleet_key(g, i, "", tags[i]);
     watch_start(g);
     for (int i = 0; i < WRITERS; i++) {
         struct writer *w = &writers[i];
         *w = (struct writer){ .number = i, .covered = calloc(KEYS_MOST, 1) };
         if (!w->covered) abort();
-        for (size_t k = 0; k < g->count; k++) w->askers[k] = asker_new(g->server[k]);
+        for (size_t k = 0; k < g->nodes.count; k++) w->askers[k] = asker_new(g->nodes.at[k].server);
         if (pthread_create(&w->thread, NULL, write_until_the_end, w) != 0)
             HARNESS_FAIL("cannot start a thread");
     }
@@ -115,7 +115,7 @@ void load_await(size_t more) {
 }
 
 void load_await_all_slots(void) {
-    size_t wanted[NETWORK_NODES];
+    size_t wanted[NODES_MAX];
     for (size_t i = 0; i < group->primaries; i++) wanted[i] = atomic_load(&acknowledged[i]) + 1;
     for (size_t i = 0; i < group->primaries; i++) assert_soon(atomic_load(&acknowledged[i]) >= wanted[i]);
 }
@@ -157,9 +157,9 @@ void load_end(void) {
     for (int i = 0; i < WRITERS; i++) {
         struct writer *w = &writers[i];
         owed += check_writer(w);
-        for (size_t k = 0; k < group->count; k++) asker_free(w->askers[k]);
+        for (size_t k = 0; k < group->nodes.count; k++) asker_free(w->askers[k]);
         free(w->covered);
     }
-    for (size_t i = 0; i < NETWORK_NODES; i++) all += atomic_load(&acknowledged[i]);
+    for (size_t i = 0; i < NODES_MAX; i++) all += atomic_load(&acknowledged[i]);
     printf("%zu writes acknowledged, %zu of them covered and there\n", all, owed);
 }

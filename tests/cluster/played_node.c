@@ -10,23 +10,11 @@
 #include <cmocka.h>
 
 void played_bus_open(struct played_bus *b, enum peer kind, const char *const *args) {
-    char port[16];
-    const char *all[32] = { "--cluster-enabled", "yes", "--cluster-port", port };
-    size_t count = 4;
-    for (; args && *args; args++) all[count++] = *args;
-    b->port = server_free_port();
-    snprintf(port, sizeof port, "%d", b->port);
-    b->server = peer_start(kind, all);
-    b->client = server_connect(b->server);
-    struct node *id = client_ask_node(b->client, "CLUSTER MYID");
-    assert_true(node_id_parse(text_slice(&id->bytes), &b->id));
-    node_free(id);
+    b->node = cnode_start(kind, args);
+    assert_true(node_id_parse(slice_of(b->node.id), &b->id));
 }
 
-void played_bus_close(struct played_bus *b) {
-    client_close(b->client);
-    server_free(b->server);
-}
+void played_bus_close(struct played_bus *b) { cnode_end(&b->node); }
 
 /* ---- packets ---- */
 
@@ -74,7 +62,7 @@ void played_join(struct played_bus *b, struct played_node *n, char letter,
         n->self.flags = NODE_SELF | NODE_REPLICA;
         n->self.primary = primary->self.sender;
     }
-    n->to = wire_connect(b->port);
+    n->to = wire_connect(b->node.bus_port);
     played_say(n, n->to, MESSAGE_MEET);
     struct message m;
     played_read(n->to, &n->packet, &m);
@@ -84,7 +72,7 @@ void played_join(struct played_bus *b, struct played_node *n, char letter,
     played_await(n, MESSAGE_PING);
     char wanted[64];
     snprintf(wanted, sizeof wanted, "%.*s 127.0.0.1:1@", NODE_ID_ARG(&n->self.sender));
-    assert_soon(strstr(client_ask(b->client, "CLUSTER NODES"), wanted));
+    assert_soon(cnode_says(&b->node, "CLUSTER NODES", wanted));
 }
 
 void played_leave(struct played_node *n) {

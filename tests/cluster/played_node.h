@@ -7,14 +7,12 @@
 #define TESTS_CLUSTER_PLAYED_NODE_H
 
 #include "../harness/check.h"
-#include "../harness/replication.h"
+#include "../harness/cluster.h"
 #include "../harness/wire.h"
 #include "trivet/cluster/message/message.h"
 
 struct played_bus {
-    struct server *server;
-    struct client *client;
-    int port; /* of the server's bus */
+    struct cnode node;
     struct node_id id;
 };
 

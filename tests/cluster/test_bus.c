@@ -28,12 +28,12 @@ static void greetings_and_pings_are_understood(void **state) {
     struct played_bus b;
     struct played_node one, two;
     open_redis(&b, "4000");
-    assert_reply(b.client, "CLUSTER ADDSLOTSRANGE 0 3 16383 16383", "+OK");
+    assert_reply(b.node.client, "CLUSTER ADDSLOTSRANGE 0 3 16383 16383", "+OK");
     played_join(&b, &one, 'a', NULL);
     played_join(&b, &two, 'b', NULL);
     struct message m = played_await(&one, MESSAGE_PING);
-    assert_int_equal(m.header.port, server_port(b.server));
-    assert_int_equal(m.header.cport, b.port);
+    assert_int_equal(m.header.port, server_port(b.node.server));
+    assert_int_equal(m.header.cport, b.node.bus_port);
     assert_int_equal(m.header.flags, NODE_SELF | NODE_PRIMARY);
     assert_int_equal(slot_set_count(m.header.slots), 5);
     size_t at = 0;
@@ -52,11 +52,11 @@ static void published_messages_go_both_ways(void **state) {
     struct played_node one;
     open_redis(&b, "4000");
     played_join(&b, &one, 'a', NULL);
-    assert_reply(b.client, "PUBLISH channel hello", ":0");
+    assert_reply(b.node.client, "PUBLISH channel hello", ":0");
     struct message m = played_await(&one, MESSAGE_PUBLISH);
     assert_true(slice_equal(m.channel, LIT("channel")) && slice_equal(m.payload, LIT("hello")));
 
-    struct client *subscriber = server_connect(b.server);
+    struct client *subscriber = server_connect(b.node.server);
     assert_reply(subscriber, "SUBSCRIBE back", "*[$\"subscribe\", $\"back\", :1]");
     struct buf out = { 0 };
     one.self.type = MESSAGE_PUBLISH;
@@ -77,11 +77,11 @@ static void messages_of_a_shard_go_to_its_replica(void **state) {
     struct played_node one;
     open_redis(&b, "4000");
     played_join(&b, &one, 'a', NULL);
-    assert_reply(b.client, "CLUSTER ADDSLOTSRANGE 0 16383", "+OK");
+    assert_reply(b.node.client, "CLUSTER ADDSLOTSRANGE 0 16383", "+OK");
     one.self.flags = NODE_SELF | NODE_REPLICA;
     one.self.primary = b.id;
     played_announce(&one);
-    assert_reply_soon(b.client, "SPUBLISH channel hello", ":0");
+    assert_reply_soon(b.node.client, "SPUBLISH channel hello", ":0");
     struct message m = played_await(&one, MESSAGE_PUBLISHSHARD);
     assert_true(slice_equal(m.channel, LIT("channel")) && slice_equal(m.payload, LIT("hello")));
     played_leave(&one);
@@ -93,8 +93,8 @@ static void old_claims_are_answered_with_an_update(void **state) {
     struct played_bus b;
     struct played_node one;
     open_redis(&b, "4000");
-    assert_reply(b.client, "CLUSTER SET-CONFIG-EPOCH 5", "+OK");
-    assert_reply(b.client, "CLUSTER ADDSLOTS 7 8", "+OK");
+    assert_reply(b.node.client, "CLUSTER SET-CONFIG-EPOCH 5", "+OK");
+    assert_reply(b.node.client, "CLUSTER ADDSLOTS 7 8", "+OK");
     played_join(&b, &one, 'a', NULL);
     slot_set_add(&one.slots, 7);
     one.self.config_epoch = 4;
@@ -112,7 +112,7 @@ static void old_claims_are_answered_with_an_update(void **state) {
     message_put_update(&out, 6, &one.self.sender, &taken);
     message_end(&out, at);
     wire_send(one.to, out.ptr, out.len);
-    assert_soon(strstr(client_ask(b.client, "CLUSTER NODES"), " 6 connected 8"));
+    assert_soon(cnode_says(&b.node, "CLUSTER NODES", " 6 connected 8"));
     buf_release(&out);
     played_leave(&one);
     played_bus_close(&b);
@@ -145,7 +145,7 @@ static bool is_suspected(struct played_bus *b, const struct played_node *silent,
     char line[128];
     snprintf(line, sizeof line, "%.*s 127.0.0.1:1@%u master,fail?", NODE_ID_ARG(&silent->self.sender),
              silent->self.cport);
-    return strstr(client_ask(b->client, "CLUSTER NODES"), line) != NULL;
+    return cnode_says(&b->node, "CLUSTER NODES", line);
 }
 
 static void a_failed_node_is_told_of(void **state) {
@@ -153,7 +153,7 @@ static void a_failed_node_is_told_of(void **state) {
     struct played_bus b;
     struct played_node silent, alive;
     open_redis(&b, "1000");
-    assert_reply(b.client, "CLUSTER ADDSLOTS 1", "+OK");
+    assert_reply(b.node.client, "CLUSTER ADDSLOTS 1", "+OK");
     played_join(&b, &silent, 'a', NULL);
     played_join(&b, &alive, 'b', NULL);
     slot_set_add(&alive.slots, 2);
@@ -172,7 +172,7 @@ static void a_vote_is_asked_for_and_given(void **state) {
     struct played_bus b;
     struct played_node primary, replica;
     open_redis(&b, "4000");
-    assert_reply(b.client, "CLUSTER ADDSLOTS 1", "+OK");
+    assert_reply(b.node.client, "CLUSTER ADDSLOTS 1", "+OK");
     played_join(&b, &primary, 'a', NULL);
     slot_set_add(&primary.slots, 2);
     primary.self.config_epoch = primary.self.current_epoch = 3;
@@ -210,8 +210,8 @@ static void a_manual_failover_is_led_to_its_end(void **state) {
     played_announce(&primary);
     char command[64];
     snprintf(command, sizeof command, "CLUSTER REPLICATE %.*s", NODE_ID_ARG(&primary.self.sender));
-    assert_reply_soon(b.client, command, "+OK");
-    assert_reply_soon(b.client, "CLUSTER FAILOVER", "+OK");
+    assert_reply_soon(b.node.client, command, "+OK");
+    assert_reply_soon(b.node.client, "CLUSTER FAILOVER", "+OK");
     played_await(&primary, MESSAGE_MFSTART);
     primary.self.message_flags[0] = MESSAGE_PAUSED;
     played_announce(&primary);
@@ -221,7 +221,7 @@ static void a_manual_failover_is_led_to_its_end(void **state) {
     assert_true(node_id_equal(&m.header.primary, &primary.self.sender));
     primary.self.current_epoch = m.header.current_epoch;
     played_say(&primary, primary.to, MESSAGE_AUTH_ACK);
-    assert_soon(strstr(client_ask(b.client, "CLUSTER NODES"), "myself,master - 0 0 4 connected 2"));
+    assert_soon(cnode_says(&b.node, "CLUSTER NODES", "myself,master - 0 0 4 connected 2"));
     played_leave(&primary);
     played_bus_close(&b);
 }

@@ -22,6 +22,7 @@
 #define ALONE_MOST_MS (NODE_TIMEOUT_MS * 3 / 2 + 4000)
 
 static struct fleet g; /* threads look at it, also if a test fails */
+static struct cnode *const node = g.nodes.at;
 
 static void trivets(void) {
     static const struct fleet_plan plan = { .primaries = PRIMARIES, .count = COUNT };
@@ -32,7 +33,7 @@ static void trivets(void) {
 static const char *write_at(size_t i) {
     char key[64];
     fleet_key(&g, i, "probe:", key);
-    return client_ask(g.client[i], "SET %s x", key);
+    return client_ask(node[i].client, "SET %s x", key);
 }
 
 static bool takes_writes(size_t i) { return strcmp(write_at(i), "+OK") == 0; }
@@ -50,11 +51,11 @@ static void a_primary_that_is_alone_stops_and_comes_back_as_a_replica(void **sta
     int64_t until_ms = deadline_after(ALONE_MOST_MS);
     assert_soon(refuses_as_down(0));
     assert_false(deadline_has_passed(until_ms));
-    assert_soon(fleet_is_primary(&g, REPLICA_OF(0)));
+    assert_soon(cnode_is_primary(&node[REPLICA_OF(0)]));
     load_await_all_slots();
     assert_true(refuses_as_down(0));
     network_heal(g.network);
-    assert_soon(fleet_is_linked_replica(&g, 0, REPLICA_OF(0)));
+    assert_soon(cnode_is_linked_replica_of(&node[0], &node[REPLICA_OF(0)]));
     assert_soon(sends_elsewhere(0));
     load_await_all_slots();
     fleet_assert_well(&g);
@@ -71,13 +72,13 @@ static void the_half_with_the_majority_goes_on(void **state) {
     unsigned minority = NODE(2) | NODE(REPLICA_OF(1));
     network_part(g.network, minority, ALL & ~minority);
     assert_soon(refuses_as_down(2));
-    assert_soon(fleet_is_primary(&g, REPLICA_OF(2)));
-    assert_soon(fleet_has_flags(&g, 0, REPLICA_OF(1), "slave,fail"));
+    assert_soon(cnode_is_primary(&node[REPLICA_OF(2)]));
+    assert_soon(cnode_has_flags(&node[0], &node[REPLICA_OF(1)], "slave,fail"));
     assert_soon(takes_writes(0));
     assert_soon(takes_writes(1));
     network_heal(g.network);
-    assert_soon(fleet_is_linked_replica(&g, 2, REPLICA_OF(2)));
-    assert_soon(fleet_is_linked_replica(&g, REPLICA_OF(1), 1));
+    assert_soon(cnode_is_linked_replica_of(&node[2], &node[REPLICA_OF(2)]));
+    assert_soon(cnode_is_linked_replica_of(&node[REPLICA_OF(1)], &node[1]));
     load_await_all_slots();
     fleet_assert_well(&g);
     load_end();
@@ -91,11 +92,11 @@ static void a_primary_that_nobody_hears_is_replaced(void **state) {
     load_start(&g);
     load_await(WRITES);
     for (size_t i = 1; i < COUNT; i++) network_silence(g.network, 0, i, true);
-    assert_soon(fleet_is_primary(&g, REPLICA_OF(0)));
+    assert_soon(cnode_is_primary(&node[REPLICA_OF(0)]));
     assert_soon(sends_elsewhere(0));
     load_await_all_slots();
     network_heal(g.network);
-    assert_soon(fleet_is_linked_replica(&g, 0, REPLICA_OF(0)));
+    assert_soon(cnode_is_linked_replica_of(&node[0], &node[REPLICA_OF(0)]));
     fleet_assert_well(&g);
     load_end();
     fleet_end(&g);

@@ -37,7 +37,9 @@ static void open_trivet(struct played_bus *b) {
     played_bus_open(b, PEER_TRIVET, args);
 }
 
-static int64_t memory_of(struct played_bus *b) { return info_number(b->client, "memory", "used_memory"); }
+static int64_t memory_of(struct played_bus *b) {
+    return info_number(b->node.client, "memory", "used_memory");
+}
 
 /* ---- bytes that are no packets ---- */
 
@@ -57,7 +59,7 @@ static void stranger_packet(struct text *out) {
 }
 
 static void assert_ends_link(struct played_bus *b, const void *bytes, size_t len) {
-    struct wire *w = wire_connect(b->port);
+    struct wire *w = wire_connect(b->node.bus_port);
     wire_send(w, bytes, len);
     wire_expect_end(w);
     wire_close(w);
@@ -68,7 +70,7 @@ static void what_is_no_packet_ends_the_link(void **state) {
     struct played_bus b;
     struct text packet = { 0 };
     open_trivet(&b);
-    int before = server_open_files(b.server);
+    int before = server_open_files(b.node.server);
     assert_ends_link(&b, "GET / HTTP/1.1\r\n\r\n", 18);
     assert_ends_link(&b, "*1\r\n$4\r\nPING\r\n", 14);
     assert_ends_link(&b, "RCmc", 4);
@@ -89,8 +91,8 @@ static void what_is_no_packet_ends_the_link(void **state) {
             text_append_char(&packet, (char)draw(&chance, 256));
         assert_ends_link(&b, packet.ptr, packet.len);
     }
-    assert_soon(server_open_files(b.server) <= before);
-    assert_reply(b.client, "PING", "+PONG");
+    assert_soon(server_open_files(b.node.server) <= before);
+    assert_reply(b.node.client, "PING", "+PONG");
     text_release(&packet);
     played_bus_close(&b);
 }
@@ -101,15 +103,15 @@ static void a_packet_may_end_anywhere(void **state) {
     struct played_bus b;
     struct text packet = { 0 };
     open_trivet(&b);
-    int before = server_open_files(b.server);
+    int before = server_open_files(b.node.server);
     stranger_packet(&packet);
     for (size_t len = 0; len < packet.len; len += len < 20 ? 1 : 97) {
-        struct wire *w = wire_connect(b.port);
+        struct wire *w = wire_connect(b.node.bus_port);
         wire_send(w, packet.ptr, len);
         wire_finish(w);
     }
-    assert_soon(server_open_files(b.server) <= before);
-    assert_reply(b.client, "PING", "+PONG");
+    assert_soon(server_open_files(b.node.server) <= before);
+    assert_reply(b.node.client, "PING", "+PONG");
     text_release(&packet);
     played_bus_close(&b);
 }
@@ -119,13 +121,13 @@ static void a_light_header_as_the_first_message_ends_the_link(void **state) {
     struct played_bus b;
     struct buf light = { 0 };
     open_trivet(&b);
-    struct client *listens = server_connect(b.server);
+    struct client *listens = server_connect(b.node.server);
     assert_reply(listens, "SUBSCRIBE news", "*[$\"subscribe\", $\"news\", :1]");
     size_t at = message_begin_light(&light, MESSAGE_PUBLISH);
     message_put_publish(&light, LIT("news"), LIT("from nobody"));
     message_end(&light, at);
     assert_ends_link(&b, light.ptr, light.len);
-    assert_reply(b.client, "PUBLISH news real", ":1");
+    assert_reply(b.node.client, "PUBLISH news real", ":1");
     assert_next(listens, "*[$\"message\", $\"news\", $\"real\"]");
     client_close(listens);
     buf_release(&light);
@@ -192,7 +194,7 @@ static void a_packet_that_is_wrong_is_dropped_and_its_link_lives(void **state) {
         wire_send(n.to, packet.ptr, packet.len);
         played_announce(&n); /* the answer to this one comes first */
     }
-    server_await_log(b.server, "A packet of the bus from 127.0.0.1 was dropped", 1);
+    server_await_log(b.node.server, "A packet of the bus from 127.0.0.1 was dropped", 1);
     text_release(&packet);
     played_leave(&n);
     played_bus_close(&b);
@@ -261,7 +263,7 @@ static void packets_with_changes_anywhere_do_no_harm(void **state) {
     open_trivet(&b);
     played_join(&b, &n, 'a', NULL);
     for (int sent = 0; sent < PACKETS; sent += AT_ONCE) {
-        struct wire *w = wire_connect(b.port);
+        struct wire *w = wire_connect(b.node.bus_port);
         struct buf all = { 0 };
         for (int i = 0; i < AT_ONCE; i++) {
             struct buf packet = { 0 };
@@ -273,7 +275,7 @@ static void packets_with_changes_anywhere_do_no_harm(void **state) {
         wire_send(w, all.ptr, all.len);
         buf_release(&all);
         wire_finish(w);
-        assert_reply(b.client, "PING", "+PONG");
+        assert_reply(b.node.client, "PING", "+PONG");
     }
     played_leave(&n);
     played_bus_close(&b);
@@ -311,7 +313,7 @@ static void a_stranger_may_not_send_a_long_packet(void **state) {
     stranger_packet(&packet);
     put(&packet, AT_TYPE, MESSAGE_PUBLISH, 2);
     put(&packet, AT_LENGTH, 900 * MEGABYTE, 4);
-    int fd = dial(b.port);
+    int fd = dial(b.node.bus_port);
     bool stopped = is_stopped_within(fd, &packet, 100 * MEGABYTE);
     assert_true(memory_of(&b) < before + 20 * MEGABYTE);
     assert_true(stopped);
@@ -328,7 +330,7 @@ static void a_stranger_may_not_ask_without_reading(void **state) {
     open_trivet(&b);
     int64_t before = memory_of(&b);
     stranger_packet(&packet);
-    int fd = dial(b.port);
+    int fd = dial(b.node.bus_port);
     bool stopped = is_stopped_within(fd, &packet, 200 * MEGABYTE);
     assert_true(memory_of(&b) < before + 20 * MEGABYTE);
     assert_true(stopped);
@@ -354,15 +356,15 @@ static void thousands_of_silent_connections_keep_nobody_out(void **state) {
     open_trivet(&b);
     played_join(&b, &early, 'a', NULL);
     played_announce(&early); /* its link has said now whose it is */
-    int files = server_open_files(b.server);
+    int files = server_open_files(b.node.server);
     int64_t before = memory_of(&b);
     for (int i = 0; i < CONNECTIONS; i++) {
-        fds[i] = dial(b.port);
-        if (i % 500 == 0) assert_reply(b.client, "PING", "+PONG");
+        fds[i] = dial(b.node.bus_port);
+        if (i % 500 == 0) assert_reply(b.node.client, "PING", "+PONG");
     }
     played_join(&b, &late, 'b', NULL);
     played_announce(&early);
-    assert_true(server_open_files(b.server) < files + MORE_FILES);
+    assert_true(server_open_files(b.node.server) < files + MORE_FILES);
     assert_true(memory_of(&b) < before + 20 * MEGABYTE);
     for (int i = 0; i < CONNECTIONS; i++) close(fds[i]);
     played_leave(&early);
@@ -376,7 +378,7 @@ static void a_connection_that_says_nothing_is_closed_in_time(void **state) {
     struct played_bus b;
     struct text packet = { 0 };
     played_bus_open(&b, PEER_TRIVET, args);
-    struct wire *silent = wire_connect(b.port), *half = wire_connect(b.port);
+    struct wire *silent = wire_connect(b.node.bus_port), *half = wire_connect(b.node.bus_port);
     stranger_packet(&packet);
     wire_send(half, packet.ptr, packet.len - 1);
     wire_expect_end(silent);

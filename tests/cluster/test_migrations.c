@@ -22,6 +22,7 @@
 #define NAME "abcdefabcdefabcdefabcdefabcdefabcdefabcd"
 
 static struct fleet g;
+static struct cnode *const node = g.nodes.at;
 
 /* Nodes 0, 1 and 2 begin with 0-5460, 5461-10922 and 10923-16383. The slot of {06S} is 0. */
 static const char *const args[] = { "--enable-debug-command", "yes", NULL };
@@ -31,12 +32,12 @@ static const struct fleet_plan primaries_only = { .primaries = PRIMARIES, .count
 /* ---- migrations ---- */
 
 static const char *migrate(size_t from, size_t to, const char *ranges) {
-    return client_ask(g.client[from], "CLUSTER MIGRATESLOTS SLOTSRANGE %s NODE %s", ranges, g.id[to]);
+    return client_ask(node[from].client, "CLUSTER MIGRATESLOTS SLOTSRANGE %s NODE %s", ranges, node[to].id);
 }
 
 /* The latest one at that node is in this state. */
 static bool is_in(size_t at, const char *state) {
-    struct node *list = client_ask_node(g.client[at], "CLUSTER GETSLOTMIGRATIONS");
+    struct node *list = client_ask_node(node[at].client, "CLUSTER GETSLOTMIGRATIONS");
     bool is = false;
     if (list->count > 0) {
         struct node *latest = list->items[0];
@@ -161,7 +162,7 @@ static void start_writer(unsigned seed) {
     writer.writes = 0;
     writer.mirror = peer_start(PEER_TRIVET, twin_args);
     writer.twin = server_connect(writer.mirror);
-    for (size_t i = 0; i < PRIMARIES; i++) writer.node[i] = server_connect(g.server[i]);
+    for (size_t i = 0; i < PRIMARIES; i++) writer.node[i] = server_connect(node[i].server);
     atomic_store(&writer.over, false);
 }
 
@@ -192,7 +193,7 @@ static void fill_both(void) {
 static void assert_same_data(size_t at) {
     char digest[64];
     snprintf(digest, sizeof digest, "%s", client_ask(writer.twin, "DEBUG DIGEST"));
-    assert_reply(g.client[at], "DEBUG DIGEST", digest);
+    assert_reply(node[at].client, "DEBUG DIGEST", digest);
 }
 
 static void every_sort_of_write_arrives(void **state) {
@@ -209,7 +210,7 @@ static void every_sort_of_write_arrives(void **state) {
     pthread_join(writer.thread, NULL);
     assert_true(writer.writes > 10);
     assert_same_data(0);
-    assert_reply(g.client[1], "DBSIZE", ":0");
+    assert_reply(node[1].client, "DBSIZE", ":0");
     end_writer();
     fleet_end(&g);
 }
@@ -219,17 +220,17 @@ static void several_databases_and_expiries_arrive(void **state) {
     struct fleet_plan plan = { .primaries = 2, .count = 2, .args = with_databases };
     (void)state;
     fleet_start(&g, &plan);
-    assert_reply(g.client[0], "SET {06S}a zero PXAT 32503680000000", "+OK");
-    assert_reply(g.client[0], "SELECT 3", "+OK");
-    assert_reply(g.client[0], "HSET {06S}a f three g 4", ":2");
-    assert_reply(g.client[0], "HPEXPIREAT {06S}a 32503680000000 FIELDS 1 f", "*[:1]");
+    assert_reply(node[0].client, "SET {06S}a zero PXAT 32503680000000", "+OK");
+    assert_reply(node[0].client, "SELECT 3", "+OK");
+    assert_reply(node[0].client, "HSET {06S}a f three g 4", ":2");
+    assert_reply(node[0].client, "HPEXPIREAT {06S}a 32503680000000 FIELDS 1 f", "*[:1]");
     assert_migrates(0, 1, "0 0");
-    assert_reply(g.client[0], "DBSIZE", ":0");
-    assert_reply(g.client[1], "GET {06S}a", "$\"zero\"");
-    assert_reply(g.client[1], "PEXPIRETIME {06S}a", ":32503680000000");
-    assert_reply(g.client[1], "SELECT 3", "+OK");
-    assert_reply(g.client[1], "HGET {06S}a f", "$\"three\"");
-    assert_reply(g.client[1], "HPEXPIRETIME {06S}a FIELDS 2 f g", "*[:32503680000000, :-1]");
+    assert_reply(node[0].client, "DBSIZE", ":0");
+    assert_reply(node[1].client, "GET {06S}a", "$\"zero\"");
+    assert_reply(node[1].client, "PEXPIRETIME {06S}a", ":32503680000000");
+    assert_reply(node[1].client, "SELECT 3", "+OK");
+    assert_reply(node[1].client, "HGET {06S}a f", "$\"three\"");
+    assert_reply(node[1].client, "HPEXPIRETIME {06S}a FIELDS 2 f g", "*[:32503680000000, :-1]");
     fleet_end(&g);
 }
 
@@ -252,15 +253,15 @@ static void wrong_words_are_refused(void **state) {
     for (size_t i = 0; i < COUNT_OF(rows); i++)
         assert_string_equal(migrate(0, 1, rows[i].words), rows[i].reply);
     assert_string_equal(migrate(0, 0, "1 5"), "-ERR Target node can not be this node.");
-    struct client *c = g.client[0];
+    struct client *c = node[0].client;
     assert_reply(c, "CLUSTER MIGRATESLOTS SLOTSRANGE 1 5 NODE short", "-ERR Invalid node name: short");
     assert_reply(c, "CLUSTER MIGRATESLOTS SLOTSRANGE 1 5 NODE " NOBODY, "-ERR Unknown node name: " NOBODY);
     assert_reply(c, "CLUSTER MIGRATESLOTS SLOTS 1 5", "-ERR syntax error");
     assert_reply(c, "CLUSTER MIGRATESLOTS SLOTSRANGE 1 5 TO x", "-ERR syntax error");
-    assert_string_equal(
-        client_ask(c, "CLUSTER MIGRATESLOTS SLOTSRANGE 1 5 NODE %s SLOTSRANGE 5 6 NODE %s", g.id[1], g.id[2]),
-        "-ERR Slot ranges in migrations overlap");
-    assert_string_equal(client_ask(c, "CLUSTER SETSLOT 9 MIGRATING %s", g.id[1]), "+OK");
+    assert_string_equal(client_ask(c, "CLUSTER MIGRATESLOTS SLOTSRANGE 1 5 NODE %s SLOTSRANGE 5 6 NODE %s",
+                                   node[1].id, node[2].id),
+                        "-ERR Slot ranges in migrations overlap");
+    assert_string_equal(client_ask(c, "CLUSTER SETSLOT 9 MIGRATING %s", node[1].id), "+OK");
     assert_string_equal(migrate(0, 1, "9 9"), "-ERR Slots are being manually migrated");
     assert_reply(c, "CLUSTER SETSLOT 9 STABLE", "+OK");
     assert_reply(c, "CLUSTER CANCELSLOTMIGRATIONS", "-ERR No migrations ongoing");
@@ -279,15 +280,16 @@ static void wrong_words_are_refused(void **state) {
 
 /* Node 1 takes this connection for that of node 0. */
 static struct client *play_source(void) {
-    struct client *source = server_connect(g.server[1]);
-    assert_string_equal(
-        client_ask(source, "CLUSTER SYNCSLOTS ESTABLISH SOURCE %s NAME " NAME " SLOTSRANGE 0 100", g.id[0]),
-        "+OK");
+    struct client *source = server_connect(node[1].server);
+    assert_string_equal(client_ask(source,
+                                   "CLUSTER SYNCSLOTS ESTABLISH SOURCE %s NAME " NAME " SLOTSRANGE 0 100",
+                                   node[0].id),
+                        "+OK");
     return source;
 }
 
 static void assert_hidden(size_t at) {
-    struct client *c = g.client[at];
+    struct client *c = node[at].client;
     assert_reply(c, "DBSIZE", ":0");
     assert_reply(c, "KEYS *", "*[]");
     assert_reply(c, "RANDOMKEY", "$-1");
@@ -302,12 +304,12 @@ static void what_arrives_is_hidden_until_it_is_served(void **state) {
     assert_soon(is_in(1, "receiving-snapshot") && is_in(REPLICA_OF(1), "occurring-on-primary"));
     client_send(source, "SET {06S}a 1");
     client_send(source, "SET {06S}b 2");
-    assert_reply_soon(g.client[1], "CLUSTER COUNTKEYSINSLOT 0", ":2");
-    assert_reply_soon(g.client[REPLICA_OF(1)], "CLUSTER COUNTKEYSINSLOT 0", ":2");
+    assert_reply_soon(node[1].client, "CLUSTER COUNTKEYSINSLOT 0", ":2");
+    assert_reply_soon(node[REPLICA_OF(1)].client, "CLUSTER COUNTKEYSINSLOT 0", ":2");
     assert_hidden(1);
     assert_hidden(REPLICA_OF(1));
-    assert_reply(g.client[1], "CLUSTER SETSLOT 0 STABLE", "-ERR Slot import in progress.");
-    assert_reply(g.client[1], "GET {06S}a", "-MOVED 0 ...");
+    assert_reply(node[1].client, "CLUSTER SETSLOT 0 STABLE", "-ERR Slot import in progress.");
+    assert_reply(node[1].client, "GET {06S}a", "-MOVED 0 ...");
     client_send(source, "CLUSTER SYNCSLOTS SNAPSHOT-EOF");
     assert_next(source, "*[$\"CLUSTER\", $\"SYNCSLOTS\", $\"REQUEST-PAUSE\"]");
     client_send(source, "CLUSTER SYNCSLOTS PAUSED");
@@ -321,9 +323,9 @@ static void what_arrives_is_hidden_until_it_is_served(void **state) {
     assert_hidden(1);
     client_send(source, "CLUSTER SYNCSLOTS FAILOVER-GRANTED");
     assert_soon(is_in(1, "success") && is_in(REPLICA_OF(1), "success"));
-    assert_reply(g.client[1], "MGET {06S}a {06S}b", "*[$\"1\", $\"2\"]");
-    assert_reply(g.client[1], "DBSIZE", ":2");
-    assert_reply(g.client[REPLICA_OF(1)], "DBSIZE", ":2");
+    assert_reply(node[1].client, "MGET {06S}a {06S}b", "*[$\"1\", $\"2\"]");
+    assert_reply(node[1].client, "DBSIZE", ":2");
+    assert_reply(node[REPLICA_OF(1)].client, "DBSIZE", ":2");
     client_close(source);
     fleet_assert_well(&g);
     fleet_end(&g);
@@ -347,12 +349,12 @@ static void what_does_not_come_to_its_end_leaves_nothing(void **state) {
         }
         client_close(source);
         assert_soon(is_in(1, "failed") && is_in(REPLICA_OF(1), "failed"));
-        assert_reply(g.client[1], "CLUSTER COUNTKEYSINSLOT 0", ":0");
-        assert_reply_soon(g.client[REPLICA_OF(1)], "CLUSTER COUNTKEYSINSLOT 0", ":0");
+        assert_reply(node[1].client, "CLUSTER COUNTKEYSINSLOT 0", ":0");
+        assert_reply_soon(node[REPLICA_OF(1)].client, "CLUSTER COUNTKEYSINSLOT 0", ":0");
     }
-    struct client *c = g.client[1];
+    struct client *c = node[1].client;
     assert_string_equal(
-        client_ask(c, "CLUSTER SYNCSLOTS ESTABLISH SOURCE %s NAME " NAME " SLOTSRANGE 6000 6000", g.id[0]),
+        client_ask(c, "CLUSTER SYNCSLOTS ESTABLISH SOURCE %s NAME " NAME " SLOTSRANGE 6000 6000", node[0].id),
         "-ERR Slots are not served by the source node.");
     assert_reply(c, "CLUSTER SYNCSLOTS ESTABLISH SOURCE " NOBODY " NAME " NAME " SLOTSRANGE 0 0",
                  "-ERR Unknown source node");
@@ -363,41 +365,41 @@ static void what_does_not_come_to_its_end_leaves_nothing(void **state) {
 
 /* A target that holds writes gets no further than the first key. */
 static void begin_and_hold(void) {
-    assert_reply(g.client[0], "SET {06S}a 1", "+OK");
-    assert_reply(g.client[1], "CLIENT PAUSE 1000000 WRITE", "+OK");
+    assert_reply(node[0].client, "SET {06S}a 1", "+OK");
+    assert_reply(node[1].client, "CLIENT PAUSE 1000000 WRITE", "+OK");
     assert_string_equal(migrate(0, 1, "0 100"), "+OK");
     assert_soon(is_in(0, "replicating") && is_in(1, "receiving-snapshot"));
     assert_string_equal(migrate(0, 1, "100 200"), "-ERR I am already migrating slot 100.");
-    assert_reply(g.client[0], "CLUSTER SETSLOT 100 STABLE", "-ERR Slot export in progress.");
+    assert_reply(node[0].client, "CLUSTER SETSLOT 100 STABLE", "-ERR Slot export in progress.");
 }
 
 static void assert_stays(const char *state) {
     assert_soon(is_in(0, state) && is_in(1, "failed"));
-    assert_reply(g.client[1], "CLIENT UNPAUSE", "+OK");
-    assert_reply(g.client[1], "CLUSTER COUNTKEYSINSLOT 0", ":0");
-    assert_reply(g.client[1], "GET {06S}a", "-MOVED 0 ...");
+    assert_reply(node[1].client, "CLIENT UNPAUSE", "+OK");
+    assert_reply(node[1].client, "CLUSTER COUNTKEYSINSLOT 0", ":0");
+    assert_reply(node[1].client, "GET {06S}a", "-MOVED 0 ...");
 }
 
 static void slots_stay_whatever_goes_wrong(void **state) {
     (void)state;
     fleet_start(&g, &all);
     begin_and_hold();
-    assert_reply(g.client[0], "CLUSTER CANCELSLOTMIGRATIONS", "+OK");
+    assert_reply(node[0].client, "CLUSTER CANCELSLOTMIGRATIONS", "+OK");
     assert_stays("cancelled");
-    assert_reply(g.client[0], "GET {06S}a", "$\"1\"");
+    assert_reply(node[0].client, "GET {06S}a", "$\"1\"");
 
     begin_and_hold();
-    assert_reply(g.client[0], "FLUSHALL", "+OK");
+    assert_reply(node[0].client, "FLUSHALL", "+OK");
     assert_stays("failed");
 
     begin_and_hold();
-    assert_reply(g.client[0], "CLIENT KILL TYPE normal", ":0..100");
+    assert_reply(node[0].client, "CLIENT KILL TYPE normal", ":0..100");
     assert_stays("failed");
 
     begin_and_hold();
-    assert_reply(g.client[REPLICA_OF(0)], "CLUSTER FAILOVER", "+OK");
+    assert_reply(node[REPLICA_OF(0)].client, "CLUSTER FAILOVER", "+OK");
     assert_stays("failed");
-    assert_soon(fleet_is_linked_replica(&g, 0, REPLICA_OF(0)));
+    assert_soon(cnode_is_linked_replica_of(&node[0], &node[REPLICA_OF(0)]));
     fleet_assert_well(&g);
     fleet_end(&g);
 }
@@ -405,31 +407,31 @@ static void slots_stay_whatever_goes_wrong(void **state) {
 static void a_target_without_memory_says_so(void **state) {
     (void)state;
     fleet_start(&g, &primaries_only);
-    assert_reply(g.client[0], "SET {06S}a 1", "+OK");
-    assert_reply(g.client[1], "CONFIG SET maxmemory 1 maxmemory-policy noeviction", "+OK");
+    assert_reply(node[0].client, "SET {06S}a 1", "+OK");
+    assert_reply(node[1].client, "CONFIG SET maxmemory 1 maxmemory-policy noeviction", "+OK");
     assert_string_equal(migrate(0, 1, "0 100"), "+OK");
     assert_soon(is_in(0, "failed") && is_in(1, "failed"));
-    assert_non_null(strstr(client_ask(g.client[1], "CLUSTER GETSLOTMIGRATIONS"), "OOM"));
-    assert_reply(g.client[0], "GET {06S}a", "$\"1\"");
+    assert_non_null(strstr(client_ask(node[1].client, "CLUSTER GETSLOTMIGRATIONS"), "OOM"));
+    assert_reply(node[0].client, "GET {06S}a", "$\"1\"");
     fleet_end(&g);
 }
 
 static void who_knows_nobody_at_the_other_end_says_so(void **state) {
     (void)state;
     fleet_start(&g, &all);
-    assert_reply(g.client[1], "CONFIG SET requirepass secret", "+OK");
+    assert_reply(node[1].client, "CONFIG SET requirepass secret", "+OK");
     assert_string_equal(migrate(0, 1, "0 100"), "+OK");
     assert_soon(is_in(0, "failed"));
-    assert_non_null(strstr(client_ask(g.client[0], "CLUSTER GETSLOTMIGRATIONS"), "NOAUTH"));
-    assert_reply(g.client[0], "CONFIG SET primaryauth secret", "+OK");
+    assert_non_null(strstr(client_ask(node[0].client, "CLUSTER GETSLOTMIGRATIONS"), "NOAUTH"));
+    assert_reply(node[0].client, "CONFIG SET primaryauth secret", "+OK");
     assert_string_equal(migrate(0, 1, "0 100"), "+OK");
     assert_soon(is_in(0, "success"));
-    assert_reply(g.client[0], "CONFIG SET cluster-slot-migration-log-max-len 1", "+OK");
-    struct node *list = client_ask_node(g.client[0], "CLUSTER GETSLOTMIGRATIONS");
+    assert_reply(node[0].client, "CONFIG SET cluster-slot-migration-log-max-len 1", "+OK");
+    struct node *list = client_ask_node(node[0].client, "CLUSTER GETSLOTMIGRATIONS");
     assert_int_equal(list->count, 2);
     node_free(list);
     for (int tries = 0; tries < 1000 && list; tries++) {
-        list = client_ask_node(g.client[0], "CLUSTER GETSLOTMIGRATIONS");
+        list = client_ask_node(node[0].client, "CLUSTER GETSLOTMIGRATIONS");
         bool trimmed = list->count == 1;
         node_free(list);
         if (trimmed)

@@ -16,6 +16,7 @@
 #define WRITES 100
 
 static struct fleet g; /* threads look at it, also if a test fails */
+static struct cnode *const node = g.nodes.at;
 
 /* Trivet replicates from redis-server, and the other way round; the voters are one of each kind. */
 static void both_kinds(void) {
@@ -34,11 +35,11 @@ static void a_primary_that_is_alone_is_replaced_by_the_other_kind(void **state) 
     for (size_t alone = 0; alone < 2; alone++) {
         load_await(WRITES);
         network_part(g.network, 1u << alone, 0x3fu & ~(1u << alone));
-        assert_soon(fleet_says(&g, alone, "CLUSTER INFO", "cluster_state:fail"));
-        assert_soon(fleet_is_primary(&g, REPLICA_OF(alone)));
+        assert_soon(cnode_says(&node[alone], "CLUSTER INFO", "cluster_state:fail"));
+        assert_soon(cnode_is_primary(&node[REPLICA_OF(alone)]));
         load_await_all_slots();
         network_heal(g.network);
-        assert_soon(fleet_is_linked_replica(&g, alone, REPLICA_OF(alone)));
+        assert_soon(cnode_is_linked_replica_of(&node[alone], &node[REPLICA_OF(alone)]));
     }
     fleet_assert_well(&g);
     load_end();
@@ -52,10 +53,10 @@ static void a_primary_that_hangs_is_replaced_by_the_other_kind(void **state) {
     for (size_t hangs = 0; hangs < 2; hangs++) {
         load_await(WRITES);
         fleet_freeze(&g, hangs);
-        assert_soon(fleet_is_primary(&g, REPLICA_OF(hangs)));
+        assert_soon(cnode_is_primary(&node[REPLICA_OF(hangs)]));
         load_await_all_slots();
         fleet_thaw(&g, hangs);
-        assert_soon(fleet_is_linked_replica(&g, hangs, REPLICA_OF(hangs)));
+        assert_soon(cnode_is_linked_replica_of(&node[hangs], &node[REPLICA_OF(hangs)]));
     }
     fleet_assert_well(&g);
     load_end();
@@ -68,11 +69,11 @@ static void a_killed_primary_comes_back_as_a_replica_of_the_other_kind(void **st
     load_start(&g);
     for (size_t killed = 0; killed < 2; killed++) {
         load_await(WRITES);
-        fleet_kill(&g, killed);
-        assert_soon(fleet_is_primary(&g, REPLICA_OF(killed)));
+        cnode_kill(&node[killed]);
+        assert_soon(cnode_is_primary(&node[REPLICA_OF(killed)]));
         load_await_all_slots();
-        fleet_restart(&g, killed);
-        assert_soon(fleet_is_linked_replica(&g, killed, REPLICA_OF(killed)));
+        cnode_restart(&node[killed]);
+        assert_soon(cnode_is_linked_replica_of(&node[killed], &node[REPLICA_OF(killed)]));
     }
     fleet_assert_well(&g);
     load_end();

@@ -2,8 +2,8 @@
  * that cannot write it ends or goes on as it was told; and what a node is and answers while it loads its
  * data. */
 #include "../harness/check.h"
+#include "../harness/cluster.h"
 #include "../harness/folder.h"
-#include "fleet.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,15 +22,6 @@
 
 /* ---- one process ---- */
 
-static struct server *start_node(const char *const *more) {
-    char port[16];
-    const char *args[32] = { "--cluster-enabled", "yes", "--cluster-port", port };
-    size_t count = 4;
-    snprintf(port, sizeof port, "%d", server_free_port());
-    for (; more && *more; more++) args[count++] = *more;
-    return server_launch(&(struct server_plan){ .args = args, .tcp = true });
-}
-
 /* Tries to start a node with that file; what it logged goes to `log`. */
 static void assert_does_not_start(const char *nodes_file, struct text *log) {
     char port[16];
@@ -43,27 +34,22 @@ static void assert_does_not_start(const char *nodes_file, struct text *log) {
 
 static void a_file_belongs_to_one_process(void **state) {
     (void)state;
-    char path[256], id[64];
+    char path[256];
     struct text log = { 0 };
-    struct server *s = start_node(NULL);
-    struct client *c = server_connect(s);
-    snprintf(id, sizeof id, "%s", client_ask(c, "CLUSTER MYID"));
-    snprintf(path, sizeof path, "%s", server_path(s, "nodes.conf"));
+    struct cnode n = CNODE();
+    snprintf(path, sizeof path, "%s", server_path(n.server, "nodes.conf"));
     assert_does_not_start(path, &log);
     assert_non_null(strstr(text_str(&log), "is used by another server"));
     /* The file is a new one after each write, and is locked as well. */
-    assert_reply(c, "CLUSTER ADDSLOTS 1 2 3", "+OK");
-    assert_reply(c, "CLUSTER SAVECONFIG", "+OK");
+    assert_reply(n.client, "CLUSTER ADDSLOTS 1 2 3", "+OK");
+    assert_reply(n.client, "CLUSTER SAVECONFIG", "+OK");
     assert_does_not_start(path, &log);
     assert_non_null(strstr(text_str(&log), "is used by another server"));
-    client_close(c);
-    server_kill(s);
-    server_restart(s);
-    c = server_connect(s);
-    assert_string_equal(client_ask(c, "CLUSTER MYID"), id);
-    assert_true(strstr(client_ask(c, "CLUSTER NODES"), "connected 1-3") != NULL);
-    client_close(c);
-    server_free(s);
+    cnode_kill(&n);
+    cnode_restart(&n);
+    assert_true(cnode_says(&n, "CLUSTER MYID", n.id));
+    assert_true(cnode_says(&n, "CLUSTER NODES", "connected 1-3"));
+    cnode_end(&n);
     text_release(&log);
 }
 
@@ -130,40 +116,31 @@ static void obstruct(struct server *s, char path[256], bool on) {
 static void a_node_that_cannot_write_its_file_ends(void **state) {
     (void)state;
     char path[256];
-    struct server *s = start_node(NULL);
-    struct client *c = server_connect(s);
-    obstruct(s, path, true);
-    assert_true(
-        strncmp(client_ask(c, "CLUSTER SAVECONFIG"), "-ERR error saving the cluster node config: ", 43) == 0);
-    client_send(c, "CLUSTER BUMPEPOCH");
-    assert_string_equal(client_read_text(c), CONNECTION_CLOSED);
-    assert_int_not_equal(server_await_failure(s), 0);
-    assert_non_null(strstr(server_log(s), "Fatal: can't update cluster config file"));
-    client_close(c);
+    struct cnode n = CNODE();
+    obstruct(n.server, path, true);
+    assert_reply(n.client, "CLUSTER SAVECONFIG", "-ERR error saving the cluster node config: ...");
+    client_send(n.client, "CLUSTER BUMPEPOCH");
+    assert_ended(n.client);
+    assert_int_not_equal(server_await_failure(n.server), 0);
+    assert_non_null(strstr(server_log(n.server), "Fatal: can't update cluster config file"));
     assert_int_equal(rmdir(path), 0);
-    server_free(s);
+    cnode_end(&n);
 }
 
 static void a_node_that_is_told_to_goes_on_without_its_file(void **state) {
     (void)state;
-    static const char *const args[] = { "--cluster-config-save-behavior", "best-effort", NULL };
-    char path[256], epoch[32];
-    struct server *s = start_node(args);
-    struct client *c = server_connect(s);
-    obstruct(s, path, true);
-    snprintf(epoch, sizeof epoch, "%s", client_ask(c, "CLUSTER BUMPEPOCH"));
-    assert_string_equal(epoch, "+BUMPED 1");
-    server_await_log(s, "can't update cluster config file", 1);
-    assert_reply(c, "CLUSTER ADDSLOTS 1 2 3", "+OK");
-    obstruct(s, path, false);
-    assert_reply(c, "CLUSTER SAVECONFIG", "+OK");
-    client_close(c);
-    server_kill(s);
-    server_restart(s);
-    c = server_connect(s);
-    assert_true(strstr(client_ask(c, "CLUSTER NODES"), " 1 connected 1-3") != NULL);
-    client_close(c);
-    server_free(s);
+    char path[256];
+    struct cnode n = CNODE("--cluster-config-save-behavior", "best-effort");
+    obstruct(n.server, path, true);
+    assert_reply(n.client, "CLUSTER BUMPEPOCH", "+BUMPED 1");
+    server_await_log(n.server, "can't update cluster config file", 1);
+    assert_reply(n.client, "CLUSTER ADDSLOTS 1 2 3", "+OK");
+    obstruct(n.server, path, false);
+    assert_reply(n.client, "CLUSTER SAVECONFIG", "+OK");
+    cnode_kill(&n);
+    cnode_restart(&n);
+    assert_true(cnode_says(&n, "CLUSTER NODES", " 1 connected 1-3"));
+    cnode_end(&n);
 }
 
 /* ---- while it loads ---- */
@@ -201,20 +178,19 @@ static const struct exchange while_loading[] = {
 
 static void a_node_answers_while_it_loads(void **state) {
     (void)state;
-    struct server *folder = start_node(NULL);
-    struct client *c = server_connect(folder);
-    assert_reply(c, "CLUSTER ADDSLOTSRANGE 0 16383", "+OK");
-    assert_reply_soon(c, "SET key value", "+OK");
+    struct cnode before = CNODE();
+    struct client *c = before.client;
+    cnode_take_all_slots(&before);
+    assert_reply(c, "SET key value", "+OK");
     for (int i = 0; i < 1000; i++) client_queue(c, "SET key:%d value", i);
     assert_true(client_flush(c));
     client_skip(c, 1000);
     assert_reply(c, "SAVE", "+OK");
-    client_close(c);
-    server_stop(folder);
+    server_stop(before.server);
     char port[16];
     snprintf(port, sizeof port, "%d", server_free_port());
     const char *const args[] = { "--dir",
-                                 server_folder(folder),
+                                 server_folder(before.server),
                                  "--cluster-enabled",
                                  "yes",
                                  "--key-load-delay",
@@ -231,7 +207,7 @@ static void a_node_answers_while_it_loads(void **state) {
     assert_reply_soon(c, "SET key value", "+OK");
     client_close(c);
     server_free(s);
-    server_free(folder);
+    cnode_end(&before);
 }
 
 int main(int argc, char **argv) {

@@ -25,30 +25,31 @@ static const struct fleet_plan both_kinds = {
 };
 
 static struct fleet g;
-static struct client *listeners[NETWORK_NODES];
+static struct cnode *const node = g.nodes.at;
+static struct client *listeners[NODES_MAX];
 
 static void listen_everywhere(const char *command, const char *reply) {
-    for (size_t i = 0; i < g.count; i++) {
-        listeners[i] = server_connect(g.server[i]);
+    for (size_t i = 0; i < g.nodes.count; i++) {
+        listeners[i] = server_connect(node[i].server);
         assert_reply(listeners[i], command, reply);
     }
 }
 
 static void stop_listening(void) {
-    for (size_t i = 0; i < g.count; i++) client_close(listeners[i]);
+    for (size_t i = 0; i < g.nodes.count; i++) client_close(listeners[i]);
 }
 
 static bool all_hear(size_t from) {
     size_t heard = 0;
-    assert_reply(g.client[from], "PUBLISH warm x", ":1");
-    for (size_t i = 0; i < g.count; i++) heard += client_has_reply(listeners[i]);
-    return heard == g.count;
+    assert_reply(node[from].client, "PUBLISH warm x", ":1");
+    for (size_t i = 0; i < g.nodes.count; i++) heard += client_has_reply(listeners[i]);
+    return heard == g.nodes.count;
 }
 
 /* Links may be made anew while nodes still learn of each other, and what is published then may be lost. */
 static void start_and_await_links(void) {
     fleet_start(&g, &both_kinds);
-    for (size_t from = 0; from < g.count; from++) {
+    for (size_t from = 0; from < g.nodes.count; from++) {
         listen_everywhere("SUBSCRIBE warm", "*[$\"subscribe\", $\"warm\", :1]");
         assert_soon(all_hear(from));
         stop_listening();
@@ -63,7 +64,7 @@ static void a_message_is_heard_at_every_node(void **state) {
     for (size_t from = 0; from < COUNT; from++) {
         snprintf(command, sizeof command, "PUBLISH news from-%zu", from);
         snprintf(expected, sizeof expected, "*[$\"pmessage\", $\"ne?s\", $\"news\", $\"from-%zu\"]", from);
-        assert_reply(g.client[from], command, ":1"); /* local ones are counted */
+        assert_reply(node[from].client, command, ":1"); /* local ones are counted */
         for (size_t i = 0; i < COUNT; i++) assert_next(listeners[i], expected);
     }
     stop_listening();
@@ -80,7 +81,7 @@ static void a_message_of_a_shard_stays_in_it(void **state) {
         struct client *hear[2];
         fleet_key(&g, shard, "news:", channel);
         for (int i = 0; i < 2; i++) {
-            hear[i] = server_connect(g.server[members[i]]);
+            hear[i] = server_connect(node[members[i]].server);
             snprintf(command, sizeof command, "SSUBSCRIBE %s", channel);
             snprintf(expected, sizeof expected, "*[$\"ssubscribe\", $\"%s\", :1]", channel);
             assert_reply(hear[i], command, expected);
@@ -88,19 +89,19 @@ static void a_message_of_a_shard_stays_in_it(void **state) {
         for (int from = 0; from < 2; from++) {
             snprintf(command, sizeof command, "SPUBLISH %s from-%d", channel, from);
             snprintf(expected, sizeof expected, "*[$\"smessage\", $\"%s\", $\"from-%d\"]", channel, from);
-            assert_reply(g.client[members[from]], command, ":1");
+            assert_reply(node[members[from]].client, command, ":1");
             for (int i = 0; i < 2; i++) assert_next(hear[i], expected);
         }
         for (int i = 0; i < 2; i++) client_close(hear[i]);
     }
     /* It would have come before this one. */
     listen_everywhere("SUBSCRIBE all", "*[$\"subscribe\", $\"all\", :1]");
-    assert_reply(g.client[0], "PUBLISH all x", ":1");
+    assert_reply(node[0].client, "PUBLISH all x", ":1");
     for (size_t i = 0; i < COUNT; i++) assert_next(listeners[i], "*[$\"message\", $\"all\", $\"x\"]");
     stop_listening();
     for (size_t i = 0; i < COUNT; i++) {
-        assert_true(fleet_says(&g, i, "CLUSTER INFO", "messages_publishshard_received:1\\r"));
-        assert_true(fleet_says(&g, i, "CLUSTER INFO", "messages_publishshard_sent:1\\r"));
+        assert_true(cnode_says(&node[i], "CLUSTER INFO", "messages_publishshard_received:1\\r"));
+        assert_true(cnode_says(&node[i], "CLUSTER INFO", "messages_publishshard_sent:1\\r"));
     }
     fleet_end(&g);
 }
@@ -134,8 +135,8 @@ static void big_messages_arrive_whole(void **state) {
     text_append_str(&none, "");
     listen_everywhere("SUBSCRIBE big", "*[$\"subscribe\", $\"big\", :1]");
     for (size_t from = 0; from < COUNT; from++) {
-        publish_words(g.client[from], "big", &big);
-        publish_words(g.client[from], "big", &none);
+        publish_words(node[from].client, "big", &big);
+        publish_words(node[from].client, "big", &none);
         for (size_t i = 0; i < COUNT; i++) {
             assert_hears(listeners[i], &big);
             assert_hears(listeners[i], &none);
@@ -154,9 +155,9 @@ static void nodes_that_know_it_get_a_light_header(void **state) {
     fleet_start(&g, &both_kinds);
     listen_everywhere("SUBSCRIBE news", "*[$\"subscribe\", $\"news\", :1]");
     uint64_t to_trivet = network_carried(g.network, 0, 2), to_redis = network_carried(g.network, 0, 1);
-    for (int i = 0; i < MANY; i++) client_queue(g.client[0], "PUBLISH news %d", i);
-    assert_true(client_flush(g.client[0]));
-    client_skip(g.client[0], MANY);
+    for (int i = 0; i < MANY; i++) client_queue(node[0].client, "PUBLISH news %d", i);
+    assert_true(client_flush(node[0].client));
+    client_skip(node[0].client, MANY);
     for (size_t i = 0; i < COUNT; i++) client_skip(listeners[i], MANY);
     to_trivet = network_carried(g.network, 0, 2) - to_trivet;
     to_redis = network_carried(g.network, 0, 1) - to_redis;
@@ -168,13 +169,13 @@ static void nodes_that_know_it_get_a_light_header(void **state) {
 
 static int64_t links_over_limit(size_t i) {
     static const char name[] = "total_cluster_links_buffer_limit_exceeded:";
-    const char *at = strstr(client_ask(g.client[i], "CLUSTER INFO"), name);
+    const char *at = strstr(client_ask(node[i].client, "CLUSTER INFO"), name);
     assert_non_null(at);
     return atoll(at + sizeof name - 1);
 }
 
 static bool hears(size_t from, size_t to) {
-    assert_reply(g.client[from], "PUBLISH news again", ":0");
+    assert_reply(node[from].client, "PUBLISH news again", ":0");
     return client_has_reply(listeners[to]);
 }
 
@@ -186,16 +187,16 @@ static void a_link_that_takes_nothing_is_closed_at_its_limit(void **state) {
     struct text payload = { 0 };
     fleet_start(&g, &plan);
     for (int i = 0; i < 256 * 1024; i++) text_append_char(&payload, 'x');
-    listeners[1] = server_connect(g.server[1]);
+    listeners[1] = server_connect(node[1].server);
     assert_int_equal(links_over_limit(0), 0);
-    int64_t memory = info_number(g.client[0], "memory", "used_memory");
+    int64_t memory = info_number(node[0].client, "memory", "used_memory");
     network_silence(g.network, 0, 1, true);
     for (int64_t until_ms = deadline_after(AWAIT_PATIENCE_MS); links_over_limit(0) == 0;) {
         assert_false(deadline_has_passed(until_ms));
-        assert_int_equal(client_ask_int(g.client[0], "PUBLISH news %s", text_str(&payload)), 0);
-        assert_true(info_number(g.client[0], "memory", "used_memory") < memory + 16 * 1024 * 1024);
+        assert_int_equal(client_ask_int(node[0].client, "PUBLISH news %s", text_str(&payload)), 0);
+        assert_true(info_number(node[0].client, "memory", "used_memory") < memory + 16 * 1024 * 1024);
     }
-    server_await_log(g.server[0], "Freeing outbound cluster link", 1);
+    server_await_log(node[0].server, "Freeing outbound cluster link", 1);
     network_heal(g.network);
     fleet_assert_well(&g);
     assert_reply(listeners[1], "SUBSCRIBE news", "*[$\"subscribe\", $\"news\", :1]");

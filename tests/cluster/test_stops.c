@@ -17,6 +17,7 @@
 #define WRITES 200
 
 static struct fleet g; /* threads look at it, also if a test fails */
+static struct cnode *const node = g.nodes.at;
 
 static void trivets(const char *const *args) {
     fleet_start(&g, &(struct fleet_plan){ .primaries = PRIMARIES, .count = COUNT, .args = args });
@@ -25,7 +26,7 @@ static void trivets(const char *const *args) {
 static void assert_value(size_t at, const char *key, const char *expected) {
     char command[96];
     snprintf(command, sizeof command, "GET %s", key);
-    assert_reply_soon(g.client[at], command, expected);
+    assert_reply_soon(node[at].client, command, expected);
 }
 
 /* ---- SIGSTOP ---- */
@@ -39,21 +40,21 @@ static void a_primary_that_hangs_comes_back_as_a_replica(void **state) {
     fleet_key(&g, 0, "covered:", covered);
     fleet_key(&g, 0, "lost:", lost);
     snprintf(command, sizeof command, "SET %s 1", covered);
-    assert_reply(g.client[0], command, "+OK");
-    assert_reply(g.client[0], "WAIT 1 0", ":1");
+    assert_reply(node[0].client, command, "+OK");
+    assert_reply(node[0].client, "WAIT 1 0", ":1");
     /* The replica does not get this one, though it hears the bus. */
     network_silence(g.network, 0, REPLICA_OF(0), true);
     snprintf(command, sizeof command, "SET %s 1", lost);
-    assert_reply(g.client[0], command, "+OK");
+    assert_reply(node[0].client, command, "+OK");
     fleet_freeze(&g, 0);
-    assert_soon(fleet_is_primary(&g, REPLICA_OF(0)));
+    assert_soon(cnode_is_primary(&node[REPLICA_OF(0)]));
     load_await_all_slots();
     fleet_thaw(&g, 0);
     network_heal(g.network);
-    assert_soon(fleet_is_linked_replica(&g, 0, REPLICA_OF(0)));
+    assert_soon(cnode_is_linked_replica_of(&node[0], &node[REPLICA_OF(0)]));
     assert_value(REPLICA_OF(0), covered, "$\"1\"");
     assert_value(REPLICA_OF(0), lost, "$-1");
-    assert_reply(g.client[0], "READONLY", "+OK");
+    assert_reply(node[0].client, "READONLY", "+OK");
     assert_value(0, covered, "$\"1\"");
     assert_value(0, lost, "$-1");
     load_await_all_slots();
@@ -87,16 +88,16 @@ static void a_killed_primary_with_a_file_comes_back_as_what_it_has_become(void *
     trivets(with_aof);
     load_start(&g);
     load_await(WRITES);
-    fleet_kill(&g, 1);
-    assert_soon(fleet_is_primary(&g, REPLICA_OF(1)));
+    cnode_kill(&node[1]);
+    assert_soon(cnode_is_primary(&node[REPLICA_OF(1)]));
     load_await_all_slots();
-    fleet_restart(&g, 1);
-    assert_soon(fleet_is_linked_replica(&g, 1, REPLICA_OF(1)));
-    fleet_kill(&g, REPLICA_OF(1));
-    assert_soon(fleet_is_primary(&g, 1));
+    cnode_restart(&node[1]);
+    assert_soon(cnode_is_linked_replica_of(&node[1], &node[REPLICA_OF(1)]));
+    cnode_kill(&node[REPLICA_OF(1)]);
+    assert_soon(cnode_is_primary(&node[1]));
     load_await_all_slots();
-    fleet_restart(&g, REPLICA_OF(1));
-    assert_soon(fleet_is_linked_replica(&g, REPLICA_OF(1), 1));
+    cnode_restart(&node[REPLICA_OF(1)]);
+    assert_soon(cnode_is_linked_replica_of(&node[REPLICA_OF(1)], &node[1]));
     fleet_assert_well(&g);
     load_end();
     fleet_end(&g);
@@ -108,8 +109,8 @@ static void all_are_killed_at_once_and_nothing_is_lost(void **state) {
     trivets(with_aof);
     load_start(&g);
     load_await(WRITES);
-    for (size_t i = 0; i < COUNT; i++) fleet_kill(&g, i);
-    for (size_t i = 0; i < COUNT; i++) fleet_restart(&g, i);
+    for (size_t i = 0; i < COUNT; i++) cnode_kill(&node[i]);
+    for (size_t i = 0; i < COUNT; i++) cnode_restart(&node[i]);
     load_await_all_slots();
     fleet_assert_well(&g);
     load_end();
@@ -125,21 +126,22 @@ static void a_primary_that_starts_alone_does_not_believe_its_file(void **state) 
     trivets(slow);
     fleet_key(&g, 0, "probe:", key);
     snprintf(command, sizeof command, "SET %s x", key);
-    for (int i = 0; i < 3000; i++) client_queue(g.client[0], "SET %s:%d x", key, i);
-    assert_true(client_flush(g.client[0]));
-    client_skip(g.client[0], 3000);
-    saves_rewrite(g.client[0]); /* loading what stands in a base is slowed down */
-    fleet_kill(&g, 0);
-    assert_soon(fleet_is_primary(&g, REPLICA_OF(0)));
+    for (int i = 0; i < 3000; i++) client_queue(node[0].client, "SET %s:%d x", key, i);
+    assert_true(client_flush(node[0].client));
+    client_skip(node[0].client, 3000);
+    saves_rewrite(node[0].client); /* loading what stands in a base is slowed down */
+    cnode_kill(&node[0]);
+    assert_soon(cnode_is_primary(&node[REPLICA_OF(0)]));
     network_part(g.network, 1, 0x3e);
-    fleet_restart(&g, 0);
+    cnode_restart(&node[0]);
     /* It has asked the others and got no answer for so long that it suspects them all. */
     do {
-        assert_reply(g.client[0], command, "-CLUSTERDOWN The cluster is down");
-    } while (!fleet_has_flags(&g, 0, 1, "master,fail?") || !fleet_has_flags(&g, 0, 2, "master,fail?"));
-    assert_reply(g.client[0], command, "-CLUSTERDOWN The cluster is down");
+        assert_reply(node[0].client, command, "-CLUSTERDOWN The cluster is down");
+    } while (!cnode_has_flags(&node[0], &node[1], "master,fail?") ||
+             !cnode_has_flags(&node[0], &node[2], "master,fail?"));
+    assert_reply(node[0].client, command, "-CLUSTERDOWN The cluster is down");
     network_heal(g.network);
-    assert_soon(fleet_is_linked_replica(&g, 0, REPLICA_OF(0)));
+    assert_soon(cnode_is_linked_replica_of(&node[0], &node[REPLICA_OF(0)]));
     fleet_assert_well(&g);
     fleet_end(&g);
 }
@@ -147,8 +149,8 @@ static void a_primary_that_starts_alone_does_not_believe_its_file(void **state) 
 /* ---- data that is too old ---- */
 
 static bool has_been_cut_off_for(size_t i, int64_t seconds) {
-    int64_t down = info_number(g.client[i], "replication", "master_link_down_since_seconds");
-    return down >= seconds && fleet_says(&g, i, "INFO replication", "master_link_status:down");
+    int64_t down = info_number(node[i].client, "replication", "master_link_down_since_seconds");
+    return down >= seconds && cnode_says(&node[i], "INFO replication", "master_link_status:down");
 }
 
 /* Its link to the primary alone is cut. Whose data is older than the timeout and a second allow, does not
@@ -161,15 +163,15 @@ static void a_replica_whose_data_is_too_old_waits_for_the_operator(void **state)
     network_refuse(g.network, 0, REPLICA_OF(0), true);
     assert_soon(has_been_cut_off_for(REPLICA_OF(0), 3 + NODE_TIMEOUT_MS * 2 / 1000));
     fleet_freeze(&g, 0);
-    assert_soon(fleet_has_flags(&g, REPLICA_OF(0), 0, "master,fail"));
-    server_await_log(g.server[REPLICA_OF(0)], "Currently unable to failover: the data is older", 1);
-    assert_true(fleet_has_flags(&g, REPLICA_OF(0), REPLICA_OF(0), "myself,slave"));
-    assert_soon(fleet_says(&g, 1, "CLUSTER INFO", "cluster_state:fail"));
-    assert_reply(g.client[REPLICA_OF(0)], "CLUSTER FAILOVER FORCE", "+OK");
-    assert_soon(fleet_is_primary(&g, REPLICA_OF(0)));
+    assert_soon(cnode_has_flags(&node[REPLICA_OF(0)], &node[0], "master,fail"));
+    server_await_log(node[REPLICA_OF(0)].server, "Currently unable to failover: the data is older", 1);
+    assert_true(cnode_has_flags(&node[REPLICA_OF(0)], &node[REPLICA_OF(0)], "myself,slave"));
+    assert_soon(cnode_says(&node[1], "CLUSTER INFO", "cluster_state:fail"));
+    assert_reply(node[REPLICA_OF(0)].client, "CLUSTER FAILOVER FORCE", "+OK");
+    assert_soon(cnode_is_primary(&node[REPLICA_OF(0)]));
     fleet_thaw(&g, 0);
     network_heal(g.network);
-    assert_soon(fleet_is_linked_replica(&g, 0, REPLICA_OF(0)));
+    assert_soon(cnode_is_linked_replica_of(&node[0], &node[REPLICA_OF(0)]));
     fleet_assert_well(&g);
     fleet_end(&g);
 }

@@ -22,11 +22,11 @@ struct taken {
 };
 
 static struct fleet *group;
-static struct asker *askers[NETWORK_NODES];
-static char keys[NETWORK_NODES][64];
+static struct asker *askers[NODES_MAX];
+static char keys[NODES_MAX][64];
 static struct taken taken[TAKEN_MOST];
 static size_t taken_count;
-static int64_t both_since_ms[NETWORK_NODES], both_longest_ms;
+static int64_t both_since_ms[NODES_MAX], both_longest_ms;
 static char problem[256];
 static atomic_bool over;
 static pthread_t thread;
@@ -72,7 +72,7 @@ static bool takes(size_t primary, size_t node) {
 
 static void look_at(size_t primary) {
     size_t count = 0;
-    for (size_t i = 0; i < group->count; i++) count += takes(primary, i);
+    for (size_t i = 0; i < group->nodes.count; i++) count += takes(primary, i);
     int64_t now = now_ms();
     if (count < 2) {
         both_since_ms[primary] = 0;
@@ -99,14 +99,14 @@ void watch_start(struct fleet *g) {
     memset(both_since_ms, 0, sizeof both_since_ms);
     atomic_store(&over, false);
     for (size_t i = 0; i < g->primaries; i++) fleet_key(g, i, "watched:", keys[i]);
-    for (size_t i = 0; i < g->count; i++) askers[i] = asker_new(g->server[i]);
+    for (size_t i = 0; i < g->nodes.count; i++) askers[i] = asker_new(g->nodes.at[i].server);
     if (pthread_create(&thread, NULL, watch, NULL) != 0) HARNESS_FAIL("cannot start a thread");
 }
 
 void watch_end(void) {
     atomic_store(&over, true);
     pthread_join(thread, NULL);
-    for (size_t i = 0; i < group->count; i++) asker_free(askers[i]);
+    for (size_t i = 0; i < group->nodes.count; i++) asker_free(askers[i]);
     printf("%zu owners in their epochs; two at a time for at most %lld ms\n", taken_count,
            (long long)both_longest_ms);
     if (problem[0]) HARNESS_FAIL("%s", problem);

@@ -1,5 +1,5 @@
-/* cluster.h: clusters for tests: nodes of either kind of server, made one cluster by redis-cli, and a client
- * that goes where it is sent.
+/* cluster.h: clusters for tests: a node of either kind of server; several, which redis-cli makes one cluster;
+ * and a client that goes where it is sent.
  *
  * All listen on free ports of 127.0.0.1, the bus too, and have a conf file of their own. What goes wrong
  * fails the running test. Thread: the test's. */
@@ -13,23 +13,58 @@
 
 /* ---- one node ---- */
 
-/* A server in cluster mode that knows nobody; *bus_port may be NULL. `args` as for peer_start(), may be NULL.
- */
-struct server *peer_start_node(enum peer kind, const char *timeout_ms, const char *const *args,
-                               int *bus_port);
-/* CLUSTER MYID, CLUSTER MYSHARDID. */
-void peer_copy_id(struct client *c, const char *command, char id[NODE_NAME_SIZE]);
-/* Does the reply contain this? */
-bool peer_says(struct client *c, const char *command, const char *part);
-bool peer_is_up(struct client *c);
-bool peer_is_linked_replica(struct client *c);
+struct cnode {
+    struct server *server;
+    struct client *client; /* NULL while it is down */
+    char id[NODE_NAME_SIZE];
+    int bus_port;
+};
+
+/* Knows nobody yet. `args` as for peer_start(). */
+struct cnode cnode_start(enum peer kind, const char *const *args);
+#define CNODE(...) cnode_start(PEER_TRIVET, (const char *const[]){ __VA_ARGS__ __VA_OPT__(, ) NULL })
+/* The same for a whole plan, in which program, `tcp` and what makes it a node are set here. The plan's conf
+ * is what CONFIG REWRITE may change for good: args win again after a restart. */
+struct cnode cnode_launch(enum peer kind, const struct server_plan *plan);
+/* It must end cleanly, if it still runs. */
+void cnode_end(struct cnode *n);
+/* The port that nodes tell of each other: with TLS if it has one. */
+int cnode_port(const struct cnode *n);
+
+void cnode_kill(struct cnode *n); /* SIGKILL */
+void cnode_restart(struct cnode *n);
+
+/* Is `part` in the reply? A node that is down says nothing. */
+bool cnode_says(const struct cnode *n, const char *command, const char *part);
+bool cnode_is_up(const struct cnode *n); /* cluster_state:ok */
+bool cnode_is_primary(const struct cnode *n);
+/* With its link up. */
+bool cnode_is_linked_replica(const struct cnode *n);
+bool cnode_is_linked_replica_of(const struct cnode *n, const struct cnode *primary);
+/* By its name, and no handshake goes on. */
+bool cnode_knows(const struct cnode *n, const struct cnode *other);
+/* What it thinks of the other: its flags in CLUSTER NODES. */
+bool cnode_has_flags(const struct cnode *n, const struct cnode *other, const char *flags);
+
+void cnode_take_all_slots(struct cnode *n);
+/* Both know each other in the end: who introduces them, and who waits for what they hear from others. */
+void cnode_meet(struct cnode *a, struct cnode *b);
+void cnode_await_meeting(const struct cnode *a, const struct cnode *b);
+/* CLUSTER REPLICATE; and until it has all that was written and the primary has heard that, which waits for no
+ * others. */
+void cnode_replicate(struct cnode *replica, const struct cnode *primary);
+void cnode_follow(struct cnode *replica, const struct cnode *primary);
+/* A primary that serves all slots, and its replica. */
+void cnode_pair(struct cnode *primary, struct cnode *replica);
+/* Until both have the same data. Nobody may write. */
+void cnode_await_same(struct cnode *a, struct cnode *b);
 
 /* ---- several ---- */
 
 struct nodes {
-    struct server *server[NODES_MAX];
-    struct client *client[NODES_MAX]; /* NULL while it is down */
+    struct cnode at[NODES_MAX];
     size_t count;
+    const char *cli_options; /* more words for redis-cli, as for TLS; may be NULL */
 };
 
 /* Strangers to each other. */
@@ -41,17 +76,18 @@ size_t nodes_add(struct nodes *n, enum peer kind);
 void nodes_end(struct nodes *n);
 
 void nodes_create(struct nodes *n, int replicas);
-bool nodes_are_up(struct nodes *n);
+/* Each knows all others, and nobody else. */
+bool nodes_know_each_other(const struct nodes *n);
+/* Those that run. */
+bool nodes_are_up(const struct nodes *n);
 /* redis-cli --cluster check, by this node, finds nothing wrong. */
 bool nodes_agree(const struct nodes *n, size_t node);
-size_t nodes_linked_replicas(struct nodes *n);
+size_t nodes_linked_replicas(const struct nodes *n);
 /* The replica of this primary. */
-size_t nodes_replica_of(struct nodes *n, size_t primary);
+size_t nodes_replica_of(const struct nodes *n, size_t primary);
 /* How many slots it has, as it says itself. */
-size_t nodes_slots_of(struct nodes *n, size_t node);
+size_t nodes_slots_of(const struct nodes *n, size_t node);
 
-void nodes_kill(struct nodes *n, size_t node);
-void nodes_bring_back(struct nodes *n, size_t node);
 void nodes_move_slots(struct nodes *n, size_t from, size_t to, int count);
 
 /* Sends a command to the first node, and goes where that sends it, also by ASK; valid until the next call. */

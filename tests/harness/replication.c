@@ -18,29 +18,31 @@ static const char *program_of(enum peer kind) {
     return reference && *reference ? reference : "redis-server";
 }
 
-static struct server *launch(enum peer kind, const char *conf, const char *const *args) {
+static struct server *launch_unready(enum peer kind, const struct server_plan *plan) {
     const char *all[ARGS_MAX] = { "--repl-diskless-sync-delay", "0", "--repl-backlog-size", "10mb" };
     size_t count = 4;
-    for (; args && *args; args++) {
+    for (const char *const *more = plan->args; more && *more; more++) {
         if (count == ARGS_MAX - 1) HARNESS_FAIL("too many arguments");
-        all[count++] = *args;
+        all[count++] = *more;
     }
-    return server_launch_unready(
-        &(struct server_plan){ .program = program_of(kind), .conf = conf, .args = all, .tcp = true });
+    struct server_plan own = *plan;
+    own.program = program_of(kind);
+    own.args = all;
+    return server_launch_unready(&own);
 }
 
-struct server *peer_start_unready(enum peer kind, const char *const *args) {
-    return launch(kind, NULL, args);
-}
-
-struct server *peer_start_with(enum peer kind, const char *conf, const char *const *args) {
-    struct server *s = launch(kind, conf, args);
+struct server *peer_launch(enum peer kind, const struct server_plan *plan) {
+    struct server *s = launch_unready(kind, plan);
     server_await(s);
     return s;
 }
 
+struct server *peer_start_unready(enum peer kind, const char *const *args) {
+    return launch_unready(kind, &(struct server_plan){ .args = args, .tcp = true });
+}
+
 struct server *peer_start(enum peer kind, const char *const *args) {
-    return peer_start_with(kind, NULL, args);
+    return peer_launch(kind, &(struct server_plan){ .args = args, .tcp = true });
 }
 
 /* ---- INFO ---- */

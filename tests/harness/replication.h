@@ -18,8 +18,8 @@ const char *peer_name(enum peer kind);
 /* `args` as on the command line, ended by NULL; may be NULL. Later ones win over those for all: diskless
  * transfers begin at once, the backlog has 10 MB. */
 struct server *peer_start(enum peer kind, const char *const *args);
-/* The same with a conf file of these lines. */
-struct server *peer_start_with(enum peer kind, const char *conf, const char *const *args);
+/* The same for a whole plan, in which the program is set here. */
+struct server *peer_launch(enum peer kind, const struct server_plan *plan);
 /* As peer_start(), not waiting until it has loaded. */
 struct server *peer_start_unready(enum peer kind, const char *const *args);
 /* With these arguments: TRIVET("--appendonly", "yes"). */

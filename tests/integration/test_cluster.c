@@ -26,17 +26,17 @@ static void play(const enum peer *kinds) {
     assert_soon(nodes_agree(&nodes, 2));
 
     size_t heir = nodes_replica_of(&nodes, 0);
-    nodes_kill(&nodes, 0);
-    assert_soon(peer_says(nodes.client[heir], "INFO replication", "role:master"));
+    cnode_kill(&nodes.at[0]);
+    assert_soon(cnode_says(&nodes.at[heir], "INFO replication", "role:master"));
     assert_soon(nodes_are_up(&nodes));
     nodes_assert_keys(&nodes, KEYS);
-    nodes_bring_back(&nodes, 0);
-    assert_soon(peer_is_linked_replica(nodes.client[0]));
+    cnode_restart(&nodes.at[0]);
+    assert_soon(cnode_is_linked_replica(&nodes.at[0]));
     assert_soon(nodes_agree(&nodes, 1));
 
-    assert_reply_soon(nodes.client[0], "CLUSTER FAILOVER", "+OK");
-    assert_soon(peer_says(nodes.client[0], "INFO replication", "role:master"));
-    assert_soon(peer_is_linked_replica(nodes.client[heir]));
+    assert_reply_soon(nodes.at[0].client, "CLUSTER FAILOVER", "+OK");
+    assert_soon(cnode_says(&nodes.at[0], "INFO replication", "role:master"));
+    assert_soon(cnode_is_linked_replica(&nodes.at[heir]));
     assert_soon(nodes_are_up(&nodes));
     nodes_write_keys(&nodes, KEYS);
     nodes_assert_keys(&nodes, KEYS);
@@ -62,32 +62,19 @@ static void trivet_among_nodes_of_redis(void **state) {
 
 static void a_node_keeps_its_name_and_its_slots(void **state) {
     (void)state;
-    struct nodes nodes;
-    char before[NODE_NAME_SIZE], after[NODE_NAME_SIZE];
-    static const enum peer kinds[] = { PEER_TRIVET };
-    nodes_start(&nodes, kinds, 1);
-    assert_reply(nodes.client[0], "CLUSTER ADDSLOTSRANGE 0 100 200 16383", "+OK");
-    assert_reply(nodes.client[0], "CLUSTER ADDSLOTS 101", "+OK");
-    peer_copy_id(nodes.client[0], "CLUSTER MYID", before);
-    nodes_kill(&nodes, 0);
-    nodes_bring_back(&nodes, 0);
-    peer_copy_id(nodes.client[0], "CLUSTER MYID", after);
-    assert_string_equal(after, before);
-    assert_true(peer_says(nodes.client[0], "CLUSTER NODES", "connected 0-101 200-16383"));
-    nodes_end(&nodes);
-}
-
-struct line {
-    const char *say, *hear;
-};
-
-static void hold(struct client *c, const struct line *lines) {
-    for (; lines->say; lines++) assert_reply(c, lines->say, lines->hear);
+    struct cnode n = CNODE();
+    assert_reply(n.client, "CLUSTER ADDSLOTSRANGE 0 100 200 16383", "+OK");
+    assert_reply(n.client, "CLUSTER ADDSLOTS 101", "+OK");
+    cnode_kill(&n);
+    cnode_restart(&n);
+    assert_true(cnode_says(&n, "CLUSTER MYID", n.id));
+    assert_true(cnode_says(&n, "CLUSTER NODES", "connected 0-101 200-16383"));
+    cnode_end(&n);
 }
 
 static void wrong_words_are_refused(void **state) {
     (void)state;
-    static const struct line lines[] = {
+    static const struct exchange rows[] = {
         { "CLUSTER KEYSLOT {foo}bar", ":12182" },
         { "CLUSTER ADDSLOTS 16384", "-ERR Invalid or out of range slot" },
         { "CLUSTER ADDSLOTS 1 2 1", "-ERR Slot 1 specified multiple times" },
@@ -118,21 +105,16 @@ static void wrong_words_are_refused(void **state) {
         { "GET a", "-CLUSTERDOWN Hash slot not served" },
         { NULL, NULL },
     };
-    struct nodes nodes;
-    static const enum peer kinds[] = { PEER_TRIVET };
-    nodes_start(&nodes, kinds, 1);
-    hold(nodes.client[0], lines);
-    nodes_end(&nodes);
+    struct cnode n = CNODE();
+    assert_exchanges(n.client, rows);
+    cnode_end(&n);
 }
 
 static void keys_of_a_slot_are_counted_and_named(void **state) {
     (void)state;
-    struct nodes nodes;
-    static const enum peer kinds[] = { PEER_TRIVET };
-    nodes_start(&nodes, kinds, 1);
-    struct client *c = nodes.client[0];
-    assert_reply(c, "CLUSTER ADDSLOTSRANGE 0 16383", "+OK");
-    assert_soon(nodes_are_up(&nodes));
+    struct cnode n = CNODE();
+    struct client *c = n.client;
+    cnode_take_all_slots(&n);
     assert_reply(c, "MSET {foo}1 a {foo}2 b {foo}3 c", "+OK");
     assert_reply(c, "SET bar d", "+OK");
     assert_reply(c, "CLUSTER COUNTKEYSINSLOT 12182", ":3");
@@ -147,23 +129,16 @@ static void keys_of_a_slot_are_counted_and_named(void **state) {
         "slots.");
     assert_reply(c, "FLUSHALL", "+OK");
     assert_reply(c, "CLUSTER FLUSHSLOTS", "+OK");
-    assert_soon(peer_says(c, "CLUSTER INFO", "cluster_state:fail"));
-    nodes_end(&nodes);
+    assert_soon(cnode_says(&n, "CLUSTER INFO", "cluster_state:fail"));
+    cnode_end(&n);
 }
-
-static bool one_waits(struct client *c) { return peer_says(c, "INFO clients", "blocked_clients:1\\r\\n"); }
 
 static void who_waits_or_listens_hears_that_the_slot_has_gone(void **state) {
     (void)state;
-    struct nodes nodes;
-    static const enum peer kinds[] = { PEER_TRIVET };
-    nodes_start(&nodes, kinds, 1);
-    struct client *c = nodes.client[0], *waits = server_connect(nodes.server[0]),
-                  *listens = server_connect(nodes.server[0]);
-    assert_reply(c, "CLUSTER ADDSLOTSRANGE 0 16383", "+OK");
-    assert_soon(nodes_are_up(&nodes));
-    client_send(waits, "BLPOP {foo}list 0");
-    assert_soon(one_waits(c));
+    struct cnode n = CNODE();
+    struct client *c = n.client, *waits = server_connect(n.server), *listens = server_connect(n.server);
+    cnode_take_all_slots(&n);
+    send_and_wait(c, waits, "BLPOP {foo}list 0");
     assert_reply(listens, "SSUBSCRIBE foo {foo}2", "*[$\"ssubscribe\", $\"foo\", :1]");
     assert_next(listens, "*[$\"ssubscribe\", $\"{foo}2\", :2]");
     assert_reply(c, "CLUSTER DELSLOTS 12182", "+OK");
@@ -174,7 +149,7 @@ static void who_waits_or_listens_hears_that_the_slot_has_gone(void **state) {
     assert_reply(waits, "CLUSTER KEYSLOT foo", ":12182");
     client_close(waits);
     client_close(listens);
-    nodes_end(&nodes);
+    cnode_end(&n);
 }
 
 static void outside_a_cluster_cluster_is_refused(void **state) {

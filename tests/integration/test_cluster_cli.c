@@ -18,7 +18,7 @@
 #define FOO_SLOT 12182 /* of the third of three */
 #define SLOTS 16384
 
-static int port_of(const struct nodes *n, size_t node) { return server_port(n->server[node]); }
+static int port_of(const struct nodes *n, size_t node) { return server_port(n->at[node].server); }
 
 /* `word` and `rest` around the address of the first node: the exit status, and what it must say. */
 static bool cli_says(const struct nodes *n, const char *word, const char *rest, int status,
@@ -38,7 +38,7 @@ static void open_three(struct nodes *n) {
 
 static void assert_whole(struct nodes *n) {
     for (size_t i = 0; i < n->count; i++)
-        if (n->client[i]) assert_soon(nodes_agree(n, i));
+        if (n->at[i].client) assert_soon(nodes_agree(n, i));
     nodes_assert_keys(n, KEYS);
 }
 
@@ -67,7 +67,7 @@ static void a_cluster_is_looked_at(void **state) {
         snprintf(line, sizeof line, "127.0.0.1:%d (", port_of(&n, i));
         assert_non_null(strstr(text_str(&said), line));
         snprintf(line, sizeof line, "%d keys | %zu slots | 0 slaves.",
-                 (int)client_ask_int(n.client[i], "DBSIZE"), nodes_slots_of(&n, i));
+                 (int)client_ask_int(n.at[i].client, "DBSIZE"), nodes_slots_of(&n, i));
         assert_non_null(strstr(text_str(&said), line));
     }
     assert_non_null(strstr(text_str(&said), "[OK] 60 keys in 3 masters."));
@@ -81,12 +81,12 @@ static void a_word_is_said_to_all_nodes(void **state) {
     nodes_start_cluster(&n, PEER_TRIVET, 6, 1);
     assert_cli("call 127.0.0.1:%d CONFIG SET slowlog-max-len 77", port_of(&n, 0));
     for (size_t i = 0; i < n.count; i++)
-        assert_reply(n.client[i], "CONFIG GET slowlog-max-len", "*[$\"slowlog-max-len\", $\"77\"]");
+        assert_reply(n.at[i].client, "CONFIG GET slowlog-max-len", "*[$\"slowlog-max-len\", $\"77\"]");
     assert_cli("call 127.0.0.1:%d CONFIG SET slowlog-max-len 78 --cluster-only-masters", port_of(&n, 0));
     for (size_t i = 0; i < n.count; i++)
-        assert_reply(n.client[i], "CONFIG GET slowlog-max-len",
-                     peer_is_linked_replica(n.client[i]) ? "*[$\"slowlog-max-len\", $\"77\"]"
-                                                         : "*[$\"slowlog-max-len\", $\"78\"]");
+        assert_reply(n.at[i].client, "CONFIG GET slowlog-max-len",
+                     cnode_is_linked_replica(&n.at[i]) ? "*[$\"slowlog-max-len\", $\"77\"]"
+                                                       : "*[$\"slowlog-max-len\", $\"78\"]");
     nodes_end(&n);
 }
 
@@ -95,19 +95,19 @@ static void the_timeout_is_set_and_kept(void **state) {
     struct nodes n;
     open_three(&n);
     assert_true(cli_says(&n, "set-timeout", "4321", 0, "New node timeout set. 3 OK, 0 ERR."));
-    nodes_kill(&n, 1);
-    nodes_bring_back(&n, 1);
-    assert_reply(n.client[1], "CONFIG GET cluster-node-timeout", "*[$\"cluster-node-timeout\", $\"4321\"]");
+    cnode_kill(&n.at[1]);
+    cnode_restart(&n.at[1]);
+    assert_reply(n.at[1].client, "CONFIG GET cluster-node-timeout",
+                 "*[$\"cluster-node-timeout\", $\"4321\"]");
     nodes_end(&n);
 }
 
 /* ---- fix ---- */
 
 static void say_of_slot(struct nodes *n, size_t node, const char *what, size_t other) {
-    char id[NODE_NAME_SIZE], command[96];
-    peer_copy_id(n->client[other], "CLUSTER MYID", id);
-    snprintf(command, sizeof command, "CLUSTER SETSLOT %d %s %s", FOO_SLOT, what, id);
-    assert_reply(n->client[node], command, "+OK");
+    char command[96];
+    snprintf(command, sizeof command, "CLUSTER SETSLOT %d %s %s", FOO_SLOT, what, n->at[other].id);
+    assert_reply(n->at[node].client, command, "+OK");
 }
 
 static void fix(struct nodes *n) {
@@ -141,12 +141,12 @@ static void an_open_slot_is_closed_from_either_side(void **state) {
     /* Both do, and each has one of the keys. */
     assert_string_equal(nodes_ask(&n, "MSET {foo}1 one {foo}2 two"), "+OK");
     size_t owner = 0;
-    while (!peer_says(n.client[owner], "GET {foo}1", "one")) assert_true(++owner < n.count);
+    while (!cnode_says(&n.at[owner], "GET {foo}1", "one")) assert_true(++owner < n.count);
     size_t other = (owner + 1) % n.count;
     say_of_slot(&n, other, "IMPORTING", owner);
     say_of_slot(&n, owner, "MIGRATING", other);
-    assert_string_equal(client_ask(n.client[owner], "MIGRATE 127.0.0.1 %d {foo}1 0 5000", port_of(&n, other)),
-                        "+OK");
+    assert_string_equal(
+        client_ask(n.at[owner].client, "MIGRATE 127.0.0.1 %d {foo}1 0 5000", port_of(&n, other)), "+OK");
     fix(&n);
     assert_tagged(&n);
     nodes_end(&n);
@@ -156,7 +156,7 @@ static bool one_slot_has_no_owner(struct nodes *n) {
     char part[40];
     snprintf(part, sizeof part, "cluster_slots_assigned:%d", SLOTS - 1);
     for (size_t i = 0; i < n->count; i++)
-        if (!peer_says(n->client[i], "CLUSTER INFO", part)) return false;
+        if (!cnode_says(&n->at[i], "CLUSTER INFO", part)) return false;
     return true;
 }
 
@@ -165,7 +165,7 @@ static void a_slot_without_an_owner_gets_one(void **state) {
     struct nodes n;
     open_three(&n);
     assert_string_equal(nodes_ask(&n, "MSET {foo}1 one {foo}2 two"), "+OK");
-    for (size_t i = 0; i < n.count; i++) assert_reply(n.client[i], "CLUSTER DELSLOTS 12182", "+OK");
+    for (size_t i = 0; i < n.count; i++) assert_reply(n.at[i].client, "CLUSTER DELSLOTS 12182", "+OK");
     assert_soon(one_slot_has_no_owner(&n));
     assert_true(cli_says(&n, "check", "", 1, "Not all 16384 slots are covered by nodes."));
     fix(&n);
@@ -179,12 +179,10 @@ static void a_slot_without_an_owner_gets_one(void **state) {
 static void slots_of_all_go_to_one(void **state) {
     (void)state;
     struct nodes n;
-    char target[NODE_NAME_SIZE];
     open_three(&n);
-    peer_copy_id(n.client[1], "CLUSTER MYID", target);
     assert_cli("reshard 127.0.0.1:%d --cluster-from all --cluster-to %s --cluster-slots 200 --cluster-yes "
                "--cluster-pipeline 3 --cluster-timeout 5000",
-               port_of(&n, 0), target);
+               port_of(&n, 0), n.at[1].id);
     assert_whole(&n);
     assert_int_equal(nodes_slots_of(&n, 1), 5462 + 200);
     assert_int_equal(nodes_slots_of(&n, 0) + nodes_slots_of(&n, 2), SLOTS - 5462 - 200);
@@ -194,21 +192,19 @@ static void slots_of_all_go_to_one(void **state) {
 static void a_key_that_a_broken_move_left_is_replaced(void **state) {
     (void)state;
     struct nodes n;
-    char source[NODE_NAME_SIZE], target[NODE_NAME_SIZE], what[256];
+    char what[256];
     open_three(&n);
-    peer_copy_id(n.client[0], "CLUSTER MYID", source);
-    peer_copy_id(n.client[1], "CLUSTER MYID", target);
     /* Slot 0, the first that goes, as a broken move left it. */
-    snprintf(what, sizeof what, "CLUSTER SETSLOT 0 IMPORTING %s", source);
-    assert_reply(n.client[0], "SET 3560 new", "+OK");
-    assert_reply(n.client[0], "CLUSTER KEYSLOT 3560", ":0");
-    assert_reply(n.client[1], what, "+OK");
-    assert_reply(n.client[1], "ASKING", "+OK");
-    assert_reply(n.client[1], "SET 3560 old", "+OK");
-    assert_reply(n.client[1], "CLUSTER SETSLOT 0 STABLE", "+OK");
+    snprintf(what, sizeof what, "CLUSTER SETSLOT 0 IMPORTING %s", n.at[0].id);
+    assert_reply(n.at[0].client, "SET 3560 new", "+OK");
+    assert_reply(n.at[0].client, "CLUSTER KEYSLOT 3560", ":0");
+    assert_reply(n.at[1].client, what, "+OK");
+    assert_reply(n.at[1].client, "ASKING", "+OK");
+    assert_reply(n.at[1].client, "SET 3560 old", "+OK");
+    assert_reply(n.at[1].client, "CLUSTER SETSLOT 0 STABLE", "+OK");
     assert_cli("reshard 127.0.0.1:%d --cluster-from %s --cluster-to %s --cluster-slots 1 --cluster-replace "
                "--cluster-yes",
-               port_of(&n, 0), source, target);
+               port_of(&n, 0), n.at[0].id, n.at[1].id);
     assert_whole(&n);
     assert_string_equal(nodes_ask(&n, "GET 3560"), "$\"new\"");
     nodes_end(&n);
@@ -217,9 +213,8 @@ static void a_key_that_a_broken_move_left_is_replaced(void **state) {
 static void slots_are_balanced_by_weight(void **state) {
     (void)state;
     struct nodes n;
-    char id[NODE_NAME_SIZE];
     open_three(&n);
-    peer_copy_id(n.client[0], "CLUSTER MYID", id);
+    const char *id = n.at[0].id;
     assert_true(
         cli_says(&n, "rebalance", "", 0, "No rebalancing needed! All nodes are within the 2.00% threshold."));
     assert_cli("rebalance 127.0.0.1:%d --cluster-weight %s=2 --cluster-simulate", port_of(&n, 1), id);
@@ -236,17 +231,16 @@ static void slots_are_balanced_by_weight(void **state) {
 static void a_primary_joins_is_filled_emptied_and_leaves(void **state) {
     (void)state;
     struct nodes n;
-    char id[NODE_NAME_SIZE];
     open_three(&n);
-    assert_reply(n.client[0],
+    assert_reply(n.at[0].client,
                  "FUNCTION LOAD \"#!lua name=lib\\nredis.register_function('f', function() return 7 end)\"",
                  "$\"lib\"");
     size_t added = nodes_add(&n, PEER_TRIVET);
-    peer_copy_id(n.client[added], "CLUSTER MYID", id);
+    const char *id = n.at[added].id;
     assert_cli("add-node 127.0.0.1:%d 127.0.0.1:%d", port_of(&n, added), port_of(&n, 0));
     assert_soon(nodes_are_up(&n));
     assert_soon(nodes_agree(&n, 1));
-    assert_reply(n.client[added], "FCALL f 0", ":7");
+    assert_reply(n.at[added].client, "FCALL f 0", ":7");
     assert_int_equal(nodes_slots_of(&n, added), 0);
 
     assert_cli("rebalance 127.0.0.1:%d --cluster-use-empty-masters --cluster-weight %s=0.05", port_of(&n, 0),
@@ -257,11 +251,9 @@ static void a_primary_joins_is_filled_emptied_and_leaves(void **state) {
 
     assert_cli("rebalance 127.0.0.1:%d --cluster-weight %s=0", port_of(&n, 0), id);
     assert_cli("del-node 127.0.0.1:%d %s", port_of(&n, 0), id);
-    assert_soon(peer_says(n.client[added], "CLUSTER INFO", "cluster_known_nodes:1"));
-    for (size_t i = 0; i < 3; i++)
-        assert_soon(peer_says(n.client[i], "CLUSTER INFO", "cluster_known_nodes:3"));
-    client_close(n.client[added]);
-    server_free(n.server[added]);
+    assert_soon(cnode_says(&n.at[added], "CLUSTER INFO", "cluster_known_nodes:1"));
+    for (size_t i = 0; i < 3; i++) assert_soon(cnode_says(&n.at[i], "CLUSTER INFO", "cluster_known_nodes:3"));
+    cnode_end(&n.at[added]);
     n.count--;
     assert_whole(&n);
     nodes_end(&n);
@@ -270,26 +262,22 @@ static void a_primary_joins_is_filled_emptied_and_leaves(void **state) {
 static void replicas_join_and_leave(void **state) {
     (void)state;
     struct nodes n;
-    char primary[NODE_NAME_SIZE], id[NODE_NAME_SIZE];
     open_three(&n);
-    peer_copy_id(n.client[1], "CLUSTER MYID", primary);
     size_t chosen = nodes_add(&n, PEER_TRIVET), any = nodes_add(&n, PEER_TRIVET);
     assert_cli("add-node 127.0.0.1:%d 127.0.0.1:%d --cluster-slave --cluster-master-id %s",
-               port_of(&n, chosen), port_of(&n, 0), primary);
+               port_of(&n, chosen), port_of(&n, 0), n.at[1].id);
     assert_soon(nodes_agree(&n, 0));
     assert_cli("add-node 127.0.0.1:%d 127.0.0.1:%d --cluster-slave", port_of(&n, any), port_of(&n, 0));
     assert_soon(nodes_linked_replicas(&n) == 2);
     assert_soon(nodes_agree(&n, 0));
     assert_int_equal(nodes_replica_of(&n, 1), chosen);
-    assert_int_equal(client_ask_int(n.client[chosen], "DBSIZE"), client_ask_int(n.client[1], "DBSIZE"));
+    assert_int_equal(client_ask_int(n.at[chosen].client, "DBSIZE"), client_ask_int(n.at[1].client, "DBSIZE"));
 
-    peer_copy_id(n.client[chosen], "CLUSTER MYID", id);
-    assert_cli("del-node 127.0.0.1:%d %s", port_of(&n, 0), id);
-    for (size_t i = 0; i < 3; i++)
-        assert_soon(peer_says(n.client[i], "CLUSTER INFO", "cluster_known_nodes:4"));
-    assert_soon(peer_says(n.client[chosen], "CLUSTER INFO", "cluster_known_nodes:1"));
-    assert_true(peer_says(n.client[chosen], "INFO replication", "role:master"));
-    assert_int_equal(client_ask_int(n.client[chosen], "DBSIZE"), 0);
+    assert_cli("del-node 127.0.0.1:%d %s", port_of(&n, 0), n.at[chosen].id);
+    for (size_t i = 0; i < 3; i++) assert_soon(cnode_says(&n.at[i], "CLUSTER INFO", "cluster_known_nodes:4"));
+    assert_soon(cnode_says(&n.at[chosen], "CLUSTER INFO", "cluster_known_nodes:1"));
+    assert_true(cnode_says(&n.at[chosen], "INFO replication", "role:master"));
+    assert_int_equal(client_ask_int(n.at[chosen].client, "DBSIZE"), 0);
     assert_soon(nodes_agree(&n, 2));
     nodes_end(&n);
 }

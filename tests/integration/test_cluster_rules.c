@@ -221,42 +221,36 @@ static void add_slots(struct bus_node *n, unsigned first, unsigned last) {
 /* ---- redis-server beside it ---- */
 
 struct neighbour {
-    struct server *server;
-    struct client *client;
+    struct cnode node;
     struct node_id id;
-    int bus_port;
 };
 
 static void neighbour_open(struct neighbour *r, const char *slots) {
-    static const char *const args[] = { "--cluster-allow-replica-migration", "no", NULL };
-    char id[NODE_NAME_SIZE], command[64];
-    r->server = peer_start_node(PEER_REDIS, NODE_TIMEOUT, args, &r->bus_port);
-    r->client = server_connect(r->server);
-    peer_copy_id(r->client, "CLUSTER MYID", id);
-    assert_true(node_id_parse(slice_of(id), &r->id));
+    static const char *const args[] = { "--cluster-node-timeout", NODE_TIMEOUT,
+                                        "--cluster-allow-replica-migration", "no", NULL };
+    char command[64];
+    r->node = cnode_start(PEER_REDIS, args);
+    assert_true(node_id_parse(slice_of(r->node.id), &r->id));
     if (!slots) return;
     snprintf(command, sizeof command, "CLUSTER ADDSLOTSRANGE %s", slots);
-    assert_reply(r->client, command, "+OK");
+    assert_reply(r->node.client, command, "+OK");
 }
 
-static void neighbour_close(struct neighbour *r) {
-    client_close(r->client);
-    server_free(r->server);
-}
+static void neighbour_close(struct neighbour *r) { cnode_end(&r->node); }
 
 static struct cluster_node *seen(struct bus_node *n, const struct neighbour *r) {
     return cluster_node_find(&n->rules.state, &r->id);
 }
 
 static void meet(struct bus_node *n, struct neighbour *r) {
-    assert_null(cluster_meet(&n->rules, LIT("127.0.0.1"), (uint16_t)server_port(r->server),
-                             (uint16_t)r->bus_port, now_ms()));
+    assert_null(cluster_meet(&n->rules, LIT("127.0.0.1"), (uint16_t)server_port(r->node.server),
+                             (uint16_t)r->node.bus_port, now_ms()));
     act(n);
     assert_soon_at(n, seen(n, r) && seen(n, r)->inbound && seen(n, r)->link_answered);
 }
 
 static bool says(struct neighbour *r, const char *command, const char *part) {
-    return peer_says(r->client, command, part);
+    return cnode_says(&r->node, command, part);
 }
 
 /* "<id> 127.0.0.1:1@..." and so on, as far as it does not change. */
@@ -309,10 +303,10 @@ static void the_rules_help_to_replace_a_dead_primary(void **state) {
     meet(&n, &replica);
     assert_soon_at(&n, says(&replica, "CLUSTER INFO", "cluster_known_nodes:4"));
     snprintf(command, sizeof command, "CLUSTER REPLICATE %.*s", NODE_ID_ARG(&dies.id));
-    assert_soon_at(&n, strcmp(client_ask(replica.client, "%s", command), "+OK") == 0);
+    assert_soon_at(&n, strcmp(client_ask(replica.node.client, "%s", command), "+OK") == 0);
     assert_soon_at(&n, says(&replica, "INFO replication", "master_link_status:up"));
     assert_soon_at(&n, n.rules.is_sound && seen(&n, &replica)->primary == seen(&n, &dies));
-    server_kill(dies.server);
+    cnode_kill(&dies.node);
     assert_soon_at(&n, node_is_failed(seen(&n, &dies)));
     assert_soon_at(&n, n.rules.state.owners[0] == seen(&n, &replica) && n.rules.is_sound);
     assert_true(n.rules.state.last_vote_epoch > 0 && n.rules.sent[MESSAGE_AUTH_ACK] == 1);
@@ -374,19 +368,17 @@ static void each_reads_the_nodes_file_of_the_other(void **state) {
     neighbour_open(&r, "0 8000");
     meet(&n, &r);
     assert_soon_at(&n, lists(&r, &n, "master"));
-    assert_reply(r.client, "CLUSTER SAVECONFIG", "+OK");
+    assert_reply(r.node.client, "CLUSTER SAVECONFIG", "+OK");
     char path[256];
-    snprintf(path, sizeof path, "%s", server_path(r.server, "nodes.conf"));
+    snprintf(path, sizeof path, "%s", server_path(r.node.server, "nodes.conf"));
     read_file(path, &theirs);
     assert_true(nodes_file_read(&s, buf_slice(&theirs), (struct nodes_file_rules){ 0 }, now_ms(), &error));
     cluster_state_check(&s);
     assert_true(node_id_equal(&s.self->id, &r.id) && s.node_count == 2 && s.self->slot_count == 8001);
     nodes_file_write(&ours, &s, (struct nodes_file_rules){ 0 });
-    client_close(r.client);
-    server_stop(r.server);
+    server_stop(r.node.server);
     write_file(path, buf_slice(&ours));
-    server_restart(r.server);
-    r.client = server_connect(r.server);
+    cnode_restart(&r.node);
     assert_true(says(&r, "CLUSTER NODES", "myself,master"));
     assert_true(says(&r, "CLUSTER NODES", "connected 0-8000"));
     assert_true(says(&r, "CLUSTER INFO", "cluster_known_nodes:2"));

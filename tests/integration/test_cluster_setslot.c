@@ -1,6 +1,15 @@
 /* test_cluster_setslot.c: CLUSTER SETSLOT: replicas take each step first, and whoever takes over goes on. */
-#include "cluster_nodes.h"
+#include "../harness/check.h"
+#include "../harness/cluster.h"
+#include <setjmp.h>
 #include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
 
 #define FOO "12182" /* the slot of {foo} */
 #define NO_REPLICAS "-NOREPLICAS Not enough good replicas to write."
@@ -16,10 +25,7 @@ static void trio_start(struct trio *t) {
     t->other = CNODE();
     cnode_pair(&t->primary, &t->replica);
     cnode_meet(&t->primary, &t->other);
-    assert_soon(cnode_says(&t->replica, "CLUSTER NODES", t->other.id) &&
-                !cnode_says(&t->replica, "CLUSTER NODES", "handshake"));
-    assert_soon(cnode_says(&t->other, "CLUSTER NODES", t->replica.id) &&
-                !cnode_says(&t->other, "CLUSTER NODES", "handshake"));
+    cnode_await_meeting(&t->replica, &t->other);
     assert_soon(cnode_is_up(&t->other));
 }
 
@@ -177,7 +183,7 @@ static void a_replica_that_comes_later_hears_of_open_slots(void **state) {
     cnode_take_all_slots(&a);
     cnode_meet(&a, &b);
     cnode_meet(&a, &r);
-    assert_soon(cnode_says(&r, "CLUSTER NODES", b.id) && !cnode_says(&r, "CLUSTER NODES", "handshake"));
+    cnode_await_meeting(&r, &b);
     assert_string_equal(set_slot(&a, "MIGRATING", &b), "+OK");
     cnode_follow(&r, &a);
     assert_soon(is_open(&r, "->-", &b));

@@ -1,6 +1,15 @@
 /* test_cluster_shutdown.c: the end of a node that serves slots: a replica takes over, or it is refused. */
-#include "cluster_nodes.h"
+#include "../harness/check.h"
+#include "../harness/cluster.h"
+#include <setjmp.h>
 #include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
 
 /* Three that vote, and a replica of the first. */
 struct quartet {
@@ -10,13 +19,8 @@ struct quartet {
 static void introduce(struct quartet *q, struct cnode *n) {
     cnode_meet(&q->primary, n);
     struct cnode *all[] = { &q->primary, &q->replica, &q->second, &q->third };
-    for (size_t i = 0; i < COUNT_OF(all) && all[i]->client; i++) {
-        assert_soon(cnode_says(all[i], "CLUSTER NODES", n->id) &&
-                    !cnode_says(all[i], "CLUSTER NODES", "handshake"));
-        if (all[i] != n)
-            assert_soon(cnode_says(n, "CLUSTER NODES", all[i]->id) &&
-                        !cnode_says(n, "CLUSTER NODES", "handshake"));
-    }
+    for (size_t i = 0; i < COUNT_OF(all) && all[i]->client; i++)
+        if (all[i] != n) cnode_await_meeting(all[i], n);
 }
 
 static void quartet_start(struct quartet *q, const char *first, const char *second) {
@@ -33,15 +37,13 @@ static void quartet_start(struct quartet *q, const char *first, const char *seco
     assert_reply(q->third.client, "CLUSTER ADDSLOTS 16383", "+OK");
     cnode_follow(&q->replica, &q->primary);
     struct cnode *all[] = { &q->primary, &q->replica, &q->second, &q->third };
-    char line[80];
-    snprintf(line, sizeof line, "slave %s", q->primary.id);
     for (size_t i = 0; i < COUNT_OF(all); i++)
-        assert_soon(cnode_is_up(all[i]) && cnode_says(all[i], "CLUSTER NODES", line));
+        assert_soon(cnode_is_up(all[i]) &&
+                    cnode_has_flags(all[i], &q->replica, all[i] == &q->replica ? "myself,slave" : "slave"));
 }
 
 static void quartet_end(struct quartet *q) {
-    if (q->primary.server) client_close(q->primary.client);
-    server_free(q->primary.server);
+    cnode_end(&q->primary);
     cnode_end(&q->replica);
     cnode_end(&q->second);
     cnode_end(&q->third);

@@ -1,6 +1,15 @@
 /* test_cluster_slots.c: what is done to slots by command: their keys are deleted, the node is taken out of
  * its shard, data of slots that are not its own is found at the start; and several databases in a cluster. */
-#include "cluster_nodes.h"
+#include "../harness/check.h"
+#include "../harness/cluster.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
 
 #define FOO 12182 /* the slot of {foo} */
 #define FOO_TEXT "12182"
@@ -71,10 +80,8 @@ static void flushslot_deletes_the_keys_of_all_databases_and_tells_everybody(void
     client_close(hears);
     client_close(watches);
     client_close(tracks);
-    client_close(n.client);
-    server_kill(n.server); /* the append-only file has it too */
-    server_restart(n.server);
-    n.client = server_connect(n.server);
+    cnode_kill(&n); /* the append-only file has it too */
+    cnode_restart(&n);
     assert_soon(cnode_is_up(&n));
     assert_reply(n.client, "EXISTS {foo}1", ":0");
     assert_reply(n.client, "GET bar", "$\"b\"");
@@ -112,10 +119,8 @@ static void replicate_no_one_makes_an_empty_primary_of_a_shard_of_its_own(void *
     shard_id(&r, before);
     assert_string_equal(before, after);
     /* What it had is not in its file either. */
-    client_close(r.client);
-    server_kill(r.server);
-    server_restart(r.server);
-    r.client = server_connect(r.server);
+    cnode_kill(&r);
+    cnode_restart(&r);
     assert_reply(r.client, "DBSIZE", ":0");
     assert_reply(r.client, "ROLE", "*[$\"master\", ...");
     cnode_end(&p);
@@ -130,10 +135,8 @@ static void a_replica_that_is_reset_has_nothing_in_its_file(void **state) {
     replication_await(p.server, r.server);
     assert_reply(r.client, "CLUSTER RESET", "+OK");
     assert_reply(r.client, "DBSIZE", ":0");
-    client_close(r.client);
-    server_kill(r.server);
-    server_restart(r.server);
-    r.client = server_connect(r.server);
+    cnode_kill(&r);
+    cnode_restart(&r);
     assert_reply(r.client, "DBSIZE", ":0");
     cnode_end(&p);
     cnode_end(&r);
@@ -151,9 +154,7 @@ static void data_of_slots_that_nobody_serves_makes_the_node_serve_them(void **st
     assert_reply(n.client, "SET bar c", "+OK");
     assert_reply(n.client, "CLUSTER DELSLOTSRANGE 0 16383", "+OK");
     server_stop(n.server);
-    client_close(n.client);
-    server_restart(n.server);
-    n.client = server_connect(n.server);
+    cnode_restart(&n);
     server_await_log(n.server, "There is data of 2 slots that nobody serves", 1);
     assert_true(cnode_says(&n, "CLUSTER NODES", "connected 5061 " FOO_TEXT));
     assert_reply(n.client, "CLUSTER COUNTKEYSINSLOT " FOO_TEXT, ":2");
@@ -175,16 +176,12 @@ static void data_of_slots_of_other_nodes_is_deleted_at_the_start(void **state) {
     assert_soon(cnode_says(&a, "CLUSTER NODES", line));
     assert_reply(a.client, "CLUSTER COUNTKEYSINSLOT " FOO_TEXT, ":2");
     server_stop(a.server);
-    client_close(a.client);
-    server_restart(a.server);
-    a.client = server_connect(a.server);
+    cnode_restart(&a);
     server_await_log(a.server, "There is data of 1 slots that other nodes serve", 1);
     assert_reply(a.client, "CLUSTER COUNTKEYSINSLOT " FOO_TEXT, ":0");
     assert_reply(a.client, "CLUSTER COUNTKEYSINSLOT 5061", ":1");
     server_stop(a.server); /* and the file has it */
-    client_close(a.client);
-    server_restart(a.server);
-    a.client = server_connect(a.server);
+    cnode_restart(&a);
     assert_reply(a.client, "DBSIZE", ":1");
     cnode_end(&a);
     cnode_end(&b);
@@ -236,10 +233,8 @@ static void databases_of_a_cluster_reach_files_and_replicas(void **state) {
     assert_reply(r.client, "READONLY", "+OK");
     assert_reply(r.client, "SELECT 1", "+OK");
     assert_reply(r.client, "GET {foo}1", "$\"a\"");
-    client_close(n.client);
-    server_kill(n.server);
-    server_restart(n.server);
-    n.client = server_connect(n.server);
+    cnode_kill(&n);
+    cnode_restart(&n);
     assert_info(n.client, "keyspace", "db1", "keys=1,expires=0,avg_ttl=0,keys_with_volatile_items=0");
     assert_info(n.client, "keyspace", "db2", "keys=1,expires=0,avg_ttl=0,keys_with_volatile_items=0");
     replication_await_link(r.server);

@@ -1,9 +1,7 @@
 /* test_cluster_tls.c: clusters whose nodes speak TLS to each other, made by redis-cli: of Trivet alone, and
  * with redis-server among them. And who is not let in: nodes without a certificate, or with one that nobody
  * knows. */
-#include "../harness/await.h"
-#include "../harness/fail.h"
-#include "../harness/replication.h"
+#include "../harness/cluster.h"
 #include "../harness/wire.h"
 #include "tls_server.h"
 #include <poll.h>
@@ -11,46 +9,19 @@
 #define NODES 6
 #define KEYS 60
 
-/* A node, a client of it over its unix socket, and its ports. */
-struct member {
-    struct server *server;
-    struct client *client;
-    int bus;
-};
-
-static struct member members[NODES];
-static size_t member_count;
+static struct nodes nodes;
+static struct cnode *const node = nodes.at; /* whose clients speak to it over its unix socket */
 
 /* ---- starting ---- */
 
 static void add_node(enum peer kind, const char *cert, const char *key, const char *const *more) {
-    struct member *m = &members[member_count++];
-    char port[16];
-    m->bus = server_free_port();
-    snprintf(port, sizeof port, "%d", m->bus);
-    const char *args[48] = { "--tls-cert-file",
-                             cert,
-                             "--tls-key-file",
-                             key,
-                             "--tls-ca-cert-file",
-                             tls_path("ca.crt"),
-                             "--tls-cluster",
-                             "yes",
-                             "--tls-replication",
-                             "yes",
-                             "--cluster-enabled",
-                             "yes",
-                             "--cluster-port",
-                             port,
-                             "--cluster-node-timeout",
-                             "3000",
-                             "--repl-diskless-sync-delay",
-                             "0" };
-    size_t count = 18;
+    const char *args[48] = {
+        "--tls-cert-file", cert,  "--tls-key-file",    key,   "--tls-ca-cert-file",     tls_path("ca.crt"),
+        "--tls-cluster",   "yes", "--tls-replication", "yes", "--cluster-node-timeout", "3000"
+    };
+    size_t count = 12;
     while (more && *more) args[count++] = *more++;
-    m->server = server_launch(&(struct server_plan){
-        .program = kind == PEER_REDIS ? "redis-server" : NULL, .args = args, .tcp = true, .tls = true });
-    m->client = server_connect(m->server);
+    node[nodes.count++] = cnode_launch(kind, &(struct server_plan){ .args = args, .tls = true });
 }
 #define ADD_NODE(...)                                                     \
     add_node(PEER_TRIVET, tls_path("server.crt"), tls_path("server.key"), \
@@ -58,80 +29,8 @@ static void add_node(enum peer kind, const char *cert, const char *key, const ch
 
 static int end_all(void **state) {
     (void)state;
-    for (size_t i = 0; i < member_count; i++) {
-        client_close(members[i].client);
-        server_free(members[i].server);
-    }
-    member_count = 0;
-    return 0;
-}
-
-/* redis-cli over TLS; true if it is content. If not, what it said is shown. */
-static bool redis_cli(const char *what) {
-    char command[2048], line[512];
-    struct text said = { 0 };
-    int len =
-        snprintf(command, sizeof command, "timeout 300 redis-cli --tls --cacert %s", tls_path("ca.crt"));
-    len += snprintf(command + len, sizeof command - (size_t)len, " --cert %s", tls_path("client.crt"));
-    snprintf(command + len, sizeof command - (size_t)len, " --key %s --cluster %s 2>&1",
-             tls_path("client.key"), what);
-    FILE *pipe = popen(command, "r");
-    if (!pipe) HARNESS_FAIL("cannot run %s", command);
-    while (fgets(line, sizeof line, pipe)) {
-        if (said.len > 4096) text_clear(&said);
-        text_append_str(&said, line);
-    }
-    bool content = pclose(pipe) == 0;
-    if (!content) printf("redis-cli --cluster %s\n%.*s\n", what, (int)said.len, said.ptr);
-    text_release(&said);
-    return content;
-}
-
-static void create(int replicas) {
-    char what[512];
-    int len = snprintf(what, sizeof what, "create");
-    for (size_t i = 0; i < member_count; i++)
-        len += snprintf(what + len, sizeof what - (size_t)len, " 127.0.0.1:%d",
-                        server_tls_port(members[i].server));
-    snprintf(what + len, sizeof what - (size_t)len, " --cluster-replicas %d --cluster-yes", replicas);
-    assert_true(redis_cli(what));
-}
-
-/* ---- looking ---- */
-
-static bool says(size_t i, const char *command, const char *part) {
-    return strstr(client_ask(members[i].client, command), part) != NULL;
-}
-
-static bool all_are_up(void) {
-    for (size_t i = 0; i < member_count; i++)
-        if (members[i].client && !says(i, "CLUSTER INFO", "cluster_state:ok")) return false;
-    return true;
-}
-
-static bool is_linked_replica(size_t i) {
-    return says(i, "INFO replication", "role:slave") && says(i, "INFO replication", "master_link_status:up");
-}
-
-static size_t linked_replicas(void) {
-    size_t count = 0;
-    for (size_t i = 0; i < member_count; i++) count += members[i].client && is_linked_replica(i);
-    return count;
-}
-
-static void copy_id(size_t i, char id[41]) {
-    struct node *n = client_ask_node(members[i].client, "CLUSTER MYID");
-    snprintf(id, 41, "%s", text_str(&n->bytes));
-    node_free(n);
-}
-
-static size_t replica_of(size_t primary) {
-    char id[41], line[80];
-    copy_id(primary, id);
-    snprintf(line, sizeof line, "myself,slave %s", id);
-    for (size_t i = 0; i < member_count; i++)
-        if (says(i, "CLUSTER NODES", line)) return i;
-    fail_msg("it has no replica");
+    nodes_end(&nodes);
+    nodes = (struct nodes){ 0 };
     return 0;
 }
 
@@ -139,8 +38,8 @@ static size_t replica_of(size_t primary) {
 static const char *ask(const char *command) {
     static char reply[512];
     size_t first = 0;
-    while (!members[first].client) first++;
-    int port = server_tls_port(members[first].server);
+    while (!node[first].client) first++;
+    int port = server_tls_port(node[first].server);
     for (int hops = 0; hops < 5; hops++) {
         SSL_CTX *rules = tls_usual_rules();
         struct client *c = client_open_tls(port, rules);
@@ -171,43 +70,32 @@ static void assert_keys(void) {
     }
 }
 
-static void move_slots(size_t from, size_t to, int count) {
-    char source[41], target[41], what[256];
-    copy_id(from, source);
-    copy_id(to, target);
-    snprintf(what, sizeof what,
-             "reshard 127.0.0.1:%d --cluster-from %s --cluster-to %s --cluster-slots %d --cluster-yes "
-             ">/dev/null",
-             server_tls_port(members[from].server), source, target, count);
-    assert_true(redis_cli(what));
-}
-
 /* ---- whole clusters ---- */
 
 static void play(const enum peer *kinds) {
+    static char options[512];
+    int len = snprintf(options, sizeof options, "--tls --cacert %s", tls_path("ca.crt"));
+    len += snprintf(options + len, sizeof options - (size_t)len, " --cert %s", tls_path("client.crt"));
+    snprintf(options + len, sizeof options - (size_t)len, " --key %s", tls_path("client.key"));
     for (size_t i = 0; i < NODES; i++)
         add_node(kinds[i], tls_path("server.crt"), tls_path("server.key"), NULL);
-    create(1);
-    assert_soon(all_are_up());
-    assert_soon(linked_replicas() == NODES / 2);
+    nodes.cli_options = options;
+    nodes_create(&nodes, 1);
     write_keys();
-    move_slots(0, 1, 200);
+    nodes_move_slots(&nodes, 0, 1, 200);
     assert_keys();
 
-    size_t heir = replica_of(0);
-    client_close(members[0].client);
-    members[0].client = NULL;
-    server_kill(members[0].server);
-    assert_soon(says(heir, "INFO replication", "role:master"));
-    assert_soon(all_are_up());
+    size_t heir = nodes_replica_of(&nodes, 0);
+    cnode_kill(&node[0]);
+    assert_soon(cnode_is_primary(&node[heir]));
+    assert_soon(nodes_are_up(&nodes));
     assert_keys();
-    server_restart(members[0].server);
-    members[0].client = server_connect(members[0].server);
-    assert_soon(is_linked_replica(0));
-    assert_reply_soon(members[0].client, "CLUSTER FAILOVER", "+OK"); /* when its link to the primary is up */
-    assert_soon(says(0, "INFO replication", "role:master"));
-    assert_soon(is_linked_replica(heir));
-    assert_soon(all_are_up());
+    cnode_restart(&node[0]);
+    assert_soon(cnode_is_linked_replica(&node[0]));
+    assert_reply_soon(node[0].client, "CLUSTER FAILOVER", "+OK"); /* when its link to the primary is up */
+    assert_soon(cnode_is_primary(&node[0]));
+    assert_soon(cnode_is_linked_replica(&node[heir]));
+    assert_soon(nodes_are_up(&nodes));
     write_keys();
     assert_keys();
 }
@@ -231,9 +119,9 @@ static void trivet_among_nodes_of_redis(void **state) {
 /* `from` is told of `to` once the bus has both ports of it. */
 static void meet(size_t from, size_t to) {
     char command[128];
-    snprintf(command, sizeof command, "CLUSTER MEET 127.0.0.1 %d %d", server_tls_port(members[to].server),
-             members[to].bus);
-    assert_reply(members[from].client, command, "+OK");
+    snprintf(command, sizeof command, "CLUSTER MEET 127.0.0.1 %d %d", server_tls_port(node[to].server),
+             node[to].bus_port);
+    assert_reply(node[from].client, command, "+OK");
 }
 
 static void assert_sent_to(struct client *c, int port) {
@@ -247,23 +135,23 @@ static void each_client_is_sent_to_a_port_of_its_own_kind(void **state) {
     char line[128];
     ADD_NODE();
     ADD_NODE();
-    assert_reply(members[0].client, "CLUSTER ADDSLOTSRANGE 0 16383", "+OK");
+    assert_reply(node[0].client, "CLUSTER ADDSLOTSRANGE 0 16383", "+OK");
     meet(1, 0);
-    assert_soon(all_are_up());
-    struct client *plain = server_connect_tcp(members[1].server), *tls = connect_tls(members[1].server);
-    assert_sent_to(plain, server_port(members[0].server));
-    assert_sent_to(tls, server_tls_port(members[0].server));
+    assert_soon(nodes_are_up(&nodes));
+    struct client *plain = server_connect_tcp(node[1].server), *tls = connect_tls(node[1].server);
+    assert_sent_to(plain, server_port(node[0].server));
+    assert_sent_to(tls, server_tls_port(node[0].server));
 
-    snprintf(line, sizeof line, ":%d@%d myself,master", server_port(members[1].server), members[1].bus);
+    snprintf(line, sizeof line, ":%d@%d myself,master", server_port(node[1].server), node[1].bus_port);
     assert_non_null(strstr(client_ask(plain, "CLUSTER NODES"), line));
-    snprintf(line, sizeof line, ":%d@%d myself,master", server_tls_port(members[1].server), members[1].bus);
+    snprintf(line, sizeof line, ":%d@%d myself,master", server_tls_port(node[1].server), node[1].bus_port);
     assert_non_null(strstr(client_ask(tls, "CLUSTER NODES"), line));
 
     /* A port that changes is told. */
     int port = server_free_port();
-    assert_config_set(members[0].client, "+OK", "port %d", port);
+    assert_config_set(node[0].client, "+OK", "port %d", port);
     assert_sent_to(plain, port);
-    assert_sent_to(tls, server_tls_port(members[0].server));
+    assert_sent_to(tls, server_tls_port(node[0].server));
     client_close(plain);
     client_close(tls);
 }
@@ -271,23 +159,21 @@ static void each_client_is_sent_to_a_port_of_its_own_kind(void **state) {
 /* With tls-replication no, a replica takes its primary's other port. */
 static void replication_may_be_plain(void **state) {
     (void)state;
-    char command[64], id[41];
+    char port[16];
     ADD_NODE("--tls-replication", "no");
     ADD_NODE("--tls-replication", "no");
-    assert_reply(members[0].client, "CLUSTER ADDSLOTSRANGE 0 16383", "+OK");
+    assert_reply(node[0].client, "CLUSTER ADDSLOTSRANGE 0 16383", "+OK");
     meet(1, 0);
-    assert_soon(all_are_up());
-    copy_id(0, id);
-    snprintf(command, sizeof command, "CLUSTER REPLICATE %s", id);
-    assert_reply_soon(members[1].client, command, "+OK");
-    assert_soon(is_linked_replica(1));
-    snprintf(command, sizeof command, "%d", server_port(members[0].server));
-    assert_info(members[1].client, "replication", "master_port", command);
+    assert_soon(nodes_are_up(&nodes));
+    cnode_replicate(&node[1], &node[0]);
+    assert_soon(cnode_is_linked_replica(&node[1]));
+    snprintf(port, sizeof port, "%d", server_port(node[0].server));
+    assert_info(node[1].client, "replication", "master_port", port);
 
-    assert_reply(members[1].client, "CONFIG SET tls-replication yes", "+OK");
-    assert_soon(is_linked_replica(1));
-    snprintf(command, sizeof command, "%d", server_tls_port(members[0].server));
-    assert_info(members[1].client, "replication", "master_port", command);
+    assert_reply(node[1].client, "CONFIG SET tls-replication yes", "+OK");
+    assert_soon(cnode_is_linked_replica(&node[1]));
+    snprintf(port, sizeof port, "%d", server_tls_port(node[0].server));
+    assert_info(node[1].client, "replication", "master_port", port);
 }
 
 /* ---- who is not let in ---- */
@@ -301,15 +187,15 @@ static void a_certificate_of_somebody_else_is_refused(void **state) {
     ADD_NODE();
     add_node(PEER_TRIVET, tls_path("foreign.crt"), tls_path("foreign.key"), NULL);
     meet(0, 1);
-    server_await_log(members[0].server, "certificate verify failed (unable to get local issuer certificate)",
-                     1);
+    server_await_log(node[0].server, "certificate verify failed (unable to get local issuer certificate)", 1);
     char line[96];
-    snprintf(line, sizeof line, "TLS on the cluster bus to 127.0.0.1:%d failed: ", members[1].bus);
-    server_await_log(members[0].server, line, 1);
-    server_await_log(members[1].server, "TLS on the cluster bus from 127.0.0.1:", 1);
+    snprintf(line, sizeof line, "TLS on the cluster bus to 127.0.0.1:%d failed: ", node[1].bus_port);
+    server_await_log(node[0].server, line, 1);
+    server_await_log(node[1].server, "TLS on the cluster bus from 127.0.0.1:", 1);
     meet(1, 0); /* it trusts the other one, but is not trusted */
-    server_await_log(members[0].server, "TLS on the cluster bus from 127.0.0.1:", 1);
-    assert_soon(says(0, "CLUSTER INFO", KNOWS_ONE) && says(1, "CLUSTER INFO", KNOWS_ONE));
+    server_await_log(node[0].server, "TLS on the cluster bus from 127.0.0.1:", 1);
+    assert_soon(cnode_says(&node[0], "CLUSTER INFO", KNOWS_ONE) &&
+                cnode_says(&node[1], "CLUSTER INFO", KNOWS_ONE));
 }
 
 static void the_name_in_a_certificate_is_checked_on_request(void **state) {
@@ -317,10 +203,11 @@ static void the_name_in_a_certificate_is_checked_on_request(void **state) {
     ADD_NODE("--tls-verify-host", "yes");
     add_node(PEER_TRIVET, tls_path("elsewhere.crt"), tls_path("elsewhere.key"), NULL);
     meet(0, 1);
-    server_await_log(members[0].server, "(IP address mismatch)", 1);
-    assert_reply(members[0].client, "CONFIG SET tls-verify-host no", "+OK");
+    server_await_log(node[0].server, "(IP address mismatch)", 1);
+    assert_reply(node[0].client, "CONFIG SET tls-verify-host no", "+OK");
     meet(0, 1);
-    assert_soon(says(0, "CLUSTER INFO", KNOWS_TWO) && says(1, "CLUSTER INFO", KNOWS_TWO));
+    assert_soon(cnode_says(&node[0], "CLUSTER INFO", KNOWS_TWO) &&
+                cnode_says(&node[1], "CLUSTER INFO", KNOWS_TWO));
 }
 
 /* Has the bus taken the client in? Then it hears what it says, which is nonsense, and closes the connection
@@ -339,8 +226,8 @@ static bool is_taken(struct client *c) {
 }
 
 /* The same for a new client. Frees the rules. */
-static bool bus_takes(const struct member *m, SSL_CTX *rules) {
-    struct client *c = client_open_tls(m->bus, rules);
+static bool bus_takes(const struct cnode *m, SSL_CTX *rules) {
+    struct client *c = client_open_tls(m->bus_port, rules);
     SSL_CTX_free(rules);
     bool taken = c && is_taken(c);
     client_close(c);
@@ -350,11 +237,11 @@ static bool bus_takes(const struct member *m, SSL_CTX *rules) {
 static void clients_may_do_without_a_certificate_and_nodes_may_not(void **state) {
     (void)state;
     ADD_NODE("--tls-auth-clients", "no");
-    assert_true(is_served(members[0].server, tls_rules("ca", NULL)));
-    assert_true(bus_takes(&members[0], tls_usual_rules()));
-    assert_false(bus_takes(&members[0], tls_rules("ca", NULL)));
-    server_await_log(members[0].server, "peer did not return a certificate", 1);
-    assert_false(bus_takes(&members[0], tls_rules("ca", "foreign")));
+    assert_true(is_served(node[0].server, tls_rules("ca", NULL)));
+    assert_true(bus_takes(&node[0], tls_usual_rules()));
+    assert_false(bus_takes(&node[0], tls_rules("ca", NULL)));
+    server_await_log(node[0].server, "peer did not return a certificate", 1);
+    assert_false(bus_takes(&node[0], tls_rules("ca", "foreign")));
 }
 
 /* Otherwise whoever may be a client were a node. */
@@ -362,14 +249,14 @@ static void a_clients_session_does_not_go_on_at_the_bus(void **state) {
     (void)state;
     ADD_NODE("--tls-auth-clients", "no");
     SSL_CTX *rules = tls_rules("ca", NULL);
-    struct client *c = client_open_tls(server_tls_port(members[0].server), rules);
+    struct client *c = client_open_tls(server_tls_port(node[0].server), rules);
     assert_non_null(c);
     assert_reply(c, "PING", "+PONG");
     SSL_SESSION *session = SSL_get1_session(client_ssl(c));
     assert_true(SSL_SESSION_is_resumable(session));
     client_close(c);
 
-    c = client_open_tcp("127.0.0.1", server_tls_port(members[0].server));
+    c = client_open_tcp("127.0.0.1", server_tls_port(node[0].server));
     assert_int_equal(client_start_tls(c, rules, session), SSL_ERROR_NONE);
     assert_true(SSL_session_reused(client_ssl(c)));
     assert_reply(c, "PING", "+PONG");
@@ -377,12 +264,12 @@ static void a_clients_session_does_not_go_on_at_the_bus(void **state) {
     session = SSL_get1_session(client_ssl(c));
     client_close(c);
 
-    c = client_open_tcp("127.0.0.1", members[0].bus);
+    c = client_open_tcp("127.0.0.1", node[0].bus_port);
     if (client_start_tls(c, rules, session) == SSL_ERROR_NONE) {
         assert_false(SSL_session_reused(client_ssl(c)));
         assert_false(is_taken(c));
     }
-    server_await_log(members[0].server, "TLS on the cluster bus from 127.0.0.1:", 1);
+    server_await_log(node[0].server, "TLS on the cluster bus from 127.0.0.1:", 1);
     client_close(c);
     SSL_SESSION_free(session);
     SSL_CTX_free(rules);
@@ -391,11 +278,11 @@ static void a_clients_session_does_not_go_on_at_the_bus(void **state) {
 static void plain_nodes_and_silent_ones_are_sent_away(void **state) {
     (void)state;
     ADD_NODE("--tls-handshake-timeout", "500");
-    struct wire *silent = wire_connect(members[0].bus);
+    struct wire *silent = wire_connect(node[0].bus_port);
     wire_expect_end(silent);
-    server_await_log(members[0].server, "failed: the handshake took too long", 1);
+    server_await_log(node[0].server, "failed: the handshake took too long", 1);
     wire_close(silent);
-    struct wire *plain = wire_connect(members[0].bus);
+    struct wire *plain = wire_connect(node[0].bus_port);
     wire_send(plain, "RCmb\0\0\x08\xd0\0\1", 10);
     wire_await_end(plain);
     wire_close(plain);
@@ -405,9 +292,9 @@ static void too_many_handshakes_make_room_for_new_ones(void **state) {
     (void)state;
     struct wire *silent[3];
     ADD_NODE("--tls-max-handshakes", "2", "--tls-handshake-timeout", "600000");
-    for (int i = 0; i < 3; i++) silent[i] = wire_connect(members[0].bus);
+    for (int i = 0; i < 3; i++) silent[i] = wire_connect(node[0].bus_port);
     wire_expect_end(silent[0]);
-    assert_true(bus_takes(&members[0], tls_usual_rules())); /* and silent[1] went */
+    assert_true(bus_takes(&node[0], tls_usual_rules())); /* and silent[1] went */
     wire_expect_end(silent[1]);
     for (int i = 0; i < 3; i++) wire_close(silent[i]);
 }
@@ -415,9 +302,9 @@ static void too_many_handshakes_make_room_for_new_ones(void **state) {
 /* ---- changes ---- */
 
 /* The common name that the bus shows to a client with these rules. */
-static void assert_shows(const struct member *m, SSL_CTX *rules, const char *name) {
+static void assert_shows(const struct cnode *m, SSL_CTX *rules, const char *name) {
     char common[64] = "";
-    struct client *c = client_open_tls(m->bus, rules);
+    struct client *c = client_open_tls(m->bus_port, rules);
     SSL_CTX_free(rules);
     if (!c) fail_msg("no TLS on the bus: %s", tls_failure());
     X509_NAME_get_text_by_NID(X509_get_subject_name(SSL_get0_peer_certificate(client_ssl(c))), NID_commonName,
@@ -427,7 +314,7 @@ static void assert_shows(const struct member *m, SSL_CTX *rules, const char *nam
 }
 
 static void use(size_t i, const char *ca, const char *cert, const char *key) {
-    assert_config_set(members[i].client, "+OK", "tls-ca-cert-file %s tls-cert-file %s tls-key-file %s",
+    assert_config_set(node[i].client, "+OK", "tls-ca-cert-file %s tls-cert-file %s tls-key-file %s",
                       tls_path(ca), tls_path(cert), tls_path(key));
 }
 
@@ -436,41 +323,39 @@ static void certificates_change_while_nodes_talk(void **state) {
     (void)state;
     ADD_NODE();
     ADD_NODE();
-    assert_reply(members[0].client, "CLUSTER ADDSLOTSRANGE 0 16383", "+OK");
+    assert_reply(node[0].client, "CLUSTER ADDSLOTSRANGE 0 16383", "+OK");
     meet(1, 0);
-    assert_soon(all_are_up() && says(0, "CLUSTER INFO", KNOWS_TWO));
-    assert_shows(&members[0], tls_usual_rules(), "server");
+    assert_soon(nodes_are_up(&nodes) && cnode_says(&node[0], "CLUSTER INFO", KNOWS_TWO));
+    assert_shows(&node[0], tls_usual_rules(), "server");
     for (size_t i = 0; i < 2; i++) use(i, "other-ca.crt", "foreign.crt", "foreign.key");
-    assert_false(bus_takes(&members[0], tls_rules("other-ca", "client")));
-    assert_shows(&members[0], tls_rules("other-ca", "foreign"), "foreign");
+    assert_false(bus_takes(&node[0], tls_rules("other-ca", "client")));
+    assert_shows(&node[0], tls_rules("other-ca", "foreign"), "foreign");
 
-    client_close(members[1].client);
-    server_kill(members[1].server);
-    server_restart(members[1].server); /* with the files of before, which are of no use now */
-    members[1].client = server_connect(members[1].server);
-    server_await_log(members[1].server, "TLS on the cluster bus to 127.0.0.1:", 1);
+    cnode_kill(&node[1]);
+    cnode_restart(&node[1]); /* with the files of before, which are of no use now */
+    server_await_log(node[1].server, "TLS on the cluster bus to 127.0.0.1:", 1);
     use(1, "other-ca.crt", "foreign.crt", "foreign.key");
-    assert_soon(all_are_up());
+    assert_soon(nodes_are_up(&nodes));
 }
 
 static void tls_cluster_changes_while_the_server_runs(void **state) {
     (void)state;
     ADD_NODE("--tls-cluster", "no");
     ADD_NODE("--tls-cluster", "no");
-    assert_reply(members[0].client, "CLUSTER ADDSLOTSRANGE 0 16383", "+OK");
+    assert_reply(node[0].client, "CLUSTER ADDSLOTSRANGE 0 16383", "+OK");
     char command[128];
-    for (int i = 0; i < 2; i++) assert_reply(members[i].client, "CONFIG SET tls-cluster yes", "+OK");
-    struct wire *plain = wire_connect(members[0].bus);
+    for (int i = 0; i < 2; i++) assert_reply(node[i].client, "CONFIG SET tls-cluster yes", "+OK");
+    struct wire *plain = wire_connect(node[0].bus_port);
     wire_send(plain, "RCmb\0\0\x08\xd0\0\1", 10);
     wire_await_end(plain);
     wire_close(plain);
     meet(1, 0);
-    assert_soon(all_are_up() && says(0, "CLUSTER INFO", KNOWS_TWO));
+    assert_soon(nodes_are_up(&nodes) && cnode_says(&node[0], "CLUSTER INFO", KNOWS_TWO));
 
-    for (int i = 0; i < 2; i++) assert_reply(members[i].client, "CONFIG SET tls-cluster no", "+OK");
-    snprintf(command, sizeof command, ":%d@%d myself,", server_port(members[0].server), members[0].bus);
-    assert_true(says(0, "CLUSTER NODES", command));
-    assert_soon(all_are_up());
+    for (int i = 0; i < 2; i++) assert_reply(node[i].client, "CONFIG SET tls-cluster no", "+OK");
+    snprintf(command, sizeof command, ":%d@%d myself,", server_port(node[0].server), node[0].bus_port);
+    assert_true(cnode_says(&node[0], "CLUSTER NODES", command));
+    assert_soon(nodes_are_up(&nodes));
 }
 
 #define TEST(name) cmocka_unit_test_teardown(name, end_all)

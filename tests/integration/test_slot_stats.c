@@ -1,5 +1,14 @@
 /* test_slot_stats.c: CLUSTER SLOT-STATS: keys, time and bytes of slots, to the byte. */
-#include "cluster_nodes.h"
+#include "../harness/check.h"
+#include "../harness/cluster.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
 
 #define KEY_SLOT "12539"  /* of "key" */
 #define OTHER_SLOT "5061" /* of "bar" */
