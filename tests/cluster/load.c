@@ -163,3 +163,17 @@ void load_end(void) {
     for (size_t i = 0; i < NODES_MAX; i++) all += atomic_load(&acknowledged[i]);
     printf("%zu writes acknowledged, %zu of them covered and there\n", all, owed);
 }
+
+/* ---- and the fleet ---- */
+
+void load_start_fleet(struct fleet *g, const struct fleet_plan *plan, size_t writes) {
+    fleet_start(g, plan);
+    load_start(g);
+    load_await(writes);
+}
+
+void load_end_fleet(struct fleet *g) {
+    fleet_assert_well(g);
+    load_end();
+    fleet_end(g);
+}

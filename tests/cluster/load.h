@@ -17,11 +17,15 @@
 
 /* The nodes must not go away before load_end(). */
 void load_start(struct fleet *g);
+/* A fleet of this plan under load, of which so many writes are covered already. */
+void load_start_fleet(struct fleet *g, const struct fleet_plan *plan, size_t writes);
 /* Until so many more writes were covered. */
 void load_await(size_t more);
 /* Until a write to the slots of each primary, as they were at first, was acknowledged after now. */
 void load_await_all_slots(void);
 /* The clients end what they do; then all that is covered must be there, and the watcher content. */
 void load_end(void);
+/* The fleet must be well at last; then the load ends, and the fleet. */
+void load_end_fleet(struct fleet *g);
 
 #endif

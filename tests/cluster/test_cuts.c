@@ -24,10 +24,7 @@
 static struct fleet g; /* threads look at it, also if a test fails */
 static struct cnode *const node = g.nodes.at;
 
-static void trivets(void) {
-    static const struct fleet_plan plan = { .primaries = PRIMARIES, .count = COUNT };
-    fleet_start(&g, &plan);
-}
+static const struct fleet_plan trivets = { .primaries = PRIMARIES, .count = COUNT };
 
 /* A write to a slot that node i had at first, at that node. */
 static const char *write_at(size_t i) {
@@ -44,9 +41,7 @@ static bool sends_elsewhere(size_t i) { return strncmp(write_at(i), "-MOVED ", 7
 
 static void a_primary_that_is_alone_stops_and_comes_back_as_a_replica(void **state) {
     (void)state;
-    trivets();
-    load_start(&g);
-    load_await(WRITES);
+    load_start_fleet(&g, &trivets, WRITES);
     network_part(g.network, NODE(0), ALL & ~NODE(0));
     int64_t until_ms = deadline_after(ALONE_MOST_MS);
     assert_soon(refuses_as_down(0));
@@ -58,17 +53,13 @@ static void a_primary_that_is_alone_stops_and_comes_back_as_a_replica(void **sta
     assert_soon(cnode_is_linked_replica_of(&node[0], &node[REPLICA_OF(0)]));
     assert_soon(sends_elsewhere(0));
     load_await_all_slots();
-    fleet_assert_well(&g);
-    load_end();
-    fleet_end(&g);
+    load_end_fleet(&g);
 }
 
 /* Two primaries of three are the majority; the third one's replica is with them, and one of theirs is not. */
 static void the_half_with_the_majority_goes_on(void **state) {
     (void)state;
-    trivets();
-    load_start(&g);
-    load_await(WRITES);
+    load_start_fleet(&g, &trivets, WRITES);
     unsigned minority = NODE(2) | NODE(REPLICA_OF(1));
     network_part(g.network, minority, ALL & ~minority);
     assert_soon(refuses_as_down(2));
@@ -80,50 +71,38 @@ static void the_half_with_the_majority_goes_on(void **state) {
     assert_soon(cnode_is_linked_replica_of(&node[2], &node[REPLICA_OF(2)]));
     assert_soon(cnode_is_linked_replica_of(&node[REPLICA_OF(1)], &node[1]));
     load_await_all_slots();
-    fleet_assert_well(&g);
-    load_end();
-    fleet_end(&g);
+    load_end_fleet(&g);
 }
 
 /* What it hears is not what others hear of it: they replace it, and tell it so. */
 static void a_primary_that_nobody_hears_is_replaced(void **state) {
     (void)state;
-    trivets();
-    load_start(&g);
-    load_await(WRITES);
+    load_start_fleet(&g, &trivets, WRITES);
     for (size_t i = 1; i < COUNT; i++) network_silence(g.network, 0, i, true);
     assert_soon(cnode_is_primary(&node[REPLICA_OF(0)]));
     assert_soon(sends_elsewhere(0));
     load_await_all_slots();
     network_heal(g.network);
     assert_soon(cnode_is_linked_replica_of(&node[0], &node[REPLICA_OF(0)]));
-    fleet_assert_well(&g);
-    load_end();
-    fleet_end(&g);
+    load_end_fleet(&g);
 }
 
 /* It knows of nobody who lives, and so must not serve. */
 static void a_primary_that_hears_nobody_stops(void **state) {
     (void)state;
-    trivets();
-    load_start(&g);
-    load_await(WRITES);
+    load_start_fleet(&g, &trivets, WRITES);
     for (size_t i = 1; i < COUNT; i++) network_silence(g.network, i, 0, true);
     assert_soon(refuses_as_down(0));
     network_heal(g.network);
     load_await_all_slots();
-    fleet_assert_well(&g);
-    load_end();
-    fleet_end(&g);
+    load_end_fleet(&g);
 }
 
 /* Two nodes lose their link, a third way is slow, and every second time a whole node is cut off: sometimes
  * until it is replaced, sometimes for a moment only. */
 static void a_network_that_comes_and_goes_does_no_harm(void **state) {
     (void)state;
-    trivets();
-    load_start(&g);
-    load_await(WRITES);
+    load_start_fleet(&g, &trivets, WRITES);
     for (int round = 0; round < 10; round++) {
         size_t one = (size_t)round % COUNT, other = (one + 1 + (size_t)round / COUNT) % COUNT;
         network_refuse(g.network, one, other, true);
@@ -134,9 +113,7 @@ static void a_network_that_comes_and_goes_does_no_harm(void **state) {
         load_await(20);
     }
     load_await_all_slots();
-    fleet_assert_well(&g);
-    load_end();
-    fleet_end(&g);
+    load_end_fleet(&g);
 }
 
 int main(int argc, char **argv) {

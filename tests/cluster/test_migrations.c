@@ -60,18 +60,14 @@ static void assert_migrates(size_t from, size_t to, const char *ranges) {
 
 static void slots_go_and_come_back_while_they_are_written(void **state) {
     (void)state;
-    fleet_start(&g, &all);
-    load_start(&g);
-    load_await(200);
+    load_start_fleet(&g, &all, 200);
     for (int round = 0; round < 3; round++) {
         assert_migrates(0, 1, "0 2000 3000 5460");
         load_await_all_slots();
         assert_migrates(1, 0, "0 2000 3000 5460");
         load_await(200);
     }
-    fleet_assert_well(&g);
-    load_end();
-    fleet_end(&g);
+    load_end_fleet(&g);
 }
 
 /* ---- every sort of write ---- */

@@ -19,65 +19,55 @@ static struct fleet g; /* threads look at it, also if a test fails */
 static struct cnode *const node = g.nodes.at;
 
 /* Trivet replicates from redis-server, and the other way round; the voters are one of each kind. */
-static void both_kinds(void) {
-    static const struct fleet_plan plan = {
-        .primaries = PRIMARIES,
-        .count = COUNT,
-        .kinds = { PEER_REDIS, PEER_TRIVET, PEER_REDIS, PEER_TRIVET, PEER_REDIS, PEER_TRIVET },
-    };
-    fleet_start(&g, &plan);
+static const struct fleet_plan both_kinds = {
+    .primaries = PRIMARIES,
+    .count = COUNT,
+    .kinds = { PEER_REDIS, PEER_TRIVET, PEER_REDIS, PEER_TRIVET, PEER_REDIS, PEER_TRIVET },
+};
+
+/* A primary of each kind goes this way, is replaced by its replica of the other kind, and follows it when it
+ * has come back. */
+static void assert_replaced(void (*goes)(size_t), void (*comes_back)(size_t)) {
+    load_start_fleet(&g, &both_kinds, 0);
+    for (size_t lost = 0; lost < 2; lost++) {
+        load_await(WRITES);
+        goes(lost);
+        assert_soon(cnode_is_primary(&node[REPLICA_OF(lost)]));
+        load_await_all_slots();
+        comes_back(lost);
+        assert_soon(cnode_is_linked_replica_of(&node[lost], &node[REPLICA_OF(lost)]));
+    }
+    load_end_fleet(&g);
 }
+
+static void cut_off(size_t i) {
+    network_part(g.network, 1u << i, 0x3fu & ~(1u << i));
+    assert_soon(cnode_says(&node[i], "CLUSTER INFO", "cluster_state:fail"));
+}
+
+static void mend(size_t i) {
+    (void)i;
+    network_heal(g.network);
+}
+
+static void freeze(size_t i) { fleet_freeze(&g, i); }
+static void thaw(size_t i) { fleet_thaw(&g, i); }
+static void die(size_t i) { cnode_kill(&node[i]); }
+static void restart(size_t i) { cnode_restart(&node[i]); }
 
 static void a_primary_that_is_alone_is_replaced_by_the_other_kind(void **state) {
     (void)state;
-    both_kinds();
-    load_start(&g);
-    for (size_t alone = 0; alone < 2; alone++) {
-        load_await(WRITES);
-        network_part(g.network, 1u << alone, 0x3fu & ~(1u << alone));
-        assert_soon(cnode_says(&node[alone], "CLUSTER INFO", "cluster_state:fail"));
-        assert_soon(cnode_is_primary(&node[REPLICA_OF(alone)]));
-        load_await_all_slots();
-        network_heal(g.network);
-        assert_soon(cnode_is_linked_replica_of(&node[alone], &node[REPLICA_OF(alone)]));
-    }
-    fleet_assert_well(&g);
-    load_end();
-    fleet_end(&g);
+    assert_replaced(cut_off, mend);
 }
 
 static void a_primary_that_hangs_is_replaced_by_the_other_kind(void **state) {
     (void)state;
-    both_kinds();
-    load_start(&g);
-    for (size_t hangs = 0; hangs < 2; hangs++) {
-        load_await(WRITES);
-        fleet_freeze(&g, hangs);
-        assert_soon(cnode_is_primary(&node[REPLICA_OF(hangs)]));
-        load_await_all_slots();
-        fleet_thaw(&g, hangs);
-        assert_soon(cnode_is_linked_replica_of(&node[hangs], &node[REPLICA_OF(hangs)]));
-    }
-    fleet_assert_well(&g);
-    load_end();
-    fleet_end(&g);
+    assert_replaced(freeze, thaw);
 }
 
 static void a_killed_primary_comes_back_as_a_replica_of_the_other_kind(void **state) {
     (void)state;
-    both_kinds();
-    load_start(&g);
-    for (size_t killed = 0; killed < 2; killed++) {
-        load_await(WRITES);
-        cnode_kill(&node[killed]);
-        assert_soon(cnode_is_primary(&node[REPLICA_OF(killed)]));
-        load_await_all_slots();
-        cnode_restart(&node[killed]);
-        assert_soon(cnode_is_linked_replica_of(&node[killed], &node[REPLICA_OF(killed)]));
-    }
-    fleet_assert_well(&g);
-    load_end();
-    fleet_end(&g);
+    assert_replaced(die, restart);
 }
 
 int main(int argc, char **argv) {

@@ -23,6 +23,11 @@ static void trivets(const char *const *args) {
     fleet_start(&g, &(struct fleet_plan){ .primaries = PRIMARIES, .count = COUNT, .args = args });
 }
 
+static void trivets_under_load(const char *const *args) {
+    const struct fleet_plan plan = { .primaries = PRIMARIES, .count = COUNT, .args = args };
+    load_start_fleet(&g, &plan, WRITES);
+}
+
 static void assert_value(size_t at, const char *key, const char *expected) {
     char command[96];
     snprintf(command, sizeof command, "GET %s", key);
@@ -34,9 +39,7 @@ static void assert_value(size_t at, const char *key, const char *expected) {
 static void a_primary_that_hangs_comes_back_as_a_replica(void **state) {
     (void)state;
     char covered[64], lost[64], command[96];
-    trivets(NULL);
-    load_start(&g);
-    load_await(WRITES);
+    trivets_under_load(NULL);
     fleet_key(&g, 0, "covered:", covered);
     fleet_key(&g, 0, "lost:", lost);
     snprintf(command, sizeof command, "SET %s 1", covered);
@@ -58,25 +61,19 @@ static void a_primary_that_hangs_comes_back_as_a_replica(void **state) {
     assert_value(0, covered, "$\"1\"");
     assert_value(0, lost, "$-1");
     load_await_all_slots();
-    fleet_assert_well(&g);
-    load_end();
-    fleet_end(&g);
+    load_end_fleet(&g);
 }
 
 /* Shorter than the timeout: nothing happens. Longer: all of them take each other for failed when they wake.
  */
 static void nodes_that_hang_all_at_once_go_on(void **state) {
     (void)state;
-    trivets(NULL);
-    load_start(&g);
-    load_await(WRITES);
+    trivets_under_load(NULL);
     for (size_t i = 0; i < COUNT; i++) fleet_freeze(&g, i);
     pause_ms(NODE_TIMEOUT_MS * 2);
     for (size_t i = 0; i < COUNT; i++) fleet_thaw(&g, i);
     load_await_all_slots();
-    fleet_assert_well(&g);
-    load_end();
-    fleet_end(&g);
+    load_end_fleet(&g);
 }
 
 /* ---- SIGKILL ---- */
@@ -85,9 +82,7 @@ static const char *const with_aof[] = { "--appendonly", "yes", NULL };
 
 static void a_killed_primary_with_a_file_comes_back_as_what_it_has_become(void **state) {
     (void)state;
-    trivets(with_aof);
-    load_start(&g);
-    load_await(WRITES);
+    trivets_under_load(with_aof);
     cnode_kill(&node[1]);
     assert_soon(cnode_is_primary(&node[REPLICA_OF(1)]));
     load_await_all_slots();
@@ -98,23 +93,17 @@ static void a_killed_primary_with_a_file_comes_back_as_what_it_has_become(void *
     load_await_all_slots();
     cnode_restart(&node[REPLICA_OF(1)]);
     assert_soon(cnode_is_linked_replica_of(&node[REPLICA_OF(1)], &node[1]));
-    fleet_assert_well(&g);
-    load_end();
-    fleet_end(&g);
+    load_end_fleet(&g);
 }
 
 /* Under everysec, what was acknowledged is in the file before the reply: SIGKILL loses nothing of it. */
 static void all_are_killed_at_once_and_nothing_is_lost(void **state) {
     (void)state;
-    trivets(with_aof);
-    load_start(&g);
-    load_await(WRITES);
+    trivets_under_load(with_aof);
     for (size_t i = 0; i < COUNT; i++) cnode_kill(&node[i]);
     for (size_t i = 0; i < COUNT; i++) cnode_restart(&node[i]);
     load_await_all_slots();
-    fleet_assert_well(&g);
-    load_end();
-    fleet_end(&g);
+    load_end_fleet(&g);
 }
 
 /* Its replica took over while it was down, and nobody can tell it so when it has loaded its data, which takes
