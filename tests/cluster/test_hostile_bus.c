@@ -32,34 +32,55 @@ static uint64_t draw(uint64_t *chance, uint64_t below) {
     return (z ^ z >> 31) % below;
 }
 
-static void open_trivet(struct played_bus *b) {
+/* Of the running test. */
+static struct played_bus b;
+static struct text packet;
+
+static int open_trivet(void **state) {
     static const char *const args[] = { "--cluster-node-timeout", "20000", NULL };
-    played_bus_open(b, PEER_TRIVET, args);
+    (void)state;
+    played_bus_open(&b, PEER_TRIVET, args);
+    return 0;
 }
 
-static int64_t memory_of(struct played_bus *b) {
-    return info_number(b->node.client, "memory", "used_memory");
+static int close_trivet(void **state) {
+    (void)state;
+    text_release(&packet);
+    played_bus_close(&b);
+    return 0;
+}
+
+static int64_t memory(void) { return info_number(b.node.client, "memory", "used_memory"); }
+
+/* The links of strangers have ended, and it answers. */
+static void assert_nothing_left(int files) {
+    assert_soon(server_open_files(b.node.server) <= files);
+    assert_reply(b.node.client, "PING", "+PONG");
 }
 
 /* ---- bytes that are no packets ---- */
 
-static void put(struct text *t, size_t at, uint64_t value, size_t size) {
-    for (size_t i = 0; i < size; i++) t->ptr[at + i] = (char)(value >> 8 * (size - 1 - i));
+static void put(size_t at, uint64_t value, size_t size) {
+    for (size_t i = 0; i < size; i++) packet.ptr[at + i] = (char)(value >> 8 * (size - 1 - i));
+}
+
+static void set_packet(const struct buf *bytes) {
+    text_clear(&packet);
+    text_append(&packet, bytes->ptr, bytes->len);
 }
 
 /* A PING of nobody. */
-static void stranger_packet(struct text *out) {
-    struct buf packet = { 0 };
+static void stranger_packet(void) {
+    struct buf ping = { 0 };
     struct message_header h = { .type = MESSAGE_PING, .flags = NODE_SELF | NODE_PRIMARY };
     memset(&h.sender, 'z', sizeof h.sender);
-    message_end(&packet, message_begin(&packet, &h));
-    text_clear(out);
-    text_append(out, packet.ptr, packet.len);
-    buf_release(&packet);
+    message_end(&ping, message_begin(&ping, &h));
+    set_packet(&ping);
+    buf_release(&ping);
 }
 
-static void assert_ends_link(struct played_bus *b, const void *bytes, size_t len) {
-    struct wire *w = wire_connect(b->node.bus_port);
+static void assert_ends_link(const void *bytes, size_t len) {
+    struct wire *w = wire_connect(b.node.bus_port);
     wire_send(w, bytes, len);
     wire_expect_end(w);
     wire_close(w);
@@ -67,71 +88,56 @@ static void assert_ends_link(struct played_bus *b, const void *bytes, size_t len
 
 static void what_is_no_packet_ends_the_link(void **state) {
     (void)state;
-    struct played_bus b;
-    struct text packet = { 0 };
-    open_trivet(&b);
     int before = server_open_files(b.node.server);
-    assert_ends_link(&b, "GET / HTTP/1.1\r\n\r\n", 18);
-    assert_ends_link(&b, "*1\r\n$4\r\nPING\r\n", 14);
-    assert_ends_link(&b, "RCmc", 4);
+    assert_ends_link("GET / HTTP/1.1\r\n\r\n", 18);
+    assert_ends_link("*1\r\n$4\r\nPING\r\n", 14);
+    assert_ends_link("RCmc", 4);
     static const uint32_t lengths[] = { 0, 13, 16, 2255, 0x40000001, 0x80000000, 0xffffffff };
     for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
-        stranger_packet(&packet);
-        put(&packet, AT_LENGTH, lengths[i], 4);
-        assert_ends_link(&b, packet.ptr, packet.len);
+        stranger_packet();
+        put(AT_LENGTH, lengths[i], 4);
+        assert_ends_link(packet.ptr, packet.len);
     }
-    stranger_packet(&packet);
-    put(&packet, AT_TYPE, 0x8000 | MESSAGE_PUBLISH, 2);
-    put(&packet, AT_LENGTH, 15, 4);
-    assert_ends_link(&b, packet.ptr, 16);
+    stranger_packet();
+    put(AT_TYPE, 0x8000 | MESSAGE_PUBLISH, 2);
+    put(AT_LENGTH, 15, 4);
+    assert_ends_link(packet.ptr, 16);
     uint64_t chance = 1;
     for (int i = 0; i < 100; i++) {
         text_clear(&packet);
         for (uint64_t n = 16 + draw(&chance, 4000); n > 0; n--)
             text_append_char(&packet, (char)draw(&chance, 256));
-        assert_ends_link(&b, packet.ptr, packet.len);
+        assert_ends_link(packet.ptr, packet.len);
     }
-    assert_soon(server_open_files(b.node.server) <= before);
-    assert_reply(b.node.client, "PING", "+PONG");
-    text_release(&packet);
-    played_bus_close(&b);
+    assert_nothing_left(before);
 }
 
 /* A packet that ends in its middle, wherever that is, leaves nothing behind. */
 static void a_packet_may_end_anywhere(void **state) {
     (void)state;
-    struct played_bus b;
-    struct text packet = { 0 };
-    open_trivet(&b);
     int before = server_open_files(b.node.server);
-    stranger_packet(&packet);
+    stranger_packet();
     for (size_t len = 0; len < packet.len; len += len < 20 ? 1 : 97) {
         struct wire *w = wire_connect(b.node.bus_port);
         wire_send(w, packet.ptr, len);
         wire_finish(w);
     }
-    assert_soon(server_open_files(b.node.server) <= before);
-    assert_reply(b.node.client, "PING", "+PONG");
-    text_release(&packet);
-    played_bus_close(&b);
+    assert_nothing_left(before);
 }
 
 static void a_light_header_as_the_first_message_ends_the_link(void **state) {
     (void)state;
-    struct played_bus b;
     struct buf light = { 0 };
-    open_trivet(&b);
     struct client *listens = server_connect(b.node.server);
     assert_reply(listens, "SUBSCRIBE news", "*[$\"subscribe\", $\"news\", :1]");
     size_t at = message_begin_light(&light, MESSAGE_PUBLISH);
     message_put_publish(&light, LIT("news"), LIT("from nobody"));
     message_end(&light, at);
-    assert_ends_link(&b, light.ptr, light.len);
+    assert_ends_link(light.ptr, light.len);
     assert_reply(b.node.client, "PUBLISH news real", ":1");
     assert_next(listens, "*[$\"message\", $\"news\", $\"real\"]");
     client_close(listens);
     buf_release(&light);
-    played_bus_close(&b);
 }
 
 /* ---- packets that are wrong ---- */
@@ -168,56 +174,47 @@ static const struct damage damages[] = {
     { AT_EXTENSIONS, 2, 0xffff, 8 },
 };
 
-static void wrong_packet(struct played_node *n, const struct damage *d, struct text *out) {
-    struct buf packet = { 0 };
+static void wrong_packet(struct played_node *n, const struct damage *d) {
+    struct buf ping = { 0 };
     n->self.type = MESSAGE_PING;
     n->self.message_flags[0] = MESSAGE_EXTENSIONS;
-    message_end(&packet, message_begin(&packet, &n->self));
+    message_end(&ping, message_begin(&ping, &n->self));
     n->self.message_flags[0] = 0;
-    text_clear(out);
-    text_append(out, packet.ptr, packet.len);
-    for (size_t i = 0; i < d->more; i++) text_append_char(out, '\0');
-    put(out, AT_LENGTH, out->len, 4);
-    put(out, d->at, d->value, d->size);
-    buf_release(&packet);
+    set_packet(&ping);
+    for (size_t i = 0; i < d->more; i++) text_append_char(&packet, '\0');
+    put(AT_LENGTH, packet.len, 4);
+    put(d->at, d->value, d->size);
+    buf_release(&ping);
 }
 
 static void a_packet_that_is_wrong_is_dropped_and_its_link_lives(void **state) {
     (void)state;
-    struct played_bus b;
     struct played_node n;
-    struct text packet = { 0 };
-    open_trivet(&b);
     played_join(&b, &n, 'a', NULL);
     for (size_t i = 0; i < sizeof damages / sizeof damages[0]; i++) {
-        wrong_packet(&n, &damages[i], &packet);
+        wrong_packet(&n, &damages[i]);
         wire_send(n.to, packet.ptr, packet.len);
         played_announce(&n); /* the answer to this one comes first */
     }
     server_await_log(b.node.server, "A packet of the bus from 127.0.0.1 was dropped", 1);
-    text_release(&packet);
     played_leave(&n);
-    played_bus_close(&b);
 }
 
 /* A message of modules, of which there are none here. */
 static void a_message_of_modules_is_passed_over(void **state) {
     (void)state;
-    struct played_bus b;
     struct played_node n;
-    struct buf packet = { 0 };
+    struct buf message = { 0 };
     static const uint8_t id[8] = "module";
-    open_trivet(&b);
     played_join(&b, &n, 'a', NULL);
     n.self.type = MESSAGE_MODULE;
-    size_t at = message_begin(&packet, &n.self);
-    message_put_module(&packet, id, 1, LIT("payload"));
-    message_end(&packet, at);
-    wire_send(n.to, packet.ptr, packet.len);
+    size_t at = message_begin(&message, &n.self);
+    message_put_module(&message, id, 1, LIT("payload"));
+    message_end(&message, at);
+    wire_send(n.to, message.ptr, message.len);
     played_announce(&n);
-    buf_release(&packet);
+    buf_release(&message);
     played_leave(&n);
-    played_bus_close(&b);
 }
 
 /* ---- a node gone mad ---- */
@@ -246,31 +243,29 @@ static void good_packet(struct played_node *n, uint64_t *chance, struct buf *out
 }
 
 /* All but what makes it a packet may change, and the name of the sender mostly stays. */
-static void spoil(struct buf *packet, uint64_t *chance) {
+static void spoil(struct buf *bytes, uint64_t *chance) {
     for (uint64_t changes = draw(chance, 6); changes > 0; changes--) {
-        size_t at = AT_VERSION + draw(chance, packet->len - AT_VERSION);
+        size_t at = AT_VERSION + draw(chance, bytes->len - AT_VERSION);
         if (at >= 40 && at < 80 && draw(chance, 8) != 0) continue;
-        packet->ptr[at] = (char)draw(chance, 256);
+        bytes->ptr[at] = (char)draw(chance, 256);
     }
 }
 
 static void packets_with_changes_anywhere_do_no_harm(void **state) {
     (void)state;
     enum { PACKETS = 20000, AT_ONCE = 200 };
-    struct played_bus b;
     struct played_node n;
     uint64_t chance = 7;
-    open_trivet(&b);
     played_join(&b, &n, 'a', NULL);
     for (int sent = 0; sent < PACKETS; sent += AT_ONCE) {
         struct wire *w = wire_connect(b.node.bus_port);
         struct buf all = { 0 };
         for (int i = 0; i < AT_ONCE; i++) {
-            struct buf packet = { 0 };
-            good_packet(&n, &chance, &packet);
-            spoil(&packet, &chance);
-            buf_append(&all, buf_slice(&packet));
-            buf_release(&packet);
+            struct buf one = { 0 };
+            good_packet(&n, &chance, &one);
+            spoil(&one, &chance);
+            buf_append(&all, buf_slice(&one));
+            buf_release(&one);
         }
         wire_send(w, all.ptr, all.len);
         buf_release(&all);
@@ -278,7 +273,6 @@ static void packets_with_changes_anywhere_do_no_harm(void **state) {
         assert_reply(b.node.client, "PING", "+PONG");
     }
     played_leave(&n);
-    played_bus_close(&b);
 }
 
 /* ---- too much ---- */
@@ -293,50 +287,33 @@ static int dial(int port) {
     return fd;
 }
 
-/* Sends the same bytes until the server closes or so many went out; false: it took them all. */
-static bool is_stopped_within(int fd, const struct text *bytes, size_t most) {
-    for (size_t sent = 0; sent < most;) {
-        ssize_t now = send(fd, bytes->ptr, bytes->len, MSG_NOSIGNAL);
-        if (now < 0) return true;
-        sent += (size_t)now;
-    }
-    return false;
+/* Sends the packet again and again: the server closes before so many bytes went out, and keeps few of them.
+ */
+static void assert_stopped_within(size_t most) {
+    int64_t before = memory();
+    int fd = dial(b.node.bus_port);
+    bool stopped = false;
+    for (size_t sent = 0; sent < most && !stopped; sent += packet.len)
+        stopped = send(fd, packet.ptr, packet.len, MSG_NOSIGNAL) < 0;
+    assert_true(memory() < before + 20 * MEGABYTE);
+    assert_true(stopped);
+    close(fd);
 }
 
 /* The head of a packet of 900 MB, which would be legal for a known node that publishes something. */
 static void a_stranger_may_not_send_a_long_packet(void **state) {
     (void)state;
-    struct played_bus b;
-    struct text packet = { 0 };
-    open_trivet(&b);
-    int64_t before = memory_of(&b);
-    stranger_packet(&packet);
-    put(&packet, AT_TYPE, MESSAGE_PUBLISH, 2);
-    put(&packet, AT_LENGTH, 900 * MEGABYTE, 4);
-    int fd = dial(b.node.bus_port);
-    bool stopped = is_stopped_within(fd, &packet, 100 * MEGABYTE);
-    assert_true(memory_of(&b) < before + 20 * MEGABYTE);
-    assert_true(stopped);
-    close(fd);
-    text_release(&packet);
-    played_bus_close(&b);
+    stranger_packet();
+    put(AT_TYPE, MESSAGE_PUBLISH, 2);
+    put(AT_LENGTH, 900 * MEGABYTE, 4);
+    assert_stopped_within(100 * MEGABYTE);
 }
 
 /* Each PING is answered; who does not read the answers is left. */
 static void a_stranger_may_not_ask_without_reading(void **state) {
     (void)state;
-    struct played_bus b;
-    struct text packet = { 0 };
-    open_trivet(&b);
-    int64_t before = memory_of(&b);
-    stranger_packet(&packet);
-    int fd = dial(b.node.bus_port);
-    bool stopped = is_stopped_within(fd, &packet, 200 * MEGABYTE);
-    assert_true(memory_of(&b) < before + 20 * MEGABYTE);
-    assert_true(stopped);
-    close(fd);
-    text_release(&packet);
-    played_bus_close(&b);
+    stranger_packet();
+    assert_stopped_within(200 * MEGABYTE);
 }
 
 static void allow_many_descriptors(void) {
@@ -350,14 +327,12 @@ static void thousands_of_silent_connections_keep_nobody_out(void **state) {
     (void)state;
     enum { CONNECTIONS = 3000, MORE_FILES = 600 };
     static int fds[CONNECTIONS];
-    struct played_bus b;
     struct played_node early, late;
     allow_many_descriptors();
-    open_trivet(&b);
     played_join(&b, &early, 'a', NULL);
     played_announce(&early); /* its link has said now whose it is */
     int files = server_open_files(b.node.server);
-    int64_t before = memory_of(&b);
+    int64_t before = memory();
     for (int i = 0; i < CONNECTIONS; i++) {
         fds[i] = dial(b.node.bus_port);
         if (i % 500 == 0) assert_reply(b.node.client, "PING", "+PONG");
@@ -365,43 +340,39 @@ static void thousands_of_silent_connections_keep_nobody_out(void **state) {
     played_join(&b, &late, 'b', NULL);
     played_announce(&early);
     assert_true(server_open_files(b.node.server) < files + MORE_FILES);
-    assert_true(memory_of(&b) < before + 20 * MEGABYTE);
+    assert_true(memory() < before + 20 * MEGABYTE);
     for (int i = 0; i < CONNECTIONS; i++) close(fds[i]);
     played_leave(&early);
     played_leave(&late);
-    played_bus_close(&b);
 }
 
 static void a_connection_that_says_nothing_is_closed_in_time(void **state) {
     (void)state;
-    static const char *const args[] = { "--cluster-node-timeout", "1000", NULL };
-    struct played_bus b;
-    struct text packet = { 0 };
-    played_bus_open(&b, PEER_TRIVET, args);
+    assert_reply(b.node.client, "CONFIG SET cluster-node-timeout 1000", "+OK");
     struct wire *silent = wire_connect(b.node.bus_port), *half = wire_connect(b.node.bus_port);
-    stranger_packet(&packet);
+    stranger_packet();
     wire_send(half, packet.ptr, packet.len - 1);
     wire_expect_end(silent);
     wire_expect_end(half);
     wire_close(silent);
     wire_close(half);
-    text_release(&packet);
-    played_bus_close(&b);
 }
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, open_trivet, close_trivet)
 
 int main(int argc, char **argv) {
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_no_packet_ends_the_link),
-        cmocka_unit_test(a_packet_may_end_anywhere),
-        cmocka_unit_test(a_light_header_as_the_first_message_ends_the_link),
-        cmocka_unit_test(a_packet_that_is_wrong_is_dropped_and_its_link_lives),
-        cmocka_unit_test(a_message_of_modules_is_passed_over),
-        cmocka_unit_test(packets_with_changes_anywhere_do_no_harm),
-        cmocka_unit_test(a_stranger_may_not_send_a_long_packet),
-        cmocka_unit_test(a_stranger_may_not_ask_without_reading),
-        cmocka_unit_test(thousands_of_silent_connections_keep_nobody_out),
-        cmocka_unit_test(a_connection_that_says_nothing_is_closed_in_time),
+        TEST(what_is_no_packet_ends_the_link),
+        TEST(a_packet_may_end_anywhere),
+        TEST(a_light_header_as_the_first_message_ends_the_link),
+        TEST(a_packet_that_is_wrong_is_dropped_and_its_link_lives),
+        TEST(a_message_of_modules_is_passed_over),
+        TEST(packets_with_changes_anywhere_do_no_harm),
+        TEST(a_stranger_may_not_send_a_long_packet),
+        TEST(a_stranger_may_not_ask_without_reading),
+        TEST(thousands_of_silent_connections_keep_nobody_out),
+        TEST(a_connection_that_says_nothing_is_closed_in_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
