@@ -134,12 +134,6 @@ static void only_a_primary_may_name_the_replica(void **state) {
     snprintf(line, sizeof line, "-ERR Unknown node %s", unknown);
     assert_string_equal(client_ask(n.client, "REPLCONF set-cluster-node-id %s", unknown), line);
     cnode_end(&n);
-    struct server *s = server_start(NULL, NULL);
-    struct client *c = server_connect(s);
-    assert_reply(c, "REPLCONF set-cluster-node-id x", "-ERR This instance has cluster support disabled");
-    assert_reply(c, "SHUTDOWN FAILOVER", "-ERR SHUTDOWN FAILOVER is only supported in cluster mode");
-    client_close(c);
-    server_free(s);
 }
 
 int main(int argc, char **argv) {

@@ -32,11 +32,6 @@ static void wrong_words_for_flushslot_are_refused(void **state) {
     };
     assert_exchanges(n.client, rows);
     cnode_end(&n);
-    struct server *s = server_start(NULL, NULL);
-    struct client *c = server_connect(s);
-    assert_reply(c, "CLUSTER FLUSHSLOT 1", "-ERR This instance has cluster support disabled");
-    client_close(c);
-    server_free(s);
 }
 
 static void flushslot_deletes_the_keys_of_all_databases_and_tells_everybody(void **state) {

@@ -78,11 +78,6 @@ static void words_are_understood_and_refused(void **state) {
     };
     assert_exchanges(n.client, rows);
     cnode_end(&n);
-    struct server *s = server_start(NULL, NULL);
-    struct client *c = server_connect(s);
-    assert_reply(c, RANGE "1 2", "-ERR This instance has cluster support disabled");
-    client_close(c);
-    server_free(s);
 }
 
 static void slots_are_ordered(void **state) {
