@@ -129,7 +129,7 @@ static void big_messages_arrive_whole(void **state) {
     (void)state;
     struct text big = { 0 }, none = { 0 };
     uint32_t chance = 1;
-    fleet_start(&g, &both_kinds);
+    start_and_await_links();
     for (size_t i = 0; i < BIG; i++)
         text_append_char(&big, (char)((chance = chance * 1664525 + 1013904223) >> 24));
     text_append_str(&none, "");
@@ -152,7 +152,7 @@ static void big_messages_arrive_whole(void **state) {
 /* Between nodes that know it, a message has a header of 16 bytes; redis-server 7.0 gets one of 2256. */
 static void nodes_that_know_it_get_a_light_header(void **state) {
     (void)state;
-    fleet_start(&g, &both_kinds);
+    start_and_await_links();
     listen_everywhere("SUBSCRIBE news", "*[$\"subscribe\", $\"news\", :1]");
     uint64_t to_trivet = network_carried(g.network, 0, 2), to_redis = network_carried(g.network, 0, 1);
     for (int i = 0; i < MANY; i++) client_queue(node[0].client, "PUBLISH news %d", i);

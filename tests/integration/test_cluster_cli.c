@@ -238,7 +238,7 @@ static void a_primary_joins_is_filled_emptied_and_leaves(void **state) {
     size_t added = nodes_add(&n, PEER_TRIVET);
     const char *id = n.at[added].id;
     assert_cli("add-node 127.0.0.1:%d 127.0.0.1:%d", port_of(&n, added), port_of(&n, 0));
-    assert_soon(nodes_are_up(&n));
+    assert_soon(nodes_are_up(&n) && nodes_know_each_other(&n));
     assert_soon(nodes_agree(&n, 1));
     assert_reply(n.at[added].client, "FCALL f 0", ":7");
     assert_int_equal(nodes_slots_of(&n, added), 0);
@@ -268,7 +268,7 @@ static void replicas_join_and_leave(void **state) {
                port_of(&n, chosen), port_of(&n, 0), n.at[1].id);
     assert_soon(nodes_agree(&n, 0));
     assert_cli("add-node 127.0.0.1:%d 127.0.0.1:%d --cluster-slave", port_of(&n, any), port_of(&n, 0));
-    assert_soon(nodes_linked_replicas(&n) == 2);
+    assert_soon(nodes_linked_replicas(&n) == 2 && nodes_know_each_other(&n));
     assert_soon(nodes_agree(&n, 0));
     assert_int_equal(nodes_replica_of(&n, 1), chosen);
     assert_int_equal(client_ask_int(n.at[chosen].client, "DBSIZE"), client_ask_int(n.at[1].client, "DBSIZE"));
@@ -377,7 +377,7 @@ static void nodes_of_both_kinds_join_and_take_slots(void **state) {
         size_t added = nodes_add(&n, i == 0 ? PEER_REDIS : PEER_TRIVET);
         size_t by = i == 0 ? 0 : 1; /* greeted through one of the other kind */
         assert_cli("add-node 127.0.0.1:%d 127.0.0.1:%d", port_of(&n, added), port_of(&n, by));
-        assert_soon(nodes_are_up(&n));
+        assert_soon(nodes_are_up(&n) && nodes_know_each_other(&n));
         assert_soon(nodes_agree(&n, 0));
         nodes_move_slots(&n, 1 - by, added, 100);
         assert_whole(&n);

@@ -276,7 +276,7 @@ static void two_servers_and_the_rules_are_one_cluster(void **state) {
     assert_soon_at(&n, n.rules.is_sound);
     assert_soon_at(&n, says(&one, "CLUSTER INFO", "cluster_state:ok"));
     assert_soon_at(&n, says(&two, "CLUSTER INFO", "cluster_known_nodes:3"));
-    assert_true(lists(&two, &n, "master"));
+    assert_soon_at(&n, lists(&two, &n, "master"));
     assert_int_equal(seen(&n, &one)->slot_count, 5001);
     assert_true(n.rules.state.owners[5001] == seen(&n, &two));
     /* Their epochs were all 0; each has one of its own in the end. */

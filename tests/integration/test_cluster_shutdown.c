@@ -54,9 +54,8 @@ static void quartet_end(struct quartet *q) {
 static void assert_replaced(struct quartet *q) {
     server_await_end(q->primary.server);
     server_await_log(q->primary.server, "is to take over.", 1);
-    assert_soon(cnode_says(&q->replica, "ROLE", "master"));
+    assert_soon(cnode_says(&q->replica, "ROLE", "master") && cnode_is_up(&q->replica));
     assert_reply(q->replica.client, "GET {foo}", "$\"last\"");
-    assert_soon(cnode_is_up(&q->replica));
     assert_reply_soon(q->replica.client, "SET {foo} more", "+OK");
     assert_true(strstr(server_log(q->second.server), "is failing") == NULL);
 }

@@ -171,9 +171,9 @@ static void replication_may_be_plain(void **state) {
     assert_info(node[1].client, "replication", "master_port", port);
 
     assert_reply(node[1].client, "CONFIG SET tls-replication yes", "+OK");
-    assert_soon(cnode_is_linked_replica(&node[1]));
     snprintf(port, sizeof port, "%d", server_tls_port(node[0].server));
-    assert_info(node[1].client, "replication", "master_port", port);
+    assert_info_soon(node[1].client, "replication", "master_port", port);
+    assert_soon(cnode_is_linked_replica(&node[1]));
 }
 
 /* ---- who is not let in ---- */
