@@ -1,18 +1,7 @@
 # application.rb: a small Rails application's day with its three instances: cache, cable and sessions.
 # The session instance is killed in the middle and must come back with every token.
-require_relative "checks"
-require "logger"
-require "stringio"
-require "securerandom"
-require "action_cable"
-require "active_support/cache"
-require "active_support/cache/redis_cache_store"
-require "active_support/core_ext/hash/indifferent_access"
-require "active_support/core_ext/numeric/time"
-require "active_support/core_ext/string/inflections"
-require "connection_pool"
+require_relative "application_day"
 
-INSTANCE = File.expand_path("../instance", __dir__)
 cache_raw = Redis.new(url: ENV.fetch("CACHE_URL"))
 cable_raw = Redis.new(url: ENV.fetch("CABLE_URL"))
 SESSIONS = ConnectionPool.new(size: 5, timeout: 30) { Redis.new(url: ENV.fetch("SESSION_URL"), reconnect_attempts: 5) }
@@ -45,52 +34,16 @@ check "each instance is set up for its role" do
   end
 end
 
-server = ActionCable::Server::Base.new(config: ActionCable::Server::Configuration.new)
-server.config.cable = { adapter: "redis", url: ENV.fetch("CABLE_URL"), channel_prefix: "app" }.with_indifferent_access
-server.config.logger = Logger.new(StringIO.new)
-CABLE = server.config.pubsub_adapter.new(server)
-
-TOKENS = {} # what the application has handed out: every one of them was acknowledged by the server
-LOCK = Mutex.new
-
-def sign_in(user)
-  token = SecureRandom.hex(16)
-  SESSIONS.with { |redis| redis.setex("session:#{token}", 86_400, { user: user }.to_s) }
-  LOCK.synchronize { TOKENS[token] = user }
-  token
-end
-
-def user_of(token) = SESSIONS.with { |redis| redis.getex("session:#{token}", ex: 86_400) }
-
-# One request: session, page from the cache, news to everybody.
-def request(user, page)
-  token = sign_in(user)
-  equal({ user: user }.to_s, user_of(token))
-  html = CACHE.fetch("page/#{page}", expires_in: 1.hour) { "<h1>#{page}</h1>" * 50 }
-  equal "<h1>#{page}</h1>" * 50, html
-  CACHE.increment("views/#{page}", 1, expires_in: 3600)
-  CABLE.broadcast("news", "#{user} read #{page}")
-end
-
+CABLE = cable_at(ENV.fetch("CABLE_URL"))
 news = Queue.new
 
 check "ten threads serve 500 requests with cache, cable and sessions" do
-  confirmed = Queue.new
-  CABLE.subscribe("news", ->(message) { news << message }, -> { confirmed << true })
-  confirmed.pop
-  Array.new(10) { |t| Thread.new { 50.times { |i| request("user#{t}-#{i}", i % 7) } } }.each(&:join)
-  equal 500, Array.new(500) { news.pop }.uniq.size
-  equal 500, (0..6).sum { |page| CACHE.read("views/#{page}", raw: true).to_i }
+  serve_a_day(news)
   equal 500, SESSIONS.with(&:dbsize)
 end
 
 check "sessions survive the SIGKILL of their instance" do
-  before = SESSIONS.with { |redis| TOKENS.keys.map { |token| redis.call([:pexpiretime, "session:#{token}"]) } }
-  holds "killed", system(INSTANCE, "kill", "session")
-  holds "started again", system(INSTANCE, "start", "session")
-  TOKENS.each { |token, user| equal({ user: user }.to_s, SESSIONS.with { |redis| redis.get("session:#{token}") }) }
-  after = SESSIONS.with { |redis| TOKENS.keys.map { |token| redis.call([:pexpiretime, "session:#{token}"]) } }
-  equal before, after
+  sessions_survive_the_end_of("session")
 end
 
 check "a kill in the middle of sign-ins loses no acknowledged token" do
@@ -102,8 +55,7 @@ check "a kill in the middle of sign-ins loses no acknowledged token" do
     end
   end
   eventually("some sign-ins") { LOCK.synchronize { TOKENS.size } > 550 }
-  holds "killed", system(INSTANCE, "kill", "session")
-  holds "started again", system(INSTANCE, "start", "session")
+  kill_and_start("session")
   threads.each(&:join)
   lost = TOKENS.count { |token, user| user_of(token) != { user: user }.to_s }
   equal 0, lost

@@ -1,18 +1,7 @@
 # application_one.rb: the day of application.rb with one process for all three roles: databases 0 (cache), 1 (cable)
 # and 2 (sessions) of conf/one.conf. It is killed in the middle: the sessions come back, the cache does not.
-require_relative "checks"
-require "logger"
-require "stringio"
-require "securerandom"
-require "action_cable"
-require "active_support/cache"
-require "active_support/cache/redis_cache_store"
-require "active_support/core_ext/hash/indifferent_access"
-require "active_support/core_ext/numeric/time"
-require "active_support/core_ext/string/inflections"
-require "connection_pool"
+require_relative "application_day"
 
-INSTANCE = File.expand_path("../instance", __dir__)
 HOST = ENV.fetch("ONE_URL").delete_suffix("/0")
 ADMIN = Redis.new(url: "#{HOST}/0", reconnect_attempts: 5)
 SESSIONS = ConnectionPool.new(size: 5, timeout: 30) { Redis.new(url: "#{HOST}/2", reconnect_attempts: 5) }
@@ -42,41 +31,11 @@ check "each database is set up for its role" do
   equal "yes", setting("appendonly")
 end
 
-server = ActionCable::Server::Base.new(config: ActionCable::Server::Configuration.new)
-server.config.cable = { adapter: "redis", url: "#{HOST}/1", channel_prefix: "app" }.with_indifferent_access
-server.config.logger = Logger.new(StringIO.new)
-CABLE = server.config.pubsub_adapter.new(server)
-
-TOKENS = {}
-LOCK = Mutex.new
-
-def sign_in(user)
-  token = SecureRandom.hex(16)
-  SESSIONS.with { |redis| redis.setex("session:#{token}", 86_400, { user: user }.to_s) }
-  LOCK.synchronize { TOKENS[token] = user }
-  token
-end
-
-def user_of(token) = SESSIONS.with { |redis| redis.getex("session:#{token}", ex: 86_400) }
-
-def request(user, page)
-  token = sign_in(user)
-  equal({ user: user }.to_s, user_of(token))
-  html = CACHE.fetch("page/#{page}", expires_in: 1.hour) { "<h1>#{page}</h1>" * 50 }
-  equal "<h1>#{page}</h1>" * 50, html
-  CACHE.increment("views/#{page}", 1, expires_in: 3600)
-  CABLE.broadcast("news", "#{user} read #{page}")
-end
-
+CABLE = cable_at("#{HOST}/1")
 news = Queue.new
 
 check "ten threads serve 500 requests with cache, cable and sessions" do
-  confirmed = Queue.new
-  CABLE.subscribe("news", ->(message) { news << message }, -> { confirmed << true })
-  confirmed.pop
-  Array.new(10) { |t| Thread.new { 50.times { |i| request("user#{t}-#{i}", i % 7) } } }.each(&:join)
-  equal 500, Array.new(500) { news.pop }.uniq.size
-  equal 500, (0..6).sum { |page| CACHE.read("views/#{page}", raw: true).to_i }
+  serve_a_day(news)
   equal "500", facts(2).fetch("keys")
   equal "14", facts(0).fetch("keys")
 end
@@ -121,12 +80,7 @@ end
 
 check "sessions survive the SIGKILL of the process, and the cache does not" do
   CACHE.write("page/last", "gone")
-  before = SESSIONS.with { |redis| TOKENS.keys.map { |token| redis.call([:pexpiretime, "session:#{token}"]) } }
-  holds "killed", system(INSTANCE, "kill", "one")
-  holds "started again", system(INSTANCE, "start", "one")
-  TOKENS.each { |token, user| equal({ user: user }.to_s, SESSIONS.with { |redis| redis.get("session:#{token}") }) }
-  after = SESSIONS.with { |redis| TOKENS.keys.map { |token| redis.call([:pexpiretime, "session:#{token}"]) } }
-  equal before, after
+  sessions_survive_the_end_of("one")
   equal "0", facts(0).fetch("keys")
   equal nil, CACHE.read("page/last")
 end
