@@ -152,12 +152,17 @@ static void an_open_slot_is_closed_from_either_side(void **state) {
     nodes_end(&n);
 }
 
-static bool one_slot_has_no_owner(struct nodes *n) {
+/* Takes the slot from whoever knows an owner of it: a packet under way may name the last one once more. */
+static bool slot_has_no_owner(struct nodes *n) {
     char part[40];
+    bool none = true;
     snprintf(part, sizeof part, "cluster_slots_assigned:%d", SLOTS - 1);
-    for (size_t i = 0; i < n->count; i++)
-        if (!cnode_says(&n->at[i], "CLUSTER INFO", part)) return false;
-    return true;
+    for (size_t i = 0; i < n->count; i++) {
+        if (cnode_says(&n->at[i], "CLUSTER INFO", part)) continue;
+        (void)client_ask(n->at[i].client, "CLUSTER DELSLOTS %d", FOO_SLOT);
+        none = false;
+    }
+    return none;
 }
 
 static void a_slot_without_an_owner_gets_one(void **state) {
@@ -165,8 +170,7 @@ static void a_slot_without_an_owner_gets_one(void **state) {
     struct nodes n;
     open_three(&n);
     assert_string_equal(nodes_ask(&n, "MSET {foo}1 one {foo}2 two"), "+OK");
-    for (size_t i = 0; i < n.count; i++) assert_reply(n.at[i].client, "CLUSTER DELSLOTS 12182", "+OK");
-    assert_soon(one_slot_has_no_owner(&n));
+    assert_soon(slot_has_no_owner(&n));
     assert_true(cli_says(&n, "check", "", 1, "Not all 16384 slots are covered by nodes."));
     fix(&n);
     assert_soon(nodes_are_up(&n));
