@@ -95,6 +95,13 @@ static void restart(struct server *s, struct client **c, bool kills) {
     *c = server_connect(s);
 }
 
+/* All is there until the server is killed; then what files hold. */
+static void assert_kept(struct server *s, struct client **c) {
+    assert_all_there(*c);
+    restart(s, c, true);
+    assert_exchanges(*c, held_by_files);
+}
+
 static void end(struct server *s, struct client *c) {
     client_close(c);
     server_stop(s);
@@ -106,9 +113,7 @@ static void the_append_only_file_holds_the_others(void **state) {
     struct server *s = server_start(PERSISTENCE, "--appendonly", "yes", NULL);
     struct client *c = server_connect(s);
     assert_exchanges(c, writes);
-    assert_all_there(c);
-    restart(s, &c, true);
-    assert_exchanges(c, held_by_files);
+    assert_kept(s, &c);
     assert_reply(c, "SET after x", "+OK");
     assert_reply(c, "DEL after", ":1");
     assert_reply(c, "DEBUG LOADAOF", "+OK");
@@ -128,9 +133,7 @@ static void a_rewritten_file_holds_the_others(void **state) {
         assert_info_soon(c, "persistence", "aof_rewrite_in_progress", "0");
         assert_reply(c, "BGREWRITEAOF", "..."); /* the epoch of what was left out is as it should be */
         assert_info_soon(c, "persistence", "aof_rewrite_in_progress", "0");
-        assert_all_there(c);
-        restart(s, &c, true);
-        assert_exchanges(c, held_by_files);
+        assert_kept(s, &c);
         end(s, c);
     }
 }
@@ -142,9 +145,7 @@ static void snapshots_hold_the_others(void **state) {
     assert_exchanges(c, writes);
     assert_reply(c, "BGSAVE", "...");
     assert_info_soon(c, "persistence", "rdb_bgsave_in_progress", "0");
-    assert_all_there(c);
-    restart(s, &c, true);
-    assert_exchanges(c, held_by_files);
+    assert_kept(s, &c);
     assert_reply(c, "FLUSHALL", "+OK");
     assert_reply(c, "FUNCTION FLUSH", "+OK");
     assert_exchanges(c, writes);
@@ -254,10 +255,7 @@ static void a_restart_gives_replicas_all_data(void **state) {
     replica_pair_follow(&p);
     assert_exchanges(p.primary, writes);
     replication_await_write(p.primary, p.replica);
-    client_close(p.primary);
-    server_kill(primary);
-    server_restart(primary);
-    p.primary = server_connect(primary);
+    restart(primary, &p.primary, true);
     replica_pair_await_link(&p);
     replication_assert_same(primary, replica);
     struct replication seen;
@@ -288,10 +286,7 @@ static void a_replica_may_have_such_databases_of_its_own(void **state) {
     replica_pair_await_link(&p);
     replication_assert_same(primary, replica);
     saves_await(p.replica);
-    client_close(p.replica);
-    server_kill(replica);
-    server_restart(replica);
-    p.replica = server_connect(replica);
+    restart(replica, &p.replica, true);
     assert_reply(p.replica, "EXISTS one", ":1"); /* from its file */
     assert_reply(p.replica, "GET one", "$\"11\"");
     assert_reply(p.replica, "SELECT 1", "+OK");
