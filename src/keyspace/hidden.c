@@ -4,46 +4,57 @@
 
 uint32_t hidden_slots;
 uint64_t hidden_slot_bits[SLOT_COUNT / 64];
+static uint8_t reasons[SLOT_COUNT]; /* of enum hiding */
 
-void slot_hide(uint16_t slot) {
+bool slot_is_hidden_as(uint32_t slot, enum hiding why) { return slot_is_hidden(slot) && reasons[slot] & why; }
+
+void slot_hide(uint16_t slot, enum hiding why) {
     assert(shard_count == SLOT_COUNT);
-    if (slot_is_hidden(slot)) return;
-    hidden_slot_bits[slot / 64] |= UINT64_C(1) << (slot % 64);
-    hidden_slots++;
+    if (reasons[slot] == 0) {
+        hidden_slot_bits[slot / 64] |= UINT64_C(1) << (slot % 64);
+        hidden_slots++;
+    }
+    reasons[slot] = (uint8_t)(reasons[slot] | why);
 }
 
-void slot_show(uint16_t slot) {
-    if (!slot_is_hidden(slot)) return;
+void slot_show(uint16_t slot, enum hiding why) {
+    if (reasons[slot] == 0) return;
+    reasons[slot] = (uint8_t)(reasons[slot] & ~(unsigned)why);
+    if (reasons[slot] != 0) return;
     hidden_slot_bits[slot / 64] &= ~(UINT64_C(1) << (slot % 64));
     hidden_slots--;
 }
 
-struct hidden_keys {
-    size_t all, expires;
+struct counts {
+    size_t keys, expires;
 };
 
-static struct hidden_keys hidden_keys_of(uint32_t db) {
-    struct hidden_keys sum = { 0 };
-    for (uint32_t slot = 0; slot < SLOT_COUNT && hidden_slots > 0; slot++) {
-        if (!slot_is_hidden(slot)) continue;
+/* Of slots that are not hidden for one of these reasons. Each is counted where it is: sums of the workers'
+ * counters less what is hidden would be wrong while that is being deleted. */
+static struct counts count_without(uint32_t db, unsigned why) {
+    struct counts sum = { 0 };
+    for (uint32_t slot = 0; slot < SLOT_COUNT; slot++) {
+        if (reasons[slot] & why) continue;
         shard_lock(&shards[slot]);
         const struct keydb *kdb = shard_db(&shards[slot], db);
-        if (kdb) sum.all += table_count(&kdb->table);
+        if (kdb) sum.keys += table_count(&kdb->table);
         if (kdb) sum.expires += kdb->expires;
         shard_unlock(&shards[slot]);
     }
     return sum;
 }
 
-/* Counts of other workers are read while they change. */
-static size_t less(size_t all, size_t hidden) { return all > hidden ? all - hidden : 0; }
-
 size_t keyspace_count_seen(uint32_t db) {
-    size_t all = keyspace_count(db);
-    return LIKELY(hidden_slots == 0) ? all : less(all, hidden_keys_of(db).all);
+    if (LIKELY(hidden_slots == 0)) return keyspace_count(db);
+    return count_without(db, SLOT_ARRIVES | SLOT_LEAVES).keys;
 }
 
 size_t keyspace_expires_seen(uint32_t db) {
-    size_t all = keyspace_expires(db);
-    return LIKELY(hidden_slots == 0) ? all : less(all, hidden_keys_of(db).expires);
+    if (LIKELY(hidden_slots == 0)) return keyspace_expires(db);
+    return count_without(db, SLOT_ARRIVES | SLOT_LEAVES).expires;
+}
+
+size_t keyspace_count_staying(uint32_t db) {
+    if (LIKELY(hidden_slots == 0)) return keyspace_count(db);
+    return count_without(db, SLOT_LEAVES).keys;
 }

@@ -396,7 +396,7 @@ size_t keyspace_slot_count(uint32_t db, uint16_t slot) {
     assert(shard_count == SLOT_COUNT);
     shard_lock(s);
     const struct keydb *kdb = shard_db(s, db);
-    size_t count = kdb ? table_count(&kdb->table) : 0;
+    size_t count = kdb && !slot_is_hidden_as(slot, SLOT_LEAVES) ? table_count(&kdb->table) : 0;
     shard_unlock(s);
     return count;
 }
@@ -431,20 +431,22 @@ static void collect(void *arg, void *item) {
     some->met++;
 }
 
+size_t keyspace_drop_some(struct keyspace_view *view, struct keydb *kdb, uint64_t *cursor, bool lazily) {
+    struct some_entries some;
+    some.met = some.count = 0;
+    uint64_t next = table_scan(&kdb->table, *cursor, collect, &some);
+    for (size_t i = 0; i < some.count; i++) {
+        table_remove_item(&kdb->table, some.at[i], key_hash(entry_key(some.at[i])));
+        keyspace_vanish(view, kdb, some.at[i], VANISHED_SLOT, lazily);
+    }
+    if (some.met == some.count) *cursor = next; /* else the chain is long: once more */
+    return some.count;
+}
+
 static size_t drop_all(struct keyspace_view *view, struct keydb *kdb, bool lazily) {
     uint64_t cursor = 0;
     size_t gone = 0;
-    while (table_count(&kdb->table) > 0) {
-        struct some_entries some;
-        some.met = some.count = 0;
-        uint64_t next = table_scan(&kdb->table, cursor, collect, &some);
-        for (size_t i = 0; i < some.count; i++) {
-            table_remove_item(&kdb->table, some.at[i], key_hash(entry_key(some.at[i])));
-            keyspace_vanish(view, kdb, some.at[i], VANISHED_SLOT, lazily);
-        }
-        gone += some.count;
-        if (some.met == some.count) cursor = next; /* else the chain is long: once more */
-    }
+    while (table_count(&kdb->table) > 0) gone += keyspace_drop_some(view, kdb, &cursor, lazily);
     return gone;
 }
 

@@ -15,6 +15,9 @@ void keyspace_vanish(struct keyspace_view *view, struct keydb *kdb, struct entry
 /* Removes some expired elements from the entry's value, and the entry from the table if none is left. True if
  * more elements are due. */
 bool keyspace_reclaim(struct keyspace_view *view, struct keydb *kdb, struct entry *e);
+/* Deletes some entries of the table, which is not empty, because their slot is another node's or was emptied.
+ * The cursor begins with 0. Returns how many went. */
+size_t keyspace_drop_some(struct keyspace_view *view, struct keydb *kdb, uint64_t *cursor, bool lazily);
 /* The entry at this address is `fresh` now, with the same key, expiry and marks; its bytes are the caller's
  * to count. */
 void keyspace_relocate(struct keyspace_view *view, const void *address, struct entry *fresh);

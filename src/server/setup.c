@@ -15,6 +15,7 @@
 #include "trivet/engine/client/client.h"
 #include "trivet/engine/client/pause.h"
 #include "trivet/engine/client/tracking.h"
+#include "trivet/engine/cluster/lost_slots.h"
 #include "trivet/engine/cluster/member.h"
 #include "trivet/engine/cluster/migrations.h"
 #include "trivet/engine/command/registry.h"
@@ -43,6 +44,7 @@
 #include "trivet/keyspace/counters.h"
 #include "trivet/keyspace/eviction.h"
 #include "trivet/keyspace/expiry.h"
+#include "trivet/keyspace/leaving.h"
 #include "trivet/net/conn.h"
 #include "trivet/net/listener.h"
 #include "trivet/net/worker.h"
@@ -253,6 +255,7 @@ static bool journal_is_missing(void) {
 static void cron(int64_t now_ms) {
     bool loading = obstacle_is_set(OBSTACLE_LOADING);
     if (!loading && !data_stands_still(now_ms)) {
+        leaving_begin();
         expiry_begin(now_ms, expiry_budget_us());
         /* Evicts down to a lowered limit even if no command runs that would do it. */
         if (obstacle_is_set(OBSTACLE_MEMORY_LIMIT) && eviction_is_needed()) eviction_begin();
@@ -267,6 +270,7 @@ static void cron(int64_t now_ms) {
     failover_cron(now_ms);
     primary_cron(now_ms);
     migrations_cron();
+    lost_slots_cron();
     if (!loading && !(obstacles_now() & (OBSTACLE_BUSY | OBSTACLE_PAUSE))) local_keys_expire(now_ms);
     heartbeat_cron(now_ms);
     sync_cron(now_ms);
@@ -278,15 +282,19 @@ static void cron(int64_t now_ms) {
     stats_note_memory(mem_used(), now_ms);
 }
 
-static bool chores_are_due(void) { return expiry_is_due() || eviction_is_due() || migrations_are_due(); }
+static bool chores_are_due(void) {
+    return expiry_is_due() || eviction_is_due() || leaving_is_due() || migrations_are_due();
+}
 
 static void go_on_with_chores(int64_t now_ms, int64_t slice_us) {
     migrations_go_on(now_ms, slice_us);
     if (obstacle_is_set(OBSTACLE_LOADING) || data_stands_still(now_ms)) {
         expiry_give_up();
         eviction_give_up();
+        leaving_give_up();
         return;
     }
+    leaving_go_on(now_ms, slice_us, options.lazyfree_lazy_server_del, change_flush_quietly);
     expiry_go_on(now_ms, slice_us, change_flush_quietly);
     eviction_go_on(now_ms, slice_us, change_flush_quietly);
     change_flush_quietly();

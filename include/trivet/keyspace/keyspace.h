@@ -158,7 +158,8 @@ static inline bool keyspace_was_dated(const struct entry *e) {
 /* Are there, or were there, values whose elements expire by themselves? Any thread. */
 bool keyspace_has_dated(void);
 
-/* In a cluster: how many keys of this slot the database has; takes the shard's lock itself. */
+/* In a cluster: how many keys of this slot the database has, none if they are to go (leaving.h); takes the
+ * shard's lock itself. */
 size_t keyspace_slot_count(uint32_t db, uint16_t slot);
 /* Visits its keys until the callback returns false. Gate closed. */
 void keyspace_slot_each(uint32_t db, uint16_t slot, bool (*visit)(void *arg, const struct entry *e),

@@ -11,6 +11,7 @@
 #include "trivet/engine/saving/saving.h"
 #include "trivet/engine/settings/options.h"
 #include "trivet/keyspace/database.h"
+#include "trivet/keyspace/hidden.h"
 #include "trivet/keyspace/keyspace.h"
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -38,9 +39,10 @@ struct cluster_node *node_argument(struct call *c, size_t index) {
     return n;
 }
 
+/* Those that are about to be deleted do not count. */
 static bool has_keys(void) {
     for (uint32_t db = 0; db < keyspace_databases(); db++)
-        if (keyspace_count(db) > 0) return true;
+        if (keyspace_count_staying(db) > 0) return true;
     return false;
 }
 
@@ -132,13 +134,15 @@ static uint32_t saved_database(void) {
 
 /* Like FLUSHALL: what the files still held would come back with a restart. */
 static void flush_everything(struct call *c) {
-    if (!has_keys()) return;
+    bool any = false;
     for (uint32_t db = 0; db < keyspace_databases(); db++) {
         if (keyspace_count(db) == 0) continue;
+        any = true;
         changing_databases(c, db, db);
         keyspace_flush(db, options.lazyfree_lazy_user_flush);
         changed_database(c, db, 1, EFFECT_NONE);
     }
+    if (!any) return;
     journal_effect_in(c, saved_database(), EFFECT(LIT("FLUSHALL")));
     saving_all_flushed();
 }

@@ -3,6 +3,7 @@
 #include "trivet/base/number.h"
 #include "trivet/commands/arguments/flush_mode.h"
 #include "trivet/engine/client/pause.h"
+#include "trivet/keyspace/hidden.h"
 #include "trivet/keyspace/keyspace.h"
 #include "trivet/keyspace/scan.h"
 
@@ -82,7 +83,7 @@ void cmd_cluster_delslotsrange(struct call *c) { take(c, read_ranges); }
 void cmd_cluster_flushslots(struct call *c) {
     if (!is_node(c)) return;
     for (uint32_t db = 0; db < keyspace_databases(); db++) {
-        if (keyspace_count(db) == 0) continue;
+        if (keyspace_count_staying(db) == 0) continue;
         reply_error_text(c->out, LIT("ERR DB must be empty to perform CLUSTER FLUSHSLOTS."));
         return;
     }

@@ -226,6 +226,8 @@ static void touch(void *arg, struct interest *w) {
     break_watchers(w);
 }
 
+void transaction_touch_shard(const struct shard *s) { interest_each(s, touch, NULL); }
+
 void transaction_touch_everything(void) {
     assert(exclusive_is_mine());
     if (transaction_watched_keys() == 0) return;

@@ -9,6 +9,7 @@
 #include "trivet/cluster/state/nodes_file.h"
 #include "trivet/engine/client/pause.h"
 #include "trivet/engine/client/pubsub.h"
+#include "trivet/engine/cluster/lost_slots.h"
 #include "trivet/engine/cluster/migrations.h"
 #include "trivet/engine/cluster/open_slots.h"
 #include "trivet/engine/replication/apply.h"
@@ -340,6 +341,7 @@ static void renew_routes(void) {
     exclusive_begin(); /* others may act while this waits, so the table is drawn after it */
     struct routes *now = draw_routes();
     reset_changed_slots(routes, now);
+    lost_slots_routes_change(now);
     routes_replace(now);
     departures_tell();
     migrations_routes_changed();
@@ -377,21 +379,13 @@ static void lead(void) {
     exclusive_end();
 }
 
-void member_drop_slots(const struct slot_set *slots) {
-    size_t gone = 0;
-    exclusive_begin();
-    SLOT_SET_EACH(slots, slot)
-    gone += keyspace_slot_drop((uint16_t)slot, options.lazyfree_lazy_server_del, clock_wall_ms());
-    change_flush_quietly();
-    exclusive_end();
-    if (gone > 0) LOG_NOTICE("Deleted %zu keys of slots that are another node's now", gone);
-}
-
 /* Whoever asks for them is sent to the new owner first: to find nothing would be a wrong answer. */
 static void drop_keys(struct slice slots) {
     assert(slots.len == sizeof(struct slot_set));
     renew_routes();
-    member_drop_slots((const struct slot_set *)(const void *)slots.ptr);
+    exclusive_begin();
+    lost_slots_leave((const struct slot_set *)(const void *)slots.ptr);
+    exclusive_end();
 }
 
 /* Only when no worker is in the middle of a write is the offset the last one. */

@@ -2,6 +2,7 @@
 #include "migration.h"
 #include "trivet/base/clock.h"
 #include "trivet/base/mem.h"
+#include "trivet/engine/cluster/lost_slots.h"
 #include "trivet/engine/cluster/member.h"
 #include "trivet/engine/replication/replicas.h"
 #include "trivet/engine/run/change.h"
@@ -24,7 +25,9 @@ static void tell_replicas(void *arg, const struct slice *argv, size_t argc) {
     if (!any_old) change_for_replicas(argv, argc);
 }
 
-static void hide(const struct migration *m) { SLOT_SET_EACH(&m->slots, slot) slot_hide((uint16_t)slot); }
+static void hide(const struct migration *m) {
+    SLOT_SET_EACH(&m->slots, slot) slot_hide((uint16_t)slot, SLOT_ARRIVES);
+}
 
 static bool source_owns_all(const struct node_id *source, const struct slot_set *slots) {
     SLOT_SET_EACH(slots, slot) {
@@ -50,7 +53,7 @@ const char *migrations_accept(struct client *c, const struct node_id *source, st
     struct migration *m = migration_new(true, source, &self->id, slots, name);
     m->worker = c->worker;
     m->client = c->id;
-    member_drop_slots(slots); /* what was left of an earlier time */
+    lost_slots_clear(slots); /* what was left of an earlier time */
     hide(m);
     c->flags |= CLIENT_SLOT_IMPORT;
     migration_establish(m, tell_replicas, NULL);
@@ -139,11 +142,11 @@ static void tell_end(const struct migration *m) {
     change_flush_quietly();
 }
 
-/* Keys of slots that did not come are nobody's here. A replica's go as its primary says. */
+/* Keys of slots that did not come are nobody's here. */
 void import_release(struct migration *m) {
     bool is_primary = node_is_primary(member->state.self);
-    if (m->state != MIGRATION_SUCCESS && is_primary) member_drop_slots(&m->slots);
-    SLOT_SET_EACH(&m->slots, slot) slot_show((uint16_t)slot);
+    if (m->state != MIGRATION_SUCCESS) lost_slots_leave(&m->slots);
+    SLOT_SET_EACH(&m->slots, slot) slot_show((uint16_t)slot, SLOT_ARRIVES);
     if (is_primary) tell_end(m);
 }
 
@@ -161,6 +164,7 @@ void migrations_note_begin(const struct node_id *source, struct slice name, cons
     if (known) known->heard_ms = clock_wall_ms();
     if (known) return;
     struct migration *m = migration_new(true, source, &nobody, slots, name);
+    lost_slots_arrive(slots);
     hide(m);
     migration_go_to(m, IMPORT_OF_PRIMARY);
 }

@@ -14,6 +14,7 @@
 #include "trivet/engine/turn/turn.h"
 #include "trivet/keyspace/counters.h"
 #include "trivet/keyspace/eviction.h"
+#include "trivet/keyspace/leaving.h"
 
 static bool limits_bind(void) {
     return !(obstacle_is_set(OBSTACLE_REPLICA) && options.replica_ignore_maxmemory);
@@ -24,8 +25,17 @@ static bool must_not_evict(int64_t now_ms) {
     return pause_mode_now(now_ms) != PAUSE_OFF || obstacle_is_set(OBSTACLE_BUSY) || !limits_bind();
 }
 
+#define LEAVING_US 50
+
+/* Nothing is evicted in the place of what is to be deleted anyway. */
+static void delete_leaving(int64_t now_ms) {
+    if (LIKELY(!leaving_is_due()) || data_stands_still(now_ms) || eviction_look() == ROOM_ENOUGH) return;
+    leaving_go_on(now_ms, LEAVING_US, options.lazyfree_lazy_server_del, change_flush_quietly);
+}
+
 /* An import must not lose what it brought. */
 static enum room look_for_room(int64_t now_ms) {
+    delete_leaving(now_ms);
     return options.import_mode ? eviction_look() : eviction_make_room(now_ms, change_flush_quietly);
 }
 

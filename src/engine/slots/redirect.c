@@ -84,7 +84,8 @@ static bool may_run_elsewhere(const struct call *call, const struct slots_look *
 
 /* The source of slots that come here sends their keys and writes before they are this node's. */
 static bool is_arriving(const struct call *call, const struct slots_look *l) {
-    return call->client->flags & CLIENT_SLOT_IMPORT && !l->several && slot_is_hidden(l->slot);
+    return call->client->flags & CLIENT_SLOT_IMPORT && !l->several &&
+           slot_is_hidden_as(l->slot, SLOT_ARRIVES);
 }
 
 struct redirection redirect_of(const struct call *call) {

@@ -46,6 +46,8 @@ void transaction_shards(const struct client *c, struct shard_set *out);
 
 /* A key of this shard changed: its watchers' EXEC will fail. Under the shard's lock. */
 void transaction_touch(struct shard *s, uint32_t db, struct slice key);
+/* The same for all keys of the shard. Gate closed. */
+void transaction_touch_shard(const struct shard *s);
 /* A database is flushed or swapped (with `other`, or itself): watchers of keys that are in either. The gate
  * is closed. */
 void transaction_touch_database(const struct keyspace_view *view, uint32_t db, uint32_t other);

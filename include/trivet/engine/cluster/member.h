@@ -50,8 +50,6 @@ void member_settings_changed(void);
 void member_act(void);
 /* Sends a message to the other nodes, or (sharded) to those of this shard. Any worker, its own gate held. */
 void member_publish(bool sharded, struct slice channel, struct slice payload);
-/* Deletes the keys of slots that are not this node's. Closes the gate. */
-void member_drop_slots(const struct slot_set *slots);
 /* CLUSTER SAVECONFIG. */
 MUST_CHECK bool member_save(struct buf *error);
 /* This node's name; empty outside of a cluster. Gate closed. */
