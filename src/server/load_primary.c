@@ -13,6 +13,8 @@
 #include "trivet/base/file.h"
 #include "trivet/base/log.h"
 #include "trivet/base/mem.h"
+#include "trivet/engine/cluster/member.h"
+#include "trivet/engine/cluster/migrations.h"
 #include "trivet/engine/process/server_hooks.h"
 #include "trivet/engine/replication/history.h"
 #include "trivet/engine/replication/primary.h"
@@ -54,10 +56,22 @@ static bool give_name(struct primary_load *from) {
     return done;
 }
 
+/* What arrives at the primary. */
+static struct imports arriving;
+
+/* The data is there: what has arrived so far is hidden from the beginning. Gate closed. */
+static void hide_what_arrives(void) {
+    static const struct node_id unknown;
+    for (size_t i = 0; i < arriving.count && member; i++)
+        migrations_note_begin(&unknown, slice_make(arriving.at[i].name, sizeof arriving.at[i].name),
+                              &arriving.at[i].slots);
+}
+
 static bool take_file(struct loader *l, struct primary_load *from, struct rdb_plan plan, struct buf *why) {
     char path[64];
     snprintf(path, sizeof path, "/proc/self/fd/%d", from->fd);
     plan.keep_expired = true; /* the primary says when they go */
+    plan.imports = &arriving;
     bool taken = loader_take_file(l, path, plan, why);
     from->db = taken ? l->rdb.position.db : -1;
     return taken;
@@ -96,6 +110,7 @@ static bool load_in_place(struct loader *l, struct primary_load *from, struct bu
     bool is_named = loaded && give_name(from);
     exclusive_begin();
     if (loaded) {
+        hide_what_arrives();
         from->done(from);
         changed_everything();
         change_flush_quietly();
@@ -128,6 +143,7 @@ static bool put_in_place(struct loader *l, struct primary_load *from, const stru
     from->drops(from);
     saving_data_goes();
     change_places();
+    hide_what_arrives();
     from->done(from);
     changed_everything();
     change_flush_quietly();
@@ -168,5 +184,7 @@ bool load_from_primary(struct primary_load *from, struct buf *why) {
     bool loaded = from->beside ? load_beside(l, from, why) : load_in_place(l, from, why);
     loader_end(l);
     gate_leave();
+    mem_free(arriving.at);
+    arriving = (struct imports){ .at = NULL };
     return loaded;
 }

@@ -5,6 +5,7 @@
 
 #include "trivet/base/buf.h"
 #include "trivet/base/compiler.h"
+#include "trivet/cluster/slots/slot_set.h"
 #include "trivet/engine/client/client.h"
 #include "trivet/persist/rdb/file.h"
 #include <stdbool.h>
@@ -16,9 +17,21 @@ struct libraries {
     size_t count, room;
 };
 
+/* Slots that are on their way to the file's writer. */
+struct import {
+    char name[RDB_IMPORT_NAME_LEN];
+    struct slot_set slots;
+};
+
+struct imports {
+    struct import *at;
+    size_t count, room;
+};
+
 struct rdb_plan {
     bool beside;                 /* into the second set of databases (keyspace.h) */
     struct libraries *libraries; /* NULL: they are put to use as they come; else they are gathered here */
+    struct imports *imports;     /* are gathered here; NULL: nobody asks */
     bool alone;                  /* the gate is closed: other workers cannot help */
     bool keep_expired;           /* commands that follow may use keys that have expired since */
     /* Keep them if the file has a position: replicas that continue from there have them, and are told when

@@ -361,6 +361,20 @@ static void take_library(struct loading *l, struct slice code) {
     buf_release(&error);
 }
 
+static void take_import(struct loading *l, struct slice name, struct slice ends) {
+    struct imports *kept = l->plan->imports;
+    uint16_t pair[2];
+    if (!kept) return;
+    GROW(kept->at, kept->count, &kept->room, 4);
+    struct import *import = &kept->at[kept->count++];
+    *import = (struct import){ .slots = { { 0 } } };
+    memcpy(import->name, name.ptr, sizeof import->name);
+    for (size_t at = 0; at < ends.len; at += sizeof pair) {
+        memcpy(pair, ends.ptr + at, sizeof pair);
+        for (unsigned slot = pair[0]; slot <= pair[1]; slot++) slot_set_add(&import->slots, slot);
+    }
+}
+
 /* All but records. False at the end. */
 static bool take_event(struct loading *l, enum rdb_event event, const struct rdb_item *item, uint32_t *db) {
     switch (event) {
@@ -372,6 +386,7 @@ static bool take_event(struct loading *l, enum rdb_event event, const struct rdb
         if (!has_failed(l)) reserve(l, *db, item->keys);
         break;
     case RDB_EVENT_LIBRARY: take_library(l, item->value); break;
+    case RDB_EVENT_IMPORT: take_import(l, item->name, item->value); break;
     case RDB_EVENT_MODULE:
         LOG_WARNING("The RDB file has data of the module type '%.*s' outside of keys: skipped, because this "
                     "server has no modules",

@@ -414,6 +414,7 @@ static void fill_hooks(void) {
     rdb_libraries = (struct rdb_libraries){
         .each = each_library, .take = take_library, .clear = clear_libraries, .replace = replace_libraries
     };
+    rdb_imports = (struct rdb_imports){ .any = migrations_any_import, .each = migrations_each_import };
     script_hooks =
         (struct script_hooks){ .take_turn = worker_turn_meanwhile, .is_shutting_down = shutdown_has_begun };
     server_hooks.describe_listeners = describe_listeners;

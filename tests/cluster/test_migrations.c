@@ -327,6 +327,29 @@ static void what_arrives_is_hidden_until_it_is_served(void **state) {
     fleet_end(&g);
 }
 
+static void follow(size_t replica, size_t primary) {
+    assert_string_equal(client_ask(g.client[replica], "CLUSTER REPLICATE %s", g.id[primary]), "+OK");
+    assert_soon(fleet_is_linked_replica(&g, replica, primary));
+}
+
+/* Its file tells: the source is silent, and the primary's next word comes later. */
+static void a_replica_that_comes_meanwhile_hides_it_from_the_first_moment(void **state) {
+    (void)state;
+    fleet_start(&g, &all);
+    follow(REPLICA_OF(1), 0);
+    struct client *source = play_source();
+    client_send(source, "SET {06S}a 1");
+    assert_reply_soon(g.client[1], "CLUSTER COUNTKEYSINSLOT 0", ":1");
+    follow(REPLICA_OF(1), 1);
+    assert_hidden(REPLICA_OF(1));
+    assert_reply(g.client[REPLICA_OF(1)], "CLUSTER COUNTKEYSINSLOT 0", ":1");
+    assert_true(is_in(REPLICA_OF(1), "occurring-on-primary"));
+    client_close(source);
+    assert_soon(is_in(1, "failed") && is_in(REPLICA_OF(1), "failed"));
+    assert_reply_soon(g.client[REPLICA_OF(1)], "CLUSTER COUNTKEYSINSLOT 0", ":0");
+    fleet_end(&g);
+}
+
 static void what_does_not_come_to_its_end_leaves_nothing(void **state) {
     static const char *const wrong[] = { "CLUSTER SYNCSLOTS PAUSED",
                                          "CLUSTER SYNCSLOTS FAILOVER-GRANTED",
@@ -447,6 +470,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(several_databases_and_expiries_arrive),
         cmocka_unit_test(wrong_words_are_refused),
         cmocka_unit_test(what_arrives_is_hidden_until_it_is_served),
+        cmocka_unit_test(a_replica_that_comes_meanwhile_hides_it_from_the_first_moment),
         cmocka_unit_test(what_does_not_come_to_its_end_leaves_nothing),
         cmocka_unit_test(slots_stay_whatever_goes_wrong),
         cmocka_unit_test(a_target_without_memory_says_so),

@@ -96,6 +96,28 @@ static bool is_on_its_way(unsigned slot, bool is_import) {
     return false;
 }
 
+static bool arrives(const struct migration *m) { return m->is_import && !migration_is_over(m); }
+
+bool migrations_any_import(void) {
+    MIGRATIONS_EACH(m)
+    if (arrives(m)) return true;
+    return false;
+}
+
+void migrations_each_import(void (*visit)(void *arg, struct slice name, struct slice ends), void *arg) {
+    MIGRATIONS_EACH(m) {
+        struct buf ends = { 0 };
+        unsigned first, last;
+        if (!arrives(m)) continue;
+        for (unsigned from = 0; slot_set_next_range(&m->slots, from, &first, &last); from = last + 1) {
+            const uint16_t pair[2] = { (uint16_t)first, (uint16_t)last };
+            buf_append(&ends, slice_make((const char *)pair, sizeof pair));
+        }
+        visit(arg, slice_make(m->name, MIGRATION_NAME_LEN), buf_slice(&ends));
+        buf_release(&ends);
+    }
+}
+
 bool migrations_export(unsigned slot) { return is_on_its_way(slot, false); }
 bool migrations_import(unsigned slot) { return is_on_its_way(slot, true); }
 

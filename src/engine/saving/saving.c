@@ -42,6 +42,7 @@ static struct stream_position position_now(void) {
 struct snapshot_plan saving_plan(void) {
     struct snapshot_plan plan = saving_plan_for_replicas();
     plan.for_files = true;
+    plan.tells_imports = false; /* what arrives is deleted when this node starts again */
     if (database_differences & SOME_ARE_VOLATILE) plan.position.known = false;
     return plan;
 }
@@ -51,6 +52,7 @@ struct snapshot_plan saving_plan_for_replicas(void) {
                                    .position = position_now(),
                                    .compress = options.rdbcompression,
                                    .checksum = options.rdbchecksum,
+                                   .tells_imports = true,
                                    .key_delay_us = options.rdb_key_save_delay_us,
                                    .now_ms = clock_wall_ms() };
 }

@@ -100,7 +100,8 @@ static bool check_all(struct check *c) {
             break;
         case RDB_EVENT_SIZES:
         case RDB_EVENT_LIBRARY:
-        case RDB_EVENT_SLOTS: break;
+        case RDB_EVENT_SLOTS:
+        case RDB_EVENT_IMPORT: break;
         case RDB_EVENT_END: return check_end(c);
         case RDB_EVENT_BROKEN: return report(c, rdb_reader_error(c->reader));
         }

@@ -2,3 +2,4 @@
 #include "trivet/persist/rdb/file.h"
 
 struct rdb_libraries rdb_libraries;
+struct rdb_imports rdb_imports;

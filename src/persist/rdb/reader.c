@@ -41,7 +41,7 @@ struct rdb_reader {
     int version;
     uint32_t db;
     bool is_mapped, is_valkey, has_begun, has_ended;
-    struct buf name, value; /* scratch of AUX and LIBRARY */
+    struct buf name, value; /* scratch of AUX, IMPORT and LIBRARY */
 };
 
 /* The result of one step in the window. */
@@ -282,11 +282,26 @@ static bool skip_numbers(struct rdb_scan *s, uint64_t count) {
     return true;
 }
 
-static bool skip_slot_import(struct rdb_scan *s) {
+static bool take_range(struct rdb_scan *s, struct buf *ends) {
+    uint64_t first, last;
+    if (!rdb_scan_length(s, &first) || !rdb_scan_length(s, &last)) return false;
+    s->bad = first > last || last >= RDB_IMPORT_SLOTS;
+    if (s->bad) return false;
+    const uint16_t pair[2] = { (uint16_t)first, (uint16_t)last };
+    buf_append(ends, slice_make((const char *)pair, sizeof pair));
+    return true;
+}
+
+static bool read_slot_import(struct rdb_reader *r, struct rdb_item *item) {
+    struct rdb_scan *s = &r->scan;
     uint64_t ranges;
-    if (!rdb_scan_string(s) || !rdb_scan_length(s, &ranges)) return false;
+    if (!take_text(s, &r->name, &item->name) || !rdb_scan_length(s, &ranges)) return false;
+    s->bad = item->name.len != RDB_IMPORT_NAME_LEN || ranges > RDB_IMPORT_SLOTS;
+    if (s->bad) return false;
+    buf_clear(&r->value);
     for (; ranges > 0; ranges--)
-        if (!skip_numbers(s, 2)) return false;
+        if (!take_range(s, &r->value)) return false;
+    item->value = buf_slice(&r->value);
     return true;
 }
 
@@ -434,7 +449,7 @@ static bool read_opcode(struct rdb_reader *r, unsigned opcode, struct rdb_item *
         *doing = "read-module-aux";
         return skip_module(r, item);
     case RDB_OP_SLOT_INFO: *event = RDB_EVENT_SLOTS; return skip_numbers(s, 3);
-    case RDB_OP_SLOT_IMPORT: *event = RDB_EVENT_SLOTS; return skip_slot_import(s);
+    case RDB_OP_SLOT_IMPORT: *event = RDB_EVENT_IMPORT; return read_slot_import(r, item);
     case RDB_OP_EOF:
         *event = RDB_EVENT_END;
         *doing = "check-sum";

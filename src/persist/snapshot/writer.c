@@ -15,13 +15,17 @@
 
 #define PUT_BYTES ((size_t)256 * 1024)
 
+static bool tells_imports(const struct snapshot_plan *plan) {
+    return plan->tells_imports && rdb_imports.any && rdb_imports.any();
+}
+
 struct image_form snapshot_form(const struct snapshot_plan *plan) {
     struct image_form form = { .as_commands = plan->as_commands,
                                .compress = plan->compress,
                                .version = plan->version,
                                .now_ms = plan->now_ms };
-    bool has_dated = plan->contents == SNAPSHOT_EVERYTHING && keyspace_has_dated();
-    if (form.version == 0) form.version = has_dated ? RDB_VERSION_VALKEY : RDB_VERSION_MAX;
+    bool has_new = plan->contents == SNAPSHOT_EVERYTHING && (keyspace_has_dated() || tells_imports(plan));
+    if (form.version == 0) form.version = has_new ? RDB_VERSION_VALKEY : RDB_VERSION_MAX;
     return form;
 }
 
@@ -89,6 +93,19 @@ static void put_sizes(struct rdb_out *out, uint32_t db) {
     rdb_put_length(out, keyspace_expires(db));
 }
 
+static void put_import(void *arg, struct slice name, struct slice ends) {
+    struct rdb_out *out = arg;
+    size_t count = ends.len / sizeof(uint16_t);
+    buf_append_byte(&out->bytes, (char)RDB_OP_SLOT_IMPORT);
+    rdb_put_string(out, name);
+    rdb_put_length(out, count / 2);
+    for (size_t i = 0; i < count; i++) {
+        uint16_t slot;
+        memcpy(&slot, ends.ptr + i * sizeof slot, sizeof slot);
+        rdb_put_length(out, slot);
+    }
+}
+
 static void put_library(void *arg, struct slice code) {
     struct rdb_out *out = arg;
     buf_append_byte(&out->bytes, (char)RDB_OP_FUNCTION2);
@@ -128,6 +145,7 @@ static void put_head(struct snapshot_writer *w) {
     if (w->plan->contents != SNAPSHOT_NOTHING && rdb_libraries.each)
         rdb_libraries.each(as_commands ? put_library_command : put_library, &w->out);
     if (w->plan->contents != SNAPSHOT_EVERYTHING || as_commands) return;
+    if (w->version >= RDB_VERSION_VALKEY && tells_imports(w->plan)) rdb_imports.each(put_import, &w->out);
     for (uint32_t db = 0; db < keyspace_databases(); db++)
         if (keyspace_count(db) > 0 && !snapshot_leaves_out(w->plan, db)) put_sizes(&w->out, db);
 }

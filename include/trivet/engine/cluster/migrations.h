@@ -36,6 +36,10 @@ struct migration_facts {
 /* Those that go on and those that ended, the latest first. */
 void migrations_each(void (*visit)(void *arg, const struct migration_facts *facts), void *arg);
 
+/* For the files that replicas get (persist/rdb/file.h): what is on its way here. */
+bool migrations_any_import(void);
+void migrations_each_import(void (*visit)(void *arg, struct slice name, struct slice ends), void *arg);
+
 /* Is the slot on its way to another node, or here? */
 bool migrations_export(unsigned slot);
 bool migrations_import(unsigned slot);

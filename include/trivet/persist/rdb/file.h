@@ -2,6 +2,7 @@
  *
  *     "REDIS0011" or "VALKEY080"      magic and version, 9 bytes
  *     AUX name value ...              facts about the file: who wrote it, when
+ *     SLOT_IMPORT name ranges ...     slots that are on their way to the writer: their keys are hidden
  *     FUNCTION2 code ...              libraries of functions
  *     SELECTDB n  RESIZEDB keys expires
  *       [EXPIRETIME_MS u64] [FREQ u8 | IDLE length] type key value ...
@@ -29,7 +30,8 @@
 
 /* Opcodes: bytes in the place of a value's type; lower numbers are types (enum rdb_type). */
 enum rdb_opcode {
-    RDB_OP_SLOT_IMPORT = 243,     /* a slot that is being moved here: name, ranges (Valkey 9) */
+    /* Slots that are being moved here: name, number of ranges, first and last slot of each (Valkey 9). */
+    RDB_OP_SLOT_IMPORT = 243,
     RDB_OP_SLOT_INFO = 244,       /* slot, keys, expires: a hint (other servers) */
     RDB_OP_FUNCTION2 = 245,       /* the code of a library, one string */
     RDB_OP_FUNCTION_PRE_GA = 246, /* libraries as candidates of 7.0 wrote them */
@@ -55,6 +57,16 @@ struct rdb_libraries {
     bool (*replace)(const struct slice *codes, size_t count, struct buf *error);
 };
 extern struct rdb_libraries rdb_libraries;
+
+/* The slots of a cluster that are on their way to this node, of which a file for replicas tells; filled at
+ * start-up. Gate closed. `ends`: the first and the last slot of each range, in turn, as uint16_t. */
+struct rdb_imports {
+    bool (*any)(void);
+    void (*each)(void (*visit)(void *arg, struct slice name, struct slice ends), void *arg);
+};
+extern struct rdb_imports rdb_imports;
+#define RDB_IMPORT_NAME_LEN 40
+#define RDB_IMPORT_SLOTS 16384
 
 /* ---- reading ---- */
 
@@ -89,13 +101,14 @@ enum rdb_event {
     RDB_EVENT_SIZES,    /* .keys, .expires: how many keys follow; only a hint */
     RDB_EVENT_LIBRARY,  /* .value */
     RDB_EVENT_MODULE,   /* .name: data of a module outside of keys; skipped */
-    RDB_EVENT_SLOTS,    /* about cluster slots; skipped */
+    RDB_EVENT_SLOTS,    /* how many keys a slot has; skipped */
+    RDB_EVENT_IMPORT,   /* .name, .value: the ends of the ranges, as in struct rdb_imports */
     RDB_EVENT_END,      /* the checksum is right, or there is none */
     RDB_EVENT_BROKEN,   /* see the reader's error; no event follows */
 };
 
-/* What rdb_reader_next gives. Slices lie in the reader's memory or, of AUX and LIBRARY, are valid until the
- * next call. */
+/* What rdb_reader_next gives. Slices lie in the reader's memory or, of AUX, IMPORT and LIBRARY, are valid
+ * until the next call. */
 struct rdb_item {
     struct rdb_record record;
     struct slice name, value;

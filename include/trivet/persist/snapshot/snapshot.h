@@ -38,12 +38,13 @@ enum snapshot_contents {
 struct snapshot_plan {
     struct snapshot_sink *sink; /* stays until the snapshot is closed */
     enum snapshot_contents contents;
-    bool for_files;   /* leaves out the databases that files do not hold (keyspace/database.h) */
-    bool as_commands; /* an AOF's base without an RDB preamble */
-    int version;      /* of the RDB format; 0: 11, or 80 if hash fields expire */
-    bool compress;    /* strings, by LZF */
-    bool checksum;    /* at the end of an RDB file */
-    bool is_aof_base; /* says so in the head */
+    bool for_files;     /* leaves out the databases that files do not hold (keyspace/database.h) */
+    bool as_commands;   /* an AOF's base without an RDB preamble */
+    int version;        /* of the RDB format; 0: 11, or 80 if hash fields expire */
+    bool compress;      /* strings, by LZF */
+    bool checksum;      /* at the end of an RDB file */
+    bool is_aof_base;   /* says so in the head */
+    bool tells_imports; /* which slots arrive, if the format knows them: then version 0 is 80 */
     /* Commands never wait for room, however slow the sink is: images then take what memory they need. */
     bool no_pressure;
     struct stream_position position; /* if known, the head of an RDB file tells it */

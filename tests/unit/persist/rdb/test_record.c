@@ -329,6 +329,10 @@ static void a_position_that_cannot_be_is_left_out(void **state) {
 
 /* Words of modules and slots of clusters: "example-1", version 3. */
 #define MODULE_ID "\x81\x78\xc6\xa6\xa6\xe5\xad\x3f\xf5" /* only its framing matters */
+#define IMPORT_NAME \
+    "\x28"          \
+    "0123456789012345678901234567890123456789"
+
 static void what_others_put_between_keys_is_skipped(void **state) {
     (void)state;
     struct buf file = { 0 };
@@ -337,12 +341,49 @@ static void what_others_put_between_keys_is_skipped(void **state) {
     buf_append(&file, LIT("\xf7" MODULE_ID "\x02\x02\x01\x41\x00\x02\x05\x03\x00\x00\x00\x00\x04"
                           "\x00\x00\x00\x00\x00\x00\x00\x00\x05\x03xyz\x00"));
     buf_append(&file, LIT("\xf4\x41\x00\x02\x01"));
-    buf_append(&file, LIT("\xf3\x03job\x02\x01\x02\x41\x00\x41\x05"));
+    buf_append(&file, LIT("\xf3" IMPORT_NAME "\x02\x01\x02\x41\x00\x41\x05"));
     add_record(&file, RDB_STRING, "k", LIT("\x01v"));
     add_end(&file, 80);
     assert_true(read_bytes(buf_slice(&file), strict, &t, NULL));
     assert_int_equal(t.keys, 1);
     buf_release(&file);
+}
+
+static void slots_on_their_way_are_told(void **state) {
+    (void)state;
+    static const uint16_t expected[] = { 1, 2, 256, 261 };
+    struct buf file = { 0 };
+    struct rdb_item item;
+    add_header(&file, 80);
+    buf_append(&file, LIT("\xf3" IMPORT_NAME "\x02\x01\x02\x41\x00\x41\x05"));
+    add_end(&file, 80);
+    struct rdb_reader *r = rdb_reader_over(buf_slice(&file), strict);
+    assert_int_equal(rdb_reader_next(r, &item), RDB_EVENT_IMPORT);
+    assert_int_equal(item.name.len, RDB_IMPORT_NAME_LEN);
+    assert_int_equal(item.value.len, sizeof expected);
+    assert_memory_equal(item.value.ptr, expected, sizeof expected);
+    assert_int_equal(rdb_reader_next(r, &item), RDB_EVENT_END);
+    rdb_reader_close(r);
+    buf_release(&file);
+}
+
+static void slots_that_cannot_be_are_refused(void **state) {
+    (void)state;
+    static const struct slice wrong[] = {
+        LIT_INIT("\xf3\x03job\x01\x01\x02"),                       /* no name */
+        LIT_INIT("\xf3" IMPORT_NAME "\x01\x02\x01"),              /* backwards */
+        LIT_INIT("\xf3" IMPORT_NAME "\x01\x01\x80\x00\x00\x40\x00"), /* beyond the last */
+        LIT_INIT("\xf3" IMPORT_NAME "\x80\x00\x00\x40\x01"),      /* too many */
+    };
+    for (size_t i = 0; i < COUNT_OF(wrong); i++) {
+        struct buf file = { 0 };
+        struct tally t;
+        add_header(&file, 80);
+        buf_append(&file, wrong[i]);
+        add_end(&file, 80);
+        assert_false(read_bytes(buf_slice(&file), strict, &t, NULL));
+        buf_release(&file);
+    }
 }
 
 static void a_collection_without_elements_is_no_key(void **state) {
@@ -602,6 +643,8 @@ int main(void) {
         cmocka_unit_test(facts_are_kept_and_unknown_ones_skipped),
         cmocka_unit_test(a_position_that_cannot_be_is_left_out),
         cmocka_unit_test(what_others_put_between_keys_is_skipped),
+        cmocka_unit_test(slots_on_their_way_are_told),
+        cmocka_unit_test(slots_that_cannot_be_are_refused),
         cmocka_unit_test(a_collection_without_elements_is_no_key),
         cmocka_unit_test(bytes_behind_the_end_are_left_to_the_caller),
         cmocka_unit_test(each_flipped_bit_is_refused),
