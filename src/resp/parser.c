@@ -311,9 +311,9 @@ static inline size_t tiny_length(uint64_t word, size_t *length) {
 /* A whole command of one to nine arguments below 100 bytes; false, and nothing has changed, if it is not one.
  * Lines are looked at as words, so one that ends less than eight bytes before the end is not for here. */
 static inline bool take_whole_command(struct args *a, struct slice bytes) {
-    const char *at = bytes.ptr, *end = bytes.ptr + bytes.len;
     uint32_t head;
     if (bytes.len < sizeof head) return false;
+    const char *at = bytes.ptr, *end = bytes.ptr + bytes.len; /* without bytes there may be no address */
     memcpy(&head, at, sizeof head);
     size_t count = (size_t)(head >> 8 & 0xff) - '0';
     if ((head & 0xffff00ff) != ('*' | LINE_END_WORD << 16) || count - 1 > 8 || count > a->room) return false;
