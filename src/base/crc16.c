@@ -1,10 +1,14 @@
 /* crc16.c: see crc16.h.
  *
  * A message is a polynomial over the two numbers 0 and 1, its first bit the highest power; the checksum is
- * message * x^16 modulo P = x^16 + x^12 + x^5 + 1. Zeros in front of a message change nothing. */
+ * message * x^16 modulo P = x^16 + x^12 + x^5 + 1. Zeros in front of a message change nothing. To add is to
+ * xor; to multiply is what the processor does without carry. */
 #include "trivet/base/crc16.h"
 #include "trivet/base/compiler.h"
 #include <string.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 /* ---- by tables ---- */
 
@@ -41,12 +45,13 @@ static uint16_t by_tables(struct slice s) {
     return (uint16_t)crc;
 }
 
-static int32_t by_tables_without_brace(struct slice s) {
-    return s.len > 0 && memchr(s.ptr, '{', s.len) ? -1 : by_tables(s);
+static int64_t by_tables_or_brace(struct slice s) {
+    const char *brace = s.len > 0 ? memchr(s.ptr, '{', s.len) : NULL;
+    return brace ? -1 - (brace - s.ptr) : by_tables(s);
 }
 
 #define BY_TABLES \
-    { .plain = by_tables, .without_brace = by_tables_without_brace }
+    { .plain = by_tables, .or_brace = by_tables_or_brace }
 const struct crc16_way crc16_by_tables = BY_TABLES;
 struct crc16_way crc16_way = BY_TABLES;
 
@@ -54,18 +59,16 @@ struct crc16_way crc16_way = BY_TABLES;
 
 #if defined(__x86_64__)
 
-#include <immintrin.h>
-
 #define MULTIPLIES __attribute__((target("pclmul,avx")))
 
 /* For the two halves of sixteen bytes, the second half's first. */
 struct factors {
     uint64_t low, high;
 };
-/* x^128 and x^192 modulo P: with them sixteen bytes are added to the sixteen that follow. */
+/* x^128 and x^192 modulo P: what both halves are worth when sixteen bytes follow. */
 static const struct factors to_next = { 0xaefc, 0x650b };
-/* x^80 / P and x^144 / P, without the remainders: bits 0 to 63. Above them is x^64, and the first number
- * once more. */
+/* Of x^80 / P and x^144 / P, without the remainders, what is below x^64. All of them: x^64 + low, and
+ * x^128 + low * x^64 + high. */
 static const struct factors quotients = { 0x11303471a041b343, 0xe569d503417ca4a2 };
 
 /* Turns sixteen bytes round: the last one becomes the lowest. From n on it takes only the first 16 - n of
@@ -112,48 +115,53 @@ MULTIPLIES ALWAYS_INLINE __m128i times(__m128i number, __m128i by) {
     return _mm_xor_si128(_mm_clmulepi64_si128(number, by, 0x00), _mm_clmulepi64_si128(number, by, 0x11));
 }
 
-/* The checksum of sixteen bytes. It is what number * x^16 and the next lower multiple of P, which is P times
- * their quotient, differ by: it is below x^16, so only that many bits of the quotient matter. */
+/* The checksum of sixteen bytes: number * x^16, less P times the quotient of the two. It is below x^16, as
+ * number * x^16 has nothing, so the lowest sixteen bits of the quotient say all of it. They are those above
+ * x^64 of each half times its factor. */
 MULTIPLIES ALWAYS_INLINE uint16_t remainder_of(__m128i number) {
     const __m128i by = load(&quotients);
-    __m128i upper = times(number, by); /* its upper half, and the lower half of what is above x^64: */
-    __m128i lower = _mm_xor_si128(_mm_clmulepi64_si128(number, by, 0x01), number);
-    uint64_t quotient = (uint64_t)_mm_extract_epi64(upper, 1) ^ (uint64_t)_mm_cvtsi128_si64(lower);
+    __m128i above = times(number, by); /* from x^64 on; and what the rest of the factors adds there: */
+    __m128i rest = _mm_xor_si128(_mm_clmulepi64_si128(number, by, 0x01), number);
+    uint64_t quotient = (uint64_t)_mm_extract_epi64(above, 1) ^ (uint64_t)_mm_cvtsi128_si64(rest);
     return (uint16_t)(quotient ^ quotient << 5 ^ quotient << 12);
 }
 
-MULTIPLIES ALWAYS_INLINE __m128i braces_in(__m128i bytes) {
-    return _mm_cmpeq_epi8(bytes, _mm_set1_epi8('{'));
+/* A bit for each. */
+MULTIPLIES ALWAYS_INLINE unsigned braces_in(__m128i bytes) {
+    return (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8('{')));
 }
 
-MULTIPLIES ALWAYS_INLINE int32_t by_product(struct slice s, bool without_brace) {
-    __m128i number, braces;
-    if (UNLIKELY(s.len < 16)) {
-        number = load_short(s.ptr, s.len);
-        braces = braces_in(number);
-    } else {
-        /* The first step takes what is more than a multiple of sixteen. */
-        size_t left_out = -s.len % 16;
-        const char *p = s.ptr + 16 - left_out, *end = s.ptr + s.len;
-        __m128i block = load(s.ptr);
-        braces = braces_in(block);
-        number = turn(block, left_out);
-        for (; p != end; p += 16) {
-            block = load(p);
-            braces = _mm_or_si128(braces, braces_in(block));
-            number = _mm_xor_si128(times(number, load(&to_next)), turn(block, 0));
-        }
+MULTIPLIES ALWAYS_INLINE int64_t by_product_short(struct slice s, bool or_brace) {
+    __m128i number = load_short(s.ptr, s.len);
+    unsigned braces = or_brace ? braces_in(number) : 0;
+    if (UNLIKELY(braces)) return -(int64_t)s.len + 31 - __builtin_clz(braces); /* it is turned round */
+    return remainder_of(number);
+}
+
+MULTIPLIES ALWAYS_INLINE int64_t by_product(struct slice s, bool or_brace) {
+    if (s.len < 16) return by_product_short(s, or_brace);
+    /* The first step takes what is more than a multiple of sixteen. */
+    size_t left_out = -s.len % 16;
+    const char *at = s.ptr, *next = at + 16 - left_out, *end = at + s.len;
+    __m128i block = load(at), number = turn(block, left_out);
+    unsigned braces = or_brace ? braces_in(block) : 0;
+    for (; !braces && next != end; next += 16) {
+        at = next;
+        block = load(at);
+        braces = or_brace ? braces_in(block) : 0;
+        number = _mm_xor_si128(times(number, load(&to_next)), turn(block, 0));
     }
-    return without_brace && _mm_movemask_epi8(braces) ? -1 : remainder_of(number);
+    if (UNLIKELY(braces)) return -1 - (at - s.ptr) - __builtin_ctz(braces);
+    return remainder_of(number);
 }
 
 MULTIPLIES static uint16_t by_product_plain(struct slice s) { return (uint16_t)by_product(s, false); }
-MULTIPLIES static int32_t by_product_without_brace(struct slice s) { return by_product(s, true); }
+MULTIPLIES static int64_t by_product_or_brace(struct slice s) { return by_product(s, true); }
 
 static void choose_way(void) {
     __builtin_cpu_init();
     if (__builtin_cpu_supports("pclmul") && __builtin_cpu_supports("avx"))
-        crc16_way = (struct crc16_way){ by_product_plain, by_product_without_brace };
+        crc16_way = (struct crc16_way){ by_product_plain, by_product_or_brace };
 }
 
 #else

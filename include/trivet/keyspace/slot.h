@@ -13,11 +13,11 @@
 #define SLOT_BITS 14
 #define SLOT_COUNT (1u << SLOT_BITS)
 
-/* For slot_of_key(), of a key with a '{': there may be a tag. */
-uint16_t slot_of_braced_key(struct slice key);
+/* For slot_of_key(), of a key that has its first '{' there: a tag may begin. */
+uint16_t slot_of_braced_key(struct slice key, size_t brace);
 static inline uint16_t slot_of_key(struct slice key) {
-    int32_t crc = crc16_without_brace(key);
-    return LIKELY(crc >= 0) ? (uint16_t)crc % SLOT_COUNT : slot_of_braced_key(key);
+    int64_t crc = crc16_or_brace(key);
+    return LIKELY(crc >= 0) ? (uint16_t)crc % SLOT_COUNT : slot_of_braced_key(key, (size_t)(-1 - crc));
 }
 /* The slot of all keys that a glob pattern can match, or -1 if they may be in several: nothing in it, or
  * nothing before the end of its hash tag, matches more than itself. */
