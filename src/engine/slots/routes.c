@@ -4,9 +4,11 @@
 #include "trivet/base/mem.h"
 #include "trivet/engine/turn/turn.h"
 #include <assert.h>
+#include <string.h>
 
 struct routes *routes;
 bool routes_are_moving;
+uint64_t routes_served[SLOT_COUNT / 64] CACHE_ALIGNED;
 
 struct routes *routes_new(void) {
     struct routes *r = mem_alloc_zero(sizeof *r);
@@ -38,13 +40,15 @@ void routes_free(struct routes *r) {
     mem_free(r);
 }
 
-static void note_own(struct routes *r) {
+static void note_served(const struct routes *r) {
+    memset(routes_served, 0, sizeof routes_served);
+    if (!r || !r->is_up) return;
     for (uint32_t slot = 0; slot < SLOT_COUNT; slot++)
-        if (r->owner[slot] == ROUTE_MYSELF) r->own[slot / 64] |= UINT64_C(1) << slot % 64;
+        if (r->owner[slot] == ROUTE_MYSELF) routes_served[slot / 64] |= UINT64_C(1) << slot % 64;
 }
 
 void routes_replace(struct routes *r) {
-    if (r) note_own(r);
+    note_served(r);
     routes_free(routes);
     routes = r;
     routes_are_moving = r && r->moving_count > 0;

@@ -30,14 +30,14 @@ struct redirection {
  * are of several. */
 int32_t slot_of_call(const struct call *call);
 /* What mostly is: all keys are in one slot, which this node serves. Then redirect_of() would say the same.
- * Only while routes is not NULL. */
+ * EXEC has no keys of its own. */
 static inline bool redirect_is_needless(const struct call *call) {
     const struct command_keys *keys = call->keys;
-    if (keys->count == 0 || !routes->is_up || (call->command->flags & RUNS_QUEUE)) return false;
+    if (keys->count == 0) return false;
     uint16_t slot = keys->at[0].shard;
     for (size_t i = 1; i < keys->count; i++)
         if (keys->at[i].shard != slot) return false;
-    return routes_slot_is_own(slot);
+    return routes_serve(slot);
 }
 /* From the slots of its keys: those of all queued commands if it is EXEC. Only while routes is not NULL. */
 struct redirection redirect_of(const struct call *call);

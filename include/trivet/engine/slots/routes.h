@@ -25,9 +25,6 @@ struct routes {
     bool is_up;       /* the cluster's state as this node sees it */
     uint16_t primary; /* of this node if it is a replica, else ROUTE_NOBODY */
     uint16_t owner[SLOT_COUNT];
-    /* Bit n: slot n is this node's. Every command asks, so it is small enough for the nearest cache. Filled
-     * by routes_replace(). */
-    uint64_t own[SLOT_COUNT / 64];
     uint16_t
         moving[SLOT_COUNT]; /* the node where the slot goes, or where it comes from; mostly ROUTE_NOBODY */
     uint32_t moving_count;
@@ -40,7 +37,10 @@ extern struct routes *routes;
 /* Is some slot being moved? Then commands look once more under the locks of their keys (redirect.h). */
 extern bool routes_are_moving;
 
-static inline bool routes_slot_is_own(uint16_t slot) { return routes->own[slot / 64] >> slot % 64 & 1; }
+/* Bit n: slot n is this node's, and the cluster is up. Every command asks, so it is small enough for the
+ * nearest cache, and of one load. */
+extern uint64_t routes_served[SLOT_COUNT / 64];
+static inline bool routes_serve(uint16_t slot) { return routes_served[slot / 64] >> slot % 64 & 1; }
 
 /* An empty table: no slot is served. */
 struct routes *routes_new(void);
