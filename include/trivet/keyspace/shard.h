@@ -3,7 +3,7 @@
  * A key's shard is SHARD_OF(hash): bits 40 and up, so that it is independent of the bucket (low bits)
  * and the tag (top byte). In a cluster each slot is a shard: key_hash() puts the slot into these bits. Then
  * what is said of a slot (how many keys, which, away with them) costs what the slot holds. The first
- * database's table lies inside the shard, next to the lock; others are made on first use. Owner: the process,
+ * database's table lies inside the shard, before the lock; others are made on first use. Owner: the process,
  * for its life. Thread: everything in a shard needs its lock, or the gate closed. */
 #ifndef TRIVET_KEYSPACE_SHARD_H
 #define TRIVET_KEYSPACE_SHARD_H
@@ -38,15 +38,14 @@ struct keydb_list {
 
 struct interests; /* engine/interest.h: keys that clients watch or wait for */
 
-struct shard {
+struct CACHE_ALIGNED shard {
+    struct keydb first; /* database 0 */
     struct latch lock;
-    struct keydb_list *others;        /* NULL while only database 0 is in use */
-    struct interests *interests;      /* NULL while there are none */
-    struct keydb first CACHE_ALIGNED; /* database 0 */
+    struct keydb_list *others;   /* NULL while only database 0 is in use */
+    struct interests *interests; /* NULL while there are none */
 };
-#ifndef TRIVET_DEBUG
-static_assert(sizeof(struct latch) + 2 * sizeof(void *) <= CACHE_LINE, "lock and pointers share a line");
-#endif
+static_assert(offsetof(struct shard, first.table) == 0 && sizeof(struct shard) == 2 * CACHE_LINE,
+              "a line for the table, one for all else: of 16384 shards each more is a megabyte");
 
 extern struct shard shards[SHARD_MAX];
 /* True while shards need their locks: there are several workers, or a thread walks beside one (walk.h).

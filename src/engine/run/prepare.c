@@ -66,8 +66,8 @@ static inline void prefetch_shard(const struct keyref *ref) {
     if (shards_are_shared)
         prefetch_to_write(&s->lock);
     else
-        __builtin_prefetch(s);
-    __builtin_prefetch(&s->first);
+        __builtin_prefetch(&s->interests);
+    __builtin_prefetch(&s->first.table);
 }
 
 static inline void prepare(const struct command *found, const struct slice *argv, size_t argc,
