@@ -247,7 +247,7 @@ static void run_on_one_key(struct call *call) {
         if (!wait_for_script(call, ticket)) return;
         shard_lock(s);
     }
-    if (UNLIKELY(blocking_needs_gate(s))) {
+    if (shards_are_shared && UNLIKELY(blocking_needs_gate(s))) {
         shard_unlock(s);
         run_exclusive(call);
         return;
