@@ -328,8 +328,9 @@ static void what_arrives_is_hidden_until_it_is_served(void **state) {
 }
 
 static void follow(size_t replica, size_t primary) {
-    assert_string_equal(client_ask(g.client[replica], "CLUSTER REPLICATE %s", g.id[primary]), "+OK");
-    assert_soon(fleet_is_linked_replica(&g, replica, primary));
+    struct cnode *r = &node[replica], *p = &node[primary];
+    cnode_replicate(r, p);
+    assert_soon(cnode_is_linked_replica_of(r, p));
 }
 
 /* Its file tells: the source is silent, and the primary's next word comes later. */
@@ -339,14 +340,14 @@ static void a_replica_that_comes_meanwhile_hides_it_from_the_first_moment(void *
     follow(REPLICA_OF(1), 0);
     struct client *source = play_source();
     client_send(source, "SET {06S}a 1");
-    assert_reply_soon(g.client[1], "CLUSTER COUNTKEYSINSLOT 0", ":1");
+    assert_reply_soon(node[1].client, "CLUSTER COUNTKEYSINSLOT 0", ":1");
     follow(REPLICA_OF(1), 1);
     assert_hidden(REPLICA_OF(1));
-    assert_reply(g.client[REPLICA_OF(1)], "CLUSTER COUNTKEYSINSLOT 0", ":1");
+    assert_reply(node[REPLICA_OF(1)].client, "CLUSTER COUNTKEYSINSLOT 0", ":1");
     assert_true(is_in(REPLICA_OF(1), "occurring-on-primary"));
     client_close(source);
     assert_soon(is_in(1, "failed") && is_in(REPLICA_OF(1), "failed"));
-    assert_reply_soon(g.client[REPLICA_OF(1)], "CLUSTER COUNTKEYSINSLOT 0", ":0");
+    assert_reply_soon(node[REPLICA_OF(1)].client, "CLUSTER COUNTKEYSINSLOT 0", ":0");
     fleet_end(&g);
 }
 

@@ -47,8 +47,8 @@ bool cnode_knows(const struct cnode *n, const struct cnode *other);
 bool cnode_has_flags(const struct cnode *n, const struct cnode *other, const char *flags);
 
 void cnode_take_all_slots(struct cnode *n);
-/* Introduces them, and until both know each other; and the latter alone, for those who hear of each other from
- * a third one. */
+/* Introduces them, and until both know each other; and the latter alone, for those who hear of each other
+ * from a third one. */
 void cnode_meet(struct cnode *a, struct cnode *b);
 void cnode_await_meeting(const struct cnode *a, const struct cnode *b);
 /* CLUSTER REPLICATE; and until it has all that was written and the primary has heard that, which waits for no

@@ -3,18 +3,22 @@
  *
  * All tests share the nodes, because a cluster takes seconds to begin; the last one leaves them as they are.
  */
-#include "cluster_nodes.h"
+#include "../harness/check.h"
+#include "../harness/cluster.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
 
 #define FOO "12182" /* the slot of {foo} */
 #define HERE 300    /* keys in it, beside one of another slot */
 
 /* A primary of all slots with its replica, and another primary. */
 static struct cnode a, b, r;
-
-static void know_each_other(struct cnode *x, struct cnode *y) {
-    assert_soon(cnode_says(x, "CLUSTER NODES", y->id) && !cnode_says(x, "CLUSTER NODES", "handshake"));
-    assert_soon(cnode_says(y, "CLUSTER NODES", x->id) && !cnode_says(y, "CLUSTER NODES", "handshake"));
-}
 
 /* One node takes the slot without being given it. */
 static void take(struct cnode *to, const struct cnode *from, const char *slot) {
@@ -29,7 +33,7 @@ static int start(void **state) {
     r = CNODE("--appendonly", "yes");
     cnode_pair(&a, &r);
     cnode_meet(&a, &b);
-    know_each_other(&b, &r);
+    cnode_await_meeting(&b, &r);
     take(&b, &a, "1"); /* with one slot that stays it follows nobody */
     return 0;
 }
@@ -100,13 +104,6 @@ static void lose(void) {
     assert_soon(is_moved(&a));
     assert_unseen(&a);
     assert_true(holds(&a, HERE + 1));
-}
-
-static void start_again(struct cnode *n) {
-    client_close(n->client);
-    server_kill(n->server);
-    server_restart(n->server);
-    n->client = server_connect(n->server);
 }
 
 /* ---- */
@@ -199,7 +196,8 @@ static void a_replica_hides_what_its_primary_has_lost(void **state) {
     let_go();
     assert_soon(holds(&a, 1) && holds(&r, 1));
     cnode_await_same(&a, &r);
-    start_again(&r); /* its file has it */
+    cnode_kill(&r);
+    cnode_restart(&r); /* its file has it */
     assert_true(holds(&r, 1));
     replication_await_link(r.server);
 }
@@ -208,13 +206,11 @@ static void who_takes_over_deletes_what_is_left_and_who_starts_again_too(void **
     (void)state;
     lose();
     assert_reply_soon(r.client, "DBSIZE", ":1");
-    client_close(a.client);
-    server_kill(a.server);
+    cnode_kill(&a);
     assert_reply(r.client, "CLUSTER FAILOVER TAKEOVER", "+OK");
     assert_soon(holds(&r, 1));
     assert_unseen(&r);
-    server_restart(a.server);
-    a.client = server_connect(a.server);
+    cnode_restart(&a);
     assert_unseen(&a);
     assert_soon(holds(&a, 1));
 }
