@@ -286,6 +286,8 @@ static bool chores_are_due(void) {
     return expiry_is_due() || eviction_is_due() || leaving_is_due() || migrations_are_due();
 }
 
+#define LEAVING_MOST_US 1000 /* nobody waits for these keys to go, however long the last turn was */
+
 static void go_on_with_chores(int64_t now_ms, int64_t slice_us) {
     migrations_go_on(now_ms, slice_us);
     if (obstacle_is_set(OBSTACLE_LOADING) || data_stands_still(now_ms)) {
@@ -294,7 +296,8 @@ static void go_on_with_chores(int64_t now_ms, int64_t slice_us) {
         leaving_give_up();
         return;
     }
-    leaving_go_on(now_ms, slice_us, options.lazyfree_lazy_server_del, change_flush_quietly);
+    leaving_go_on(now_ms, slice_us < LEAVING_MOST_US ? slice_us : LEAVING_MOST_US,
+                  options.lazyfree_lazy_server_del, change_flush_quietly);
     expiry_go_on(now_ms, slice_us, change_flush_quietly);
     eviction_go_on(now_ms, slice_us, change_flush_quietly);
     change_flush_quietly();
