@@ -19,10 +19,11 @@ stop_all() {
     wait 2>/dev/null || true
 }
 
+# Nobody listens there, and nobody else was given it, who may not listen yet.
 free_port() {
     local port
     for ((port = 21000 + RANDOM % 9000; ; port++)); do
-        (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || break
+        (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || ! mkdir "$work/port-$port" 2>/dev/null || break
     done
     echo "$port"
 }
