@@ -26,6 +26,7 @@ static void trio_start(struct trio *t) {
     cnode_pair(&t->primary, &t->replica);
     cnode_meet(&t->primary, &t->other);
     cnode_await_meeting(&t->replica, &t->other);
+    assert_soon(cnode_has_flags(&t->other, &t->replica, "slave"));
     assert_soon(cnode_is_up(&t->other));
 }
 
