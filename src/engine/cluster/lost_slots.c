@@ -77,6 +77,7 @@ static bool is_lost_by_primary(const struct routes *now, uint16_t slot) {
 }
 
 void lost_slots_routes_change(const struct routes *now) {
+    size_t gone = 0;
     assert(exclusive_is_mine());
     for (unsigned n = 0; n < SLOT_COUNT; n++) {
         uint16_t slot = (uint16_t)n;
@@ -86,10 +87,10 @@ void lost_slots_routes_change(const struct routes *now) {
             if (primary_is_set())
                 slot_stay(slot);
             else
-                (void)clear(slot);
+                gone += clear(slot);
         }
     }
-    change_flush_quietly();
+    if (gone > 0) change_flush_quietly();
 }
 
 /* ---- the end ---- */
