@@ -118,6 +118,24 @@ static void memory_at_fills(struct item **items, size_t count, size_t tables) {
     mem_free(t);
 }
 
+static void note_next(void *arg, void *item) {
+    struct item ***next = arg;
+    *(*next)++ = item;
+}
+
+/* SCAN and UNLINK: what is left lies in fewer and fewer groups. */
+static void remove_as_scanned(struct table *t, size_t count) {
+    struct item **order = mem_alloc(count * sizeof *order), **next = order;
+    uint64_t cursor = 0;
+    do cursor = table_scan(t, cursor, note_next, &next);
+    while (cursor != 0);
+    if (next != order + count) abort();
+    double start = now_ns();
+    for (size_t i = 0; i < count; i++) table_remove_item(t, order[i], hash_bytes(item_key(order[i])));
+    report("remove, as scanned", start, count);
+    mem_free(order);
+}
+
 int main(int argc, char **argv) {
     size_t count = argc > 1 ? strtoull(argv[1], NULL, 10) : 1000000;
     hash_init();
@@ -165,6 +183,8 @@ int main(int argc, char **argv) {
         if (!table_remove(&t, key, hash_bytes(key))) abort();
     }
     report("remove, shrinking", start, count);
+    for (size_t i = 0; i < count; i++) table_insert(&t, items[i], hash_bytes(item_key(items[i])));
+    remove_as_scanned(&t, count);
     memory_at_fills(items, count, 1024);
     memory_at_fills(items, count, 1);
     return sum == 1;

@@ -1,6 +1,5 @@
 /* test_table.c: finding, changing, walking and the size of the hash table. */
 #include "table_model.h"
-#include <time.h>
 
 static void it_agrees_with_a_model(void **state) {
     (void)state;
@@ -498,39 +497,6 @@ static void items_that_go_as_a_scan_meets_them_leave_a_right_table(void **state)
     model_release(&m);
 }
 
-static int64_t thread_ns(void) {
-    struct timespec ts;
-    assert_int_equal(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts), 0);
-    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
-}
-
-static int64_t time_of_removing_all(uint32_t count, bool as_scanned) {
-    struct model m;
-    model_init(&m, count, NULL);
-    for (uint32_t id = 0; id < count; id++) model_insert(&m, id);
-    uint32_t *ids = ids_as_scanned(&m);
-    for (uint32_t i = 0; !as_scanned && i < count; i++) {
-        uint32_t other = chance_below(count), id = ids[i];
-        ids[i] = ids[other];
-        ids[other] = id;
-    }
-    int64_t began = thread_ns();
-    for (uint32_t i = 0; i < count; i++) model_remove_item(&m, ids[i]);
-    int64_t ns = thread_ns() - began;
-    mem_free(ids);
-    model_release(&m);
-    return ns;
-}
-
-/* SCAN and UNLINK, HSCAN and HDEL, a slot that is moved: each removal set a whole group in order once, and
- * groups had thousands of items. */
-static void items_go_as_fast_in_the_order_of_a_scan(void **state) {
-    (void)state;
-    enum { COUNT = 100000 };
-    int64_t in_any_order = time_of_removing_all(COUNT, false);
-    assert_true(time_of_removing_all(COUNT, true) < 4 * in_any_order);
-}
-
 /* ---- Chance ---- */
 
 static void every_item_is_drawn_about_as_often(void **state) {
@@ -690,7 +656,6 @@ int main(void) {
         cmocka_unit_test(a_bucket_without_a_keeper_loses_its_mark),
         cmocka_unit_test(remove_if_takes_out_what_it_is_told_and_gives_memory_back),
         cmocka_unit_test(items_that_go_as_a_scan_meets_them_leave_a_right_table),
-        cmocka_unit_test(items_go_as_fast_in_the_order_of_a_scan),
         cmocka_unit_test(every_item_is_drawn_about_as_often),
         cmocka_unit_test(a_sample_has_no_item_twice_and_reaches_every_item),
         cmocka_unit_test(a_sparse_table_still_gives_samples),
