@@ -108,7 +108,7 @@ static void lose(void) {
 
 /* ---- */
 
-static void what_is_deleted_is_told_as_ever(void **state) {
+static void who_watches_a_key_hears_that_its_slot_is_lost(void **state) {
     (void)state;
     struct client *hears = server_connect(a.server), *watches = server_connect(a.server),
                   *tracks = server_connect(a.server);
@@ -127,9 +127,9 @@ static void what_is_deleted_is_told_as_ever(void **state) {
     assert_soon(is_moved(&a));
     assert_true(holds(&a, 3));
     assert_reply(watches, "EXEC", "*-1");
+    assert_next(tracks, ">[$\"invalidate\", _]"); /* at once: the new owner may change it */
     let_go();
     assert_soon(holds(&a, 1));
-    assert_next(tracks, ">[$\"invalidate\", *[$\"{foo}1\"]]");
     char first[64], second[64];
     snprintf(first, sizeof first, "%s", client_read_text(hears));
     snprintf(second, sizeof second, "%s", client_read_text(hears));
@@ -218,7 +218,7 @@ static void who_takes_over_deletes_what_is_left_and_who_starts_again_too(void **
 int main(int argc, char **argv) {
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(what_is_deleted_is_told_as_ever, begin),
+        cmocka_unit_test_setup(who_watches_a_key_hears_that_its_slot_is_lost, begin),
         cmocka_unit_test_setup(nothing_old_comes_back_with_the_slot_key_by_key, begin),
         cmocka_unit_test_setup(nothing_old_comes_back_when_the_slot_is_taken, begin),
         cmocka_unit_test_setup(nothing_old_comes_back_when_the_slot_is_imported, begin),

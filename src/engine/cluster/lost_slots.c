@@ -2,6 +2,7 @@
 #include "trivet/engine/cluster/lost_slots.h"
 #include "trivet/base/clock.h"
 #include "trivet/base/log.h"
+#include "trivet/engine/client/tracking.h"
 #include "trivet/engine/client/transaction.h"
 #include "trivet/engine/cluster/member.h"
 #include "trivet/engine/replication/primary.h"
@@ -37,10 +38,16 @@ static size_t give_up(uint16_t slot) {
     return primary_is_set() ? 0 : clear(slot);
 }
 
+/* To name each key takes as long as to delete it, and the slot's new owner may change it meanwhile. */
+static void tell_trackers(size_t keys) {
+    if (keys > 0) tracking_invalidate_all();
+}
+
 void lost_slots_leave(const struct slot_set *slots) {
     size_t keys = 0;
     assert(exclusive_is_mine());
     SLOT_SET_EACH(slots, slot) keys += give_up((uint16_t)slot);
+    tell_trackers(keys);
     change_flush_quietly();
     if (keys > 0 && !primary_is_set())
         LOG_NOTICE("Deleting %zu keys of slots that are another node's now", keys);
@@ -77,12 +84,12 @@ static bool is_lost_by_primary(const struct routes *now, uint16_t slot) {
 }
 
 void lost_slots_routes_change(const struct routes *now) {
-    size_t gone = 0;
+    size_t gone = 0, hidden = 0;
     assert(exclusive_is_mine());
     for (unsigned n = 0; n < SLOT_COUNT; n++) {
         uint16_t slot = (uint16_t)n;
         if (!slot_is_leaving(slot)) {
-            if (is_lost_by_primary(now, slot)) (void)leave(slot);
+            if (is_lost_by_primary(now, slot)) hidden += leave(slot);
         } else if (comes_back(now, slot)) {
             if (primary_is_set())
                 slot_stay(slot);
@@ -90,6 +97,7 @@ void lost_slots_routes_change(const struct routes *now) {
                 gone += clear(slot);
         }
     }
+    tell_trackers(hidden);
     if (gone > 0) change_flush_quietly();
 }
 
