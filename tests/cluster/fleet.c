@@ -66,6 +66,12 @@ static struct cnode start_node(const struct fleet *g, size_t i, const struct fle
     return n;
 }
 
+static void set_timeouts(struct fleet *g, int ms) {
+    char command[64];
+    snprintf(command, sizeof command, "CONFIG SET cluster-node-timeout %d", ms);
+    for (size_t i = 0; i < g->nodes.count; i++) assert_reply(g->nodes.at[i].client, command, "+OK");
+}
+
 static size_t first_slot(const struct fleet *g, size_t primary) { return SLOTS * primary / g->primaries; }
 
 static void give_slots(struct fleet *g) {
@@ -109,9 +115,12 @@ void fleet_start(struct fleet *g, const struct fleet_plan *plan) {
     *g = (struct fleet){ .primaries = plan->primaries, .nodes.count = plan->count };
     g->network = network_start(plan->count);
     for (size_t i = 0; i < plan->count; i++) g->nodes.at[i] = start_node(g, i, plan);
+    set_timeouts(g,
+                 3 * NODE_TIMEOUT_MS); /* many servers that start at once have not the time to be punctual */
     give_slots(g);
     introduce(g);
     give_replicas(g);
+    set_timeouts(g, NODE_TIMEOUT_MS);
 }
 
 void fleet_end(struct fleet *g) {

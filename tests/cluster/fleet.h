@@ -13,7 +13,7 @@
 #ifdef TRIVET_SANITIZE
 #define NODE_TIMEOUT_MS 6000
 #else
-#define NODE_TIMEOUT_MS 1500
+#define NODE_TIMEOUT_MS 2000
 #endif
 
 struct fleet_plan {
