@@ -141,7 +141,7 @@ static void databases_of_one_policy_compete_for_the_whole(void **state) {
               (struct database[]){
                   { .policy = POLICY_ALLKEYS_LRU }, NOTHING, { .policy = POLICY_ALLKEYS_LRU }, NOTHING });
     assert_int_equal(eviction_make_room(NOW_MS, NULL), ROOM_ENOUGH);
-    assert_int_equal(keyspace_count(2), 1000);
+    assert_true(keyspace_count(2) > 990); /* a sample may have met none of the old ones */
     assert_true(keyspace_count(0) < 800);
 }
 
