@@ -185,6 +185,7 @@ static void seeds_that_have_found_something_run_again(void **state) {
         459, /* an epoch taken without votes just before a crash, and won by votes meanwhile */
         646, /* one epoch taken twice without votes */
         657, /* one epoch, won by votes and taken without */
+        746, /* a move that was broken off, where nothing else was to be repaired */
     };
     for (size_t i = 0; i < COUNT_OF(seeds); i++) run_seed(seeds[i], false);
 }

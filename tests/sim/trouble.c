@@ -323,16 +323,20 @@ static void cover_slots(struct world *w) {
     world_reply(w, at);
 }
 
+/* A move that was broken off may have left them open, however well all else is. */
+static void close_all_slots(struct world *w) {
+    for (size_t i = 0; i < w->count; i++) close_slots(w, &w->nodes[i]);
+}
+
 void trouble_repair(struct world *w) {
     replace_primaries(w);
+    close_all_slots(w);
     for (int round = 0; round < REPAIRS_MOST && !world_is_healed(w); round++) {
         forget_dead_names(w);
         meet_the_lonely(w);
         world_run(w, REPAIR_MS);
-        for (size_t i = 0; i < w->count; i++) {
-            close_slots(w, &w->nodes[i]);
-            attach(w, &w->nodes[i]);
-        }
+        close_all_slots(w);
+        for (size_t i = 0; i < w->count; i++) attach(w, &w->nodes[i]);
         cover_slots(w);
         world_run(w, REPAIR_MS);
     }
