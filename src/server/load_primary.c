@@ -56,7 +56,7 @@ static bool give_name(struct primary_load *from) {
     return done;
 }
 
-/* What arrives at the primary. */
+/* What arrives at the primary. There is one primary, and one load from it at a time. */
 static struct imports arriving;
 
 /* The data is there: what has arrived so far is hidden from the beginning. Gate closed. */

@@ -9,7 +9,8 @@
 #include "trivet/cluster/slots/slot_set.h"
 #include "trivet/engine/slots/routes.h"
 
-/* The keys of slots that are not this node's are to go. */
+/* The keys of slots that are not this node's are to go. Whoever watches one hears of it; clients that
+ * remember keys are told to forget all. */
 void lost_slots_leave(const struct slot_set *slots);
 /* They go now: others come in their place. */
 void lost_slots_clear(const struct slot_set *slots);

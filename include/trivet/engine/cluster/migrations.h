@@ -36,7 +36,8 @@ struct migration_facts {
 /* Those that go on and those that ended, the latest first. */
 void migrations_each(void (*visit)(void *arg, const struct migration_facts *facts), void *arg);
 
-/* For the files that replicas get (persist/rdb/file.h): what is on its way here. */
+/* For the files that replicas get (persist/rdb/file.h, which says what `ends` is): what is on its way here.
+ * Gate closed. */
 bool migrations_any_import(void);
 void migrations_each_import(void (*visit)(void *arg, struct slice name, struct slice ends), void *arg);
 
